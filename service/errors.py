@@ -1,0 +1,86 @@
+"""What can go wrong by somebody else's doing: one tree, a stable code each; `api/problems.py` alone knows the HTTP status."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with an input: `pointer` is a JSON pointer (RFC 6901) into the body, `code` is for programs, `detail` for people."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class ServiceError(Exception):
+    """Base of every error a client is answered with; `code` never changes its meaning."""
+
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, detail: str, faults: tuple[Fault, ...] = ()) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.faults = faults
+
+
+class InvalidInput(ServiceError):
+    """A body or parameter that breaks a rule of the contract; `faults` says where and which."""
+
+    code = "invalid_input"
+
+
+class MalformedBody(ServiceError):
+    """Bytes that are not JSON (or not the media type they claim to be)."""
+
+    code = "malformed_body"
+
+
+class UnsupportedMediaType(ServiceError):
+    code = "unsupported_media_type"
+
+
+class BodyTooLarge(ServiceError):
+    code = "body_too_large"
+
+
+class TooManyItems(ServiceError):
+    """More accounts or positions in one call than the settings allow."""
+
+    code = "too_many_items"
+
+
+class UnknownAccount(ServiceError):
+    code = "unknown_account"
+
+
+class VersionMismatch(ServiceError):
+    """`If-Match` names a version that is not the newest."""
+
+    code = "version_mismatch"
+
+
+class UnknownVenue(ServiceError):
+    code = "unknown_venue"
+
+
+class InvalidCursor(ServiceError):
+    code = "invalid_cursor"
+
+
+class StoreUnavailable(ServiceError):
+    """Redis does not answer: nothing was written, or the outcome of an idempotent write is not known yet."""
+
+    code = "store_unavailable"
+
+
+class MonitorUnavailable(ServiceError):
+    """No monitor answered in time a question about the whole book."""
+
+    code = "monitor_unavailable"
+
+
+class LeaseLost(ServiceError):
+    """A commit carried a fencing token that is no longer the shard's."""
+
+    code = "lease_lost"

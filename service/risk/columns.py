@@ -1,0 +1,99 @@
+"""A batch of accounts as columns: the one shape that the API, the monitor and the tests hand to `evaluate`.
+
+Index words: `account` numbers accounts, `pool` margin pools, `leg` open positions, `holding` collateral amounts, `market` a (venue, symbol)
+as an account of that venue sees it, `asset` a currency, `table` a tier table, `rule` a row of `venues.RULES`. Every column of a dataclass here has
+one entry a row; NaN means "not given" where a comment says so. Rows of a pool need not be adjacent.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+Bools: TypeAlias = NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class Markets:
+    """What is known of every market now; the mark is NaN until one came, `table` is -1 until an instrument came."""
+
+    linear: Bools
+    contract_size: Floats
+    taker_fee: Floats  # NaN: the venue's default
+    table: Ints
+    base: Ints  # asset
+    settle: Ints  # asset
+    mark: Floats
+    stale: Bools
+
+
+@dataclass(slots=True)
+class TierTables:
+    """Tier tables padded to one width: row `table`, column `tier`; the padding has floor +inf.
+
+    A size n belongs to the last tier with floor <= n. Money: marginal n * rate - deduction, whole n * rate - deduction (its own, mostly 0).
+    """
+
+    floor: Floats  # (tables, tiers)
+    rate: Floats  # (tables, tiers)
+    deduction: Floats  # (tables, tiers)
+    max_leverage: Floats  # (tables, tiers), NaN: not stated
+    by_contracts: Bools  # (tables,) the floors count contracts, not notional
+    continuous: (
+        Bools  # (tables,) maintenance has no jump and is convex in the notional: safe bands hold
+    )
+
+
+@dataclass(slots=True)
+class Pools:
+    """One row a margin pool."""
+
+    account: Ints
+    rule: Ints
+    isolated: Bools
+    multi: Bools  # counted in USD over all assets of the account
+    settle: Ints  # asset its money is counted in (USD's id for multi)
+    warning: Floats
+    margin_call: Floats
+    hysteresis: Floats
+    ease_after_ms: Ints
+
+
+@dataclass(slots=True)
+class Legs:
+    """One row an open position."""
+
+    pool: Ints
+    market: Ints
+    contracts: Floats  # signed
+    contract_size: Floats  # NaN: the market's
+    entry_price: Floats
+    leverage: Floats  # NaN: not given
+    margin: Floats  # isolated wallet margin; NaN: initial margin at `leverage`; ignored for cross
+    mark: Floats  # the leg's own mark in an evaluate call; NaN: the market's
+
+
+@dataclass(slots=True)
+class Holdings:
+    """One row a balance that backs a cross pool."""
+
+    pool: Ints
+    asset: Ints
+    amount: Floats
+    weight: Floats
+    price: Floats  # USD; NaN: the asset's
+
+
+@dataclass(slots=True)
+class Batch:
+    """Everything `evaluate` needs; prices of assets in USD are NaN where unknown."""
+
+    markets: Markets
+    tables: TierTables
+    asset_price: Floats  # (assets,)
+    pools: Pools
+    legs: Legs
+    holdings: Holdings

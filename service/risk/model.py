@@ -1,0 +1,132 @@
+"""The nouns of the service as frozen records: what a venue lists, what an account holds, what a pool's level can be."""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Literal
+
+Tiering = Literal["marginal", "whole"]
+TierUnit = Literal["notional", "contracts"]
+CollateralMode = Literal["single", "multi"]
+
+GENERIC_VENUE = "generic"
+USD = "USD"
+
+
+class Level(IntEnum):
+    """How near to its lines a pool is; the order is the order of severity."""
+
+    HEALTHY = 0
+    UNPRICED = 1
+    WARNING = 2
+    MARGIN_CALL = 3
+    LIQUIDATION = 4
+    BANKRUPT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """One row of a margin table; `floor` <= size < `cap` in the table's unit.
+
+    `maintenance_rate` is a fraction of notional. `deduction` is money (settle asset): None means by continuity.
+    """
+
+    floor: float
+    cap: float  # inf where the table is open at the top
+    maintenance_rate: float
+    max_leverage: float | None = None
+    deduction: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """A perpetual contract as one venue lists it, under ccxt's unified symbol."""
+
+    symbol: str
+    linear: bool
+    contract_size: float  # linear: base per contract; inverse: quote per contract
+    base: str
+    quote: str
+    settle: str
+    tiers: tuple[Tier, ...]
+    venue: str = GENERIC_VENUE
+    taker_fee: float | None = (
+        None  # fraction; None takes the venue's default where the venue counts a fee
+    )
+    tiering: Tiering | None = None  # None takes the venue's
+    tier_unit: TierUnit = "notional"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """One open position; `contracts` is signed: long > 0, short < 0, never 0."""
+
+    symbol: str
+    contracts: float
+    entry_price: float
+    isolated: bool = False
+    leverage: float | None = None
+    contract_size: float | None = None  # None takes the instrument's
+    mark_price: float | None = None  # only an evaluate call's own; a stored account's is dropped
+    margin: float | None = (
+        None  # isolated wallet margin without unrealised PnL; None: initial margin at `leverage`
+    )
+
+    @property
+    def side(self) -> Literal["long", "short"]:
+        return "long" if self.contracts > 0.0 else "short"
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """An amount of one asset, negative when borrowed. Weight and price matter in `multi` collateral mode only."""
+
+    asset: str
+    amount: float
+    weight: float = 1.0  # 0..1, applied to positive amounts
+    price: float | None = None  # USD; None takes the stream's
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Lines in units of the margin ratio: 0 <= hysteresis < warning < margin_call < 1."""
+
+    warning: float = 0.5
+    margin_call: float = 0.8
+    hysteresis: float = 0.05
+    ease_after_ms: int = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Everything the engine needs to know of one account. `account_key` is "tenant/id" for stored accounts, the id in an evaluate call."""
+
+    account_key: str
+    venue: str = GENERIC_VENUE
+    collateral_mode: CollateralMode = "single"
+    balances: tuple[Balance, ...] = ()
+    positions: tuple[Position, ...] = ()
+    thresholds: Thresholds = field(default_factory=Thresholds)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One price report of one (venue, symbol). Prices are finite and > 0; times are epoch ms."""
+
+    symbol: str
+    mark_price: float
+    venue: str = GENERIC_VENUE
+    index_price: float | None = None
+    last_price: float | None = None
+    funding_rate: float | None = None
+    timestamp_ms: int | None = None  # the source's own clock
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolKey:
+    """The name of a margin pool within its account; sorts as (kind, settle, symbol, side)."""
+
+    kind: Literal["cross", "isolated"]
+    settle: str  # the asset its money is counted in; USD for a cross pool in multi mode
+    symbol: str = ""  # isolated only
+    side: str = ""  # isolated only: "long" or "short"

@@ -1,0 +1,68 @@
+"""Every setting of the service: read once from `PLIMSOLL_*`, passed down as arguments, never imported by a room."""
+
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """One field a setting; the description is what `plimsoll config` and the README print."""
+
+    model_config = SettingsConfigDict(env_prefix="PLIMSOLL_", frozen=True, extra="ignore")
+
+    host: str = Field("127.0.0.1", description="address the API listens on")
+    port: int = Field(8000, ge=0, le=65_535, description="port the API listens on")
+    redis_url: str | None = Field(
+        None, description="Redis or Valkey to use; none starts the embedded one"
+    )
+    data_dir: str = Field(
+        "data", description="where the embedded Valkey keeps its append-only file"
+    )
+    appendfsync: Literal["always", "everysec", "no"] = Field(
+        "always", description="how durable the embedded Valkey is before it answers"
+    )
+    shards: int = Field(
+        64, ge=1, le=1_024, description="account shards; fixed for a data directory"
+    )
+    workers: int = Field(1, ge=1, le=64, description="API worker processes")
+
+    event_time: Literal["received", "source"] = Field(
+        "received", description="whose clock decides: ours, or the marks' own (replays and tests)"
+    )
+    mark_max_age_s: float = Field(
+        10.0, gt=0.0, description="a symbol without a mark for longer is stale"
+    )
+    mark_max_ahead_s: float = Field(
+        60.0, gt=0.0, description="a mark further in the future is refused"
+    )
+    pegged_assets: tuple[str, ...] = Field(
+        (), description="assets counted at exactly 1 USD besides USD (JSON list)"
+    )
+
+    body_max_bytes: int = Field(16 * 2**20, ge=1_024, description="largest request body")
+    body_timeout_s: float = Field(30.0, gt=0.0, description="a body must have arrived by then")
+    accounts_max: int = Field(10_000, ge=1, description="most accounts in one call")
+    positions_max: int = Field(100_000, ge=1, description="most positions in one call")
+
+    log_retention_s: float = Field(
+        7 * 86_400.0, gt=0.0, description="how long alerts can be read again"
+    )
+    log_max_alerts: int = Field(1_000_000, ge=1, description="most alerts kept by a shard")
+    market_max_entries: int = Field(
+        1_000_000, ge=1_000, description="most entries kept in the market stream"
+    )
+
+    heartbeat_s: float = Field(15.0, gt=0.0, description="a silent subscription gets a heartbeat")
+    session_queue_bytes: int = Field(
+        4 * 2**20, ge=65_536, description="a client this far behind is closed with 4008"
+    )
+    frame_max_bytes: int = Field(
+        256 * 1_024, ge=4_096, description="no frame we send is larger; lists are split"
+    )
+    client_frame_max_bytes: int = Field(
+        64 * 1_024, ge=1_024, description="no frame we accept is larger"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="how much the service says"
+    )
