@@ -1,0 +1,256 @@
+"""Accounts as clients write them and as the store keeps them: one document, one reading of it."""
+
+import math
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from service.contract.decoding import decode, pointer_to
+from service.contract.names import AccountId, Asset, Venue
+from service.contract.numbers import Fraction, Milliseconds, Number, Positive
+from service.errors import Fault, InvalidInput
+from service.risk.model import GENERIC_VENUE, Account, Balance, Position, Thresholds
+
+MarginMode = Literal["isolated", "cross"]
+FAULTS_MAX = 10  # of one account: enough to mend it by, too few to hold anybody up
+
+_DEFAULTS = Thresholds()
+
+
+class BalanceDocument(Struct, rename="camel", omit_defaults=True):
+    """An amount of one asset; weight and price count in `multi` collateral mode only."""
+
+    asset: Asset
+    amount: Annotated[Number, Meta(description="Negative when borrowed.")]
+    weight: Annotated[Fraction, Meta(description="Haircut of a positive amount.")] | None = None
+    price: Annotated[Positive, Meta(description="USD; the stream's where absent.")] | None = None
+
+
+class PositionDocument(Struct, rename="camel", omit_defaults=True):
+    """A position as ccxt's `fetch_positions()` gives it; keys not named here are ignored.
+
+    A row of zero contracts is a closed position and ignored.
+    """
+
+    symbol: Annotated[str, Meta(description="ccxt's unified symbol.", min_length=1, max_length=64)]
+    contracts: Annotated[Number, Meta(description="Unsigned; `side` has the direction.")]
+    side: Literal["long", "short"] | None = None
+    entry_price: Number | None = None
+    margin_mode: MarginMode | None = None
+    leverage: Number | None = None
+    contract_size: Number | None = None
+    mark_price: Annotated[Number, Meta(description="Evaluate calls only.")] | None = None
+    margin: (
+        Annotated[Number, Meta(description="Isolated margin without unrealised PnL.")] | None
+    ) = None
+    collateral: (
+        Annotated[Number, Meta(description="ccxt's: isolated margin with unrealised PnL.")] | None
+    ) = None
+    unrealized_pnl: Number | None = None
+
+
+class ThresholdsDocument(Struct, rename="camel", omit_defaults=True):
+    """Lines of the margin ratio: 0 <= hysteresis < warning < marginCall < 1."""
+
+    warning: Number | None = None
+    margin_call: Number | None = None
+    hysteresis: Number | None = None
+    ease_after_ms: Milliseconds | None = None
+
+
+class AccountDocument(Struct, rename="camel", omit_defaults=True):
+    """What an account holds; `PUT /v1/accounts/{id}` replaces all of it."""
+
+    venue: Venue | None = None
+    margin_mode: (
+        Annotated[MarginMode, Meta(description="Of positions that do not say; cross.")] | None
+    ) = None
+    collateral_mode: Literal["single", "multi"] | None = None
+    balances: list[BalanceDocument] | None = None
+    positions: list[PositionDocument] | None = None
+    thresholds: ThresholdsDocument | None = None
+
+
+class NamedAccountDocument(AccountDocument, rename="camel", omit_defaults=True, kw_only=True):
+    """An account in a batch, under its id."""
+
+    id: AccountId
+
+
+_document_decoder = msgspec.json.Decoder(AccountDocument, strict=False)
+_named_decoder = msgspec.json.Decoder(NamedAccountDocument, strict=False)
+
+
+def decode_document(raw: bytes, pointer: str = "") -> AccountDocument:
+    """Read the body of one account's PUT."""
+    return decode(raw, _document_decoder, pointer)
+
+
+def decode_named(raw: bytes, pointer: str = "") -> NamedAccountDocument:
+    """Read one account of a batch."""
+    return decode(raw, _named_decoder, pointer)
+
+
+def decode_account(raw: bytes, account_key: str) -> Account:
+    """Read a document as the store keeps it; stored accounts live on streamed marks alone."""
+    return to_account(decode_document(raw), account_key, own_marks=False)
+
+
+def to_account(
+    document: AccountDocument, account_key: str, pointer: str = "", own_marks: bool = True
+) -> Account:
+    """Turn a document into the engine's record, or raise InvalidInput with its faults.
+
+    `own_marks` keeps the `markPrice` of positions (evaluate calls); without it they are not read.
+    """
+    faults: list[Fault] = []
+    positions = tuple(_positions(document, pointer, own_marks, faults))
+    account = Account(
+        account_key,
+        document.venue or GENERIC_VENUE,
+        document.collateral_mode or "single",
+        tuple(_balances(document, pointer, faults)),
+        positions,
+        _thresholds(document.thresholds, pointer, faults),
+    )
+    if faults:
+        raise InvalidInput(faults[0].detail, tuple(faults[:FAULTS_MAX]))
+    return account
+
+
+def _balances(document: AccountDocument, pointer: str, faults: list[Fault]) -> Iterator[Balance]:
+    seen: set[str] = set()
+    for index, row in enumerate(document.balances or ()):
+        if row.asset in seen:
+            where = pointer + pointer_to("balances", index, "asset")
+            faults.append(Fault(where, "duplicate_asset", "this asset is listed twice"))
+            continue
+        seen.add(row.asset)
+        yield Balance(row.asset, row.amount, 1.0 if row.weight is None else row.weight, row.price)
+
+
+def _thresholds(given: ThresholdsDocument | None, pointer: str, faults: list[Fault]) -> Thresholds:
+    if given is None:
+        return _DEFAULTS
+    lines = Thresholds(
+        _DEFAULTS.warning if given.warning is None else given.warning,
+        _DEFAULTS.margin_call if given.margin_call is None else given.margin_call,
+        _DEFAULTS.hysteresis if given.hysteresis is None else given.hysteresis,
+        _DEFAULTS.ease_after_ms if given.ease_after_ms is None else given.ease_after_ms,
+    )
+    if not 0.0 <= lines.hysteresis < lines.warning < lines.margin_call < 1.0:
+        rule = "0 <= hysteresis < warning < marginCall < 1 must hold"
+        faults.append(Fault(f"{pointer}/thresholds", "invalid_thresholds", rule))
+    return lines
+
+
+def _positions(
+    document: AccountDocument, pointer: str, own_marks: bool, faults: list[Fault]
+) -> Iterator[Position]:
+    by_default = document.margin_mode == "isolated"
+    seen: set[tuple[str, str | None, bool]] = set()
+    marks: dict[str, float] = {}
+    for index, row in enumerate(document.positions or ()):
+        if row.contracts == 0.0:
+            continue
+        isolated = by_default if row.margin_mode is None else row.margin_mode == "isolated"
+        where = f"{pointer}/positions/{index}"
+        found = _position_faults(row, isolated, own_marks)
+        if (name := (row.symbol, row.side, isolated)) in seen:
+            found.append(("", "duplicate_position", "symbol, side and marginMode are listed twice"))
+        seen.add(name)
+        if own_marks and row.mark_price is not None:
+            first = marks.setdefault(row.symbol, row.mark_price)
+            if first != row.mark_price:
+                detail = "another position of this symbol has a different markPrice"
+                found.append(("/markPrice", "conflicting_mark", detail))
+        if found:
+            faults.extend(Fault(where + field, code, detail) for field, code, detail in found)
+            continue
+        yield _position(row, isolated, own_marks)
+
+
+def _position(row: PositionDocument, isolated: bool, own_marks: bool) -> Position:
+    margin = None
+    if isolated:
+        margin = row.margin
+        if margin is None and row.collateral is not None:
+            margin = _without_pnl(row)
+    assert row.entry_price is not None
+    return Position(
+        row.symbol,
+        row.contracts if row.side == "long" else -row.contracts,
+        row.entry_price,
+        isolated,
+        row.leverage,
+        row.contract_size,
+        row.mark_price if own_marks else None,
+        margin,
+    )
+
+
+def _position_faults(
+    row: PositionDocument, isolated: bool, own_marks: bool
+) -> list[tuple[str, str, str]]:
+    """Return (field, code, detail) of what the types alone cannot say."""
+    found = []
+    if row.contracts < 0.0:
+        found.append(("/contracts", "negative_size", "contracts are unsigned; side says which"))
+    if row.side is None:
+        found.append(("/side", "missing_field", "an open position has a side"))
+    if row.entry_price is None:
+        found.append(("/entryPrice", "missing_field", "an open position has an entry price"))
+    mark_price = row.mark_price if own_marks else None
+    for field, value in (
+        ("/entryPrice", row.entry_price),
+        ("/leverage", row.leverage),
+        ("/contractSize", row.contract_size),
+        ("/markPrice", mark_price),
+    ):
+        if value is not None and value <= 0.0:
+            found.append((field, "not_positive", "the number must be > 0"))
+    if isolated and row.margin is None and row.collateral is None and row.leverage is None:
+        detail = "an isolated position has a margin, a collateral or a leverage"
+        found.append(("/margin", "missing_margin", detail))
+    if row.collateral is not None and not math.isfinite(_without_pnl(row)):
+        found.append(("/collateral", "out_of_range", "the number is too large"))
+    return found
+
+
+def _without_pnl(row: PositionDocument) -> float:
+    """ccxt's `collateral` of an isolated position has its unrealised PnL in."""
+    return (row.collateral or 0.0) - (row.unrealized_pnl or 0.0)
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode_document(document: AccountDocument) -> bytes:
+    """Write the form the store keeps: no closed rows, own marks or id, and margin as `margin`."""
+    kept = [_canonical(row, document) for row in document.positions or () if row.contracts != 0.0]
+    return _encoder.encode(
+        AccountDocument(
+            venue=document.venue or "generic",
+            collateral_mode=document.collateral_mode or "single",
+            balances=document.balances or [],
+            positions=kept,
+            thresholds=document.thresholds,
+        )
+    )
+
+
+def _canonical(row: PositionDocument, document: AccountDocument) -> PositionDocument:
+    mode = row.margin_mode or document.margin_mode or "cross"
+    margin = _position(row, mode == "isolated", own_marks=False).margin
+    return PositionDocument(
+        symbol=row.symbol,
+        contracts=row.contracts,
+        side=row.side,
+        entry_price=row.entry_price,
+        margin_mode=mode,
+        leverage=row.leverage,
+        contract_size=row.contract_size,
+        margin=margin,
+    )

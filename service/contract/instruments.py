@@ -1,0 +1,139 @@
+"""Contract specifications and margin tiers, as operators write them and the streams carry them."""
+
+import math
+from typing import Annotated, Literal, cast
+
+import msgspec
+from msgspec import Meta, Struct
+
+from service.contract.decoding import decode
+from service.contract.names import Asset, Symbol, Venue
+from service.contract.numbers import LARGEST, Fraction, NotNegative, Number, Positive
+from service.errors import Fault, InvalidInput
+from service.risk.model import GENERIC_VENUE, Instrument, Tier
+
+
+class TierDocument(Struct, rename="camel", omit_defaults=True):
+    """Sizes from `minNotional` up to `maxNotional`, in the table's unit, and their rates."""
+
+    min_notional: NotNegative
+    maintenance_margin_rate: Fraction
+    max_notional: Annotated[Positive, Meta(description="Open at the top where absent.")] | None = (
+        None
+    )
+    max_leverage: Positive | None = None
+    maintenance_amount: (
+        Annotated[Number, Meta(description="By continuity where absent, as given where present.")]
+        | None
+    ) = None
+
+
+class InstrumentDocument(Struct, rename="camel", omit_defaults=True):
+    """A perpetual contract as one venue lists it."""
+
+    symbol: Symbol
+    linear: Annotated[bool, Meta(description="False: inverse, margined in the coin.")]
+    contract_size: Annotated[
+        Positive, Meta(description="Linear: base a contract. Inverse: quote a contract.")
+    ]
+    base: Asset
+    quote: Asset
+    settle: Asset
+    tiers: Annotated[list[TierDocument], Meta(min_length=1, max_length=200)]
+    venue: Venue | None = None
+    taker_fee: (
+        Annotated[Fraction, Meta(description="Counted where the venue counts one.")] | None
+    ) = None
+    tiering: Literal["marginal", "whole"] | None = None
+    tier_unit: Literal["notional", "contracts"] | None = None
+
+
+_decoder = msgspec.json.Decoder(InstrumentDocument, strict=False)
+_encoder = msgspec.json.Encoder()
+
+
+def decode_instrument(raw: bytes, pointer: str = "") -> Instrument:
+    """Read one instrument; raises InvalidInput for tiers with gaps, overlaps or falling rates."""
+    return to_instrument(decode(raw, _decoder, pointer), pointer)
+
+
+def to_instrument(document: InstrumentDocument, pointer: str = "") -> Instrument:
+    """Turn a document into the engine's record, tiers checked."""
+    tiers = tuple(
+        Tier(
+            row.min_notional,
+            math.inf if row.max_notional is None else row.max_notional,
+            row.maintenance_margin_rate,
+            row.max_leverage,
+            row.maintenance_amount,
+        )
+        for row in document.tiers
+    )
+    faults = tier_faults(tiers, f"{pointer}/tiers")
+    if faults:
+        raise InvalidInput(faults[0].detail, faults)
+    return Instrument(
+        document.symbol,
+        document.linear,
+        document.contract_size,
+        document.base,
+        document.quote,
+        document.settle,
+        tiers,
+        document.venue or GENERIC_VENUE,
+        document.taker_fee,
+        document.tiering,
+        document.tier_unit or "notional",
+    )
+
+
+def tier_faults(tiers: tuple[Tier, ...], pointer: str) -> tuple[Fault, ...]:
+    """Return what is wrong with a table that should cover all sizes from 0 at rising rates."""
+    faults = []
+    end, rate = 0.0, 0.0
+    for index, tier in enumerate(tiers):
+        where = f"{pointer}/{index}"
+        if tier.floor > end:
+            faults.append(Fault(f"{where}/minNotional", "tier_gap", "sizes below are in no tier"))
+        elif tier.floor < end:
+            faults.append(Fault(f"{where}/minNotional", "tier_overlap", "sizes are in two tiers"))
+        if tier.cap <= tier.floor:
+            detail = "a tier must end above its start"
+            faults.append(Fault(f"{where}/maxNotional", "tier_empty", detail))
+        if tier.maintenance_rate < rate:
+            detail = "the rate must not fall with size"
+            faults.append(Fault(f"{where}/maintenanceMarginRate", "falling_rate", detail))
+        end, rate = tier.cap, tier.maintenance_rate
+    return tuple(faults[:10])
+
+
+def encode_instrument(instrument: Instrument) -> bytes:
+    """Write the canonical form that the store and the market stream carry."""
+    return _encoder.encode(from_instrument(instrument))
+
+
+def from_instrument(instrument: Instrument) -> InstrumentDocument:
+    """Turn the engine's record back into the document."""
+    tiers = [
+        TierDocument(
+            min_notional=tier.floor,
+            maintenance_margin_rate=tier.maintenance_rate,
+            max_notional=tier.cap if tier.cap <= LARGEST else None,
+            max_leverage=tier.max_leverage,
+            maintenance_amount=tier.deduction,
+        )
+        for tier in instrument.tiers
+    ]
+    return InstrumentDocument(
+        symbol=instrument.symbol,
+        linear=instrument.linear,
+        contract_size=instrument.contract_size,
+        base=instrument.base,
+        quote=instrument.quote,
+        settle=instrument.settle,
+        tiers=tiers,
+        venue=cast("Venue", instrument.venue),
+        taker_fee=instrument.taker_fee,
+        tiering=instrument.tiering,
+        tier_unit=instrument.tier_unit,
+    )

@@ -1,0 +1,32 @@
+"""Numbers as clients may write them: JSON numbers or decimal strings, finite always."""
+
+import sys
+from typing import Annotated, TypeAlias
+
+from msgspec import Meta
+
+LARGEST = sys.float_info.max
+TIME_MAX_MS = 2**53 - 1  # the largest integer every JSON reader keeps exactly
+
+# A comparison with a bound is false for NaN and for infinity, so the bounds are the finite check.
+_AS_TEXT = {"format": "decimal"}  # the OpenAPI writer makes "number or string" of it
+
+Number: TypeAlias = Annotated[
+    float,
+    Meta(ge=-LARGEST, le=LARGEST, description="A finite number.", extra_json_schema=_AS_TEXT),
+]
+Positive: TypeAlias = Annotated[
+    float,
+    Meta(gt=0.0, le=LARGEST, description="A finite number > 0.", extra_json_schema=_AS_TEXT),
+]
+NotNegative: TypeAlias = Annotated[
+    float,
+    Meta(ge=0.0, le=LARGEST, description="A finite number >= 0.", extra_json_schema=_AS_TEXT),
+]
+Fraction: TypeAlias = Annotated[
+    float,
+    Meta(ge=0.0, le=1.0, description="A fraction, 0 to 1.", extra_json_schema=_AS_TEXT),
+]
+Milliseconds: TypeAlias = Annotated[
+    int, Meta(ge=0, le=TIME_MAX_MS, description="Milliseconds, a whole number.")
+]
