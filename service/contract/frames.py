@@ -1,0 +1,263 @@
+"""Every frame of `/v1/stream` as a class: what a client may send, what the service sends.
+
+The AsyncAPI document is written from these, so a frame that is not here does not exist.
+
+Frames that carry alerts are not built from `AlertsFrame` but spliced around the log's own bytes
+(`push/bursts.py`); the class says their shape.
+"""
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from service.contract.alerts import Alert, EpochMs, LevelName, PoolState
+
+SUBSCRIPTION_ID_MAX = 64
+ACCOUNT_PATTERN_MAX = 130
+
+SubscriptionId: TypeAlias = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=SUBSCRIPTION_ID_MAX,
+        description="chosen by the client, unique within its connection",
+    ),
+]
+AccountPattern: TypeAlias = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=ACCOUNT_PATTERN_MAX,
+        description='an account id, a beginning of ids ("desk-7.*"), or "*" for all',
+    ),
+]
+CursorText: TypeAlias = Annotated[
+    str, Meta(description="opaque; give the last one dealt with back as `since`")
+]
+Channel: TypeAlias = Literal["alerts", "marks"]
+ErrorCode: TypeAlias = Literal[
+    "malformed_frame",
+    "binary_frame",
+    "invalid_frame",
+    "unknown_op",
+    "unsupported_op",
+    "auth_not_configured",
+    "unknown_channel",
+    "invalid_cursor",
+    "duplicate_subscription",
+    "unknown_subscription",
+    "too_many_subscriptions",
+    "too_many_accounts",
+]
+
+
+class ClientFrame(Struct, tag_field="op", forbid_unknown_fields=False):
+    """What every client frame has: an `op`. Fields we do not know are ignored."""
+
+
+class Subscribe(ClientFrame, tag="subscribe"):
+    """Start to listen. `accounts` is for `alerts`, and needed there; `symbols` is for `marks`."""
+
+    id: SubscriptionId
+    channel: str
+    accounts: Annotated[list[AccountPattern], Meta(min_length=1)] | None = None
+    levels: Annotated[list[LevelName], Meta(min_length=1)] | None = None
+    since: CursorText | None = None
+    symbols: Annotated[list[str], Meta(min_length=1)] | None = None
+
+
+class Unsubscribe(ClientFrame, tag="unsubscribe"):
+    """Stop listening; frames already on their way may still arrive before `unsubscribed`."""
+
+    id: SubscriptionId
+
+
+class Ping(ClientFrame, tag="ping"):
+    """Answered by `pong`."""
+
+
+class Auth(ClientFrame, tag="auth"):
+    """Refused with `auth_not_configured` by a service that runs without keys."""
+
+    token: str
+
+
+class Acknowledge(ClientFrame, tag="ack"):
+    """Refused with `unsupported_op` for now."""
+
+    alert: str
+
+
+class ServerFrame(Struct, tag_field="type", rename="camel"):
+    """What every frame of ours has: a `type`."""
+
+
+class Subscribed(ServerFrame, tag="subscribed"):
+    """The first frame of a subscription. `recovered`: everything after `since` follows, nothing is
+    missing; otherwise the state now follows as a snapshot. `marks` has no log and no cursor."""
+
+    id: SubscriptionId
+    channel: Channel
+    epoch: str
+    recovered: bool
+    cursor: CursorText | None
+
+
+class AccountState(Struct, rename="camel", frozen=True):
+    """An account that is not HEALTHY: its worst level and the pools that make it so."""
+
+    account_id: str
+    level: LevelName
+    pools: list[PoolState]
+
+
+class Snapshot(ServerFrame, tag="snapshot"):
+    """The accounts of the subscription that are not HEALTHY; `complete` is false while more
+    snapshot frames follow. An account with very many pools may come in several pieces."""
+
+    id: SubscriptionId
+    accounts: list[AccountState]
+    complete: bool
+    cursor: CursorText
+
+
+class AlertsFrame(ServerFrame, tag="alerts"):
+    """New entries of the log, in their order for every account."""
+
+    id: SubscriptionId
+    alerts: Annotated[list[Alert], Meta(min_length=1)]
+    cursor: CursorText
+
+
+class MarkUpdate(Struct, rename="camel", frozen=True, omit_defaults=True):
+    """The newest mark of one (venue, symbol)."""
+
+    venue: str
+    symbol: str
+    mark_price: float
+    index_price: float | None = None
+    last_price: float | None = None
+    funding_rate: float | None = None
+    timestamp: int | None = None
+    source: str | None = None
+    market_id: int | None = None
+    event_time: EpochMs | None = None
+
+
+class MarksFrame(ServerFrame, tag="marks"):
+    """The newest mark of each symbol that changed since the frame before; between two frames the
+    latest wins."""
+
+    id: SubscriptionId
+    marks: Annotated[list[MarkUpdate], Meta(min_length=1)]
+
+
+class Heartbeat(ServerFrame, tag="heartbeat"):
+    """Nothing to say for a while: the subscription lives, and this is how far it is."""
+
+    id: SubscriptionId
+    cursor: CursorText | None
+
+
+class Unsubscribed(ServerFrame, tag="unsubscribed"):
+    """The last frame of a subscription."""
+
+    id: SubscriptionId
+
+
+class Pong(ServerFrame, tag="pong"):
+    """The answer to `ping`."""
+
+
+class Notice(ServerFrame, tag="notice", omit_defaults=True):
+    """A symbol went stale or is fresh again, or the service is about to restart in `inSeconds`."""
+
+    notice: Literal["stale", "fresh", "restart"]
+    venue: str | UnsetType = UNSET
+    symbol: str | UnsetType = UNSET
+    in_seconds: float | UnsetType = UNSET
+
+
+class ErrorFrame(ServerFrame, tag="error", omit_defaults=True):
+    """A client frame that was refused; `id` is its subscription's where it named one."""
+
+    code: ErrorCode
+    detail: str
+    id: str | UnsetType = UNSET
+
+
+CLIENT_FRAMES: tuple[type[ClientFrame], ...] = (Subscribe, Unsubscribe, Ping, Auth, Acknowledge)
+SERVER_FRAMES: tuple[type[ServerFrame], ...] = (
+    Subscribed,
+    Snapshot,
+    AlertsFrame,
+    MarksFrame,
+    Heartbeat,
+    Unsubscribed,
+    Pong,
+    Notice,
+    ErrorFrame,
+)
+
+
+class FrameRefused(Exception):
+    """A client frame that is answered by an error frame; the connection goes on."""
+
+    def __init__(self, code: ErrorCode, detail: str, subscription_id: str | None = None) -> None:
+        super().__init__(detail)
+        self.frame = ErrorFrame(code, detail, UNSET if subscription_id is None else subscription_id)
+
+
+class _Opening(Struct, frozen=True):
+    """Enough of a frame to know what it wants to be."""
+
+    op: str
+    id: Any = None
+
+
+_ENCODER = msgspec.json.Encoder()
+_OPENING = msgspec.json.Decoder(_Opening)
+_DECODERS: dict[str, msgspec.json.Decoder[ClientFrame]] = {
+    str(frame.__struct_config__.tag): msgspec.json.Decoder(frame) for frame in CLIENT_FRAMES
+}
+
+
+def encode_frame(frame: ServerFrame) -> str:
+    return _ENCODER.encode(frame).decode()
+
+
+def decode_client_frame(text: str) -> ClientFrame:
+    """Return the frame. Raises FrameRefused; nothing the client wrote is echoed but its `id`."""
+    try:
+        raw = text.encode()
+        opening = _OPENING.decode(raw)
+    except msgspec.ValidationError:
+        raise FrameRefused("invalid_frame", 'a frame is an object with a string "op"') from None
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        raise FrameRefused("malformed_frame", "not a JSON document") from None
+    named = _own_id(opening.id)
+    decoder = _DECODERS.get(opening.op)
+    if decoder is None:
+        known = ", ".join(_DECODERS)
+        raise FrameRefused("unknown_op", f"known ops: {known}", named)
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        raise FrameRefused("invalid_frame", _reason(error), named) from None
+    except (msgspec.DecodeError, RecursionError):
+        raise FrameRefused("malformed_frame", "not a JSON document", named) from None
+
+
+def _own_id(given: object) -> str | None:
+    if isinstance(given, str) and 1 <= len(given) <= SUBSCRIPTION_ID_MAX:
+        return given
+    return None
+
+
+def _reason(error: msgspec.ValidationError) -> str:
+    """Return where the frame is wrong, without the wrong value that the library quotes."""
+    message = str(error)
+    if message.startswith(("Invalid enum value", "Invalid value")):
+        return "Invalid value" + message[message.rfind(" - at") :]
+    return message
