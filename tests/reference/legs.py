@@ -1,0 +1,136 @@
+"""The money of one position at one price, exact, from `margin.md`'s formulas."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from service.risk.model import Instrument, Position
+from tests.reference.rules import Rule
+
+ZERO = Fraction(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One position with all that its figures need; `mark` None: not known."""
+
+    position: Position
+    instrument: Instrument | None
+    mark: Fraction | None
+    stale: bool
+    rule: Rule
+
+    @property
+    def sign(self) -> int:
+        return 1 if self.position.contracts > 0.0 else -1
+
+    @property
+    def quantity(self) -> Fraction:
+        """Absolute size: base where linear, quote where inverse."""
+        assert self.instrument is not None
+        own = self.position.contract_size
+        size = self.instrument.contract_size if own is None else own
+        return abs(Fraction(self.position.contracts)) * Fraction(size)
+
+
+def notional(leg: Leg, price: Fraction) -> Fraction:
+    assert leg.instrument is not None
+    return leg.quantity * price if leg.instrument.linear else leg.quantity / price
+
+
+def unrealised(leg: Leg, price: Fraction) -> Fraction:
+    assert leg.instrument is not None
+    entry = Fraction(leg.position.entry_price)
+    if leg.instrument.linear:
+        return leg.sign * leg.quantity * (price - entry)
+    return leg.sign * leg.quantity * (1 / entry - 1 / price)
+
+
+def deductions(instrument: Instrument, whole: bool) -> list[Fraction]:
+    """In the table's unit by continuity (c1 = 0, cn = cn-1 + floor x step of the rate).
+
+    As given where it is given; whole tables deduct nothing else.
+    """
+    out: list[Fraction] = []
+    for number, tier in enumerate(instrument.tiers):
+        if tier.deduction is not None:
+            out.append(Fraction(tier.deduction))
+        elif whole or number == 0:
+            out.append(ZERO)
+        else:
+            step = Fraction(tier.maintenance_rate) - Fraction(
+                instrument.tiers[number - 1].maintenance_rate
+            )
+            out.append(out[-1] + Fraction(tier.floor) * step)
+    return out
+
+
+def is_whole(leg: Leg) -> bool:
+    assert leg.instrument is not None
+    tiering = leg.instrument.tiering
+    return leg.rule.whole if tiering is None else tiering == "whole"
+
+
+def tier_number(leg: Leg, price: Fraction) -> int:
+    """The last tier whose floor is at most the size."""
+    assert leg.instrument is not None
+    by_contracts = leg.instrument.tier_unit == "contracts"
+    size = abs(Fraction(leg.position.contracts)) if by_contracts else notional(leg, price)
+    fitting = [n for n, tier in enumerate(leg.instrument.tiers) if Fraction(tier.floor) <= size]
+    return max(fitting, default=0)
+
+
+def taker_fee(leg: Leg) -> Fraction:
+    assert leg.instrument is not None
+    own = leg.instrument.taker_fee
+    return leg.rule.default_fee if own is None else Fraction(own)
+
+
+def closing_fee(leg: Leg) -> Fraction:
+    """The fee for closing where the initial margin at `leverage` is used up: a fixed sum."""
+    assert leg.instrument is not None
+    direction = -leg.sign if leg.instrument.linear else leg.sign
+    at_bankruptcy = 1 + direction / leverage(leg)
+    return max(ZERO, at_bankruptcy) * notional(leg, entry(leg)) * taker_fee(leg)
+
+
+def leverage(leg: Leg) -> Fraction:
+    own = leg.position.leverage
+    return Fraction(1) if own is None else Fraction(own)
+
+
+def entry(leg: Leg) -> Fraction:
+    return Fraction(leg.position.entry_price)
+
+
+def maintenance(leg: Leg, price: Fraction) -> Fraction:
+    isolated = leg.position.isolated
+    basis = leg.rule.isolated_basis if isolated else leg.rule.cross_basis
+    fee = leg.rule.isolated_fee if isolated else leg.rule.cross_fee
+    at = price if basis == "mark" else entry(leg)
+    assert leg.instrument is not None
+    number = tier_number(leg, at)
+    tier, deduction = (
+        leg.instrument.tiers[number],
+        deductions(leg.instrument, is_whole(leg))[number],
+    )
+    if leg.instrument.tier_unit == "contracts" and tier.deduction is None:
+        # Continuity in contracts gives contracts: worth the notional of one each.
+        deduction *= notional(leg, at) / abs(Fraction(leg.position.contracts))
+    rate = Fraction(tier.maintenance_rate)
+    if fee == "on_notional":
+        rate += taker_fee(leg)
+    fixed = closing_fee(leg) if fee == "at_bankruptcy" else ZERO
+    return notional(leg, at) * rate - deduction + fixed
+
+
+def initial(leg: Leg, price: Fraction) -> Fraction:
+    isolated = leg.position.isolated
+    basis = leg.rule.isolated_initial_basis if isolated else leg.rule.cross_initial_basis
+    at = price if basis == "mark" else entry(leg)
+    return notional(leg, at) / leverage(leg) + (closing_fee(leg) if leg.rule.initial_fee else ZERO)
+
+
+def isolated_wallet(leg: Leg) -> Fraction:
+    if leg.position.margin is not None:
+        return Fraction(leg.position.margin)
+    return initial(leg, entry(leg))
