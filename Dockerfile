@@ -1,0 +1,36 @@
+# Two stages: the first installs into /opt/plimsoll, the second carries only that and the interpreter.
+FROM python:3.13-slim AS build
+WORKDIR /src
+RUN python -m venv --without-pip /opt/plimsoll
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+# The dependencies in a layer of their own: a change of the code does not install them again.
+RUN mkdir service && touch service/__init__.py \
+    && python -m pip --python /opt/plimsoll install --no-cache-dir --constraint constraints.txt . \
+    && rm -rf service
+COPY service service
+RUN python -m pip --python /opt/plimsoll install --no-cache-dir --no-deps --force-reinstall . \
+    && /opt/plimsoll/bin/python -m compileall -q /opt/plimsoll
+
+FROM python:3.13-slim
+LABEL org.opencontainers.image.title="Plimsoll" \
+      org.opencontainers.image.description="Real-time risk for perpetual futures" \
+      org.opencontainers.image.licenses="Apache-2.0"
+RUN groupadd --system --gid 10001 plimsoll \
+    && useradd --system --uid 10001 --gid plimsoll --no-create-home --home-dir /data --shell /usr/sbin/nologin plimsoll \
+    && install --directory --owner=plimsoll --group=plimsoll /data
+COPY --from=build /opt/plimsoll /opt/plimsoll
+ENV PATH=/opt/plimsoll/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PLIMSOLL_HOST=0.0.0.0 \
+    PLIMSOLL_PORT=8000 \
+    PLIMSOLL_DATA_DIR=/data
+USER plimsoll
+WORKDIR /data
+VOLUME /data
+EXPOSE 8000
+# The process is up; whether it can serve (Redis there, every shard owned) is what /readyz says.
+HEALTHCHECK --interval=2s --timeout=3s --start-period=30s --retries=5 \
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"PLIMSOLL_PORT\"]}/livez', timeout=2)"]
+ENTRYPOINT ["plimsoll"]
+CMD ["serve"]

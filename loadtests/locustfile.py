@@ -1,0 +1,232 @@
+"""The users of a running service and the budget they check when the run ends: `locust -f loadtests/locustfile.py --host URL`."""
+
+import itertools
+import time
+from argparse import ArgumentParser
+from collections import defaultdict
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import orjson
+from locust import FastHttpUser, User, constant_pacing, events, task
+from locust.env import Environment
+from websockets.sync.client import ClientConnection, connect
+
+from loadtests import traffic
+from loadtests.budget import Calls, judge, read_budget, table
+from loadtests.servers import floor
+
+JSON = {"Content-Type": "application/json"}
+TICK_TO_ALERT = "tick to alert"
+ALERT_LOST_S = 2.0
+
+
+class Run:
+    """What the users of this process share: samples, when canary marks were sent, the floor's address."""
+
+    def __init__(self) -> None:
+        self.calls: dict[str, Calls] = defaultdict(Calls)
+        self.began_s = 0.0
+        self.sent_s: dict[float, float] = {}
+        self.floor_url = ""
+        self.servers = ExitStack()
+
+    def begin(self) -> None:
+        """Forget what was measured while users were still arriving."""
+        self.calls.clear()
+        self.sent_s.clear()
+        self.began_s = time.perf_counter()
+
+
+run = Run()
+
+
+class Bot(FastHttpUser):
+    """Evaluates its three positions every tick."""
+
+    wait_time = constant_pacing(0.2)
+    bodies = tuple(traffic.evaluation([account]) for account in traffic.accounts(50, 3, "bot"))
+    numbers = itertools.count()
+
+    def on_start(self) -> None:
+        self.body = self.bodies[next(self.numbers) % len(self.bodies)]
+
+    @task
+    def evaluate(self) -> None:
+        self.client.post("/v1/evaluate", data=self.body, headers=JSON, name="evaluate 3 positions")
+
+
+class Desk(FastHttpUser):
+    """Evaluates a book of 1,000 positions each second."""
+
+    fixed_count = 1
+    wait_time = constant_pacing(1.0)
+    body = traffic.evaluation(traffic.accounts(traffic.DESK_ACCOUNTS, 5, "desk"))
+
+    @task
+    def evaluate(self) -> None:
+        self.client.post(
+            "/v1/evaluate", data=self.body, headers=JSON, name="evaluate 1,000 positions"
+        )
+
+
+class AccountSync(FastHttpUser):
+    """Writes accounts as they trade: one at a time, and now and then twenty."""
+
+    fixed_count = 1
+    wait_time = constant_pacing(0.2)
+    one = traffic.accounts(1, 3, "sync")[0]
+    many = traffic.dump(traffic.accounts(traffic.SYNC_ACCOUNTS, 3, "stored"))
+
+    @task(4)
+    def put(self) -> None:
+        body = traffic.dump({key: value for key, value in self.one.items() if key != "id"})
+        self.client.put(
+            f"/v1/accounts/{self.one['id']}", data=body, headers=JSON, name="write an account"
+        )
+
+    @task(1)
+    def put_many(self) -> None:
+        self.client.post(
+            "/v1/accounts:batch", data=self.many, headers=JSON, name="write 20 accounts"
+        )
+
+
+class MarkProducer(FastHttpUser):
+    """Posts a mark of every symbol, five times a second."""
+
+    fixed_count = 1
+    wait_time = constant_pacing(0.2)
+    bodies = itertools.cycle([traffic.marks(seed) for seed in range(20)])
+
+    @task
+    def post(self) -> None:
+        self.client.post("/v1/marks", data=next(self.bodies), headers=JSON, name="post 40 marks")
+
+
+class Canary(FastHttpUser):
+    """Moves one account over its warning line and back, each time at a price that was never used before."""
+
+    fixed_count = 1
+    wait_time = constant_pacing(0.2)
+    steps = itertools.count()
+
+    @task
+    def post(self) -> None:
+        step = next(self.steps)
+        start = traffic.CANARY_WARNED if step % 2 == 0 else traffic.CANARY_HEALTHY
+        price = round(start + step * 1e-6, 6)
+        run.sent_s[price] = time.perf_counter()
+        self.client.post(
+            "/v1/marks", data=traffic.canary_mark(price), headers=JSON, name="post a mark"
+        )
+
+
+class Subscriber(User):
+    """Listens to the canary's alerts and measures from before its mark was posted to the frame that carries the alert."""
+
+    fixed_count = 1
+    socket: ClientConnection
+
+    def on_start(self) -> None:
+        host = str(self.environment.host).replace("http", "ws", 1)
+        self.socket = connect(f"{host}/v1/stream")
+        accounts = [traffic.CANARY_ACCOUNT]
+        frame = {"op": "subscribe", "id": "1", "channel": "alerts", "accounts": accounts}
+        self.socket.send(traffic.dump(frame))
+
+    @task
+    def listen(self) -> None:
+        frame = orjson.loads(self.socket.recv())
+        for alert in frame.get("alerts", ()) if frame["type"] == "alerts" else ():
+            sent_s = run.sent_s.pop(alert["positions"][0]["markPrice"], None)
+            if sent_s is not None:
+                fire(self.environment, TICK_TO_ALERT, (time.perf_counter() - sent_s) * 1_000)
+
+    def on_stop(self) -> None:
+        self.socket.close()
+
+
+class Floor(FastHttpUser):
+    """Calls the server that does nothing, at the same time and from the same place as the others call ours."""
+
+    fixed_count = 1
+    wait_time = constant_pacing(0.1)
+    turn = itertools.count()
+
+    @task
+    def call(self) -> None:
+        self.client.get(f"{run.floor_url}/empty", name="floor: empty")
+        self._post("echo", Bot.bodies[0], "floor: echo small")
+        self._post("durable", traffic.canary_mark(1.0), "floor: durable")
+        if next(self.turn) % 5 == 0:
+            self._post("echo", Desk.body, "floor: echo large")
+
+    def _post(self, path: str, body: str, name: str) -> None:
+        self.client.post(f"{run.floor_url}/{path}", data=body, headers=JSON, name=name)
+
+
+def fire(
+    environment: Environment, name: str, response_time: float, error: Exception | None = None
+) -> None:
+    environment.events.request.fire(
+        request_type="WS",
+        name=name,
+        response_time=response_time,
+        response_length=0,
+        exception=error,
+        context={},
+    )
+
+
+@events.init_command_line_parser.add_listener
+def add_arguments(parser: ArgumentParser) -> None:
+    default = Path(__file__).with_name("budget.toml")
+    parser.add_argument("--budget", type=Path, default=default, help="the latency budget")
+
+
+@events.test_start.add_listener
+def prepare(environment: Environment, **_: Any) -> None:
+    """Give the service its instruments, marks and accounts, and start the floor."""
+    run.servers.close()
+    run.floor_url = run.servers.enter_context(floor())
+    stored = traffic.accounts(traffic.STORED_ACCOUNTS, 3, "stored")
+    for method, path, body in (
+        ("PUT", "/v1/instruments", traffic.instruments()),
+        ("POST", "/v1/marks", traffic.marks(0)),
+        ("POST", "/v1/marks", traffic.canary_mark(traffic.CANARY_HEALTHY)),
+        ("POST", "/v1/accounts:batch", traffic.dump(stored)),
+        ("PUT", f"/v1/accounts/{traffic.CANARY_ACCOUNT}", traffic.canary_account()),
+    ):
+        request = Request(f"{environment.host}{path}", body.encode(), JSON, method=method)
+        urlopen(request, timeout=60).close()
+
+
+@events.request.add_listener
+def note(name: str, response_time: float, exception: Exception | None = None, **_: Any) -> None:
+    if exception is None:
+        run.calls[name].times_ms.append(response_time)
+    else:
+        run.calls[name].failed += 1
+
+
+@events.spawning_complete.add_listener
+def begin(**_: Any) -> None:
+    run.begin()
+
+
+@events.test_stop.add_listener
+def finish(environment: Environment, **_: Any) -> None:
+    """Print the table and make the exit code of the run that of the budget."""
+    seconds = time.perf_counter() - run.began_s
+    lost = [sent for sent in run.sent_s.values() if time.perf_counter() - sent > ALERT_LOST_S]
+    run.calls[TICK_TO_ALERT].failed += len(lost)
+    run.servers.close()
+    options = environment.parsed_options
+    assert options is not None
+    findings = judge(read_budget(options.budget), run.calls, seconds)
+    kept = all(finding.kept for finding in findings)
+    print(f"\n{table(findings)}\n\nbudget {'kept' if kept else 'BROKEN'} over {seconds:.0f} s")
+    environment.process_exit_code = 0 if kept else 1
