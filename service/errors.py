@@ -44,6 +44,12 @@ class BodyTooLarge(ServiceError):
     code = "body_too_large"
 
 
+class BodyTimeout(ServiceError):
+    """The body did not arrive in time."""
+
+    code = "body_timeout"
+
+
 class TooManyItems(ServiceError):
     """More accounts or positions in one call than the settings allow."""
 
@@ -84,3 +90,9 @@ class LeaseLost(ServiceError):
     """A commit carried a fencing token that is no longer the shard's."""
 
     code = "lease_lost"
+
+
+class WrongShards(ServiceError):
+    """The data was written with another number of shards."""
+
+    code = "wrong_shards"

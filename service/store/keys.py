@@ -1,0 +1,112 @@
+"""Every Redis key of the service, with its slot, encoding and lifetime; no other file spells a key.
+
+The part in braces is the hash tag: keys that share it live in one slot, so one script may touch them together.
+
+| key | type | holds | lives |
+|---|---|---|---|
+| `{market}:stream` | stream | entries `k` kind, `t` event time ms, `d` payload; id `<market id>-0` | trimmed below every shard's committed id |
+| `{market}:clock` | hash | `sequence` last market id, `eventTime` ms | for good |
+| `{market}:newest` | hash | `venue|symbol` -> `<market id> <event time> <mark JSON>` | for good |
+| `{market}:sources` | hash | (venue, symbol, source) -> newest timestamp ms | for good |
+| `{market}:times` | zset | `venue|symbol` by event time of its mark, fresh ones only | for good |
+| `{market}:stale` | set | `venue|symbol` that are stale | for good |
+| `{market}:instruments` | hash | `venue|symbol` -> instrument JSON | for good |
+| `{market}:snapshots` | hash | market id -> the monitor's blob of marks and instruments | until a newer one serves every shard |
+| `{market}:producer:<name>` | string | `<batch> <part> <results>` of a producer's last append | a day after it |
+| `{market}:shards` `:epoch` `:server` | string | shard count, log epoch, run id of the server | for good |
+| `{s07}:accounts` | hash | account key -> account JSON, newest | until deleted |
+| `{s07}:versions` | hash | account key -> version | for good, so that a re-created account goes on |
+| `{s07}:last` | hash | account key -> newest change id | for good |
+| `{s07}:before` | hash | account key -> `<version> <JSON>` as of the committed change id, nothing after the space when there was none | while a change waits for its commit |
+| `{s07}:changes` | stream | `k` account key, `v` version, `c` cause, `d` JSON or empty when deleted, `t` ms; id `<change id>-0` | trimmed below the committed id |
+| `{s07}:seqs` | hash | account key -> last alert seq | for good |
+| `{s07}:levels` | hash | account key -> JSON list of pool states | while a pool is not at rest |
+| `{s07}:state` | hash | `token`, `commit`, `marketId`, `changeId`, `offset`, `changes`, `trimmed`, `logTime` | for good |
+| `{s07}:lease` | string | fencing token of a live owner | expires unless renewed |
+| `{s07}:log` | stream | `n` alerts, `accounts` JSON list, `alerts` JSON list; id `<offset of the last alert>-0` | by the log's retention |
+| `{s07}:times` | zset | offset by time of its commit | with its log entry |
+| `{ask}:questions` | stream | `i` id, `k` kind, `d` payload, `x` expiry ms | newest thousand |
+| `{ask}:answer:<id>` | list | `<shards> <payload>` | half a minute |
+| channel `alerts` | pub/sub | `<shard>:<offset>`, a wake-up only | - |
+"""
+
+import zlib
+from dataclasses import dataclass, field
+
+DEFAULT_TENANT = "default"
+
+STREAM = "{market}:stream"
+CLOCK = "{market}:clock"
+NEWEST = "{market}:newest"
+SOURCES = "{market}:sources"
+MARK_TIMES = "{market}:times"
+STALE = "{market}:stale"
+INSTRUMENTS = "{market}:instruments"
+SNAPSHOTS = "{market}:snapshots"
+SHARD_COUNT = "{market}:shards"
+EPOCH = "{market}:epoch"
+SERVER = "{market}:server"
+
+QUESTIONS = "{ask}:questions"
+ALERTS_CHANNEL = "alerts"
+
+
+def producer(name: str) -> str:
+    return f"{{market}}:producer:{name}"
+
+
+def answer(question_id: str) -> str:
+    return f"{{ask}}:answer:{question_id}"
+
+
+def account_key(tenant: str, account_id: str) -> str:
+    """Return the name of an account inside the service: ids are unique within a tenant only."""
+    return f"{tenant}/{account_id}"
+
+
+def account_id(key: str) -> str:
+    """Return what a client calls the account; a tenant has no slash in its name."""
+    return key.partition("/")[2]
+
+
+def shard_of(key: str, shards: int) -> int:
+    """Return the shard of an account key; it never changes for a data directory."""
+    return zlib.crc32(key.encode()) % shards
+
+
+def market_name(venue: str, symbol: str) -> str:
+    """Return the field of a (venue, symbol); venues have no bar, so it can be read back."""
+    return f"{venue}|{symbol}"
+
+
+def market_of(name: str) -> tuple[str, str]:
+    venue, _, symbol = name.partition("|")
+    return venue, symbol
+
+
+def source_name(venue: str, symbol: str, source: str) -> str:
+    """Return the field of a (venue, symbol, source); the length keeps two triples apart."""
+    return f"{venue}|{len(symbol)}|{symbol}|{source}"
+
+
+@dataclass(frozen=True, slots=True)
+class ShardKeys:
+    """The keys of one shard; all in one slot."""
+
+    shard: int
+    accounts: str = field(init=False)
+    versions: str = field(init=False)
+    last: str = field(init=False)
+    before: str = field(init=False)
+    changes: str = field(init=False)
+    seqs: str = field(init=False)
+    levels: str = field(init=False)
+    state: str = field(init=False)
+    lease: str = field(init=False)
+    log: str = field(init=False)
+    times: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        tag = f"{{s{self.shard:02d}}}"
+        for name in self.__slots__[1:]:
+            object.__setattr__(self, name, f"{tag}:{name}")

@@ -1,0 +1,255 @@
+"""The market stream: the one order in which everything a monitor reacts to has happened.
+
+Marks, changes of a symbol's quality, instruments, clock entries and notices of account changes are entries of one stream, numbered 1, 2, 3 ...
+without gaps. Event time never goes backwards. Which mark is too old, from the future or stale is decided here, in the script that appends
+it, so that every reader sees the same. A retried append with the same (producer, batch) appends nothing and answers what it answered then.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Literal
+
+import orjson
+
+from service.store import keys
+from service.store.client import Client, Part, at_most, load_script
+
+EntryKind = Literal["m", "q", "i", "c", "a"]
+
+MARKS_A_CALL = 2_000  # about 10 ms of the server's time
+PRODUCER_MEMORY_MS = 86_400_000
+CLOCK_SILENCE_MS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The rules of the mark gate. `event_time`: our clock at receipt, or the marks' own timestamps."""
+
+    event_time: Literal["received", "source"] = "received"
+    max_age_ms: int = 10_000
+    max_ahead_ms: int = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class NewMark:
+    """A mark on its way into the stream; `payload` is the JSON object readers get, unchanged."""
+
+    venue: str
+    symbol: str
+    payload: bytes
+    timestamp_ms: int | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MarketEntry:
+    """One entry. Kinds: m mark, q quality {venue, symbol, stale}, i instrument, c clock, a account changes {shard, upto}."""
+
+    market_id: int
+    kind: str
+    event_time_ms: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewestMark:
+    """The newest mark of a (venue, symbol) with the entry that brought it."""
+
+    venue: str
+    symbol: str
+    market_id: int
+    event_time_ms: int
+    stale: bool
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MarketPicture:
+    """Marks and instruments as of one market id: where a follower of the stream starts from."""
+
+    market_id: int
+    event_time_ms: int
+    marks: list[NewestMark]
+    instruments: list[tuple[str, str, bytes]]  # venue, symbol, JSON
+
+
+class MarketStream:
+    """Writes and reads the stream; `blocking` (of `connect_blocking`) is needed to wait for entries."""
+
+    def __init__(
+        self, client: Client, gate: Gate | None = None, blocking: Client | None = None
+    ) -> None:
+        self._client = client
+        self._blocking = blocking
+        self._gate = gate or Gate()
+        self._append_marks = load_script("append_marks")
+        self._append_entries = load_script("append_entries")
+        self._trim = load_script("trim_market")
+
+    async def append_marks(
+        self, marks: Sequence[NewMark], producer: str | None = None, batch: int = 0
+    ) -> list[int | str]:
+        """Append marks in order; by mark the market id, or why it was refused.
+
+        Refusals: `stale_timestamp`, `future_timestamp`, `timestamp_required`; `repeated` when a batch of this producer was appended before
+        and its answer is no longer known. Batches of a producer must be numbered upwards.
+        """
+        results: list[int | str] = []
+        iterator = iter(marks)
+        part = 0
+        while chunk := list(islice(iterator, MARKS_A_CALL)):
+            answer = await self._append(chunk, producer, batch, part, -1)
+            part += 1
+            if answer == b"repeated":
+                results += ["repeated"] * len(chunk)
+            else:
+                results += [_result(text) for text in answer.decode().split(",")]
+        return results
+
+    async def append_clock(self) -> None:
+        """Notice what went stale, and append a clock entry when the stream was silent for a second; nothing by source time."""
+        await self._append((), None, 0, 0, CLOCK_SILENCE_MS)
+
+    async def _append(
+        self, marks: Sequence[NewMark], producer: str | None, batch: int, part: int, silence_ms: int
+    ) -> bytes:
+        gate = self._gate
+        arguments: list[Part] = [gate.event_time, gate.max_age_ms, gate.max_ahead_ms, silence_ms]
+        arguments += [-1 if producer is None else batch, part, PRODUCER_MEMORY_MS]
+        for mark in marks:
+            arguments += (
+                keys.market_name(mark.venue, mark.symbol),
+                keys.source_name(mark.venue, mark.symbol, mark.source),
+                "" if mark.timestamp_ms is None else mark.timestamp_ms,
+                mark.payload,
+            )
+        names = (keys.STREAM, keys.CLOCK, keys.NEWEST, keys.SOURCES, keys.MARK_TIMES, keys.STALE)
+        answer: bytes = await self._client.run(
+            self._append_marks, (*names, keys.producer(producer or "")), arguments
+        )
+        return answer
+
+    async def append_instruments(self, instruments: Sequence[tuple[str, str, bytes]]) -> list[int]:
+        """Store instruments (venue, symbol, JSON) and append a change of each; 0 for one that is stored just so."""
+        return await self._append_plain(
+            [("i", keys.market_name(venue, symbol), doc) for venue, symbol, doc in instruments]
+        )
+
+    async def append_changes(self, upto: Sequence[tuple[int, int]]) -> list[int]:
+        """Tell the owners of shards, as (shard, change id), that account changes up to there are in."""
+        return await self._append_plain(
+            [("a", "", orjson.dumps({"shard": shard, "upto": change})) for shard, change in upto]
+        )
+
+    async def _append_plain(self, entries: Sequence[tuple[EntryKind, str, bytes]]) -> list[int]:
+        results: list[int] = []
+        for start in range(0, len(entries), MARKS_A_CALL):
+            arguments: list[Part] = [self._gate.event_time]
+            for entry in entries[start : start + MARKS_A_CALL]:
+                arguments += entry
+            results += await self._client.run(
+                self._append_entries, (keys.STREAM, keys.CLOCK, keys.INSTRUMENTS), arguments
+            )
+        return results
+
+    async def read(self, after: int, count: int = 1_000, block_ms: int = 0) -> list[MarketEntry]:
+        """Return up to `count` entries after market id `after`; wait up to `block_ms` for the first.
+
+        Market ids have no gaps: a first entry that is not `after` + 1 means that older ones were trimmed.
+        """
+        if block_ms == 0:
+            rows = await self._client.call(
+                "XRANGE", keys.STREAM, f"({after}-0", "+", "COUNT", count
+            )
+            return [_entry(row) for row in rows]
+        assert self._blocking is not None
+        async with at_most(block_ms / 1_000 + 5.0):
+            answer = await self._blocking.call(
+                "XREAD", "COUNT", count, "BLOCK", block_ms, "STREAMS", keys.STREAM, f"{after}-0"
+            )
+        return [_entry(row) for row in answer[0][1]] if answer else []
+
+    async def tail(self) -> tuple[int, int]:
+        """Return the newest market id and event time; zeros before the first entry."""
+        sequence, event_time = await self._client.call("HMGET", keys.CLOCK, "sequence", "eventTime")
+        return int(sequence or 0), int(event_time or 0)
+
+    async def picture(self) -> MarketPicture:
+        """Return newest marks and instruments, all as of one market id; follow with `read(picture.market_id)`."""
+        clock, marks, stale, instruments = await self._client.batch(
+            [
+                ("HMGET", keys.CLOCK, "sequence", "eventTime"),
+                ("HGETALL", keys.NEWEST),
+                ("SMEMBERS", keys.STALE),
+                ("HGETALL", keys.INSTRUMENTS),
+            ],
+            atomic=True,
+        )
+        return MarketPicture(
+            int(clock[0] or 0),
+            int(clock[1] or 0),
+            _newest_marks(marks, set(stale)),
+            [(*keys.market_of(name.decode()), doc) for name, doc in pairs(instruments)],
+        )
+
+    async def newest(self) -> list[NewestMark]:
+        """Return the newest mark of every (venue, symbol)."""
+        marks, stale = await self._client.batch(
+            [("HGETALL", keys.NEWEST), ("SMEMBERS", keys.STALE)], atomic=True
+        )
+        return _newest_marks(marks, set(stale))
+
+    async def instruments(
+        self, venue: str | None = None, symbol: str | None = None
+    ) -> list[tuple[str, str, bytes]]:
+        """Return stored instruments as (venue, symbol, JSON), those of a venue or symbol where given, in order of name."""
+        found = []
+        for name, doc in pairs(await self._client.call("HGETALL", keys.INSTRUMENTS)):
+            of_venue, of_symbol = keys.market_of(name.decode())
+            if venue in (None, of_venue) and symbol in (None, of_symbol):
+                found.append((of_venue, of_symbol, doc))
+        return sorted(found)
+
+    async def save_snapshot(self, market_id: int, blob: bytes) -> None:
+        """Keep the marks and instruments as of a market id; `trim` drops what it makes needless."""
+        await self._client.call("HSET", keys.SNAPSHOTS, market_id, blob)
+
+    async def load_snapshot(self, at_most_id: int) -> tuple[int, bytes] | None:
+        """Return the newest snapshot at or below a market id, None when there is none."""
+        ids = [int(name) for name in await self._client.call("HKEYS", keys.SNAPSHOTS)]
+        for market_id in sorted((found for found in ids if found <= at_most_id), reverse=True):
+            blob = await self._client.call("HGET", keys.SNAPSHOTS, market_id)
+            if blob is not None:
+                return market_id, blob
+        return None
+
+    async def trim(self, committed: int, keep: int) -> int:
+        """Drop entries and snapshots that no restart from `committed` (the least of all shards) needs, beyond the newest `keep`; the highest id gone."""
+        names = (keys.STREAM, keys.SNAPSHOTS, keys.CLOCK)
+        return int(await self._client.run(self._trim, names, (committed, keep)))
+
+
+def pairs(flat: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    """Pair up a flat answer of fields and values."""
+    return list(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _result(text: str) -> int | str:
+    return int(text) if text.isdigit() else text
+
+
+def _entry(row: Any) -> MarketEntry:
+    identifier, (_, kind, _, event_time, _, payload) = row
+    return MarketEntry(int(identifier[:-2]), kind.decode(), int(event_time), payload)
+
+
+def _newest_marks(flat: Sequence[bytes], stale: set[bytes]) -> list[NewestMark]:
+    marks = []
+    for name, value in pairs(flat):
+        market_id, event_time, payload = value.split(b" ", 2)
+        venue, symbol = keys.market_of(name.decode())
+        marks.append(
+            NewestMark(venue, symbol, int(market_id), int(event_time), name in stale, payload)
+        )
+    return marks

@@ -1,0 +1,30 @@
+local stream = KEYS[1]
+local clock = KEYS[2]
+local instruments = KEYS[3]
+local by_source_time = ARGV[1] == 'source'
+local first_entry = 2 -- from here on by entry: kind ('i' or 'a'), market name or '', payload
+
+-- Appends instrument changes and notices of account changes. Answers the market id of each; 0 for an instrument that is stored just so
+-- already, which makes a repeated call change nothing.
+
+local server_time = redis.call('TIME')
+local now = tonumber(server_time[1]) * 1000 + math.floor(tonumber(server_time[2]) / 1000)
+local state = redis.call('HMGET', clock, 'sequence', 'eventTime')
+local sequence = tonumber(state[1]) or 0
+local event_time = tonumber(state[2]) or 0
+if not by_source_time then event_time = math.max(event_time, now) end
+
+local results = {}
+for at = first_entry, #ARGV, 3 do
+  local kind, name, payload = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  if kind == 'i' and redis.call('HGET', instruments, name) == payload then
+    results[#results + 1] = 0
+  else
+    sequence = sequence + 1
+    redis.call('XADD', stream, string.format('%.0f-0', sequence), 'k', kind, 't', string.format('%.0f', event_time), 'd', payload)
+    if kind == 'i' then redis.call('HSET', instruments, name, payload) end
+    results[#results + 1] = sequence
+  end
+end
+redis.call('HSET', clock, 'sequence', string.format('%.0f', sequence), 'eventTime', string.format('%.0f', event_time))
+return results

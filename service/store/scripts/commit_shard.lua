@@ -1,0 +1,99 @@
+local state = KEYS[1]
+local before = KEYS[2]
+local last = KEYS[3]
+local changes = KEYS[4]
+local levels = KEYS[5]
+local seqs = KEYS[6]
+local log = KEYS[7]
+local times = KEYS[8]
+local token = ARGV[1]
+local number = tonumber(ARGV[2])
+local market_id = ARGV[3]
+local change_id = ARGV[4]
+local offset = tonumber(ARGV[5]) -- of the log before this commit
+local channel = ARGV[6]
+local shard = ARGV[7]
+local drained_count = tonumber(ARGV[8]) -- pairs: account key, its newest change id up to change_id
+local levels_count = tonumber(ARGV[9]) -- pairs: account key, JSON ('' removes)
+local seqs_count = tonumber(ARGV[10]) -- pairs: account key, seq
+local first_pair = 11 -- then triples: alerts in the entry, account keys JSON, alerts JSON
+
+-- One commit of a shard's owner: input position, levels, seqs and alerts in one step. Everything is checked before anything is written.
+-- Answers 'committed', 'repeated' (this commit is stored already), 'lease_lost' or 'out_of_step' (it does not follow what is stored).
+
+local stored = redis.call('HMGET', state, 'token', 'commit', 'marketId', 'changeId', 'offset', 'logTime')
+if stored[1] ~= token then return 'lease_lost' end
+local stored_number = tonumber(stored[2]) or 0
+if number == stored_number then return 'repeated' end
+if number ~= stored_number + 1
+  or tonumber(market_id) < (tonumber(stored[3]) or 0)
+  or tonumber(change_id) < (tonumber(stored[4]) or 0)
+  or offset ~= (tonumber(stored[5]) or 0) then
+  return 'out_of_step'
+end
+
+local CHUNK = 2000 -- arguments of one call; Lua's stack ends at about 8,000
+
+local function call_in_chunks(command, key, arguments)
+  for start = 1, #arguments, CHUNK do
+    redis.call(command, key, unpack(arguments, start, math.min(start + CHUNK - 1, #arguments)))
+  end
+end
+
+local function doc_of_change(id)
+  local entry = redis.call('XRANGE', changes, id .. '-0', id .. '-0')[1]
+  if not entry then return nil end
+  return entry[2][4] .. ' ' .. entry[2][8] -- version, JSON
+end
+
+local levels_at = first_pair + 2 * drained_count
+local seqs_at = levels_at + 2 * levels_count
+local blocks_at = seqs_at + 2 * seqs_count
+
+-- An account whose newest change is in this commit needs no `before` any more; one that changed again meanwhile gets what is committed now.
+local settled, overtaken = {}, {}
+for at = first_pair, levels_at - 1, 2 do
+  local key, id = ARGV[at], ARGV[at + 1]
+  if tonumber(redis.call('HGET', last, key) or '0') <= tonumber(change_id) then
+    settled[#settled + 1] = key
+  else
+    local doc = doc_of_change(id)
+    if not doc then return 'out_of_step' end
+    overtaken[#overtaken + 1] = key
+    overtaken[#overtaken + 1] = doc
+  end
+end
+call_in_chunks('HDEL', before, settled)
+call_in_chunks('HSET', before, overtaken)
+
+local kept, removed = {}, {}
+for at = levels_at, seqs_at - 1, 2 do
+  if ARGV[at + 1] == '' then
+    removed[#removed + 1] = ARGV[at]
+  else
+    kept[#kept + 1] = ARGV[at]
+    kept[#kept + 1] = ARGV[at + 1]
+  end
+end
+call_in_chunks('HDEL', levels, removed)
+call_in_chunks('HSET', levels, kept)
+
+for start = seqs_at, blocks_at - 1, CHUNK do
+  redis.call('HSET', seqs, unpack(ARGV, start, math.min(start + CHUNK, blocks_at) - 1))
+end
+
+local log_time = tonumber(stored[6]) or 0
+if blocks_at <= #ARGV then
+  local server_time = redis.call('TIME')
+  log_time = math.max(log_time, tonumber(server_time[1]) * 1000 + math.floor(tonumber(server_time[2]) / 1000))
+end
+for at = blocks_at, #ARGV, 3 do
+  offset = offset + tonumber(ARGV[at])
+  local id = string.format('%.0f', offset)
+  redis.call('XADD', log, id .. '-0', 'n', ARGV[at], 'accounts', ARGV[at + 1], 'alerts', ARGV[at + 2])
+  redis.call('ZADD', times, string.format('%.0f', log_time), id)
+end
+redis.call('HSET', state, 'commit', ARGV[2], 'marketId', market_id, 'changeId', change_id,
+  'offset', string.format('%.0f', offset), 'logTime', string.format('%.0f', log_time))
+if blocks_at <= #ARGV then redis.call('PUBLISH', channel, shard .. ':' .. string.format('%.0f', offset)) end
+return 'committed'

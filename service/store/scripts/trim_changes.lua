@@ -1,0 +1,27 @@
+local changes = KEYS[1]
+local state = KEYS[2]
+local before_ms = tonumber(ARGV[1])
+local keep = tonumber(ARGV[2])
+
+-- Drops account changes that are committed and either older than `before_ms` or beyond the newest `keep`. Answers the highest id gone.
+
+local counters = redis.call('HMGET', state, 'changes', 'changeId')
+local newest, committed = tonumber(counters[1]) or 0, tonumber(counters[2]) or 0
+local cut = math.min(committed, newest - keep)
+local from = '-'
+while true do
+  local page = redis.call('XRANGE', changes, from, '+', 'COUNT', 500)
+  local late = #page == 0
+  for _, entry in ipairs(page) do
+    local id, fields = tonumber(string.match(entry[1], '^%d+')), entry[2]
+    if id > committed or tonumber(fields[10]) >= before_ms then
+      late = true
+      break
+    end
+    cut = math.max(cut, id)
+    from = '(' .. entry[1]
+  end
+  if late then break end
+end
+if cut > 0 then redis.call('XTRIM', changes, 'MINID', string.format('%.0f', cut + 1)) end
+return math.max(cut, 0)
