@@ -11,6 +11,12 @@ from service.store.embedded import EmbeddedServer
 
 
 @pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Tests marked `anyio` run on asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     """One server for all tests of a process; use `redis_url`, which empties it."""
     server = EmbeddedServer(tmp_path_factory.mktemp("valkey"), appendfsync="no")

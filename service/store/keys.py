@@ -17,15 +17,15 @@ The part in braces is the hash tag: keys that share it live in one slot, so one 
 | `{s07}:accounts` | hash | account key -> account JSON, newest | until deleted |
 | `{s07}:versions` | hash | account key -> version | for good, so that a re-created account goes on |
 | `{s07}:last` | hash | account key -> newest change id | for good |
-| `{s07}:before` | hash | account key -> `<version> <JSON>` as of the committed change id, nothing after the space when there was none | while a change waits for its commit |
-| `{s07}:changes` | stream | `k` account key, `v` version, `c` cause, `d` JSON or empty when deleted, `t` ms; id `<change id>-0` | trimmed below the committed id |
+| `{s07}:before` | hash | account key -> `<version> <JSON>` as of the committed change id, no JSON: not there | while a change is not committed |
+| `{s07}:changes` | stream | `k` account key, `v` version, `c` cause, `d` JSON (empty: deleted), `t` ms; id `<change id>-0` | trimmed below the committed id |
 | `{s07}:seqs` | hash | account key -> last alert seq | for good |
 | `{s07}:levels` | hash | account key -> JSON list of pool states | while a pool is not at rest |
 | `{s07}:state` | hash | `token`, `commit`, `marketId`, `changeId`, `offset`, `changes`, `trimmed`, `logTime` | for good |
 | `{s07}:lease` | string | fencing token of a live owner | expires unless renewed |
 | `{s07}:log` | stream | `n` alerts, `accounts` JSON list, `alerts` JSON list; id `<offset of the last alert>-0` | by the log's retention |
 | `{s07}:times` | zset | offset by time of its commit | with its log entry |
-| `{ask}:questions` | stream | `i` id, `k` kind, `d` payload, `x` expiry ms | newest thousand |
+| `{ask}:questions` | stream | `i` id, `k` kind, `d` payload, `x` ms the asker waits | newest thousand |
 | `{ask}:answer:<id>` | list | `<shards> <payload>` | half a minute |
 | channel `alerts` | pub/sub | `<shard>:<offset>`, a wake-up only | - |
 """

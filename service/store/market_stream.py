@@ -225,7 +225,7 @@ class MarketStream:
         return None
 
     async def trim(self, committed: int, keep: int) -> int:
-        """Drop entries and snapshots that no restart from `committed` (the least of all shards) needs, beyond the newest `keep`; the highest id gone."""
+        """Drop what no restart from `committed` (the least of all shards) needs, but for the newest `keep` entries; return the highest id gone."""
         names = (keys.STREAM, keys.SNAPSHOTS, keys.CLOCK)
         return int(await self._client.run(self._trim, names, (committed, keep)))
 
