@@ -11,6 +11,9 @@ from service.contract.names import Asset, Symbol, Venue
 from service.contract.numbers import LARGEST, Fraction, NotNegative, Number, Positive
 from service.errors import Fault, InvalidInput
 from service.risk.model import GENERIC_VENUE, Instrument, Tier
+from service.risk.tiers import validate_tiers
+
+FAULTS_MAX = 10
 
 
 class TierDocument(Struct, rename="camel", omit_defaults=True):
@@ -69,9 +72,11 @@ def to_instrument(document: InstrumentDocument, pointer: str = "") -> Instrument
         )
         for row in document.tiers
     )
-    faults = tier_faults(tiers, f"{pointer}/tiers")
+    faults = validate_tiers(tiers)[:FAULTS_MAX]
     if faults:
-        raise InvalidInput(faults[0].detail, faults)
+        where = f"{pointer}/tiers"
+        found = tuple(Fault(f"{where}/{row.index}", row.code, row.detail) for row in faults)
+        raise InvalidInput(found[0].detail, found)
     return Instrument(
         document.symbol,
         document.linear,
@@ -85,26 +90,6 @@ def to_instrument(document: InstrumentDocument, pointer: str = "") -> Instrument
         document.tiering,
         document.tier_unit or "notional",
     )
-
-
-def tier_faults(tiers: tuple[Tier, ...], pointer: str) -> tuple[Fault, ...]:
-    """Return what is wrong with a table that should cover all sizes from 0 at rising rates."""
-    faults = []
-    end, rate = 0.0, 0.0
-    for index, tier in enumerate(tiers):
-        where = f"{pointer}/{index}"
-        if tier.floor > end:
-            faults.append(Fault(f"{where}/minNotional", "tier_gap", "sizes below are in no tier"))
-        elif tier.floor < end:
-            faults.append(Fault(f"{where}/minNotional", "tier_overlap", "sizes are in two tiers"))
-        if tier.cap <= tier.floor:
-            detail = "a tier must end above its start"
-            faults.append(Fault(f"{where}/maxNotional", "tier_empty", detail))
-        if tier.maintenance_rate < rate:
-            detail = "the rate must not fall with size"
-            faults.append(Fault(f"{where}/maintenanceMarginRate", "falling_rate", detail))
-        end, rate = tier.cap, tier.maintenance_rate
-    return tuple(faults[:10])
 
 
 def encode_instrument(instrument: Instrument) -> bytes:

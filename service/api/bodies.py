@@ -1,0 +1,86 @@
+"""The one reader of request bodies: capped, timed, of a known media type, UTF-8."""
+
+import asyncio
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from service.errors import BodyTimeout, BodyTooLarge, MalformedBody, UnsupportedMediaType
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+
+# A client that is still sending when it is refused would see a reset instead of the answer. So what
+# is too large is read and thrown away for a while, up to this many times the limit.
+_DRAIN_FACTOR = 4
+
+
+@dataclass(frozen=True, slots=True)
+class BodyReader:
+    """Limits of one service."""
+
+    bytes_max: int
+    timeout_s: float
+
+    async def read(self, request: Request, *media_types: str) -> tuple[bytes, str]:
+        """Return the body and its media type, one of `media_types` (JSON when none is given).
+
+        Raises UnsupportedMediaType, BodyTooLarge, BodyTimeout, MalformedBody (not UTF-8).
+        """
+        media_type = _media_type(request, media_types or (JSON,))
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                body = await self._collect(request)
+        except TimeoutError:
+            raise BodyTimeout("the body did not arrive in time") from None
+        if not body.isascii():
+            _check_utf8(body)
+        return body, media_type
+
+    async def _collect(self, request: Request) -> bytes:
+        declared = _declared_length(request)
+        waits = request.headers.get("expect", "").lower() == "100-continue"
+        if declared > self.bytes_max and (waits or declared > _DRAIN_FACTOR * self.bytes_max):
+            raise self._too_large()
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size <= self.bytes_max:
+                chunks.append(chunk)
+                continue
+            chunks.clear()
+            if size > _DRAIN_FACTOR * self.bytes_max:
+                break
+        if size > self.bytes_max:
+            raise self._too_large()
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _too_large(self) -> BodyTooLarge:
+        return BodyTooLarge(f"the body is larger than {self.bytes_max} bytes")
+
+
+def _declared_length(request: Request) -> int:
+    text = request.headers.get("content-length", "0")
+    return int(text) if len(text) < 19 and text.isascii() and text.isdigit() else 0
+
+
+def _media_type(request: Request, accepted: tuple[str, ...]) -> str:
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise UnsupportedMediaType("the body must not be compressed")
+    media_type, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    media_type = media_type.strip()
+    if media_type not in accepted:
+        raise UnsupportedMediaType(f"the content type must be {' or '.join(accepted)}")
+    charset = parameters.partition("charset=")[2].strip(' "')
+    if charset not in ("", "utf-8", "utf8"):
+        raise UnsupportedMediaType("the charset must be utf-8")
+    return media_type
+
+
+def _check_utf8(body: bytes) -> None:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        raise MalformedBody("the body is not UTF-8") from None

@@ -1,0 +1,1 @@
+"""Is it up, is it able, how is it doing: the three questions machines ask."""

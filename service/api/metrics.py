@@ -1,0 +1,90 @@
+"""What an API worker counts about itself, for `GET /metrics`; every request is timed."""
+
+import time
+from collections.abc import Callable
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_LATENCY_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_SIZES = (1, 10, 100, 1_000, 10_000, 100_000)
+EXPOSITION_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """The counters of one worker; `sockets` and `mark_age_s` are asked when somebody looks."""
+
+    def __init__(self, mark_age_s: Callable[[], float], sockets: Callable[[], int]) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self.requests = Counter(
+            "plimsoll_requests",
+            "Requests answered.",
+            ("method", "route", "status"),
+            registry=self.registry,
+        )
+        self.latency = Histogram(
+            "plimsoll_request_seconds",
+            "From the first byte of a request to the last of its answer.",
+            ("route",),
+            buckets=_LATENCY_S,
+            registry=self.registry,
+        )
+        self.positions = Histogram(
+            "plimsoll_evaluate_positions",
+            "Positions of an evaluate call.",
+            buckets=_SIZES,
+            registry=self.registry,
+        )
+        age = Gauge(
+            "plimsoll_newest_mark_age_seconds",
+            "Since the newest mark of any symbol came; NaN before the first.",
+            registry=self.registry,
+        )
+        age.set_function(mark_age_s)
+        open_sockets = Gauge(
+            "plimsoll_sockets", "Open WebSocket connections.", registry=self.registry
+        )
+        open_sockets.set_function(lambda: float(sockets()))
+
+    def exposition(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+class Timing:
+    """Counts and times each HTTP request by its route's pattern, so that ids make no new series."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 500
+        started = time.perf_counter()
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        finally:
+            route = getattr(scope.get("route"), "path", "none")
+            method = scope["method"] if route != "none" else "none"
+            self._metrics.requests.labels(method, route, str(status)).inc()
+            self._metrics.latency.labels(route).observe(time.perf_counter() - started)

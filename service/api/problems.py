@@ -1,0 +1,105 @@
+"""The only table of HTTP statuses: every error leaves as problem+json, none repeats the input."""
+
+import logging
+from http import HTTPStatus
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from service.contract.problems import ERRORS_LISTED_MAX, FaultAnswer, Problem, fault_answers
+from service.errors import (
+    BodyTimeout,
+    BodyTooLarge,
+    InvalidCursor,
+    InvalidInput,
+    MalformedBody,
+    MonitorUnavailable,
+    ServiceError,
+    StoreUnavailable,
+    TooManyItems,
+    UnknownAccount,
+    UnknownVenue,
+    UnsupportedMediaType,
+    VersionMismatch,
+)
+
+PROBLEM_TYPE = "application/problem+json"
+
+STATUS: dict[type[ServiceError], int] = {
+    MalformedBody: 400,
+    InvalidCursor: 400,
+    UnknownAccount: 404,
+    BodyTimeout: 408,
+    VersionMismatch: 412,
+    BodyTooLarge: 413,
+    TooManyItems: 413,
+    UnsupportedMediaType: 415,
+    InvalidInput: 422,
+    UnknownVenue: 422,
+    StoreUnavailable: 503,
+    MonitorUnavailable: 503,
+}
+_CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed"}
+# The rest of such a body is not waited for, so the connection cannot be used again.
+_CLOSING = {BodyTimeout, BodyTooLarge}
+
+_encoder = msgspec.json.Encoder()
+_log = logging.getLogger("plimsoll.api")
+
+
+def status_of(error: ServiceError) -> int:
+    """Return the HTTP status an error is answered with."""
+    return STATUS.get(type(error), 500)
+
+
+def problem_of(error: ServiceError) -> Problem:
+    """Return what a client reads of an error."""
+    listed = fault_answers(error.faults[:ERRORS_LISTED_MAX])
+    return _problem(status_of(error), error.code, error.detail, listed)
+
+
+def problem_response(error: ServiceError) -> Response:
+    """Answer an error."""
+    headers = {"connection": "close"} if type(error) in _CLOSING else {}
+    if isinstance(error, StoreUnavailable | MonitorUnavailable):
+        headers["retry-after"] = "1"
+    return _response(problem_of(error), headers)
+
+
+def install_problems(app: FastAPI) -> None:
+    """Make every error of the app a problem: ours, the framework's and the ones nobody foresaw."""
+
+    @app.exception_handler(ServiceError)
+    async def answer_ours(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, ServiceError)
+        if status_of(error) == 500:
+            _log.error("an error without a status", exc_info=error)
+        return problem_response(error)
+
+    @app.exception_handler(HTTPException)
+    async def answer_routing(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        code = _CODE_OF_STATUS.get(error.status_code, "http_error")
+        phrase = HTTPStatus(error.status_code).phrase
+        problem = _problem(error.status_code, code, phrase, [])
+        return _response(problem, dict(error.headers or {}))
+
+    @app.exception_handler(ClientDisconnect)
+    async def forget_the_gone(_request: Request, _error: Exception) -> Response:
+        return Response(status_code=400)
+
+    @app.exception_handler(Exception)
+    async def answer_bug(_request: Request, _error: Exception) -> Response:
+        problem = _problem(500, "internal_error", "the service made a mistake; it is logged", [])
+        return _response(problem, {})
+
+
+def _problem(status: int, code: str, detail: str, errors: list[FaultAnswer]) -> Problem:
+    title = HTTPStatus(status).phrase
+    return Problem(f"urn:plimsoll:problem:{code}", title, status, code, detail, errors)
+
+
+def _response(problem: Problem, headers: dict[str, str]) -> Response:
+    return Response(_encoder.encode(problem), problem.status, headers, PROBLEM_TYPE)

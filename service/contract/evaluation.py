@@ -1,0 +1,174 @@
+"""The evaluate call: what is asked, what is answered, and a figure that has no value is null with its reason beside it.
+
+The answer's records are filled from columns (`map` over lists, in the order of the fields), so the order of fields is part of the code that
+fills them; NaN is written as null by the encoder.
+"""
+
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+from service.contract.accounts import NamedAccountDocument
+from service.contract.alerts import LevelName, Side, ToRestore
+from service.contract.decoding import decode
+from service.contract.instruments import InstrumentDocument
+from service.contract.numbers import Positive
+from service.contract.problems import FaultAnswer
+from service.errors import Fault, InvalidInput, TooManyItems
+
+Figure: TypeAlias = Annotated[float | None, Meta(description="null: has no value, see the reason")]
+MarkSource: TypeAlias = Literal["request", "position", "stream"]
+
+
+class EvaluateRequest(Struct, rename="camel"):
+    """Accounts to evaluate; nothing of it is kept."""
+
+    accounts: Annotated[list[NamedAccountDocument], Meta(min_length=1)]
+    marks: (
+        Annotated[dict[str, Positive], Meta(description="Symbol to mark, at each account's venue.")]
+        | None
+    ) = None
+    instruments: (
+        Annotated[list[InstrumentDocument], Meta(description="Override stored ones in this call.")]
+        | None
+    ) = None
+
+
+class RawEvaluateRequest(Struct, rename="camel"):
+    """The same body with its parts unread: what is left to do when the fast way found something wrong."""
+
+    accounts: Annotated[list[msgspec.Raw], Meta(min_length=1)]
+    marks: msgspec.Raw | None = None
+    instruments: list[msgspec.Raw] | None = None
+
+
+class PositionAnswer(Struct, rename="camel", gc=False):
+    """One position; money in its pool's settle asset."""
+
+    symbol: str
+    side: Side
+    contracts: float
+    margin_mode: Literal["isolated", "cross"]
+    instrument_venue: str | None
+    mark_venue: str | None
+    mark_source: MarkSource | None
+    mark_price: Figure
+    mark_age_ms: int | None
+    stale: bool
+    notional: Figure
+    unrealized_pnl: Figure
+    initial_margin: Figure
+    maintenance_margin: Figure
+    margin_ratio: Figure
+    leverage: Figure
+    liquidation_price: Figure
+    liquidation_price_reason: str | None
+    liquidation_price_below: Figure
+    liquidation_price_above: Figure
+    bankruptcy_price: Figure
+    bankruptcy_price_reason: str | None
+    distance_pct: Figure
+
+
+class PoolAnswer(Struct, rename="camel", gc=False):
+    """One margin pool: what is liquidated as one. Money in `settle`."""
+
+    kind: Literal["cross", "isolated"]
+    settle: str
+    symbol: str | None
+    side: Side | None
+    level: LevelName
+    reason: str | None
+    stale: bool
+    wallet_balance: Figure
+    unrealized_pnl: Figure
+    equity: Figure
+    initial_margin: Figure
+    maintenance_margin: Figure
+    margin_ratio: Figure
+    health_factor: Figure
+    available_margin: Figure
+    margin_deficit: Figure
+    shortfall: Figure
+    owed: Figure
+    to_restore: ToRestore
+
+
+class AccountAnswer(Struct, rename="camel"):
+    """One account; its totals are in `currency`."""
+
+    id: str
+    level: LevelName
+    currency: str
+    totals_reason: str | None
+    stale: bool
+    equity: Figure
+    wallet_balance: Figure
+    unrealized_pnl: Figure
+    initial_margin: Figure
+    maintenance_margin: Figure
+    margin_ratio: Figure
+    health_factor: Figure
+    available_margin: Figure
+    margin_deficit: Figure
+    shortfall: Figure
+    owed: Figure
+    to_restore: ToRestore
+    pools: list[PoolAnswer]
+    positions: list[PositionAnswer]
+
+
+class EvaluateAnswer(Struct, rename="camel"):
+    """The accounts that could be evaluated, in the order asked, and what was wrong with the others."""
+
+    timestamp: int
+    accounts: list[AccountAnswer]
+    problems: list[FaultAnswer]
+
+
+_decoder = msgspec.json.Decoder(EvaluateRequest, strict=False)
+_raw_decoder = msgspec.json.Decoder(RawEvaluateRequest)
+_account_decoder = msgspec.json.Decoder(NamedAccountDocument, strict=False)
+_instrument_decoder = msgspec.json.Decoder(InstrumentDocument, strict=False)
+_marks_decoder = msgspec.json.Decoder(dict[str, Positive] | None, strict=False)
+
+
+def decode_request(raw: bytes, accounts_max: int) -> tuple[EvaluateRequest, list[int], list[Fault]]:
+    """Return the request without its unreadable accounts, where each other one stands, the faults.
+
+    Raises MalformedBody, TooManyItems, and InvalidInput when the fault is not an account's own.
+    """
+    try:
+        request = decode(raw, _decoder)
+    except InvalidInput:
+        return _decode_by_piece(raw, accounts_max)
+    _check_count(len(request.accounts), accounts_max)
+    return request, list(range(len(request.accounts))), []
+
+
+def _check_count(accounts: int, accounts_max: int) -> None:
+    if accounts > accounts_max:
+        raise TooManyItems(f"more than {accounts_max} accounts in one call")
+
+
+def _decode_by_piece(
+    raw: bytes, accounts_max: int
+) -> tuple[EvaluateRequest, list[int], list[Fault]]:
+    pieces = decode(raw, _raw_decoder)
+    _check_count(len(pieces.accounts), accounts_max)
+    marks = None if pieces.marks is None else decode(bytes(pieces.marks), _marks_decoder, "/marks")
+    instruments = [
+        decode(bytes(piece), _instrument_decoder, f"/instruments/{index}")
+        for index, piece in enumerate(pieces.instruments or ())
+    ]
+    accounts: list[NamedAccountDocument] = []
+    places: list[int] = []
+    faults: list[Fault] = []
+    for index, piece in enumerate(pieces.accounts):
+        try:
+            accounts.append(decode(bytes(piece), _account_decoder, f"/accounts/{index}"))
+            places.append(index)
+        except InvalidInput as error:
+            faults.extend(error.faults)
+    return EvaluateRequest(accounts, marks, instruments), places, faults

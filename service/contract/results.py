@@ -1,0 +1,139 @@
+"""What the calls besides evaluate take and answer: results by item, lists, pages."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from service.contract.accounts import AccountDocument
+from service.contract.alerts import Alert, LevelName, PoolState
+from service.contract.evaluation import AccountAnswer, Figure
+from service.contract.instruments import InstrumentDocument
+from service.contract.marks import MarkDocument
+from service.contract.names import Asset
+from service.contract.numbers import Number
+from service.contract.problems import FaultAnswer
+
+Reason = Literal["funding", "deposit", "withdrawal", "fee", "pnl"]
+
+
+class ItemResult(Struct, rename="camel", omit_defaults=True):
+    """What became of one item of a list; `errors` says why it was refused."""
+
+    index: int
+    status: Literal["ok", "refused"]
+    id: str | None = None
+    version: Annotated[int, Meta(description="Of the account as it is now.")] | None = None
+    market_id: (
+        Annotated[int, Meta(description="Where the item stands in the market stream.")] | None
+    ) = None
+    errors: list[FaultAnswer] = msgspec.field(default_factory=list)
+
+
+class BatchResult(Struct):
+    """Results in the order of the items."""
+
+    accepted: int
+    refused: int
+    results: list[ItemResult]
+
+
+class AccountView(AccountDocument, rename="camel", omit_defaults=True, kw_only=True):
+    """An account as it is stored."""
+
+    id: str
+    version: int
+
+
+class WrittenAccount(Struct):
+    """What a write made."""
+
+    id: str
+    version: int
+
+
+class Adjustment(Struct):
+    """A change of one balance; `reason` becomes the cause of what it moves."""
+
+    asset: Asset
+    delta: Number
+    reason: Reason
+
+
+class AdjustedAccount(Struct):
+    """The balance after an adjustment."""
+
+    id: str
+    version: int
+    asset: str
+    amount: float
+
+
+class RiskAnswer(Struct):
+    """One stored account, evaluated now, and where the monitor has its pools."""
+
+    timestamp: int
+    version: int
+    account: AccountAnswer
+    monitored: Annotated[list[PoolState], Meta(description="Pools the monitor has not at HEALTHY.")]
+
+
+class RankedAccount(Struct, rename="camel"):
+    """One account of a list by level; `marginRatio` is its worst pool's."""
+
+    id: str
+    level: LevelName
+    margin_ratio: Figure
+
+
+class RankedAccounts(Struct):
+    """Accounts at or beyond a level, worst first; no cursor: these were all."""
+
+    accounts: list[RankedAccount]
+    cursor: str | None
+
+
+class MarksRequest(Struct):
+    """Marks in the order they are to be taken."""
+
+    marks: Annotated[list[MarkDocument], Meta(min_length=1)]
+
+
+class MarkView(MarkDocument, rename="camel", omit_defaults=True, kw_only=True):
+    """The newest mark of a symbol."""
+
+    market_id: int
+    event_time: int
+    age_ms: int
+    stale: bool
+
+
+class MarksView(Struct):
+    """Newest marks, by venue and symbol."""
+
+    marks: list[MarkView]
+
+
+class InstrumentsView(Struct):
+    """Stored instruments, by venue and symbol."""
+
+    instruments: list[InstrumentDocument]
+
+
+class AlertsPage(Struct):
+    """Part of the alert log; `cursor` goes on behind it."""
+
+    alerts: list[Alert]
+    cursor: str
+    recovered: Annotated[
+        bool, Meta(description="False: the log no longer reaches back to `since`.")
+    ]
+    more: Annotated[bool, Meta(description="True: ask again at once with the cursor.")]
+
+
+class Health(Struct):
+    """How the service is."""
+
+    status: Literal["ok", "degraded", "unavailable"]
+    degraded: list[str] = msgspec.field(default_factory=list)
+    reasons: list[str] = msgspec.field(default_factory=list)
