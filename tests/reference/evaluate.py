@@ -1,6 +1,6 @@
 """One account evaluated exactly: everything an answer of `POST /v1/evaluate` says, as Fractions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from service.risk.model import USD, Account, Level, PoolKey, Position
@@ -24,7 +24,7 @@ class LegAnswer:
     initial_margin: Fraction | None = None
     maintenance_margin: Fraction | None = None
     margin: Fraction | None = None  # isolated wallet margin
-    prices: Prices = Prices(reason="unpriced")
+    prices: Prices = field(default_factory=lambda: Prices(reason="unpriced"))
     reduce: Fraction | None = None
 
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
-from service.risk.model import Level
-from tests.reference.pools import Figures, Pool
+from service.risk.model import Level, PoolKey, Thresholds
+
+Name = tuple[str, PoolKey]  # account key, pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,27 +16,44 @@ class Standing:
     falling_since_ms: int | None = None
 
 
-def still_holds(pool: Pool, level: Level, worth: Figures) -> bool:
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one pool is by itself now; the numbers are None where it is unpriced."""
+
+    name: Name
+    table: Level
+    is_open: bool
+    stale: bool
+    thresholds: Thresholds
+    equity: Fraction | float | None
+    maintenance: Fraction | float | None
+
+
+def still_holds(judged: Judgement, level: Level) -> bool:
     """Whether the ratio is at or above a level's line less the hysteresis."""
+    equity, required = judged.equity, judged.maintenance
+    assert equity is not None
+    assert required is not None
     if level is Level.BANKRUPT:
-        return worth.equity < 0
+        return equity < 0
     lines = {
         Level.LIQUIDATION: 1.0,
-        Level.MARGIN_CALL: pool.thresholds.margin_call,
-        Level.WARNING: pool.thresholds.warning,
+        Level.MARGIN_CALL: judged.thresholds.margin_call,
+        Level.WARNING: judged.thresholds.warning,
     }
-    if level not in lines or worth.maintenance == 0:
+    if level not in lines or required == 0:
         return False
-    line = Fraction(lines[level]) - Fraction(pool.thresholds.hysteresis)
-    return worth.maintenance >= line * worth.equity
+    exact = isinstance(equity, Fraction)
+    line, gap = lines[level], judged.thresholds.hysteresis
+    return required >= (Fraction(line) - Fraction(gap) if exact else line - gap) * equity
 
 
-def next_level(pool: Pool, table: Level, current: Level, worth: Figures | None) -> Level:
+def next_level(judged: Judgement, current: Level) -> Level:
     """The higher of the table's and the highest level not above the current that still holds."""
-    if worth is None or not pool.legs:
-        return table
-    held = (level for level in Level if level <= current and still_holds(pool, level, worth))
-    return max(table, max(held, default=Level.HEALTHY))
+    if judged.equity is None or not judged.is_open:
+        return judged.table
+    held = (level for level in Level if level <= current and still_holds(judged, level))
+    return max(judged.table, max(held, default=Level.HEALTHY))
 
 
 def capped(level: Level, current: Level, stale: bool) -> Level:

@@ -1,0 +1,235 @@
+"""The alert log from scratch: after every market entry every pool is judged anew.
+
+What the monitor does by skipping what cannot have changed must come to exactly this list. The
+evaluator is a part to plug in: exact (`ExactEvaluator`) or vectorised, for books too large for it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from service.risk.model import Account, Instrument, Level, Mark, PoolKey
+from tests.reference.levels import Judgement, Name, Standing, capped, next_level, step
+from tests.reference.pools import Pool, figures, pools_of, table_level
+from tests.reference.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """A symbol's marks became stale, or fresh again."""
+
+    venue: str
+    symbol: str
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An account as it is from now on; None: deleted."""
+
+    account_key: str
+    account: Account | None
+    cause: str = "account"
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the market stream; a payload of None is the clock's."""
+
+    market_id: int
+    event_time_ms: int
+    payload: Mark | Quality | Instrument | tuple[Change, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """One alert: all that two runs must agree on."""
+
+    market_id: int
+    event_time_ms: int
+    account_key: str
+    seq: int
+    pool: PoolKey
+    level: Level
+    previous: Level
+    transition: str
+    cause: str
+    version: int
+
+
+class Evaluator(Protocol):
+    """What the writer needs of whoever knows the accounts and the marks."""
+
+    def replace(self, account_key: str, account: Account | None) -> None: ...
+
+    def apply(self, entry: Entry) -> None:
+        """Take a mark, a quality or an instrument; leave the rest alone."""
+
+    def names(self) -> Iterable[Name]:
+        """Every pool there is."""
+
+    def judge(self) -> Iterable[Judgement]:
+        """At least every pool whose table level is not its standing's, and every waiting one."""
+
+    def settled(self, name: Name, standing: Standing) -> None:
+        """A pool stands there from now on."""
+
+
+class ExactEvaluator:
+    """Judges every pool with the reference; a pool whose prices are as before is as before."""
+
+    def __init__(self, world: World | None = None) -> None:
+        self._world = World() if world is None else world
+        self._accounts: dict[str, Account] = {}
+        self._judged: dict[str, list[Judgement]] = {}
+
+    def replace(self, account_key: str, account: Account | None) -> None:
+        self._accounts.pop(account_key, None)
+        self._judged.pop(account_key, None)
+        if account is not None:
+            self._accounts[account_key] = account
+
+    def apply(self, entry: Entry) -> None:
+        payload = entry.payload
+        if isinstance(payload, Mark):
+            self._world.marks[payload.venue, payload.symbol] = payload
+        elif isinstance(payload, Instrument):
+            self._world.instruments[payload.venue, payload.symbol] = payload
+        elif isinstance(payload, Quality) and payload.stale:
+            self._world.stale.add((payload.venue, payload.symbol))
+        elif isinstance(payload, Quality):
+            self._world.stale.discard((payload.venue, payload.symbol))
+        self._forget(payload)
+
+    def _forget(self, payload: object) -> None:
+        """Drop what a change of one symbol may change; pools in USD may hang on any."""
+        if not isinstance(payload, Mark | Instrument | Quality):
+            return
+        for account_key, account in self._accounts.items():
+            touched = any(position.symbol == payload.symbol for position in account.positions)
+            if touched or account.collateral_mode == "multi":
+                self._judged.pop(account_key, None)
+
+    def names(self) -> Iterator[Name]:
+        for account_key, account in self._accounts.items():
+            yield from ((account_key, pool.key) for pool in pools_of(account, self._world))
+
+    def judge(self) -> Iterator[Judgement]:
+        for account_key, account in self._accounts.items():
+            if account_key not in self._judged:
+                pools = pools_of(account, self._world)
+                self._judged[account_key] = [judge_pool(account_key, pool) for pool in pools]
+            yield from self._judged[account_key]
+
+    def settled(self, name: Name, standing: Standing) -> None:
+        """Nothing to remember: every pool is judged every time."""
+
+
+def judge_pool(account_key: str, pool: Pool) -> Judgement:
+    worth = figures(pool)
+    return Judgement(
+        (account_key, pool.key),
+        table_level(pool, worth),
+        bool(pool.legs),
+        any(leg.stale for leg in pool.legs),
+        pool.thresholds,
+        None if worth is None else worth.equity,
+        None if worth is None else worth.maintenance,
+    )
+
+
+CAUSES: Mapping[type, str] = {
+    Mark: "mark",
+    Quality: "mark",
+    Instrument: "instrument",
+    type(None): "time",
+}
+
+
+def transition_of(previous: Level, level: Level) -> str:
+    if level is Level.UNPRICED:
+        return "unpriced"
+    if level is Level.HEALTHY:
+        return "resolved"
+    if level < previous:
+        return "eased"
+    return "escalated" if previous > Level.UNPRICED else "raised"
+
+
+class LogWriter:
+    """Feeds entries to an evaluator and writes down every change of a level."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.log: list[Logged] = []
+        self.standings: dict[Name, Standing] = {}  # those that are not plainly HEALTHY
+        self._evaluator = evaluator
+        self._seqs: dict[str, int] = {}
+        self._versions: dict[str, int] = {}
+
+    def feed(self, entry: Entry) -> None:
+        """Take one entry; account changes are judged one by one, then all pools by the clock."""
+        self._evaluator.apply(entry)
+        if isinstance(entry.payload, tuple):
+            for change in entry.payload:
+                self._versions[change.account_key] = change.version
+                self._evaluator.replace(change.account_key, change.account)
+                self._write(entry, change.cause, change.account_key)
+            self._write(entry, "time", None)
+        else:
+            self._write(entry, CAUSES[type(entry.payload)], None)
+
+    def _write(self, entry: Entry, cause: str, only: str | None) -> None:
+        """Judge all pools (or one account's) and log what changed: worse first, then by name."""
+        moved = []
+        for name, before, after in self._steps(entry, only):
+            self._settle(name, after)
+            if after.level != before.level:
+                moved.append((name, before, after))
+        moved.sort(key=lambda move: (-move[2].level, move[0][0], _order(move[0][1])))
+        for (account_key, pool), before, after in moved:
+            waited = before.falling_since_ms is not None and after.level < before.level
+            self._seqs[account_key] = seq = self._seqs.get(account_key, 0) + 1
+            self.log.append(
+                Logged(
+                    entry.market_id,
+                    entry.event_time_ms,
+                    account_key,
+                    seq,
+                    pool,
+                    after.level,
+                    before.level,
+                    transition_of(before.level, after.level),
+                    "time" if waited else cause,
+                    self._versions.get(account_key, 0),
+                )
+            )
+
+    def _steps(self, entry: Entry, only: str | None) -> Iterator[tuple[Name, Standing, Standing]]:
+        """Yield every pool's standing before and after this entry."""
+        for judged in self._evaluator.judge():
+            if only is None or judged.name[0] == only:
+                before = self.standings.get(judged.name, Standing())
+                yield judged.name, before, _follow(judged, before, entry.event_time_ms)
+        if isinstance(entry.payload, tuple | Instrument):
+            there = set(self._evaluator.names())
+            for name, before in list(self.standings.items()):
+                if name not in there and (only is None or name[0] == only):
+                    yield name, before, Standing()
+
+    def _settle(self, name: Name, standing: Standing) -> None:
+        if standing == Standing():
+            self.standings.pop(name, None)
+        else:
+            self.standings[name] = standing
+        self._evaluator.settled(name, standing)
+
+
+def _follow(judged: Judgement, before: Standing, now: int) -> Standing:
+    following = next_level(judged, before.level)
+    following = capped(following, before.level, judged.stale)
+    return step(before, following, judged.is_open, judged.thresholds.ease_after_ms, now)
+
+
+def _order(key: PoolKey) -> tuple[str, str, str, str]:
+    return (key.kind, key.settle, key.symbol, key.side)
