@@ -30,7 +30,7 @@ WORKDIR /data
 VOLUME /data
 EXPOSE 8000
 # The process is up; whether it can serve (Redis there, every shard owned) is what /readyz says.
-HEALTHCHECK --interval=2s --timeout=3s --start-period=30s --retries=5 \
+HEALTHCHECK --interval=4s --timeout=5s --start-period=30s --retries=5 \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"PLIMSOLL_PORT\"]}/livez', timeout=2)"]
 ENTRYPOINT ["plimsoll"]
 CMD ["serve"]

@@ -56,7 +56,7 @@ soak: $(DEV) ## Run the long form of the tests that have one, with their figures
 	PLIMSOLL_SOAK=1 $(BIN)/pytest -m soak --capture=no --verbose --timeout=0
 
 docker-test: $(DEV) ## Build the image, run the Compose file, restart and stop it; needs a Docker engine
-	$(BIN)/python tests/docker/compose_test.py
+	$(BIN)/python tests/docker/run_compose.py
 
 lock: ## Write constraints.txt anew from a fresh environment of the oldest supported Python
 	rm -rf out/lock && mkdir -p out
