@@ -133,7 +133,9 @@ class Accounts:
             cursor = b"0"
             while True:
                 cursor, *flat = await self._client.run(
-                    self._read, (of.accounts, of.versions, of.before), (step, cursor, count)
+                    self._read,
+                    (of.accounts, of.versions, of.before, of.last, of.state),
+                    (step, cursor, count),
                 )
                 chunk = _new_rows(flat, seen)
                 if chunk:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import orjson
 
-from service.errors import WrongShards
+from service.errors import StoreUnavailable, WrongShards
 from service.store import keys
 from service.store.client import Client, Part, ScriptCall, load_script
 from service.store.keys import ShardKeys
@@ -209,8 +209,7 @@ async def settle(client: Client, shards: int) -> str:
     The epoch is new when the log may have lost what was acknowledged: there was none, or the server restarted without fsync at every write.
     """
     run_id = _field(await client.call("INFO", "server"), b"run_id")
-    settings = dict(pairs(await client.call("CONFIG", "GET", "append*")))
-    durable = settings.get(b"appendonly") == b"yes" and settings.get(b"appendfsync") == b"always"
+    durable = await _is_durable(client)
     stored, epoch = await client.run(
         load_script("settle_store"),
         (keys.SHARD_COUNT, keys.EPOCH, keys.SERVER),
@@ -225,6 +224,14 @@ async def epoch(client: Client) -> str | None:
     """Return the log's epoch, None before the first start of a monitor."""
     stored = await client.call("GET", keys.EPOCH)
     return None if stored is None else stored.decode()
+
+
+async def _is_durable(client: Client) -> bool:
+    try:
+        settings = dict(pairs(await client.call("CONFIG", "GET", "append*")))
+    except StoreUnavailable:
+        return False  # a hosted server may refuse to say
+    return settings.get(b"appendonly") == b"yes" and settings.get(b"appendfsync") == b"always"
 
 
 def _field(info: bytes, name: bytes) -> bytes:

@@ -18,7 +18,7 @@ The part in braces is the hash tag: keys that share it live in one slot, so one 
 | `{s07}:versions` | hash | account key -> version | for good, so that a re-created account goes on |
 | `{s07}:last` | hash | account key -> newest change id | for good |
 | `{s07}:before` | hash | account key -> `<version> <JSON>` as of the committed change id, no JSON: not there | while a change is not committed |
-| `{s07}:changes` | stream | `k` account key, `v` version, `c` cause, `d` JSON (empty: deleted), `t` ms; id `<change id>-0` | trimmed below the committed id |
+| `{s07}:changes` | stream | `k` account key, `v` version, `c` cause, `d` JSON (empty: deleted), `t` ms; id `<change id>-0` | trimmed once committed |
 | `{s07}:seqs` | hash | account key -> last alert seq | for good |
 | `{s07}:levels` | hash | account key -> JSON list of pool states | while a pool is not at rest |
 | `{s07}:state` | hash | `token`, `commit`, `marketId`, `changeId`, `offset`, `changes`, `trimmed`, `logTime` | for good |

@@ -1,6 +1,8 @@
 local accounts = KEYS[1]
 local versions = KEYS[2]
 local before = KEYS[3]
+local last = KEYS[4]
+local state = KEYS[5]
 local of_before = ARGV[1] == 'before'
 local cursor = ARGV[2]
 local count = ARGV[3]
@@ -9,6 +11,7 @@ local count = ARGV[3]
 -- Step 'accounts' goes over what is stored now, replaced by what was committed where they differ; step 'before' over the replacements, for
 -- those that are deleted now. An account that came after the committed change id is in neither.
 
+local committed = tonumber(redis.call('HGET', state, 'changeId') or '0')
 local page = redis.call('HSCAN', of_before and before or accounts, cursor, 'COUNT', count)
 local answers = { page[1] }
 
@@ -20,13 +23,17 @@ local function add(key, version, doc)
   end
 end
 
+local function add_replacement(key, replacement)
+  local space = string.find(replacement, ' ', 1, true)
+  add(key, string.sub(replacement, 1, space - 1), string.sub(replacement, space + 1))
+end
+
 for at = 1, #page[2], 2 do
   local key, doc = page[2][at], page[2][at + 1]
-  local replacement = of_before and doc or redis.call('HGET', before, key)
-  if replacement then
-    local space = string.find(replacement, ' ', 1, true)
-    add(key, string.sub(replacement, 1, space - 1), string.sub(replacement, space + 1))
-  else
+  local changed = tonumber(redis.call('HGET', last, key)) > committed
+  if changed then
+    add_replacement(key, of_before and doc or redis.call('HGET', before, key))
+  elseif not of_before then
     add(key, redis.call('HGET', versions, key), doc)
   end
 end
