@@ -1,0 +1,78 @@
+"""What an API worker asks the monitors about the whole book, and what each answers for its shards.
+
+"worst": accounts at or beyond a level, worst first. The order is total, so that a page can go on where the last one ended: level falling, margin
+ratio of the worst pool falling (no equity left is the highest), account key rising.
+"""
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable
+
+import msgspec
+from msgspec import Struct
+
+from service.contract.numbers import NotNegative
+from service.errors import InvalidCursor
+
+WORST = "worst"
+_CURSOR_CHARS_MAX = 1_024
+
+
+class RankedPlace(Struct, array_like=True, frozen=True):
+    """One account in the order of "worst"; `margin_ratio` is None where no equity is left."""
+
+    level: int
+    margin_ratio: NotNegative | None
+    account_key: str
+
+    def order(self) -> tuple[int, float, str]:
+        """Return what to sort by."""
+        ratio = float("inf") if self.margin_ratio is None else self.margin_ratio
+        return -self.level, -ratio, self.account_key
+
+
+class WorstQuestion(Struct, frozen=True):
+    """The first `limit` accounts of a tenant at or beyond `level` that come after `after`."""
+
+    tenant: str
+    level: int
+    limit: int
+    after: RankedPlace | None = None
+
+
+_question_decoder = msgspec.json.Decoder(WorstQuestion)
+_answer_decoder = msgspec.json.Decoder(list[RankedPlace])
+_place_decoder = msgspec.json.Decoder(RankedPlace)
+_encoder = msgspec.json.Encoder()
+
+
+def encode_question(question: WorstQuestion) -> bytes:
+    return _encoder.encode(question)
+
+
+def decode_question(raw: bytes) -> WorstQuestion:
+    return _question_decoder.decode(raw)
+
+
+def encode_answer(places: Iterable[RankedPlace]) -> bytes:
+    """Write a monitor's answer; the places are in order already."""
+    return _encoder.encode(list(places))
+
+
+def decode_answer(raw: bytes) -> list[RankedPlace]:
+    return _answer_decoder.decode(raw)
+
+
+def encode_place(place: RankedPlace) -> str:
+    """Return the opaque cursor of a page that ended with `place`."""
+    return urlsafe_b64encode(_encoder.encode(place)).rstrip(b"=").decode()
+
+
+def decode_place(text: str) -> RankedPlace:
+    """Return what `encode_place` was given; raises InvalidCursor for anything else."""
+    if not text.isascii() or len(text) > _CURSOR_CHARS_MAX:
+        raise InvalidCursor("the cursor is not one that this service gave out")
+    try:
+        return _place_decoder.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (binascii.Error, ValueError, msgspec.DecodeError):
+        raise InvalidCursor("the cursor is not one that this service gave out") from None
