@@ -12,6 +12,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PLIMSOLL_", frozen=True, extra="ignore")
 
     host: str = Field("127.0.0.1", description="address the API listens on")
+    allow_public: bool = Field(
+        False, description="listen on addresses that other machines reach, though there are no keys"
+    )
     port: int = Field(8000, ge=0, le=65_535, description="port the API listens on")
     redis_url: str | None = Field(
         None, description="Redis or Valkey to use; none starts the embedded one"

@@ -1,0 +1,235 @@
+"""The service on one machine: an embedded Valkey, API workers and a monitor, run in order.
+
+They are processes of their own that meet only in Valkey, which starts first and stops last. The API
+stops first, so that clients are told to go before what they ask for disappears.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import orjson
+
+from service.errors import StoreUnavailable
+from service.settings import Settings
+from service.store import embedded
+from service.supervisor import resources
+from service.supervisor.children import SUPERVISOR, Child, Part, Say, StartError
+
+Result = TypeVar("Result")
+
+READY_WITHIN_S = 120.0
+READY_POLL_S = 0.05
+READY_SAY_EVERY_S = 3.0
+STOP_API_S = 4.0
+STOP_MONITOR_S = 2.5
+STOP_VALKEY_S = 2.5  # the three together below the ten seconds that a container's stop allows
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A service that answers at `url`; `ended` never completes while all its processes are kept."""
+
+    url: str
+    redis_url: str
+    children: tuple[Child, ...]  # the last to start comes last
+    ended: asyncio.Task[None]
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Return the PLIMSOLL_* variables that give a child process these very settings."""
+    values = settings.model_dump(mode="json", exclude_none=True)
+    return {
+        f"PLIMSOLL_{name.upper()}": value
+        if isinstance(value, str)
+        else orjson.dumps(value).decode()
+        for name, value in values.items()
+    }
+
+
+def check_bind(settings: Settings) -> None:
+    """Refuse to listen beyond this machine unless told to: without keys there is no door yet."""
+    if not settings.allow_public and not resources.is_loopback(settings.host):
+        raise StartError(
+            f"{settings.host} can be reached from other machines, and whoever reaches the service "
+            "can read and write everything in it. Listen on 127.0.0.1, or set "
+            "PLIMSOLL_ALLOW_PUBLIC=true where the network itself keeps strangers out."
+        )
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, say: Say, monitors: int = 1) -> AsyncIterator[Running]:
+    """Run the service and yield once it is ready; everything is stopped on the way out.
+
+    Without `monitors` it is API workers alone (the rest runs elsewhere). Raises StartError when it
+    cannot start.
+    """
+    check_bind(settings)
+    children: list[Child] = []
+    tasks: list[asyncio.Task[None]] = []
+
+    def add(part: Part) -> None:
+        child = Child(part, say)
+        children.append(child)
+        tasks.append(asyncio.create_task(child.keep_running(), name=f"keep {part.name} running"))
+
+    async with contextlib.AsyncExitStack() as stack:
+        sockets = resources.listen(settings.host, settings.port, settings.workers)
+        for listening in sockets:
+            stack.callback(listening.close)
+        stack.push_async_callback(_stop_all, children, tasks)
+        redis_url = settings.redis_url
+        if redis_url is None:
+            part, socket_file = await _valkey(settings, stack)
+            redis_url = f"unix://{socket_file}"
+            add(part)
+            await _unless_ended(_answers(socket_file), tasks)
+        url = resources.url_of(sockets[0])
+        settings = settings.model_copy(update={"redis_url": redis_url, "workers": 1})
+        for part in _parts(settings, sockets, monitors):
+            add(part)
+        await _unless_ended(_ready(f"{url}/readyz" if monitors else f"{url}/livez", say), tasks)
+        for child in children:
+            child.settled = True
+        ended = asyncio.create_task(_first_end(tasks), name="wait for the end of a process")
+        stack.callback(ended.cancel)
+        yield Running(url, redis_url, tuple(children), ended)
+
+
+async def until_signalled(work: Coroutine[Any, Any, None]) -> None:
+    """Await `work`; SIGTERM or SIGINT cancels it, a second one cancels its tidying up as well."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.create_task(work, name="service")
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+async def _valkey(settings: Settings, stack: contextlib.AsyncExitStack) -> tuple[Part, Path]:
+    data_dir = Path(settings.data_dir)
+    held = await resources.lock(data_dir)
+    stack.callback(os.close, held)
+    socket_file = embedded.socket_path(data_dir)
+    try:
+        binary = embedded.find_binary()
+    except StoreUnavailable as error:
+        raise StartError(error.detail) from error
+    argv = embedded.command(binary, data_dir, socket_file, appendfsync=settings.appendfsync)
+    return Part("valkey", tuple(argv), STOP_VALKEY_S, descriptors=(held,)), socket_file
+
+
+async def _answers(socket_file: Path) -> None:
+    """Return once Valkey answers: it does not while it reads its file."""
+    while True:
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(1.0):
+                reader, writer = await asyncio.open_unix_connection(socket_file)
+                writer.write(b"PING\r\n")
+                answer = await reader.readline()
+                writer.close()
+            if answer.startswith(b"+PONG"):
+                return
+        await asyncio.sleep(READY_POLL_S)
+
+
+def _parts(settings: Settings, sockets: Sequence[socket.socket], monitors: int) -> list[Part]:
+    environment = environment_of(settings)
+    serve = (sys.executable, "-m", "service", "serve")
+    parts = [
+        Part(
+            _numbered("monitor", number, monitors),
+            (*serve, "--role", "monitor"),
+            STOP_MONITOR_S,
+            environment,
+        )
+        for number in range(1, monitors + 1)
+    ]
+    for number, listening in enumerate(sockets, start=1):
+        descriptor = listening.fileno()
+        argv = (*serve, "--role", "api", "--listen-fd", str(descriptor))
+        name = _numbered("api", number, len(sockets))
+        parts.append(Part(name, argv, STOP_API_S, environment, (descriptor,)))
+    return parts
+
+
+def _numbered(name: str, number: int, count: int) -> str:
+    return name if count == 1 else f"{name}-{number}"
+
+
+async def _stop_all(children: Sequence[Child], tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Stop API workers, then monitors, then Valkey; interrupted, kill what is left."""
+    try:
+        for name in ("api", "monitor", "valkey"):
+            async with asyncio.TaskGroup() as stops:
+                for child in children:
+                    if child.part.name.startswith(name):
+                        stops.create_task(child.stop(), name=f"stop {child.part.name}")
+    finally:
+        for child in children:
+            child.kill()
+        for task in tasks:
+            task.cancel()
+
+
+async def _unless_ended(
+    work: Coroutine[Any, Any, Result], tasks: Sequence[asyncio.Task[None]]
+) -> Result:
+    """Return what `work` returns, or raise what ended a child for good before that."""
+    working = asyncio.create_task(work, name="wait for the service")
+    try:
+        await asyncio.wait([working, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            await _first_end(tasks)
+        return await working
+    finally:
+        working.cancel()
+
+
+async def _first_end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()
+
+
+async def _ready(url: str, say: Say) -> None:
+    loop = asyncio.get_running_loop()
+    started_s = told_s = loop.time()
+    async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
+        while True:
+            reason = await _why_not_ready(client, url)
+            if reason is None:
+                return
+            if loop.time() - started_s > READY_WITHIN_S:
+                raise StartError(f"not ready after {READY_WITHIN_S:g} s: {reason}")
+            if loop.time() - told_s > READY_SAY_EVERY_S:
+                told_s = loop.time()
+                say(SUPERVISOR, f"starting for {told_s - started_s:.0f} s: {reason}")
+            await asyncio.sleep(READY_POLL_S)
+
+
+async def _why_not_ready(client: httpx.AsyncClient, url: str) -> str | None:
+    try:
+        response = await client.get(url)
+    except httpx.TransportError:
+        return "the API does not answer yet"
+    if response.status_code == 200:
+        return None
+    try:
+        return str(orjson.loads(response.content).get("detail", response.status_code))
+    except (orjson.JSONDecodeError, AttributeError):
+        return f"the API answers {response.status_code}"
