@@ -5,7 +5,7 @@ evaluator is a part to plug in: exact (`ExactEvaluator`) or vectorised, for book
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from service.risk.model import Account, Instrument, Level, Mark, PoolKey
@@ -157,12 +157,19 @@ def transition_of(previous: Level, level: Level) -> str:
     return "escalated" if previous > Level.UNPRICED else "raised"
 
 
+def identity(name: Name) -> Name:
+    """What makes a pool the same pool: an isolated one may have its settle asset corrected."""
+    account_key, key = name
+    return (account_key, replace(key, settle="")) if key.kind == "isolated" else name
+
+
 class LogWriter:
     """Feeds entries to an evaluator and writes down every change of a level."""
 
     def __init__(self, evaluator: Evaluator) -> None:
         self.log: list[Logged] = []
-        self.standings: dict[Name, Standing] = {}  # those that are not plainly HEALTHY
+        self.standings: dict[Name, Standing] = {}  # those that are not plainly HEALTHY, by identity
+        self._keys: dict[Name, PoolKey] = {}  # as they were last named
         self._evaluator = evaluator
         self._seqs: dict[str, int] = {}
         self._versions: dict[str, int] = {}
@@ -209,19 +216,21 @@ class LogWriter:
         """Yield every pool's standing before and after this entry."""
         for judged in self._evaluator.judge():
             if only is None or judged.name[0] == only:
-                before = self.standings.get(judged.name, Standing())
+                before = self.standings.get(identity(judged.name), Standing())
                 yield judged.name, before, _follow(judged, before, entry.event_time_ms)
         if isinstance(entry.payload, tuple | Instrument):
-            there = set(self._evaluator.names())
+            there = {identity(name) for name in self._evaluator.names()}
             for name, before in list(self.standings.items()):
                 if name not in there and (only is None or name[0] == only):
-                    yield name, before, Standing()
+                    yield (name[0], self._keys[name]), before, Standing()
 
     def _settle(self, name: Name, standing: Standing) -> None:
+        same = identity(name)
+        self._keys[same] = name[1]
         if standing == Standing():
-            self.standings.pop(name, None)
+            self.standings.pop(same, None)
         else:
-            self.standings[name] = standing
+            self.standings[same] = standing
         self._evaluator.settled(name, standing)
 
 

@@ -138,7 +138,7 @@ def pools_of(account: Account, world: World) -> list[Pool]:
     legs = [make_leg(account, position, world) for position in account.positions]
     multi = account.collateral_mode == "multi"
     crossed: dict[str, tuple[list[Leg], list[Balance]]] = {}
-    for balance in account.balances:
+    for balance in (balance for balance in account.balances if balance.amount != 0.0):
         crossed.setdefault(USD if multi else balance.asset, ([], []))[1].append(balance)
     for leg in (leg for leg in legs if not leg.position.isolated):
         settle = USD if multi else settle_of(leg)
@@ -164,7 +164,8 @@ def settle_of(leg: Leg) -> str:
     """The instrument's, else what ccxt's unified symbol says after its colon."""
     if leg.instrument is not None:
         return leg.instrument.settle
-    return leg.position.symbol.rpartition(":")[2]
+    pair, _, settle = leg.position.symbol.partition(":")
+    return settle or pair.partition("/")[2] or pair
 
 
 def table_level(pool: Pool, worth: Figures | None) -> Level:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from service.risk.model import Level
-from tests.reference.legs import ZERO, Leg, closing_fee, notional
+from tests.reference.legs import ZERO, Leg, notional, taker_fee
 from tests.reference.pools import Figures, Move, Pool, figures, money_factor, table_level
 
 LIQUIDATABLE = (Level.LIQUIDATION, Level.BANKRUPT)
@@ -162,11 +162,15 @@ def _left(pool: Pool, symbol: str, price: Fraction) -> Fraction:
     assert worth is not None
     if not pool.rule.bankruptcy_fee:
         return worth.equity
-    legs = moving(pool, symbol)
-    assert legs[0].instrument is not None
-    factor = money_factor(pool, legs[0].instrument.settle, Move(symbol, price))
-    assert factor is not None
-    return worth.equity - factor * sum((closing_fee(leg) for leg in legs), ZERO)
+    fees = ZERO
+    for leg in moving(pool, symbol):
+        fee = leg.rule.isolated_fee if leg.position.isolated else leg.rule.cross_fee
+        assert leg.instrument is not None
+        factor = money_factor(pool, leg.instrument.settle, Move(symbol, price))
+        assert factor is not None
+        if fee != "none":
+            fees += factor * taker_fee(leg) * notional(leg, price)
+    return worth.equity - fees
 
 
 def prices(pool: Pool, symbol: str, worth: Figures | None) -> Prices:

@@ -23,7 +23,7 @@ class Rule:
     isolated_fee: Fee = "none"
     cross_fee: Fee = "none"
     initial_fee: bool = False  # the fee at bankruptcy is part of the initial margin
-    bankruptcy_fee: bool = False  # the fee at bankruptcy is owed at the bankruptcy price
+    bankruptcy_fee: bool = False  # a counted closing fee is owed at the bankruptcy price too
     default_fee: Fraction = Fraction(0)
     whole: bool = False
     strict: bool = False
@@ -31,48 +31,47 @@ class Rule:
 
 
 MARK = Rule()
-ENTRY = Rule(
-    isolated_basis="entry",
-    cross_basis="entry",
-    isolated_initial_basis="entry",
-    cross_initial_basis="entry",
-)
+ENTRY = Rule("entry", "entry", "entry", "entry")
 
 
-def _fee(rule: Rule, kind: Fee, rate: str) -> Rule:
-    return replace(rule, isolated_fee=kind, cross_fee=kind, default_fee=Fraction(float(rate)))
+def _with_fee(rule: Rule, kind: Fee, rate: float) -> Rule:
+    return replace(
+        rule,
+        isolated_fee=kind,
+        cross_fee=kind,
+        default_fee=Fraction(rate),
+        bankruptcy_fee=True,
+        initial_fee=kind == "at_bankruptcy",
+    )
 
 
 RULES: dict[str, Rule] = {
     "generic": MARK,
     "binance": replace(MARK, protected=True),
-    "okx": replace(_fee(MARK, "on_notional", "0.0005"), whole=True, isolated_initial_basis="entry"),
-    "bybit": replace(_fee(MARK, "at_bankruptcy", "0.00055"), initial_fee=True, bankruptcy_fee=True),
+    "okx": replace(
+        _with_fee(MARK, "on_notional", 0.0005), whole=True, isolated_initial_basis="entry"
+    ),
+    "bybit": _with_fee(MARK, "at_bankruptcy", 0.00055),
     "bybit-classic": ENTRY,
     "hyperliquid": replace(MARK, strict=True, protected=True),
     "dydx": replace(MARK, strict=True, protected=True),
-    "gate": _fee(MARK, "on_notional", "0.00075"),
+    "gate": _with_fee(MARK, "on_notional", 0.00075),
     "htx": MARK,
-    "kucoin": replace(
-        _fee(MARK, "at_bankruptcy", "0.0006"),
-        cross_fee="on_notional",
+    # The isolated formula is printed without a fee; real cross positions have it in.
+    "kucoin": Rule(
         isolated_basis="entry",
         isolated_initial_basis="entry",
-        initial_fee=True,
-        bankruptcy_fee=True,
+        cross_fee="on_notional",
+        default_fee=Fraction(0.0006),
     ),
-    "bitmex": replace(
-        _fee(ENTRY, "at_bankruptcy", "0.00075"),
-        initial_fee=True,
-        bankruptcy_fee=True,
-        protected=True,
-    ),
+    "bitmex": replace(_with_fee(ENTRY, "at_bankruptcy", 0.00075), protected=True),
     "mexc": ENTRY,
     "krakenfutures": replace(MARK, protected=True),
-    "deribit": replace(MARK, protected=True),
-    "drift": MARK,
-    "bitget": _fee(MARK, "on_notional", "0.0006"),
-    "phemex": replace(_fee(MARK, "on_notional", "0.0006"), initial_fee=True),
+    "deribit": replace(MARK, whole=True, protected=True),
+    "drift": replace(MARK, whole=True),
+    "bitget": _with_fee(MARK, "on_notional", 0.0006),
+    # Real cross positions show no fee in the liquidation price.
+    "phemex": replace(_with_fee(MARK, "on_notional", 0.0006), cross_fee="none", initial_fee=True),
     "delta": ENTRY,
     "edgex": MARK,
 }

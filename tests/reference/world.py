@@ -26,21 +26,28 @@ def look_up(table: Mapping[Key, Value], venue: str, symbol: str) -> Value | None
     return table.get((venue, symbol), table.get((GENERIC_VENUE, symbol)))
 
 
-def asset_price(world: World, venue: str, asset: str) -> Fraction | None:
-    """USD for one unit, by the stream's index, else its mark; None where nobody says."""
+def reported(world: World, venue: str, symbol: str) -> Fraction | None:
+    """The index price of a symbol, else its mark."""
+    mark = look_up(world.marks, venue, symbol)
+    if mark is None:
+        return None
+    return Fraction(mark.mark_price if mark.index_price is None else mark.index_price)
+
+
+def direct_price(world: World, venue: str, asset: str) -> Fraction | None:
+    """USD for one unit where somebody quotes it in USD."""
     if asset == USD or asset in world.pegged:
         return Fraction(1)
-    for symbol, quote in (
-        (f"{asset}/USD", USD),
-        (f"{asset}/USD:{asset}", USD),
-        (f"{asset}/USDT:USDT", "USDT"),
-        (f"{asset}/USDC:USDC", "USDC"),
-    ):
-        mark = look_up(world.marks, venue, symbol)
-        if mark is None or quote == asset:
-            continue
-        factor = asset_price(world, venue, quote)
-        if factor is not None:
-            price = mark.mark_price if mark.index_price is None else mark.index_price
-            return Fraction(price) * factor
-    return None
+    spot = reported(world, venue, f"{asset}/USD")
+    return spot if spot is not None else reported(world, venue, f"{asset}/USD:{asset}")
+
+
+def asset_price(world: World, venue: str, asset: str) -> Fraction | None:
+    """USD for one unit, if need be over a stablecoin that is itself priced; None: nobody says."""
+    price = direct_price(world, venue, asset)
+    for quote in ("USDT", "USDC"):
+        if price is None and quote != asset:
+            quoted = reported(world, venue, f"{asset}/{quote}:{quote}")
+            factor = direct_price(world, venue, quote)
+            price = None if quoted is None or factor is None else quoted * factor
+    return price

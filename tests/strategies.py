@@ -1,0 +1,196 @@
+"""What Hypothesis may build: any mixture of contracts, accounts, marks, and streams of them."""
+
+from fractions import Fraction
+
+from hypothesis import strategies as st
+
+from service.risk.model import (
+    GENERIC_VENUE,
+    Account,
+    Balance,
+    Instrument,
+    Mark,
+    Position,
+    Thresholds,
+    Tier,
+)
+from tests.reference.rules import RULES
+from tests.reference.world import World
+
+LINEAR = ("BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDC:USDC")
+INVERSE = ("BTC/USD:BTC", "ETH/USD:ETH")
+SYMBOLS = LINEAR + INVERSE
+STABLES = ("USDT", "USDC")
+COINS = ("BTC", "ETH")
+VENUES = tuple(RULES)
+
+# Round numbers meet borders, drawn ones do not.
+_ROUND = (1e-3, 0.1, 0.5, 1.0, 2.0, 10.0, 100.0, 1_000.0, 60_000.0)
+prices = st.sampled_from(_ROUND) | st.floats(1e-4, 1e6)
+nasty_prices = prices | st.floats(1e-9, 1e12)
+factors = st.sampled_from((0.5, 0.9, 0.99, 1.0, 1.01, 1.1, 2.0)) | st.floats(0.2, 5.0)
+leverages = st.none() | st.sampled_from((1.0, 2.0, 5.0, 10.0, 20.0, 125.0)) | st.floats(0.5, 200.0)
+fees = st.none() | st.just(0.0) | st.floats(0.0, 0.01)
+
+
+def assets_of(symbol: str) -> tuple[str, str, str]:
+    """Base, quote and settle of a unified symbol."""
+    pair, _, settle = symbol.partition(":")
+    base, _, quote = pair.partition("/")
+    return base, quote, settle
+
+
+@st.composite
+def tier_tables(draw: st.DrawFn, unit: float) -> tuple[Tier, ...]:
+    """Up to six tiers around sizes of about `unit`; rates never fall, deductions mostly absent."""
+    count = draw(st.integers(1, 6))
+    steps = draw(st.lists(st.floats(0.05, 20.0), min_size=count - 1, max_size=count - 1))
+    rises = draw(st.lists(st.floats(0.0, 0.2), min_size=count - 1, max_size=count - 1))
+    floors, rates = [0.0], [draw(st.sampled_from((0.0, 0.004, 0.01, 0.05)) | st.floats(1e-4, 0.3))]
+    for step, rise in zip(steps, rises, strict=True):
+        floors.append(floors[-1] + step * unit)
+        rates.append(min(1.0, rates[-1] + rise))
+    given = draw(st.integers(0, 9)) == 0
+    amounts = [draw(st.floats(0.0, 0.5)) if given else None for _ in floors]
+    return tuple(
+        Tier(floor, cap, rate, None, None if part is None else part * floor * rate)
+        for floor, cap, rate, part in zip(
+            floors, [*floors[1:], float("inf")], rates, amounts, strict=True
+        )
+    )
+
+
+@st.composite
+def instruments(draw: st.DrawFn, symbol: str, venue: str, unit: float) -> Instrument:
+    """A contract with a table whose floors stand around notionals of `unit`."""
+    base, quote, settle = assets_of(symbol)
+    by_contracts = draw(st.integers(0, 4)) == 0
+    contract_size = draw(st.sampled_from((1.0, 0.001, 0.1, 10.0, 100.0)))
+    return Instrument(
+        symbol,
+        symbol in LINEAR,
+        contract_size,
+        base,
+        quote,
+        settle,
+        draw(tier_tables(draw(st.floats(0.1, 1e3)) if by_contracts else unit)),
+        venue,
+        draw(fees),
+        draw(st.sampled_from((None, None, "marginal", "whole"))),
+        "contracts" if by_contracts else "notional",
+    )
+
+
+@st.composite
+def worlds(draw: st.DrawFn, venue: str, nasty: bool = False) -> World:
+    """Contracts for every symbol but a rare one, marks likewise; stablecoins near a dollar."""
+    world = World()
+    for symbol in SYMBOLS:
+        price = draw(nasty_prices if nasty else prices)
+        at = draw(st.sampled_from((venue, GENERIC_VENUE)))
+        unit = draw(st.floats(10.0, 1e6)) / (1.0 if symbol in LINEAR else price)
+        if draw(st.integers(0, 19)):
+            world.instruments[at, symbol] = draw(instruments(symbol, at, unit))
+        if draw(st.integers(0, 19)):
+            index = draw(st.none() | st.just(price * 1.01))
+            at = draw(st.sampled_from((venue, GENERIC_VENUE)))
+            world.marks[at, symbol] = Mark(symbol, price, at, index)
+    for asset in STABLES:
+        if draw(st.integers(0, 9)):
+            symbol = f"{asset}/USD"
+            world.marks[GENERIC_VENUE, symbol] = Mark(symbol, draw(st.floats(0.9, 1.1)))
+    return world
+
+
+def mark_of(world: World, venue: str, symbol: str) -> float:
+    """The symbol's mark, or a price to be about where it has none."""
+    found = world.marks.get((venue, symbol), world.marks.get((GENERIC_VENUE, symbol)))
+    return 100.0 if found is None else found.mark_price
+
+
+@st.composite
+def positions(draw: st.DrawFn, world: World, venue: str, symbol: str, long: bool) -> Position:
+    """A position with an entry about the mark and a notional between 1 and a million."""
+    mark = mark_of(world, venue, symbol)
+    entry = mark * draw(factors)
+    instrument = world.instruments.get((venue, symbol)) or world.instruments.get(
+        (GENERIC_VENUE, symbol)
+    )
+    size = 1.0 if instrument is None else instrument.contract_size
+    own_size = draw(st.sampled_from((None, None, None, 0.5)))
+    money = draw(st.sampled_from((100.0, 1e4)) | st.floats(1.0, 1e6))
+    per_contract = (size if own_size is None else own_size) * (mark if symbol in LINEAR else 1.0)
+    contracts = money / per_contract
+    isolated = draw(st.booleans())
+    worth = money if symbol in LINEAR else money / mark
+    cushion = st.sampled_from((0.01, 0.1, 0.5, 1.0, 3.0)) | st.floats(-0.2, 3.0)
+    return Position(
+        symbol,
+        contracts if long else -contracts,
+        entry,
+        isolated,
+        draw(leverages),
+        own_size,
+        None,
+        worth * draw(cushion) if isolated and draw(st.booleans()) else None,
+    )
+
+
+@st.composite
+def thresholds(draw: st.DrawFn) -> Thresholds:
+    if draw(st.booleans()):
+        return Thresholds()
+    lines = sorted(draw(st.sets(st.integers(1, 99), min_size=3, max_size=3)))
+    gap = draw(st.sampled_from((0, lines[0])))
+    wait = draw(st.sampled_from((0, 1_000, 5_000)))
+    return Thresholds(lines[1] / 100, lines[2] / 100, gap / 100, wait)
+
+
+@st.composite
+def balances(draw: st.DrawFn, money: Fraction, world: World, venue: str) -> tuple[Balance, ...]:
+    """Some of each asset, sized by the positions; now and then borrowed."""
+    rows = []
+    for asset in draw(st.lists(st.sampled_from(STABLES + COINS), unique=True, max_size=4)):
+        symbol = f"{asset}/USDT:USDT"
+        price = 1.0 if asset in STABLES else mark_of(world, venue, symbol)
+        part = draw(st.sampled_from((0.05, 0.3, 1.0)) | st.floats(-0.3, 2.0))
+        rows.append(
+            Balance(
+                asset,
+                float(money) * part / price,
+                draw(st.sampled_from((1.0, 0.95, 0.0)) | st.floats(0.0, 1.0)),
+                draw(st.sampled_from((None, None, None, price))),
+            )
+        )
+    return tuple(rows)
+
+
+@st.composite
+def accounts(draw: st.DrawFn, world: World, venue: str, account_key: str = "a") -> Account:
+    """Any mixture of up to six positions, hedged ones among them, with some collateral."""
+    taken = draw(
+        st.lists(st.tuples(st.sampled_from(SYMBOLS), st.booleans()), unique=True, max_size=6)
+    )
+    held = tuple(draw(positions(world, venue, symbol, long)) for symbol, long in taken)
+    money = Fraction(0)
+    for position in held:
+        mark = mark_of(world, venue, position.symbol)
+        money += abs(Fraction(position.contracts)) * (
+            Fraction(mark) if position.symbol in LINEAR else 1
+        )
+    return Account(
+        account_key,
+        venue,
+        draw(st.sampled_from(("single", "single", "multi"))),
+        draw(balances(money or Fraction(1_000), world, venue)),
+        held,
+        draw(thresholds()),
+    )
+
+
+@st.composite
+def scenes(draw: st.DrawFn, nasty: bool = False) -> tuple[World, Account]:
+    """A world and one account in it."""
+    venue = draw(st.sampled_from(VENUES))
+    world = draw(worlds(venue, nasty))
+    return world, draw(accounts(world, venue))
