@@ -1,0 +1,90 @@
+"""A real server process for tests: to start, kill as a crash would, and start again over the same files."""
+
+import asyncio
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from service.store.client import connect
+from service.store.embedded import command, find_binary, socket_path
+
+
+class ValkeyServer:
+    """One server over one data directory, on a unix socket (and a TCP port when given)."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        port: int = 0,
+        appendfsync: str = "always",
+        extra: Sequence[str] = (),
+    ) -> None:
+        self.data_dir = data_dir
+        self.socket_file = socket_path(data_dir)
+        self._port = port
+        self._appendfsync = appendfsync
+        self._extra = extra
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket_file}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self, timeout_s: float = 10.0) -> None:
+        """Start it and return when it answers."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        arguments = command(
+            find_binary(),
+            self.data_dir,
+            self.socket_file,
+            port=self._port,
+            appendfsync=self._appendfsync,
+        )
+        with (self.data_dir / "valkey.log").open("ab") as log:
+            self._process = subprocess.Popen([*arguments, *self._extra], stdout=log, stderr=log)
+        deadline = time.monotonic() + timeout_s
+        while not self._answers():
+            assert self._process.poll() is None, (self.data_dir / "valkey.log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+
+    def _answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.settimeout(1.0)
+            try:
+                peer.connect(str(self.socket_file))
+                peer.sendall(b"PING\r\n")
+                return peer.recv(64).startswith(b"+PONG")
+            except OSError:
+                return False
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def stop(self) -> None:
+        """End it cleanly."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10.0)
+            self._process = None
+
+    def flush(self) -> None:
+        """Empty it."""
+
+        async def flush_all() -> None:
+            async with connect(self.url) as client:
+                await client.call("FLUSHALL")
+
+        asyncio.run(flush_all())
