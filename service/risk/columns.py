@@ -1,7 +1,8 @@
-"""A batch of accounts as columns: the one shape that the API, the monitor and the tests hand to `evaluate`.
+"""A batch of accounts as columns: the one shape that everybody hands to `evaluate`.
 
-Index words: `account` numbers accounts, `pool` margin pools, `leg` open positions, `holding` collateral amounts, `market` a (venue, symbol)
-as an account of that venue sees it, `asset` a currency, `table` a tier table, `rule` a row of `venues.RULES`. Every column of a dataclass here has
+Index words: `account` numbers accounts, `pool` margin pools, `leg` open positions, `holding`
+collateral amounts, `market` a (venue, symbol) as an account of that venue sees it, `asset` a
+currency, `table` a tier table, `rule` a row of `venues.RULES`. Every column of a dataclass here has
 one entry a row; NaN means "not given" where a comment says so. Rows of a pool need not be adjacent.
 """
 
@@ -32,9 +33,10 @@ class Markets:
 
 @dataclass(slots=True)
 class TierTables:
-    """Tier tables padded to one width: row `table`, column `tier`; the padding has floor +inf.
+    """Tier tables padded to one width, a power of two: row `table`, column `tier`; padding floor +inf.
 
-    A size n belongs to the last tier with floor <= n. Money: marginal n * rate - deduction, whole n * rate - deduction (its own, mostly 0).
+    A size n belongs to the last tier with floor <= n. Money: n * rate - deduction, for whole-position
+    tables too (whose deductions are mostly 0).
     """
 
     floor: Floats  # (tables, tiers)
@@ -43,7 +45,7 @@ class TierTables:
     max_leverage: Floats  # (tables, tiers), NaN: not stated
     by_contracts: Bools  # (tables,) the floors count contracts, not notional
     continuous: (
-        Bools  # (tables,) maintenance has no jump and is convex in the notional: safe bands hold
+        Bools  # (tables,) maintenance is convex in the price, without jumps: safe bands hold
     )
 
 
@@ -84,7 +86,7 @@ class Holdings:
     asset: Ints
     amount: Floats
     weight: Floats
-    price: Floats  # USD; NaN: the asset's
+    price: Floats  # USD, taken where the asset's own is unknown; NaN: not given
 
 
 @dataclass(slots=True)
@@ -97,3 +99,31 @@ class Batch:
     pools: Pools
     legs: Legs
     holdings: Holdings
+
+
+def sums_by(row: Ints, values: Floats, rows: int) -> Floats:
+    """Return the sum of the values that stand at each of so many rows, in their order."""
+    sums: Floats = np.bincount(row, values, rows).astype(np.float64, copy=False)
+    return sums
+
+
+def empty_markets(rows: int) -> Markets:
+    """Return markets that nobody listed and nobody priced."""
+    return Markets(
+        linear=np.ones(rows, dtype=np.bool_),
+        contract_size=np.full(rows, np.nan),
+        taker_fee=np.full(rows, np.nan),
+        table=np.full(rows, -1, dtype=np.int64),
+        base=np.zeros(rows, dtype=np.int64),
+        settle=np.zeros(rows, dtype=np.int64),
+        mark=np.full(rows, np.nan),
+        stale=np.zeros(rows, dtype=np.bool_),
+    )
+
+
+def enlarged(old: Markets, new: Markets) -> Markets:
+    """Copy the rows of `old` into the front of `new` and return it."""
+    for name in Markets.__slots__:
+        values = getattr(old, name)
+        getattr(new, name)[: len(values)] = values
+    return new

@@ -1,4 +1,4 @@
-"""The nouns of the service as frozen records: what a venue lists, what an account holds, what a pool's level can be."""
+"""The nouns of the service as frozen records: what a venue lists, what an account holds, levels."""
 
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -49,9 +49,7 @@ class Instrument:
     settle: str
     tiers: tuple[Tier, ...]
     venue: str = GENERIC_VENUE
-    taker_fee: float | None = (
-        None  # fraction; None takes the venue's default where the venue counts a fee
-    )
+    taker_fee: float | None = None  # fraction; None: the venue's default where it counts a fee
     tiering: Tiering | None = None  # None takes the venue's
     tier_unit: TierUnit = "notional"
 
@@ -67,9 +65,7 @@ class Position:
     leverage: float | None = None
     contract_size: float | None = None  # None takes the instrument's
     mark_price: float | None = None  # only an evaluate call's own; a stored account's is dropped
-    margin: float | None = (
-        None  # isolated wallet margin without unrealised PnL; None: initial margin at `leverage`
-    )
+    margin: float | None = None  # isolated wallet, no PnL in it; None: initial at `leverage`
 
     @property
     def side(self) -> Literal["long", "short"]:
@@ -78,12 +74,12 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """An amount of one asset, negative when borrowed. Weight and price matter in `multi` collateral mode only."""
+    """An amount of one asset, negative when borrowed. Weight and price matter in `multi` only."""
 
     asset: str
     amount: float
     weight: float = 1.0  # 0..1, applied to positive amounts
-    price: float | None = None  # USD; None takes the stream's
+    price: float | None = None  # USD, taken where the stream has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +94,10 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Everything the engine needs to know of one account. `account_key` is "tenant/id" for stored accounts, the id in an evaluate call."""
+    """All the engine needs of one account.
+
+    `account_key` is "tenant/id" for stored accounts, the id in an evaluate call.
+    """
 
     account_key: str
     venue: str = GENERIC_VENUE

@@ -1,0 +1,106 @@
+"""The level of a pool: the table of lines, what a fall waits for, and what a stale mark may not say.
+
+Every comparison is maintenance >= line x equity, never a division, so nothing blows up at equity 0.
+All functions work on columns, one row a pool; levels are `model.Level` as int8.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.risk.columns import Bools, Floats, Ints
+from service.risk.model import Level
+
+Levels = NDArray[np.int8]
+
+NOT_PENDING = -1  # in `pending_since`: no fall is waiting
+
+
+def table_level(
+    equity: Floats,
+    maintenance: Floats,
+    *,
+    open_: Bools,
+    unpriced: Bools,
+    warning: Floats,
+    margin_call: Floats,
+    strict: Bools,
+) -> Levels:
+    """Return the level by the table: the first row that holds, from the top.
+
+    No position, or nothing required and nothing lost: HEALTHY. Something missing: UNPRICED. Then
+    equity below 0, the liquidation line (at equality unless `strict`), and the account's own lines.
+    """
+    liquidated = np.where(strict, maintenance > equity, maintenance >= equity)
+    level = np.full(len(equity), Level.HEALTHY, dtype=np.int8)
+    level[maintenance >= warning * equity] = Level.WARNING
+    level[maintenance >= margin_call * equity] = Level.MARGIN_CALL
+    level[liquidated] = Level.LIQUIDATION
+    level[equity < 0.0] = Level.BANKRUPT
+    level[unpriced] = Level.UNPRICED
+    level[~open_ | _nothing_at_stake(equity, maintenance)] = Level.HEALTHY
+    return level
+
+
+def _nothing_at_stake(equity: Floats, maintenance: Floats) -> Bools:
+    nothing: Bools = (maintenance == 0.0) & (equity >= 0.0)
+    return nothing
+
+
+def next_level(
+    table: Levels,
+    current: Levels,
+    equity: Floats,
+    maintenance: Floats,
+    *,
+    open_: Bools,
+    unpriced: Bools,
+    warning: Floats,
+    margin_call: Floats,
+    hysteresis: Floats,
+) -> Levels:
+    """Return where a pool is heading: the table's level, or a lower line than that still held.
+
+    A level not above the current one is held while the ratio is at or above its line less the
+    hysteresis. BANKRUPT's line has none. An unpriced pool holds nothing: its ratio is unknown.
+    """
+    held = np.full(len(table), Level.HEALTHY, dtype=np.int8)
+    lines = (
+        (Level.WARNING, warning - hysteresis),
+        (Level.MARGIN_CALL, margin_call - hysteresis),
+        (Level.LIQUIDATION, 1.0 - hysteresis),
+    )
+    for level, line in lines:
+        held[(current >= level) & (maintenance >= line * equity)] = level
+    held[(current >= Level.BANKRUPT) & (equity < 0.0)] = Level.BANKRUPT
+    held[~open_ | unpriced | _nothing_at_stake(equity, maintenance)] = Level.HEALTHY
+    return np.maximum(table, held)
+
+
+def cap_stale(level: Levels, current: Levels, stale: Bools) -> Levels:
+    """Return the level without a LIQUIDATION or BANKRUPT that only a stale mark would raise."""
+    most = np.maximum(current, np.int8(Level.MARGIN_CALL))
+    return np.where(stale, np.minimum(level, most), level)
+
+
+def step(
+    current: Levels,
+    pending_since: Ints,
+    heading: Levels,
+    *,
+    ease_after_ms: Ints,
+    event_time: int,
+    open_: Bools | None = None,
+) -> tuple[Levels, Ints]:
+    """Return level and pending time after one evaluation at `event_time` (epoch ms).
+
+    Rises happen now. A fall waits until `ease_after_ms` after the first evaluation that said so;
+    one that says otherwise cancels it. A pool without positions (`open_` false) falls at once.
+    """
+    falling = heading < current
+    since = np.where(pending_since == NOT_PENDING, event_time, pending_since)
+    due = event_time - since >= ease_after_ms
+    if open_ is not None:
+        due |= ~open_
+    level = np.where(falling & ~due, current, heading)
+    pending = np.where(falling & ~due, since, NOT_PENDING)
+    return level, pending

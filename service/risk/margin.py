@@ -1,0 +1,215 @@
+"""Notional, PnL, requirements and equity over columns: what every other figure of an answer is made of.
+
+A leg's money is in its market's settle asset. A pool's is in the pool's settle asset; in multi mode
+that is USD and a leg's money is multiplied by its settle asset's price first. What misses a mark,
+an instrument or a price is NaN and flagged unpriced, never 0.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.risk.columns import Batch, Bools, Floats, Ints, sums_by
+from service.risk.tiers import maintenance, size_in_tier, tier_at
+from service.risk.venues import RULE_COLUMNS, by_mode
+
+
+@dataclass(slots=True)
+class LegTerms:
+    """What a leg is before any mark: signed size, its rules and its fixed amounts, one row a leg."""
+
+    linear: Bools
+    size: Floats  # signed; linear: base, inverse: quote
+    entry_notional: Floats
+    leverage: Floats  # given, else the most that its tier at entry allows, else 1
+    closing_fee: Floats  # money: the fee at the bankruptcy price of entry and leverage
+    fee_rate: Floats  # counted inside maintenance, a share of the basis notional
+    bankruptcy_fee_rate: Floats  # counted in the bankruptcy price, a share of its notional
+    on_entry: Bools
+    fixed_fee: Floats  # money counted inside maintenance whatever the mark
+    margin: Floats  # isolated wallet margin; 0 for cross
+
+
+@dataclass(slots=True)
+class LegFigures:
+    """Every figure of a leg at its mark; NaN where it is unpriced (sizes and terms stay known)."""
+
+    mark: Floats
+    size: Floats
+    notional: Floats
+    unrealised_pnl: Floats
+    initial_margin: Floats
+    maintenance_margin: Floats
+    margin: Floats
+    settle_price: Floats  # USD in multi pools, else 1
+    leverage: Floats
+    tier: Ints  # flat index into the tables
+    unpriced: Bools
+
+
+@dataclass(slots=True)
+class PoolFigures:
+    """Every figure of a pool; money and ratio are NaN where it is unpriced."""
+
+    wallet: Floats
+    unrealised_pnl: Floats
+    equity: Floats
+    initial_margin: Floats
+    maintenance_margin: Floats
+    margin_ratio: Floats  # NaN where equity <= 0
+    level: NDArray[np.int8]  # by the table alone: no hysteresis, no staleness
+    open: Bools  # it has a position
+    unpriced: Bools
+    stale: Bools  # a mark it goes by is stale
+
+
+@dataclass(slots=True)
+class Assessment:
+    """The outcome of one pass over a batch."""
+
+    pools: PoolFigures
+    legs: LegFigures
+    terms: LegTerms
+
+
+def leg_terms(batch: Batch) -> LegTerms:
+    """Return what is fixed about each leg; a missing instrument leaves NaN."""
+    legs, markets, pools = batch.legs, batch.markets, batch.pools
+    rule, isolated = pools.rule[legs.pool], pools.isolated[legs.pool]
+    linear = markets.linear[legs.market]
+    unit = np.where(
+        np.isnan(legs.contract_size), markets.contract_size[legs.market], legs.contract_size
+    )
+    size = legs.contracts * unit
+    magnitude, side = np.abs(size), np.sign(size)
+    entry_notional = np.where(linear, magnitude * legs.entry_price, magnitude / legs.entry_price)
+    leverage = _leverage(batch, entry_notional)
+    fee = markets.taker_fee[legs.market]
+    fee = np.where(np.isnan(fee), RULE_COLUMNS.default_fee[rule], fee)
+    away = np.where(linear, -side, side) / leverage
+    closing_fee = fee * entry_notional * np.maximum(0.0, 1.0 + away)
+    initial = entry_notional / leverage + RULE_COLUMNS.initial_fee[rule] * closing_fee
+    return LegTerms(
+        linear=linear,
+        size=size,
+        entry_notional=entry_notional,
+        leverage=leverage,
+        closing_fee=closing_fee,
+        fee_rate=fee * by_mode(RULE_COLUMNS.fee_on_notional, isolated, rule),
+        bankruptcy_fee_rate=fee * by_mode(RULE_COLUMNS.bankruptcy_fee, isolated, rule),
+        on_entry=by_mode(RULE_COLUMNS.on_entry, isolated, rule),
+        fixed_fee=closing_fee * by_mode(RULE_COLUMNS.fee_at_bankruptcy, isolated, rule),
+        margin=np.where(isolated, np.where(np.isnan(legs.margin), initial, legs.margin), 0.0),
+    )
+
+
+def _leverage(batch: Batch, entry_notional: Floats) -> Floats:
+    """Fill in what a position does not say by its tier at entry, so that no mark moves it."""
+    leverage = batch.legs.leverage
+    missing = np.flatnonzero(np.isnan(leverage))
+    if not len(missing):
+        return leverage
+    table = np.maximum(batch.markets.table[batch.legs.market[missing]], 0)
+    contracts = batch.legs.contracts[missing]
+    size = size_in_tier(batch.tables, table, contracts, entry_notional[missing])
+    most = batch.tables.max_leverage.reshape(-1)[tier_at(batch.tables, table, size)]
+    filled = leverage.copy()
+    filled[missing] = np.where(np.isnan(most), 1.0, most)
+    return filled
+
+
+def notional_at(terms: LegTerms, price: Floats) -> Floats:
+    """Return the notional at a price: linear in quote, inverse in coin."""
+    magnitude = np.abs(terms.size)
+    return np.where(terms.linear, magnitude * price, magnitude / price)
+
+
+def pnl_at(terms: LegTerms, entry_price: Floats, price: Floats) -> Floats:
+    """Return the PnL at a price, from the difference of prices (never of two large notionals)."""
+    moved = terms.size * (price - entry_price)
+    return np.where(terms.linear, moved, moved / entry_price / price)
+
+
+def requirement(
+    batch: Batch, terms: LegTerms, table: Ints, notional: Floats
+) -> tuple[Floats, Ints]:
+    """Return maintenance margin with its fees, and the flat tier index, at a notional each leg."""
+    basis = np.where(terms.on_entry, terms.entry_notional, notional)
+    size = size_in_tier(batch.tables, table, batch.legs.contracts, basis)
+    tier = tier_at(batch.tables, table, size)
+    margin = maintenance(batch.tables, tier, basis) + basis * terms.fee_rate + terms.fixed_fee
+    return margin, tier
+
+
+def leg_figures(batch: Batch, terms: LegTerms) -> LegFigures:
+    """Return every leg's figures at its own mark, else its market's."""
+    legs, markets, pools = batch.legs, batch.markets, batch.pools
+    mark = np.where(np.isnan(legs.mark), markets.mark[legs.market], legs.mark)
+    notional = notional_at(terms, mark)
+    pnl = pnl_at(terms, legs.entry_price, mark)
+    table = markets.table[legs.market]
+    margin, tier = requirement(batch, terms, np.maximum(table, 0), notional)
+    rule, isolated = pools.rule[legs.pool], pools.isolated[legs.pool]
+    on_entry = by_mode(RULE_COLUMNS.initial_on_entry, isolated, rule)
+    basis = np.where(on_entry, terms.entry_notional, notional)
+    initial = basis / terms.leverage + RULE_COLUMNS.initial_fee[rule] * terms.closing_fee
+    settle_price = _settle_price(batch)
+    total = (pnl + margin + initial + notional) * settle_price
+    unpriced = (table < 0) | ~np.isfinite(total)
+    if unpriced.any():
+        for figure in (notional, pnl, margin, initial):
+            figure[unpriced] = np.nan
+    return LegFigures(
+        mark=mark,
+        size=terms.size,
+        notional=notional,
+        unrealised_pnl=pnl,
+        initial_margin=initial,
+        maintenance_margin=margin,
+        margin=terms.margin,
+        settle_price=settle_price,
+        leverage=terms.leverage,
+        tier=tier,
+        unpriced=unpriced,
+    )
+
+
+def _settle_price(batch: Batch) -> Floats:
+    if not batch.pools.multi.any():
+        return np.ones(len(batch.legs.pool))
+    price = batch.asset_price[batch.markets.settle[batch.legs.market]]
+    return np.where(batch.pools.multi[batch.legs.pool], price, 1.0)
+
+
+def holding_values(batch: Batch) -> Floats:
+    """Return what each balance counts for in its pool's money; NaN where its price is unknown."""
+    holdings = batch.holdings
+    if not batch.pools.multi.any():
+        return holdings.amount
+    price = batch.asset_price[holdings.asset]
+    price = np.where(np.isnan(price), holdings.price, price)
+    weight = np.where(holdings.amount > 0.0, holdings.weight, 1.0)
+    multi = batch.pools.multi[holdings.pool]
+    return np.where(multi, holdings.amount * price * weight, holdings.amount)
+
+
+def pool_sums(batch: Batch, legs: LegFigures) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return wallet, unrealised PnL, initial and maintenance margin of every pool."""
+    rows, pool = len(batch.pools.rule), batch.legs.pool
+    wallet = sums_by(batch.holdings.pool, holding_values(batch), rows)
+    wallet += sums_by(pool, legs.margin, rows)
+    price = legs.settle_price
+    return (
+        wallet,
+        sums_by(pool, legs.unrealised_pnl * price, rows),
+        sums_by(pool, legs.initial_margin * price, rows),
+        sums_by(pool, legs.maintenance_margin * price, rows),
+    )
+
+
+def margin_ratio(maintenance_margin: Floats, equity: Floats) -> Floats:
+    """Return maintenance over equity, 1 at the liquidation line; NaN where equity <= 0."""
+    ratio = np.full_like(equity, np.nan)
+    np.divide(maintenance_margin, equity, out=ratio, where=equity > 0.0)
+    return ratio

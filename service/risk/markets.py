@@ -1,0 +1,287 @@
+"""What is known of every market now, by number: instruments, marks, staleness, and what an asset is worth in USD.
+
+A market is a (venue, symbol) as an account of that venue sees it: its own instrument and mark where
+there are any, else generic's. A table made with a parent is a layer over it: what it was given
+itself goes first, the parent's answers the rest, and the parent is never written.
+
+`columns()`, `tables()` and `asset_prices()` are views of live arrays: use them at once, don't keep
+them over the next `put_`.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.risk.columns import Floats, Markets, TierTables, empty_markets, enlarged
+from service.risk.model import GENERIC_VENUE, USD, Instrument, Mark
+from service.risk.tiers import empty_tables, widened, width_for, write_table
+from service.risk.venues import RULES
+
+Key = tuple[str, str]  # venue, symbol
+STABLE_QUOTES = ("USDT", "USDC")
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """The newest mark of one (venue, symbol)."""
+
+    mark: Mark
+    event_time_ms: int
+
+
+def settle_of(symbol: str) -> str:
+    """Return the settle asset that a unified symbol names: BTC/USDT:USDT -> USDT, BTC/USD -> USD."""
+    pair, _, settle = symbol.partition(":")
+    return settle or pair.partition("/")[2] or pair
+
+
+def base_of(symbol: str) -> str:
+    """Return the base asset that a unified symbol names: BTC/USDT:USDT -> BTC."""
+    return symbol.partition("/")[0]
+
+
+class MarketTable:
+    """Numbers for markets and assets, with their newest facts as columns; one writer."""
+
+    def __init__(self, parent: "MarketTable | None" = None, pegged: Iterable[str] = ()) -> None:
+        self._parent = parent
+        self._pegged: frozenset[str] = parent._pegged if parent else frozenset(pegged) | {USD}
+        self._instruments: dict[Key, Instrument] = {}
+        self._reports: dict[Key, _Report] = {}
+        self._stale: dict[Key, bool] = {}
+        self._rows: dict[Key, int] = {}
+        self._keys: list[Key] = []
+        self._by_symbol: dict[str, list[int]] = defaultdict(list)
+        self._used: list[tuple[Instrument | None, Key | None, _Report | None]] = []
+        self._markets = empty_markets(8)
+        self._tiers = empty_tables(8, 1)
+        self._assets: dict[Key, int] = {}
+        self._asset_keys: list[Key] = []
+        self._priced_by: dict[int, list[int]] = defaultdict(list)
+        self._asset_price: Floats = np.full(8, np.nan)
+        self._watched: set[int] = set()
+
+    # Registering
+
+    def market(self, venue: str, symbol: str) -> int:
+        """Return the number of a market, registering it at first sight (a venue must be known)."""
+        key = (venue, symbol)
+        row = self._rows.get(key)
+        if row is None:
+            row = self._rows[key] = len(self._keys)
+            self._keys.append(key)
+            self._by_symbol[symbol].append(row)
+            self._used.append((None, None, None))
+            self._make_room(len(self._keys))
+            self._refresh_instrument(row)
+            self._refresh_mark(row)
+        return row
+
+    def asset(self, venue: str, name: str) -> int:
+        """Return the number of an asset as accounts of a venue price it; its price is kept from now on."""
+        number = self._number(venue, name)
+        if number not in self._watched:
+            self._watched.add(number)
+            for symbol in () if name in self._pegged else _sources(name):
+                self._priced_by[self.market(venue, symbol)].append(number)
+            self._refresh_asset(number)
+        return number
+
+    def _number(self, venue: str, name: str) -> int:
+        key = (venue, name)
+        number = self._assets.get(key)
+        if number is None:
+            number = self._assets[key] = len(self._asset_keys)
+            self._asset_keys.append(key)
+            if number >= len(self._asset_price):
+                more = np.full(2 * number, np.nan)
+                more[:number] = self._asset_price
+                self._asset_price = more
+        return number
+
+    # Writing
+
+    def put_instrument(self, instrument: Instrument) -> list[int]:
+        """Take a contract's newest terms; returns the markets whose terms are now these."""
+        self._instruments[(instrument.venue, instrument.symbol)] = instrument
+        rows = self._rows_of(instrument.venue, instrument.symbol)
+        return [row for row in rows if self._refresh_instrument(row)]
+
+    def put_mark(self, mark: Mark, event_time_ms: int = 0) -> list[int]:
+        """Take a newer mark; returns the markets that now show it (generic's may serve others)."""
+        self._reports[(mark.venue, mark.symbol)] = _Report(mark, event_time_ms)
+        rows = self._rows_of(mark.venue, mark.symbol)
+        return [row for row in rows if self._refresh_mark(row)]
+
+    def set_stale(self, venue: str, symbol: str, stale: bool) -> list[int]:
+        """Take the gate's word on a symbol's marks; returns the markets whose flag it is."""
+        self._stale[(venue, symbol)] = stale
+        rows = []
+        for row in self._rows_of(venue, symbol):
+            if self._used[row][1] == (venue, symbol):
+                self._markets.stale[row] = stale
+                rows.append(row)
+        return rows
+
+    # Reading
+
+    def instrument(self, market: int) -> Instrument | None:
+        """Return the terms a market goes by; None: nobody listed it."""
+        return self._used[market][0]
+
+    def find_instrument(self, venue: str, symbol: str) -> Instrument | None:
+        """Return what an account of a venue would be given, without registering anything."""
+        for key in _lookups(venue, symbol):
+            if key in self._instruments:
+                return self._instruments[key]
+        return self._parent.find_instrument(venue, symbol) if self._parent else None
+
+    def instrument_venue(self, market: int) -> str | None:
+        """Return whose instrument a market goes by: its own venue's or generic."""
+        instrument = self._used[market][0]
+        return instrument.venue if instrument else None
+
+    def mark_venue(self, market: int) -> str | None:
+        """Return whose mark a market shows: its own venue's or generic."""
+        key = self._used[market][1]
+        return key[0] if key else None
+
+    def mark_time(self, market: int) -> int | None:
+        """Return the event time (ms) of the mark a market shows."""
+        report = self._used[market][2]
+        return report.event_time_ms if report else None
+
+    def market_key(self, market: int) -> Key:
+        """Return the (venue, symbol) that a number stands for."""
+        return self._keys[market]
+
+    def asset_name(self, asset: int) -> str:
+        """Return the currency code of an asset number."""
+        return self._asset_keys[asset][1]
+
+    def columns(self) -> Markets:
+        """Return all markets as columns (live views)."""
+        rows = len(self._keys)
+        everything = self._markets
+        return Markets(
+            linear=everything.linear[:rows],
+            contract_size=everything.contract_size[:rows],
+            taker_fee=everything.taker_fee[:rows],
+            table=everything.table[:rows],
+            base=everything.base[:rows],
+            settle=everything.settle[:rows],
+            mark=everything.mark[:rows],
+            stale=everything.stale[:rows],
+        )
+
+    def tables(self) -> TierTables:
+        """Return the tier tables; a market's table has the market's number (a live view)."""
+        return self._tiers
+
+    def asset_prices(self) -> Floats:
+        """Return the USD price of every asset; NaN where unknown (a live view)."""
+        return self._asset_price[: len(self._asset_keys)]
+
+    def assets_priced_by(self, market: int) -> list[int]:
+        """Return the assets whose USD price may move with this market's mark."""
+        return self._priced_by.get(market, [])
+
+    # Inside
+
+    def _rows_of(self, venue: str, symbol: str) -> list[int]:
+        rows = self._by_symbol.get(symbol, ())
+        return [row for row in rows if venue in (GENERIC_VENUE, self._keys[row][0])]
+
+    def _find_report(self, venue: str, symbol: str) -> tuple[Key, _Report, bool] | None:
+        for key in _lookups(venue, symbol):
+            report = self._reports.get(key)
+            if report is not None:
+                return key, report, self._stale.get(key, False)
+        return self._parent._find_report(venue, symbol) if self._parent else None
+
+    def _make_room(self, rows: int) -> None:
+        if rows > len(self._markets.mark):
+            self._markets = enlarged(self._markets, empty_markets(2 * rows))
+            self._tiers = widened(self._tiers, 2 * rows, self._tiers.floor.shape[1])
+
+    def _refresh_instrument(self, row: int) -> bool:
+        """Show the instrument that serves a market now; says whether that changed."""
+        venue, symbol = self._keys[row]
+        instrument = self.find_instrument(venue, symbol)
+        if instrument is self._used[row][0] and instrument is not None:
+            return False
+        self._used[row] = (instrument, *self._used[row][1:])
+        settle = instrument.settle if instrument else settle_of(symbol)
+        self._markets.base[row] = self._number(
+            venue, instrument.base if instrument else base_of(symbol)
+        )
+        self._markets.settle[row] = self._number(venue, settle)
+        if instrument is None:
+            return False
+        self._markets.linear[row] = instrument.linear
+        self._markets.contract_size[row] = instrument.contract_size
+        fee = instrument.taker_fee
+        self._markets.taker_fee[row] = np.nan if fee is None else fee
+        self._markets.table[row] = row
+        width = width_for(len(instrument.tiers))
+        if width > self._tiers.floor.shape[1]:
+            self._tiers = widened(self._tiers, len(self._markets.mark), width)
+        write_table(self._tiers, row, instrument, RULES[venue])
+        return True
+
+    def _refresh_mark(self, row: int) -> bool:
+        """Show the mark that serves a market now, and reprice the assets that follow it."""
+        venue, symbol = self._keys[row]
+        found = self._find_report(venue, symbol)
+        if found is None or found[1] is self._used[row][2]:
+            return False
+        key, report, stale = found
+        self._used[row] = (self._used[row][0], key, report)
+        self._markets.mark[row] = report.mark.mark_price
+        self._markets.stale[row] = stale
+        for asset in self._priced_by.get(row, ()):
+            self._refresh_asset(asset)
+        return True
+
+    def _refresh_asset(self, asset: int) -> None:
+        venue, name = self._asset_keys[asset]
+        price = self._direct_price(venue, name)
+        for symbol in _quoted(name):
+            if price is None and (quoted := self._reported(venue, symbol)) is not None:
+                quote = self._direct_price(venue, settle_of(symbol))
+                price = None if quote is None else quoted * quote
+        self._asset_price[asset] = np.nan if price is None else price
+
+    def _direct_price(self, venue: str, name: str) -> float | None:
+        if name in self._pegged:
+            return 1.0
+        for symbol in _direct(name):
+            if (price := self._reported(venue, symbol)) is not None:
+                return price
+        return None
+
+    def _reported(self, venue: str, symbol: str) -> float | None:
+        found = self._find_report(venue, symbol)
+        if found is None:
+            return None
+        mark = found[1].mark
+        return mark.mark_price if mark.index_price is None else mark.index_price
+
+
+def _lookups(venue: str, symbol: str) -> tuple[Key, ...]:
+    return ((venue, symbol), (GENERIC_VENUE, symbol))
+
+
+def _direct(asset: str) -> tuple[str, ...]:
+    return (f"{asset}/{USD}", f"{asset}/{USD}:{asset}")
+
+
+def _quoted(asset: str) -> tuple[str, ...]:
+    return tuple(f"{asset}/{quote}:{quote}" for quote in STABLE_QUOTES if quote != asset)
+
+
+def _sources(asset: str) -> tuple[str, ...]:
+    quotes = [name for quote in STABLE_QUOTES if quote != asset for name in _direct(quote)]
+    return (*_direct(asset), *_quoted(asset), *quotes)
