@@ -14,7 +14,6 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from service.contract.alerts import Alert, EpochMs, LevelName, PoolState
 
 SUBSCRIPTION_ID_MAX = 64
-ACCOUNT_PATTERN_MAX = 130
 
 SubscriptionId: TypeAlias = Annotated[
     str,
@@ -27,8 +26,7 @@ SubscriptionId: TypeAlias = Annotated[
 AccountPattern: TypeAlias = Annotated[
     str,
     Meta(
-        min_length=1,
-        max_length=ACCOUNT_PATTERN_MAX,
+        pattern=r"^([A-Za-z0-9._:@-]{1,128}\*?|\*)$(?!\n)",
         description='an account id, a beginning of ids ("desk-7.*"), or "*" for all',
     ),
 ]

@@ -1,0 +1,22 @@
+"""Why we close a stream: one table. 4000-4499 "come back and resume", 4500-4999 "do not"."""
+
+from enum import IntEnum
+
+
+class CloseCode(IntEnum):
+    """Codes of our own; the protocol's (1000 ... 1015) are the server's business."""
+
+    RESTART = 4000
+    SLOW = 4008
+    RESYNC = 4009
+    TOO_MANY_ERRORS = 4500
+
+
+REASONS: dict[CloseCode, str] = {
+    CloseCode.RESTART: "restarting: come back and resume",
+    CloseCode.SLOW: "too slow: frames were not read in time, resume from your cursor",
+    CloseCode.RESYNC: "the log changed under this stream: subscribe again with your cursor",
+    CloseCode.TOO_MANY_ERRORS: "too many frames that mean nothing",
+}
+assert set(REASONS) == set(CloseCode)
+assert all(len(reason.encode()) <= 123 for reason in REASONS.values())  # RFC 6455

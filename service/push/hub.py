@@ -1,0 +1,214 @@
+"""One hub a worker: who is connected, who of them hears of what, and how they end.
+
+Publishing never waits. A burst is framed once for all who want all of it and sliced for the others; who
+listens to single accounts is found by the account, so a burst costs work in proportion to its alerts and
+their listeners, not to the subscriptions there are. A client that is late is left to read the log by
+itself; one that does not read at all is closed (4008); nobody else notices either.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+import anyio
+import msgspec
+
+from service.contract.cursor import encode_cursor
+from service.contract.frames import MarkUpdate, Notice, encode_frame
+from service.errors import StoreUnavailable
+from service.push.bursts import Burst
+from service.push.close_codes import CloseCode
+from service.push.follower import LogFollower, LogReader
+from service.push.listeners import Listeners
+from service.push.marks import MarkSubscription
+from service.push.session import Session, StreamLimits
+from service.push.subscriptions import AlertSubscription, StoredAlerts
+from service.store.market_stream import MarketEntry, NewestMark
+
+_WATCH_S = 0.5
+_FLUSH_S = 2.0
+_RETRY_S = 0.25
+
+
+class AlertStore(LogReader, StoredAlerts, Protocol):
+    """The alert log as the hub and its subscriptions read it."""
+
+
+class NewestMarks(Protocol):
+    """Where a `marks` subscription gets its first picture."""
+
+    async def newest(self) -> Sequence[NewestMark]: ...
+
+
+class _Quality(msgspec.Struct):
+    venue: str
+    symbol: str
+    stale: bool
+
+
+class Hub:
+    """`settle` makes sure that the store is ours and returns the log's epoch (store/alert_log.py)."""
+
+    def __init__(
+        self,
+        log: AlertStore,
+        settle: Callable[[], Awaitable[str]],
+        marks: NewestMarks,
+        limits: StreamLimits | None = None,
+    ) -> None:
+        self.limits = limits or StreamLimits()
+        self.sessions: set[Session] = set()
+        self._log = log
+        self._newest_marks = marks
+        self._listeners = Listeners()
+        self._mark_listeners: set[MarkSubscription] = set()
+        self._draining = False
+        self._empty = asyncio.Event()
+        self._follower = LogFollower(log, settle, self, frame_max=self.limits.frame_bytes)
+
+    @property
+    def epoch(self) -> str:
+        return self._follower.epoch
+
+    @property
+    def listening(self) -> bool:
+        return len(self._listeners) > 0
+
+    async def run(self) -> None:
+        """Follow the log and watch over the sessions until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._follower.run, name="push log")
+            tasks.start_soon(self._watch, name="push watch")
+
+    def connect(self, tenant: str) -> Session:
+        """Open a session; it must `leave` in the end. During a drain it is told to come back."""
+        session = Session(self, tenant, self.limits)
+        self.sessions.add(session)
+        if self._draining:
+            session.end(CloseCode.RESTART)
+        return session
+
+    def leave(self, session: Session) -> None:
+        self.sessions.discard(session)
+        for alerts in session.alerts.values():
+            self.disconnect(alerts)
+        for marks in session.marks.values():
+            self.disconnect(marks)
+        if not self.sessions:
+            self._empty.set()
+
+    def disconnect(self, subscription: AlertSubscription | MarkSubscription) -> None:
+        """Hand nothing more to a subscription."""
+        if isinstance(subscription, AlertSubscription):
+            self._listeners.remove(subscription)
+        else:
+            self._mark_listeners.discard(subscription)
+
+    async def advance(self, subscription: AlertSubscription) -> None:
+        """Read the log for a subscription that is behind; live from here on when it has all."""
+        if await subscription.advance(self._log, self._follower):
+            subscription.live = True
+            self._listeners.add(subscription)
+
+    def broadcast(self, burst: Burst) -> None:
+        """Hand a burst to all who want any of it; the follower's positions are still before it."""
+        for subscription, frames in self._listeners.frames(burst):
+            if not subscription.deliver(burst, frames, self._follower.positions):
+                self._listeners.remove(subscription)
+
+    def resync(self) -> None:
+        """End every session that follows the log: it is another log now."""
+        for session in self.sessions:
+            if session.alerts:
+                session.end(CloseCode.RESYNC)
+
+    def market(self, entry: MarketEntry) -> None:
+        """Pass on an entry of the market stream: a symbol's quality as a notice, a mark to `marks`."""
+        if entry.kind == "q":
+            quality = msgspec.json.decode(entry.payload, type=_Quality)
+            notice = Notice("stale" if quality.stale else "fresh", quality.venue, quality.symbol)
+            self._notify(notice)
+        elif entry.kind == "m" and self._mark_listeners:
+            self._publish_mark(_mark_update(entry))
+
+    async def serve_marks(self, subscription: MarkSubscription) -> None:
+        """Send every symbol's newest mark, then each change, until cancelled."""
+        self._mark_listeners.add(subscription)
+        while True:
+            try:
+                newest = await self._newest_marks.newest()
+                break
+            except StoreUnavailable:
+                await anyio.sleep(_RETRY_S)
+        for mark in newest:
+            entry = MarketEntry(mark.market_id, "m", mark.event_time_ms, mark.payload)
+            update = _mark_update(entry)
+            subscription.note_first(update, _encoded(update))
+        await subscription.run(self.limits.frame_bytes)
+
+    async def drain(self, notice_s: float = 5.0) -> None:
+        """Announce a restart, give clients that long to leave, then close what is left (4000).
+
+        Returns when nobody is connected, within `notice_s` and a little more.
+        """
+        self._draining = True
+        self._notify(Notice("restart", in_seconds=notice_s))
+        for session in self.sessions:
+            if not (session.alerts or session.marks):
+                session.end(CloseCode.RESTART)
+        await self._gone_within(notice_s)
+        for session in self.sessions:
+            session.finish(CloseCode.RESTART)
+        await self._gone_within(_FLUSH_S)
+        for session in self.sessions:
+            session.end(CloseCode.RESTART)
+        await self._gone_within(_FLUSH_S)
+
+    async def _gone_within(self, seconds: float) -> None:
+        self._empty.clear()
+        if self.sessions:
+            with anyio.move_on_after(seconds):
+                await self._empty.wait()
+
+    def _notify(self, notice: Notice) -> None:
+        """Tell every session that listens to anything; one without room misses it."""
+        frame = encode_frame(notice)
+        for session in self.sessions:
+            if session.alerts or session.marks:
+                session.outbox.offer(frame)
+
+    def _publish_mark(self, mark: MarkUpdate) -> None:
+        encoded = _encoded(mark)
+        for subscription in self._mark_listeners:
+            subscription.note(mark, encoded)
+
+    async def _watch(self) -> None:
+        """End who does not read; say something to whom nothing was said for long."""
+        every_s = min(_WATCH_S, self.limits.heartbeat_s / 4.0)
+        while True:
+            await anyio.sleep(every_s)
+            now = anyio.current_time()
+            for session in self.sessions:
+                since = session.sending_since
+                if since is not None and now - since > self.limits.send_timeout_s:
+                    session.end(CloseCode.SLOW)
+            self._beat(now - self.limits.heartbeat_s)
+
+    def _beat(self, silent_since: float) -> None:
+        silent = [each for each in self._listeners if each.sent_at <= silent_since]
+        if silent:
+            cursor = encode_cursor(self.epoch, self._follower.positions)
+            for subscription in silent:
+                subscription.beat(cursor)
+        for listener in self._mark_listeners:
+            if listener.sent_at <= silent_since:
+                listener.beat()
+
+
+def _mark_update(entry: MarketEntry) -> MarkUpdate:
+    mark = msgspec.json.decode(entry.payload, type=MarkUpdate)
+    return msgspec.structs.replace(mark, market_id=entry.market_id, event_time=entry.event_time_ms)
+
+
+def _encoded(mark: MarkUpdate) -> str:
+    return msgspec.json.encode(mark).decode()

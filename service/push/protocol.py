@@ -1,0 +1,32 @@
+"""uvicorn's WebSocket protocol with what a slow peer needs: small buffers, and a close that gets through.
+
+As it comes, a close waits behind the frames that the peer does not read, so that nobody is ever told
+4008, and a peer that reads nothing holds about 4 MB of kernel buffers.
+"""
+
+import socket
+from asyncio.transports import BaseTransport
+
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+SEND_BUFFER_BYTES = 128 * 1_024  # the kernel doubles it
+# How long a closed peer may take to read what was written; then its buffers are given up.
+LINGER_S = 30.0
+
+
+class StreamProtocol(WebSocketsSansIOProtocol):
+    """Give it to uvicorn as `ws=StreamProtocol`."""
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(transport)
+        connection = transport.get_extra_info("socket")
+        if connection is not None and connection.family != socket.AF_UNIX:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+
+    async def send(self, message: ASGISendEvent) -> None:
+        if message["type"] == "websocket.close" and self.handshake_complete:
+            # A close frame is a few bytes: it joins the buffer even when that is full.
+            self.writable.set()
+            self.loop.call_later(LINGER_S, self.transport.abort)
+        await super().send(message)

@@ -1,0 +1,204 @@
+"""A subscription to the alert log, from its first frame to the point where it hears new alerts at once.
+
+It has two states. *Behind*: it reads the log itself, at its client's speed, from its own `positions`;
+this is how it begins (after `subscribed` and perhaps a snapshot), and where it goes back to when its
+client's outbox is full. *Live*: it stands where the follower stands and is handed bursts. It changes
+from behind to live in a step without an await, at equal positions, so nothing is lost or sent twice
+between the two; and a burst costs no memory for a client that is late, because the log keeps it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Protocol
+
+import anyio
+import msgspec
+
+from service.contract.alerts import LevelName, decode_states
+from service.contract.cursor import Cursor, encode_cursor
+from service.contract.frames import AccountState, Heartbeat, Subscribed, encode_frame
+from service.push.bursts import Burst, Frame
+from service.push.follower import ENTRIES_A_READ, LogFollower
+from service.push.outbox import Outbox
+from service.push.selection import Selection
+from service.risk.model import Level
+from service.store.alert_log import LogEntry, LogTail
+from service.store.keys import account_id
+
+SNAPSHOT_POOLS_MAX = 500  # of one account in one piece: a piece fits a frame
+_ACCOUNTS_A_READ = 1_000
+
+
+class StoredAlerts(Protocol):
+    """What a subscription that is behind reads; everything may raise StoreUnavailable."""
+
+    async def read(self, shard: int, after: int, count: int) -> list[LogEntry]: ...
+
+    async def tails(self) -> list[LogTail]: ...
+
+    async def levels(self, shard: int) -> tuple[int, dict[str, bytes]]: ...
+
+    async def levels_of(self, account_keys: Sequence[str]) -> dict[str, bytes]: ...
+
+
+class LogGap(Exception):
+    """Entries between this subscription's position and the next one are gone from the log."""
+
+
+class AlertSubscription:
+    """One client's interest in the log; the session owns it, the hub hands it bursts while `live`.
+
+    `behind` is the session's: set when this subscription has to read the log again.
+    """
+
+    def __init__(
+        self,
+        subscription_id: str,
+        selection: Selection,
+        since: Cursor | None,
+        *,
+        outbox: Outbox,
+        behind: asyncio.Event,
+        frame_max: int,
+    ) -> None:
+        self.id = subscription_id
+        self.selection = selection
+        self.live = False
+        self.sent_at = anyio.current_time()
+        self._since = since
+        self.reading = anyio.CancelScope()  # around the reading of the log, to break it off
+        self._outbox = outbox
+        self._behind = behind
+        self._frame_max = frame_max
+        self._positions: list[int] = []
+        self._snapshot_due = False
+
+    def deliver(self, burst: Burst, frames: Iterable[Frame], positions: Sequence[int]) -> bool:
+        """Take a burst's frames; False when the outbox has no room, and from there on it is behind."""
+        offset = positions[burst.shard]
+        for frame in frames:
+            if not self._outbox.offer(frame.text):
+                self.live = False
+                self._behind.set()
+                self._positions = list(positions)
+                self._positions[burst.shard] = offset
+                return False
+            offset = frame.offset
+            self.sent_at = anyio.current_time()
+        return True
+
+    def beat(self, cursor: str) -> None:
+        """Say that nothing happened; not worth waiting for when there is no room."""
+        if self._outbox.offer(encode_frame(Heartbeat(self.id, cursor))):
+            self.sent_at = anyio.current_time()
+
+    async def advance(self, log: StoredAlerts, follower: LogFollower) -> bool:
+        """Send what the log has more than the client; return whether it is where the follower is.
+
+        Raises LogGap, and StoreUnavailable (it goes on where it was when called again).
+        """
+        if not self._positions:
+            await self._join(log, follower)
+        if self._snapshot_due:
+            await self._send_snapshot(log, follower.epoch)
+            self._snapshot_due = False
+        # The client may come from a worker that is ahead of this one.
+        await follower.reach(self._positions)
+        for shard, offset in enumerate(list(follower.positions)):
+            while self._positions[shard] < offset:
+                await self._send_entries(log, follower.epoch, shard, offset)
+        return self._positions == follower.positions
+
+    async def _join(self, log: StoredAlerts, follower: LogFollower) -> None:
+        """Decide where to begin, and say so."""
+        await follower.ready()
+        since = self._since
+        recovered = since is not None and _covers(since, follower.epoch, await log.tails())
+        self._positions = list(
+            since.offsets if recovered and since is not None else follower.positions
+        )
+        self._snapshot_due = not recovered
+        cursor = encode_cursor(follower.epoch, self._positions)
+        await self._send(
+            encode_frame(Subscribed(self.id, "alerts", follower.epoch, recovered, cursor))
+        )
+
+    async def _send_entries(self, log: StoredAlerts, epoch: str, shard: int, offset: int) -> None:
+        """Send the next entries of a shard that end at or before `offset`."""
+        after = self._positions[shard]
+        entries = await log.read(shard, after, ENTRIES_A_READ)
+        entries = [entry for entry in entries if entry.offset_last <= offset]
+        if not entries or entries[0].offset_first > after + 1:
+            raise LogGap
+        burst = Burst(epoch, self._positions, shard, entries, self._frame_max)
+        for frame in burst.frames_for(self.id, self.selection):
+            await self._send(frame.text)
+            self._positions[shard] = frame.offset
+        self._positions[shard] = burst.last
+
+    async def _send_snapshot(self, log: StoredAlerts, epoch: str) -> None:
+        """Send the accounts that are not HEALTHY now; what changed meanwhile follows from the log."""
+        opening = '{"type":"snapshot","id":' + msgspec.json.encode(self.id).decode()
+        cursor = encode_cursor(epoch, self._positions)
+        room = self._frame_max - len(cursor) - 512
+
+        def frame(part: list[str], complete: str) -> str:
+            rest = f'"complete":{complete},"cursor":"{cursor}"}}'
+            return f'{opening},"accounts":[{",".join(part)}],{rest}'
+
+        part: list[str] = []
+        size = 0
+        async for account in self._accounts(log):
+            if part and size + len(account) > room:
+                await self._send(frame(part, "false"))
+                part, size = [], 0
+            part.append(account)
+            size += len(account) + 1
+        await self._send(frame(part, "true"))
+
+    async def _accounts(self, log: StoredAlerts) -> AsyncIterator[str]:
+        """Yield the selection's accounts that are not HEALTHY, encoded."""
+        async for levels in self._levels(log):
+            for key, states in levels.items():
+                for piece in _account_pieces(key, states, self.selection):
+                    yield piece
+
+    async def _levels(self, log: StoredAlerts) -> AsyncIterator[dict[str, bytes]]:
+        if self.selection.prefixes:
+            for shard in range(len(self._positions)):
+                _, levels = await log.levels(shard)
+                yield {k: v for k, v in levels.items() if self.selection.wants_account(k)}
+            return
+        names = sorted(self.selection.exact)
+        for start in range(0, len(names), _ACCOUNTS_A_READ):
+            yield await log.levels_of(names[start : start + _ACCOUNTS_A_READ])
+
+    async def _send(self, text: str) -> None:
+        await self._outbox.put(text)
+        self.sent_at = anyio.current_time()
+
+
+def _covers(since: Cursor, epoch: str, tails: list[LogTail]) -> bool:
+    """Return whether the log still has everything after the cursor, and the cursor is of this log."""
+    return (
+        since.epoch == epoch
+        and len(since.offsets) == len(tails)
+        and all(
+            tail.trimmed <= offset <= tail.offset
+            for offset, tail in zip(since.offsets, tails, strict=True)
+        )
+    )
+
+
+def _account_pieces(key: str, states: bytes, selection: Selection) -> list[str]:
+    """Return the encoded states of one account, in pieces that fit a frame; none when filtered out."""
+    pools = decode_states(states)
+    if not any(selection.wants_level(pool.level) for pool in pools):
+        return []
+    worst: LevelName = max((pool.level for pool in pools), key=lambda level: Level[level])
+    return [
+        msgspec.json.encode(
+            AccountState(account_id(key), worst, pools[start : start + SNAPSHOT_POOLS_MAX])
+        ).decode()
+        for start in range(0, len(pools), SNAPSHOT_POOLS_MAX)
+    ]
