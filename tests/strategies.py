@@ -28,7 +28,7 @@ VENUES = tuple(RULES)
 _ROUND = (1e-3, 0.1, 0.5, 1.0, 2.0, 10.0, 100.0, 1_000.0, 60_000.0)
 prices = st.sampled_from(_ROUND) | st.floats(1e-4, 1e6)
 nasty_prices = prices | st.floats(1e-9, 1e12)
-factors = st.sampled_from((0.5, 0.9, 0.99, 1.0, 1.01, 1.1, 2.0)) | st.floats(0.2, 5.0)
+factors = st.sampled_from((0.9, 0.99, 1.0, 1.02, 1.1)) | st.floats(0.8, 1.25) | st.floats(0.1, 10.0)
 leverages = st.none() | st.sampled_from((1.0, 2.0, 5.0, 10.0, 20.0, 125.0)) | st.floats(0.5, 200.0)
 fees = st.none() | st.just(0.0) | st.floats(0.0, 0.01)
 
@@ -42,12 +42,10 @@ def assets_of(symbol: str) -> tuple[str, str, str]:
 
 @st.composite
 def tier_tables(draw: st.DrawFn, unit: float) -> tuple[Tier, ...]:
-    """Up to six tiers around sizes of about `unit`; rates never fall, deductions mostly absent."""
-    count = draw(st.integers(1, 6))
-    steps = draw(st.lists(st.floats(0.05, 20.0), min_size=count - 1, max_size=count - 1))
-    rises = draw(st.lists(st.floats(0.0, 0.2), min_size=count - 1, max_size=count - 1))
+    """Up to six tiers, floors about `unit`; rates never fall, deductions mostly absent."""
+    rows = draw(st.lists(st.tuples(st.floats(0.05, 20.0), st.floats(0.0, 0.2)), max_size=5))
     floors, rates = [0.0], [draw(st.sampled_from((0.0, 0.004, 0.01, 0.05)) | st.floats(1e-4, 0.3))]
-    for step, rise in zip(steps, rises, strict=True):
+    for step, rise in rows:
         floors.append(floors[-1] + step * unit)
         rates.append(min(1.0, rates[-1] + rise))
     given = draw(st.integers(0, 9)) == 0
@@ -82,21 +80,24 @@ def instruments(draw: st.DrawFn, symbol: str, venue: str, unit: float) -> Instru
 
 
 @st.composite
-def worlds(draw: st.DrawFn, venue: str, nasty: bool = False) -> World:
-    """Contracts for every symbol but a rare one, marks likewise; stablecoins near a dollar."""
+def worlds(
+    draw: st.DrawFn, venue: str, symbols: tuple[str, ...] = SYMBOLS, nasty: bool = False
+) -> World:
+    """Contracts and marks for these symbols, now and then one missing; stablecoins near a dollar."""
     world = World()
-    for symbol in SYMBOLS:
+    for symbol in symbols:
         price = draw(nasty_prices if nasty else prices)
-        at = draw(st.sampled_from((venue, GENERIC_VENUE)))
         unit = draw(st.floats(10.0, 1e6)) / (1.0 if symbol in LINEAR else price)
-        if draw(st.integers(0, 19)):
-            world.instruments[at, symbol] = draw(instruments(symbol, at, unit))
-        if draw(st.integers(0, 19)):
-            index = draw(st.none() | st.just(price * 1.01))
+        missing = draw(st.integers(0, 40))
+        if missing != 1:
             at = draw(st.sampled_from((venue, GENERIC_VENUE)))
+            world.instruments[at, symbol] = draw(instruments(symbol, at, unit))
+        if missing != 2:
+            at = draw(st.sampled_from((venue, GENERIC_VENUE)))
+            index = price * 1.01 if missing < 10 else None
             world.marks[at, symbol] = Mark(symbol, price, at, index)
     for asset in STABLES:
-        if draw(st.integers(0, 9)):
+        if draw(st.integers(0, 9)) != 1:
             symbol = f"{asset}/USD"
             world.marks[GENERIC_VENUE, symbol] = Mark(symbol, draw(st.floats(0.9, 1.1)))
     return world
@@ -123,7 +124,7 @@ def positions(draw: st.DrawFn, world: World, venue: str, symbol: str, long: bool
     contracts = money / per_contract
     isolated = draw(st.booleans())
     worth = money if symbol in LINEAR else money / mark
-    cushion = st.sampled_from((0.01, 0.1, 0.5, 1.0, 3.0)) | st.floats(-0.2, 3.0)
+    cushion = st.sampled_from((0.01, 0.05, 0.1, 1.0)) | st.floats(0.0, 0.5) | st.floats(-0.2, 3.0)
     return Position(
         symbol,
         contracts if long else -contracts,
@@ -153,7 +154,7 @@ def balances(draw: st.DrawFn, money: Fraction, world: World, venue: str) -> tupl
     for asset in draw(st.lists(st.sampled_from(STABLES + COINS), unique=True, max_size=4)):
         symbol = f"{asset}/USDT:USDT"
         price = 1.0 if asset in STABLES else mark_of(world, venue, symbol)
-        part = draw(st.sampled_from((0.05, 0.3, 1.0)) | st.floats(-0.3, 2.0))
+        part = draw(st.sampled_from((0.02, 0.1, 1.0)) | st.floats(0.0, 0.5) | st.floats(-0.3, 2.0))
         rows.append(
             Balance(
                 asset,
@@ -166,10 +167,16 @@ def balances(draw: st.DrawFn, money: Fraction, world: World, venue: str) -> tupl
 
 
 @st.composite
-def accounts(draw: st.DrawFn, world: World, venue: str, account_key: str = "a") -> Account:
+def accounts(
+    draw: st.DrawFn,
+    world: World,
+    venue: str,
+    symbols: tuple[str, ...] = SYMBOLS,
+    account_key: str = "a",
+) -> Account:
     """Any mixture of up to six positions, hedged ones among them, with some collateral."""
     taken = draw(
-        st.lists(st.tuples(st.sampled_from(SYMBOLS), st.booleans()), unique=True, max_size=6)
+        st.lists(st.tuples(st.sampled_from(symbols), st.booleans()), unique=True, max_size=6)
     )
     held = tuple(draw(positions(world, venue, symbol, long)) for symbol, long in taken)
     money = Fraction(0)
@@ -192,5 +199,6 @@ def accounts(draw: st.DrawFn, world: World, venue: str, account_key: str = "a") 
 def scenes(draw: st.DrawFn, nasty: bool = False) -> tuple[World, Account]:
     """A world and one account in it."""
     venue = draw(st.sampled_from(VENUES))
-    world = draw(worlds(venue, nasty))
-    return world, draw(accounts(world, venue))
+    symbols = tuple(draw(st.lists(st.sampled_from(SYMBOLS), min_size=1, max_size=3, unique=True)))
+    world = draw(worlds(venue, symbols, nasty))
+    return world, draw(accounts(world, venue, symbols))

@@ -94,8 +94,11 @@ def closing_fee(leg: Leg) -> Fraction:
 
 
 def leverage(leg: Leg) -> Fraction:
+    """The position's own, else the most its tier at entry allows, else 1."""
     own = leg.position.leverage
-    return Fraction(1) if own is None else Fraction(own)
+    assert leg.instrument is not None
+    most = leg.instrument.tiers[tier_number(leg, entry(leg))].max_leverage
+    return Fraction(own if own is not None else 1 if most is None else most)
 
 
 def entry(leg: Leg) -> Fraction:

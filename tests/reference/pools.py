@@ -85,10 +85,9 @@ def balance_value(pool: Pool, balance: Balance, move: Move | None = None) -> Fra
     amount = Fraction(balance.amount)
     if not pool.multi or amount == 0:
         return amount
-    if balance.price is not None:
-        factor: Fraction | None = Fraction(balance.price) * _moved_asset(pool, balance.asset, move)
-    else:
-        factor = money_factor(pool, balance.asset, move)
+    factor = money_factor(pool, balance.asset, move)
+    if factor is None and balance.price is not None:
+        factor = Fraction(balance.price) * _moved_asset(pool, balance.asset, move)
     if factor is None:
         return None
     return amount * factor * (Fraction(balance.weight) if amount > 0 else 1)
