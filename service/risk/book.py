@@ -1,0 +1,297 @@
+"""All monitored pools as columns: no object a position, a contiguous range of rows an account.
+
+An account has a fixed index; its pools, legs and holdings stand in one range each, legs and holdings in the order of their pools. A changed
+account is appended anew and its old rows die; when more rows are dead than alive the book is compacted (slots and rows change then, account
+indices never). A pool's name is not stored: it follows from its columns, and from its first leg when it is isolated. An account that is gone
+keeps its index, its version and its seq: they go on if it comes back. Index words: `slot` a pool's, `row` a leg's, `account` an account's.
+"""
+
+from array import array
+from collections.abc import Sequence
+
+import numpy as np
+
+from service.risk.batch import build_batch
+from service.risk.columns import Batch, Holdings, Ints, Legs, Pools
+from service.risk.growing import grow, keep, spread
+from service.risk.holders import Holders
+from service.risk.levels import NOT_PENDING
+from service.risk.markets import MarketTable
+from service.risk.model import Account, PoolKey
+from service.risk.records import PoolState, Records, identity
+from service.risk.rows import AccountColumns, HoldingColumns, LegColumns, PoolColumns
+
+
+class Book:
+    """Accounts, pools, legs and holdings; the engine is the only writer."""
+
+    def __init__(self, table: MarketTable) -> None:
+        self.table = table
+        self.holders = Holders()
+        self.accounts, self.pools = AccountColumns(), PoolColumns()
+        self.legs, self.holdings = LegColumns(), HoldingColumns()
+        self._records = Records(table, self.pools, self.legs, self.holdings)
+        self.keys: list[str] = []
+        self._index: dict[str, int] = {}
+        self._multi_by_asset: dict[int, array[int]] = {}
+        self._pools = self._legs = self._holdings = 0  # rows used
+        self._dead_legs = self._dead_pools = 0
+
+    def __len__(self) -> int:
+        return self._pools - self._dead_pools
+
+    @property
+    def positions(self) -> int:
+        return self._legs - self._dead_legs
+
+    def find(self, account_key: str) -> int | None:
+        """Return the account's index, also when it is gone; None when it was never here."""
+        return self._index.get(account_key)
+
+    def enter(self, account_key: str) -> int:
+        """Return the account's index, making one when there is none."""
+        account = self._index.get(account_key)
+        if account is None:
+            account = self._index[account_key] = len(self.keys)
+            self.keys.append(account_key)
+            grow(self.accounts, account + 1)
+        return account
+
+    def slots_of(self, account: int) -> Ints:
+        first = int(self.accounts.pool[account])
+        return np.arange(first, first + int(self.accounts.pools[account]), dtype=np.int64)
+
+    def live_slots(self) -> Ints:
+        return np.flatnonzero(self.pools.account[: self._pools] >= 0)
+
+    def put(self, accounts: Sequence[Account]) -> list[tuple[int, list[PoolState]]]:
+        """Replace these accounts (each named once); levels are carried over by pool.
+
+        Returns for each account its index and the states of its pools that are gone. The pools that stay or come are due until evaluated.
+        """
+        indices = [self.enter(each.account_key) for each in accounts]
+        before = [self.states(index) for index in indices]
+        for index in indices:
+            self._drop_rows(index)
+        batch, keys = build_batch(accounts, self.table)
+        first = self._append(batch, np.array(indices, np.int64))
+        gone = []
+        for index, states, names in zip(indices, before, keys, strict=True):
+            self.accounts.pool[index], self.accounts.pools[index] = first, len(names)
+            gone.append((index, self._carry(first, names, states)))
+            first += len(names)
+        return gone
+
+    def remove(self, account: int) -> list[PoolState]:
+        """Take the account's pools out and return their states."""
+        states = self.states(account)
+        self._drop_rows(account)
+        return states
+
+    def states(self, account: int) -> list[PoolState]:
+        """Return the states of the account's pools, in their order."""
+        return [self._records.state(slot) for slot in self.slots_of(account).tolist()]
+
+    def restore(self, account: int, states: Sequence[PoolState]) -> None:
+        """Set the levels of the account's pools as they were committed."""
+        first = int(self.accounts.pool[account])
+        self._carry(first, [self.key_of(slot) for slot in self.slots_of(account).tolist()], states)
+
+    def key_of(self, slot: int) -> PoolKey:
+        """Return the pool's name."""
+        return self._records.key_of(slot)
+
+    def account_of(self, account: int) -> Account:
+        """Return the account as its columns have it: what `put` was given, less balances of 0; it must have a pool."""
+        slots = self.slots_of(account)
+        return self._records.account(
+            self.keys[account], slots, self.rows_of(slots), self._backs_of(slots)
+        )
+
+    def _backs_of(self, slots: Ints) -> Ints:
+        pools = self.pools
+        return spread(pools.holding[slots].astype(np.int64), pools.holdings[slots].astype(np.int64))
+
+    def holders_of(self, market: int) -> Ints:
+        """Return the slots of all pools with a leg in the market (a slot may come twice)."""
+        return self.legs.pool[self.holders.rows(market)].astype(np.int64)
+
+    def due(self, market: int, mark: float) -> Ints:
+        """Return the slots of the pools whose safe band in this market does not hold the mark."""
+        return self.legs.pool[self.holders.due(market, mark)].astype(np.int64)
+
+    def priced_by(self, asset: int) -> Ints:
+        """Return the slots of the multi-asset pools that the asset's price may move."""
+        slots = np.array(self._multi_by_asset.get(asset, array("i")), np.int64)
+        return slots[self.pools.account[slots] >= 0]
+
+    def rows_of(self, slots: Ints) -> Ints:
+        """Return the leg rows of these pools, in the order that `batch` gives them."""
+        return spread(
+            self.pools.leg[slots].astype(np.int64), self.pools.legs[slots].astype(np.int64)
+        )
+
+    def batch(self, slots: Ints) -> Batch:
+        """Return these pools with their legs and holdings, at the table's marks."""
+        pools, legs, holdings, many = self.pools, self.legs, self.holdings, len(slots)
+        rows = self.rows_of(slots)
+        backs = self._backs_of(slots)
+        numbers = np.arange(many, dtype=np.int64)
+        return Batch(
+            self.table.columns(),
+            self.table.tables(),
+            self.table.asset_prices(),
+            Pools(
+                pools.account[slots].astype(np.int64),
+                pools.rule[slots].astype(np.int64),
+                pools.isolated[slots],
+                pools.multi[slots],
+                pools.settle[slots].astype(np.int64),
+                pools.warning[slots],
+                pools.margin_call[slots],
+                pools.hysteresis[slots],
+                pools.ease_after_ms[slots],
+            ),
+            Legs(
+                np.repeat(numbers, pools.legs[slots]),
+                legs.market[rows].astype(np.int64),
+                legs.contracts[rows],
+                legs.contract_size[rows],
+                legs.entry_price[rows],
+                legs.leverage[rows],
+                legs.margin[rows],
+                np.full(len(rows), np.nan),
+            ),
+            Holdings(
+                np.repeat(numbers, pools.holdings[slots]),
+                holdings.asset[backs].astype(np.int64),
+                holdings.amount[backs],
+                holdings.weight[backs],
+                holdings.price[backs],
+            ),
+        )
+
+    @property
+    def wasteful(self) -> bool:
+        """More rows are dead than alive (and it is worth the work)."""
+        dead = self._dead_legs + self._dead_pools
+        return dead > 4_096 and 2 * dead > self._legs + self._pools
+
+    def compact(self) -> None:
+        """Close the gaps that replaced accounts left: slots and rows change, bands and levels stay."""
+        slots = self.live_slots()
+        pools, rows = self.pools, self.rows_of(slots)
+        backs = self._backs_of(slots)
+        low, high = self.holders.bands(rows)
+        keep(self.legs, rows)
+        keep(self.holdings, backs)
+        keep(pools, slots)
+        self._pools, self._legs, self._holdings = len(slots), len(rows), len(backs)
+        self._dead_pools = self._dead_legs = 0
+        self._renumber()
+        self.holders = Holders()
+        self.holders.add(self.legs.market.astype(np.int64), np.arange(len(rows), dtype=np.int64))
+        self.holders.set_bands(np.arange(len(rows), dtype=np.int64), low, high)
+
+    def _renumber(self) -> None:
+        """Point accounts, legs and holdings at the pools' new slots, and pools at their new rows."""
+        pools, accounts = self.pools, self.accounts
+        numbers = np.arange(self._pools, dtype=np.int32)
+        for first, count in ((pools.leg, pools.legs), (pools.holding, pools.holdings)):
+            first[:] = np.cumsum(count) - count
+        self.legs.pool[:] = np.repeat(numbers, pools.legs)
+        self.holdings.pool[:] = np.repeat(numbers, pools.holdings)
+        owners, firsts = np.unique(pools.account, return_index=True)
+        accounts.pools[:] = 0
+        accounts.pool[owners] = firsts
+        accounts.pools[owners] = np.bincount(pools.account)[owners]
+        self._multi_by_asset.clear()
+        self._index_assets(np.flatnonzero(pools.multi))
+
+    def _append(self, batch: Batch, indices: Ints) -> int:
+        """Write the rows of new pools behind the others; returns their first slot."""
+        first, many = self._pools, len(batch.pools.account)
+        legs = np.argsort(batch.legs.pool, kind="stable")
+        holdings = np.argsort(batch.holdings.pool, kind="stable")
+        self._append_pools(batch, indices)
+        self._append_legs(batch.legs, legs, first)
+        self._append_holdings(batch.holdings, holdings, first)
+        self._pools += many
+        self._index_assets(first + np.flatnonzero(batch.pools.multi))
+        return first
+
+    def _append_pools(self, batch: Batch, indices: Ints) -> None:
+        given, many = batch.pools, len(batch.pools.account)
+        grow(self.pools, self._pools + many)
+        part, pools = slice(self._pools, self._pools + many), self.pools
+        pools.account[part] = indices[given.account]
+        for name in (
+            "rule",
+            "settle",
+            "isolated",
+            "multi",
+            "warning",
+            "margin_call",
+            "hysteresis",
+            "ease_after_ms",
+        ):
+            getattr(pools, name)[part] = getattr(given, name)
+        for first, count, owners, used in (
+            (pools.leg, pools.legs, batch.legs.pool, self._legs),
+            (pools.holding, pools.holdings, batch.holdings.pool, self._holdings),
+        ):
+            count[part] = np.bincount(owners, minlength=many)
+            first[part] = used + np.cumsum(count[part]) - count[part]
+        pools.level[part], pools.pending_since[part] = 0, NOT_PENDING
+        pools.since[part], pools.level_seq[part] = 0, 0
+
+    def _append_legs(self, given: Legs, order: Ints, first_slot: int) -> None:
+        grow(self.legs, self._legs + len(order))
+        part = slice(self._legs, self._legs + len(order))
+        self.legs.pool[part] = given.pool[order] + first_slot
+        for name in ("market", "contracts", "contract_size", "entry_price", "leverage", "margin"):
+            getattr(self.legs, name)[part] = getattr(given, name)[order]
+        self._legs += len(order)
+        self.holders.add(given.market[order], np.arange(part.start, part.stop, dtype=np.int64))
+
+    def _append_holdings(self, given: Holdings, order: Ints, first_slot: int) -> None:
+        grow(self.holdings, self._holdings + len(order))
+        part = slice(self._holdings, self._holdings + len(order))
+        self.holdings.pool[part] = given.pool[order] + first_slot
+        for name in ("asset", "amount", "weight", "price"):
+            getattr(self.holdings, name)[part] = getattr(given, name)[order]
+        self._holdings += len(order)
+
+    def _index_assets(self, slots: Ints) -> None:
+        """Note which assets' prices these multi-asset pools depend on."""
+        settles = self.table.columns().settle
+        for slot in slots.tolist():
+            first, count = int(self.pools.leg[slot]), int(self.pools.legs[slot])
+            assets = set(settles[self.legs.market[first : first + count]].tolist())
+            first, count = int(self.pools.holding[slot]), int(self.pools.holdings[slot])
+            assets.update(self.holdings.asset[first : first + count].tolist())
+            for asset in assets:
+                self._multi_by_asset.setdefault(asset, array("i")).append(slot)
+
+    def _drop_rows(self, account: int) -> None:
+        slots = self.slots_of(account)
+        rows = self.rows_of(slots)
+        self.holders.remove(self.legs.market[rows].astype(np.int64), rows)
+        self.pools.account[slots] = -1
+        self.accounts.pools[account] = 0
+        self._dead_pools += len(slots)
+        self._dead_legs += len(rows)
+
+    def _carry(
+        self, first: int, names: Sequence[PoolKey], states: Sequence[PoolState]
+    ) -> list[PoolState]:
+        """Give the pools from slot `first` on the states they had; returns the states no pool took."""
+        left = {identity(state.key): state for state in states}
+        for slot, name in enumerate(names, first):
+            state = left.pop(identity(name), None)
+            if state is not None:
+                self.pools.level[slot] = state.level
+                self.pools.pending_since[slot] = state.pending_since
+                self.pools.since[slot] = state.since
+                self.pools.level_seq[slot] = state.level_seq
+        return list(left.values())
