@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 PERCENTILES = (50, 95, 99)
-SAMPLES_MIN = 20
+SAMPLES_MIN = 10
 
 
 @dataclass(slots=True)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+import gevent
 import orjson
 from locust import FastHttpUser, User, constant_pacing, events, task
 from locust.env import Environment
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
 from loadtests import traffic
 from loadtests.budget import Calls, judge, read_budget, table
@@ -30,6 +31,7 @@ class Run:
         self.calls: dict[str, Calls] = defaultdict(Calls)
         self.began_s = 0.0
         self.sent_s: dict[float, float] = {}
+        self.listening = False
         self.floor_url = ""
         self.servers = ExitStack()
 
@@ -51,7 +53,9 @@ class Bot(FastHttpUser):
     numbers = itertools.count()
 
     def on_start(self) -> None:
-        self.body = self.bodies[next(self.numbers) % len(self.bodies)]
+        number = next(self.numbers)
+        self.body = self.bodies[number % len(self.bodies)]
+        gevent.sleep(number % 10 * 0.02)  # bots are not in step
 
     @task
     def evaluate(self) -> None:
@@ -59,10 +63,10 @@ class Bot(FastHttpUser):
 
 
 class Desk(FastHttpUser):
-    """Evaluates a book of 1,000 positions each second."""
+    """Evaluates a book of 1,000 positions twice a second."""
 
     fixed_count = 1
-    wait_time = constant_pacing(1.0)
+    wait_time = constant_pacing(0.5)
     body = traffic.evaluation(traffic.accounts(traffic.DESK_ACCOUNTS, 5, "desk"))
 
     @task
@@ -79,18 +83,18 @@ class AccountSync(FastHttpUser):
     wait_time = constant_pacing(0.2)
     one = traffic.accounts(1, 3, "sync")[0]
     many = traffic.dump(traffic.accounts(traffic.SYNC_ACCOUNTS, 3, "stored"))
+    turn = itertools.count()
 
-    @task(4)
-    def put(self) -> None:
+    @task
+    def write(self) -> None:
+        if next(self.turn) % 3 == 0:
+            self.client.post(
+                "/v1/accounts:batch", data=self.many, headers=JSON, name="write 20 accounts"
+            )
+            return
         body = traffic.dump({key: value for key, value in self.one.items() if key != "id"})
         self.client.put(
             f"/v1/accounts/{self.one['id']}", data=body, headers=JSON, name="write an account"
-        )
-
-    @task(1)
-    def put_many(self) -> None:
-        self.client.post(
-            "/v1/accounts:batch", data=self.many, headers=JSON, name="write 20 accounts"
         )
 
 
@@ -118,51 +122,55 @@ class Canary(FastHttpUser):
         step = next(self.steps)
         start = traffic.CANARY_WARNED if step % 2 == 0 else traffic.CANARY_HEALTHY
         price = round(start + step * 1e-6, 6)
-        run.sent_s[price] = time.perf_counter()
+        if run.listening:
+            run.sent_s[price] = time.perf_counter()
         self.client.post(
             "/v1/marks", data=traffic.canary_mark(price), headers=JSON, name="post a mark"
         )
 
 
 class Subscriber(User):
-    """Listens to the canary's alerts and measures from before its mark was posted to the frame that carries the alert."""
+    """Listens to the canary's alerts; measures from before its mark was posted to the frame that carries the alert."""
 
     fixed_count = 1
-    socket: ClientConnection
-
-    def on_start(self) -> None:
-        host = str(self.environment.host).replace("http", "ws", 1)
-        self.socket = connect(f"{host}/v1/stream")
-        accounts = [traffic.CANARY_ACCOUNT]
-        frame = {"op": "subscribe", "id": "1", "channel": "alerts", "accounts": accounts}
-        self.socket.send(traffic.dump(frame))
 
     @task
     def listen(self) -> None:
-        frame = orjson.loads(self.socket.recv())
-        for alert in frame.get("alerts", ()) if frame["type"] == "alerts" else ():
+        host = str(self.environment.host).replace("http", "ws", 1)
+        accounts = [traffic.CANARY_ACCOUNT]
+        frame = {"op": "subscribe", "id": "1", "channel": "alerts", "accounts": accounts}
+        with connect(f"{host}/v1/stream") as socket:
+            socket.send(traffic.dump(frame))
+            for received in socket:
+                self.take(orjson.loads(received))
+
+    def take(self, frame: dict[str, Any]) -> None:
+        run.listening = run.listening or frame["type"] == "subscribed"
+        for alert in frame.get("alerts", ()):
             sent_s = run.sent_s.pop(alert["positions"][0]["markPrice"], None)
             if sent_s is not None:
                 fire(self.environment, TICK_TO_ALERT, (time.perf_counter() - sent_s) * 1_000)
-
-    def on_stop(self) -> None:
-        self.socket.close()
 
 
 class Floor(FastHttpUser):
     """Calls the server that does nothing, at the same time and from the same place as the others call ours."""
 
     fixed_count = 1
-    wait_time = constant_pacing(0.1)
+    wait_time = constant_pacing(0.03)
     turn = itertools.count()
 
     @task
     def call(self) -> None:
-        self.client.get(f"{run.floor_url}/empty", name="floor: empty")
-        self._post("echo", Bot.bodies[0], "floor: echo small")
-        self._post("durable", traffic.canary_mark(1.0), "floor: durable")
-        if next(self.turn) % 5 == 0:
+        # One call a turn: a second one would find this user awake already and look faster than the others' calls.
+        turn = next(self.turn) % 10
+        if turn == 9:
             self._post("echo", Desk.body, "floor: echo large")
+        elif turn % 3 == 0:
+            self.client.get(f"{run.floor_url}/empty", name="floor: empty")
+        elif turn % 3 == 1:
+            self._post("echo", Bot.bodies[0], "floor: echo small")
+        else:
+            self._post("durable", traffic.canary_mark(1.0), "floor: durable")
 
     def _post(self, path: str, body: str, name: str) -> None:
         self.client.post(f"{run.floor_url}/{path}", data=body, headers=JSON, name=name)
