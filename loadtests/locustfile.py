@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-import gevent
 import orjson
 from locust import FastHttpUser, User, constant_pacing, events, task
 from locust.env import Environment
@@ -55,7 +54,7 @@ class Bot(FastHttpUser):
     def on_start(self) -> None:
         number = next(self.numbers)
         self.body = self.bodies[number % len(self.bodies)]
-        gevent.sleep(number % 10 * 0.02)  # bots are not in step
+        time.sleep(number % 10 * 0.02)  # bots are not in step
 
     @task
     def evaluate(self) -> None:
