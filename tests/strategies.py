@@ -1,7 +1,9 @@
 """What Hypothesis may build: any mixture of contracts, accounts, marks, and streams of them."""
 
+import os
 from fractions import Fraction
 
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 from service.risk.model import (
@@ -31,6 +33,22 @@ nasty_prices = prices | st.floats(1e-9, 1e12)
 factors = st.sampled_from((0.9, 0.99, 1.0, 1.02, 1.1)) | st.floats(0.8, 1.25) | st.floats(0.1, 10.0)
 leverages = st.none() | st.sampled_from((1.0, 2.0, 5.0, 10.0, 20.0, 125.0)) | st.floats(0.5, 200.0)
 fees = st.none() | st.just(0.0) | st.floats(0.0, 0.01)
+
+
+def effort(small: int, soak: int) -> settings:
+    """How many examples a property is tried with: always the same few, or many new ones.
+
+    The variable PLIMSOLL_SOAK=1 chooses the many.
+    """
+    soaking = os.environ.get("PLIMSOLL_SOAK") == "1"
+    return settings(
+        max_examples=soak if soaking else small,
+        derandomize=not soaking,
+        deadline=None,
+        phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.target, Phase.shrink],
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        database=None if not soaking else settings().database,
+    )
 
 
 def assets_of(symbol: str) -> tuple[str, str, str]:
@@ -74,7 +92,7 @@ def instruments(draw: st.DrawFn, symbol: str, venue: str, unit: float) -> Instru
         draw(tier_tables(draw(st.floats(0.1, 1e3)) if by_contracts else unit)),
         venue,
         draw(fees),
-        draw(st.sampled_from((None, None, "marginal", "whole"))),
+        "whole" if by_contracts else draw(st.sampled_from((None, None, "marginal", "whole"))),
         "contracts" if by_contracts else "notional",
     )
 
