@@ -1,9 +1,9 @@
 """The live picture of `plimsoll demo` and `plimsoll watch`: where everybody stands, and the newest alerts."""
 
+import asyncio
 import io
 import re
 from collections import Counter, deque
-from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
@@ -12,8 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from service.contract.alerts import Alert, LevelName, PoolName
-from service.contract.frames import AlertsFrame, MarksFrame, Notice, ServerFrame, Snapshot
-from service.demo.wording import LEVELS, STYLES, alert_table, level_text, line, price
+from service.contract.frames import (
+    AlertsFrame,
+    MarksFrame,
+    Notice,
+    ServerFrame,
+    Snapshot,
+    Subscribed,
+)
+from service.demo.wording import LEVELS, STYLES, alert_table, level_text, price
 
 KEPT_ALERTS = 200
 NOTES = 3
@@ -25,10 +32,11 @@ BAR_WIDTH = 26
 class Board:
     """What a listener has seen so far; `take` each frame, `render` when it pleases."""
 
-    def __init__(self, title: str, urls: Mapping[str, str], shown_symbols: tuple[str, ...] = ()):
+    def __init__(self, title: str, shown_symbols: tuple[str, ...] = ()) -> None:
         self.title = title
-        self.urls = dict(urls)
+        self.urls: dict[str, str] = {}  # by a word for each
         self.status = ""
+        self.subscribed = asyncio.Event()
         self.accounts = 0  # how many there are; 0 when not known
         self.alerts_seen = 0
         self._shown_symbols = shown_symbols
@@ -46,7 +54,11 @@ class Board:
                 self._levels[alert.account_id, alert.pool] = alert.level
             self.alerts_seen += len(frame.alerts)
             return frame.alerts
-        if isinstance(frame, Snapshot):
+        if isinstance(frame, Subscribed):
+            self.subscribed.set()
+            if not frame.recovered:
+                self._levels.clear()  # the snapshot that follows has all that are not healthy
+        elif isinstance(frame, Snapshot):
             for account in frame.accounts:
                 for state in account.pools:
                     self._levels[account.account_id, state.pool] = state.level
@@ -84,9 +96,6 @@ class Board:
         if shown:
             return Group(head, alert_table(shown, width), *notes)
         return Group(head, Text("  no alert yet", "dim"), *notes)
-
-    def lines(self, alerts: list[Alert]) -> list[str]:
-        return [line(alert) for alert in alerts]
 
     def _head(self) -> RenderableType:
         parts: list[RenderableType] = [self._addresses()]

@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import httpx
+import msgspec
 import orjson
 
-from service.errors import StoreUnavailable
+from service.contract.results import BatchResult
+from service.errors import InvalidInput, StoreUnavailable
 from service.feeds.tape import MarkDoc
 
 RETRY_FIRST_S = 0.1
 RETRY_MAX_S = 2.0
+
+_RESULT = msgspec.json.Decoder(BatchResult)
 
 
 @dataclass(slots=True)
@@ -59,7 +63,7 @@ class HttpSink:
                 )
             except httpx.TransportError:
                 return None
-            return None if response.status_code == 503 else _codes(response, len(marks))
+            return None if response.status_code == 503 else _codes(response)
 
         return await _until_answered(post, self._give_up_after_s)
 
@@ -76,3 +80,12 @@ async def _until_answered(
         await asyncio.sleep(delay_s)
         delay_s = min(2.0 * delay_s, RETRY_MAX_S)
     return answer
+
+
+def _codes(response: httpx.Response) -> list[str | None]:
+    try:
+        results = _RESULT.decode(response.content).results
+    except msgspec.DecodeError as error:
+        said = f"POST /v1/marks answered {response.status_code}: {response.text[:200]}"
+        raise InvalidInput(said) from error
+    return [item.errors[0].code if item.errors else None for item in results]

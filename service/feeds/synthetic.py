@@ -41,8 +41,13 @@ class Crash:
     recovered: float = 0.9
 
     @property
+    def bottom_s(self) -> float:
+        """When prices begin to come back, from the crash's start."""
+        return self.fall_s + self.pause_s
+
+    @property
     def length_s(self) -> float:
-        return self.fall_s + self.pause_s + self.recovery_s
+        return self.bottom_s + self.recovery_s
 
     def path(self, elapsed_s: float) -> float:
         """The crash's share of ln S at beta 1, 0 before it; falls fast first, as panics do."""
@@ -51,7 +56,7 @@ class Crash:
             return 0.0
         if elapsed_s < self.fall_s:
             return bottom * float(np.sqrt(elapsed_s / self.fall_s))
-        back_s = elapsed_s - self.fall_s - self.pause_s
+        back_s = elapsed_s - self.bottom_s
         return bottom * (1.0 - self.recovered * min(1.0, max(0.0, back_s / self.recovery_s)))
 
 
@@ -94,6 +99,15 @@ class SyntheticMarket:
     @property
     def crashing(self) -> bool:
         return self._crash is not None
+
+    @property
+    def phase(self) -> str | None:
+        """What the crash is doing, in a word; None when there is none."""
+        if self._crash is None:
+            return None
+        if self._crash_elapsed_s < self._crash.fall_s:
+            return "falling"
+        return "recovering" if self._crash_elapsed_s > self._crash.bottom_s else "at the bottom"
 
     def crash_now(self, crash: Crash) -> None:
         """Start `crash` with the next step; one that is under way is cut short where it stands."""

@@ -45,6 +45,15 @@ def listen(host: str, port: int, count: int) -> list[socket.socket]:
     return sockets
 
 
+def is_free(host: str, port: int) -> bool:
+    """Whether `listen` would get the port now."""
+    try:
+        listen(host, port, 1)[0].close()
+    except StartError:
+        return False
+    return True
+
+
 def url_of(listening: socket.socket) -> str:
     """The URL at which this machine reaches the service."""
     host, port = listening.getsockname()[:2]

@@ -230,6 +230,7 @@ async def _why_not_ready(client: httpx.AsyncClient, url: str) -> str | None:
     if response.status_code == 200:
         return None
     try:
-        return str(orjson.loads(response.content).get("detail", response.status_code))
+        said = orjson.loads(response.content)
+        return "; ".join(said.get("reasons") or [str(said.get("detail", response.status_code))])
     except (orjson.JSONDecodeError, AttributeError):
         return f"the API answers {response.status_code}"
