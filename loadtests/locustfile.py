@@ -58,7 +58,7 @@ class Bot(FastHttpUser):
 
     @task
     def evaluate(self) -> None:
-        self.client.post("/v1/evaluate", data=self.body, headers=JSON, name="evaluate 3 positions")
+        evaluate(self, self.body, "evaluate 3 positions")
 
 
 class Desk(FastHttpUser):
@@ -70,9 +70,7 @@ class Desk(FastHttpUser):
 
     @task
     def evaluate(self) -> None:
-        self.client.post(
-            "/v1/evaluate", data=self.body, headers=JSON, name="evaluate 1,000 positions"
-        )
+        evaluate(self, self.body, "evaluate 1,000 positions")
 
 
 class AccountSync(FastHttpUser):
@@ -175,6 +173,15 @@ class Floor(FastHttpUser):
         self.client.post(f"{run.floor_url}/{path}", data=body, headers=JSON, name=name)
 
 
+def evaluate(user: FastHttpUser, body: str, name: str) -> None:
+    """Ask, and count an answer that names a problem as a failure: it would be a fast one."""
+    with user.client.post(
+        "/v1/evaluate", data=body, headers=JSON, name=name, catch_response=True
+    ) as answer:
+        if b'"problems":[]' not in answer.content:
+            answer.failure("the answer names problems")
+
+
 def fire(
     environment: Environment, name: str, response_time: float, error: Exception | None = None
 ) -> None:
@@ -208,7 +215,8 @@ def prepare(environment: Environment, **_: Any) -> None:
         ("PUT", f"/v1/accounts/{traffic.CANARY_ACCOUNT}", traffic.canary_account()),
     ):
         request = Request(f"{environment.host}{path}", body.encode(), JSON, method=method)
-        urlopen(request, timeout=60).close()
+        with urlopen(request, timeout=60) as answer:
+            assert b'"refused"' not in answer.read(), f"{method} {path} refused an item"
 
 
 @events.request.add_listener
