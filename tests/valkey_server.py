@@ -1,13 +1,11 @@
 """A real server process for tests: to start, kill as a crash would, and start again over the same files."""
 
-import asyncio
 import socket
 import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from service.store.client import connect
 from service.store.embedded import command, find_binary, socket_path
 
 
@@ -57,14 +55,17 @@ class ValkeyServer:
             time.sleep(0.005)
 
     def _answers(self) -> bool:
+        try:
+            return self._send(b"PING") == b"+PONG\r\n"
+        except OSError:
+            return False
+
+    def _send(self, command_line: bytes) -> bytes:
         with socket.socket(socket.AF_UNIX) as peer:
-            peer.settimeout(1.0)
-            try:
-                peer.connect(str(self.socket_file))
-                peer.sendall(b"PING\r\n")
-                return peer.recv(64).startswith(b"+PONG")
-            except OSError:
-                return False
+            peer.settimeout(5.0)
+            peer.connect(str(self.socket_file))
+            peer.sendall(command_line + b"\r\n")
+            return peer.recv(64)
 
     def kill(self) -> None:
         """End it as a crash would."""
@@ -82,9 +83,4 @@ class ValkeyServer:
 
     def flush(self) -> None:
         """Empty it."""
-
-        async def flush_all() -> None:
-            async with connect(self.url) as client:
-                await client.call("FLUSHALL")
-
-        asyncio.run(flush_all())
+        assert self._send(b"FLUSHALL") == b"+OK\r\n"

@@ -7,7 +7,8 @@ number, a producer with its batch) does so knowingly. Commands are sent raw and 
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -51,37 +52,45 @@ def load_script(name: str) -> Script:
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-@contextlib.contextmanager
-def unavailable_on_failure() -> Iterator[None]:
-    """Turn every failure of the server or of the way to it into `StoreUnavailable`."""
+@contextlib.asynccontextmanager
+async def unavailable_on_failure(timeout_s: float | None) -> AsyncIterator[None]:
+    """Turn every failure of the server or of the way to it, and no answer in time, into `StoreUnavailable`."""
     try:
-        yield
-    except (RedisError, OSError, TimeoutError) as error:
+        async with asyncio.timeout(timeout_s):
+            yield
+    except TimeoutError as error:
+        raise StoreUnavailable("Redis did not answer in time") from error
+    except (RedisError, OSError) as error:
         raise StoreUnavailable(f"Redis did not do it: {error}") from error
 
 
 class Client:
-    """A pool of connections to one server; safe to share between tasks."""
+    """A pool of connections to one server; safe to share between tasks.
 
-    def __init__(self, redis: Redis) -> None:
+    The limit of time is ours: redis-py's own is an `asyncio.wait_for`, which on Python 3.11 can swallow a cancellation, and then a task that
+    was told to stop goes on for good.
+    """
+
+    def __init__(self, redis: Redis, timeout_s: float | None) -> None:
         self._redis = redis
-
-    async def _send(self, *command: Part) -> Any:
-        return await self._redis.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py
+        self._timeout_s = timeout_s
 
     async def call(self, *command: Part) -> Any:
         """Send one command and return its answer."""
-        with unavailable_on_failure():
+        async with unavailable_on_failure(self._timeout_s):
             return await self._send(*command)
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Part]) -> Any:
         """Run a script by its hash; a server that does not know it gets the text."""
         tail = (len(keys), *keys, *arguments)
-        with unavailable_on_failure():
+        async with unavailable_on_failure(self._timeout_s):
             try:
                 return await self._send("EVALSHA", script.sha, *tail)
             except NoScriptError:
                 return await self._send("EVAL", script.text, *tail)
+
+    async def _send(self, *command: Part) -> Any:
+        return await self._redis.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py
 
     async def batch(self, commands: Iterable[Command], *, atomic: bool = False) -> list[Any]:
         """Send commands in one go and return their answers in order.
@@ -90,23 +99,24 @@ class Client:
         none can be unknown half way through.
         """
         known: set[str] = set()
-        with unavailable_on_failure():
-            async with self._redis.pipeline(transaction=atomic) as pipeline:
-                for command in commands:
-                    pipeline.execute_command(*_plain(command, known))
-                answers: list[Any] = await pipeline.execute()
+        async with (
+            unavailable_on_failure(self._timeout_s),
+            self._redis.pipeline(transaction=atomic) as pipeline,
+        ):
+            for command in commands:
+                pipeline.execute_command(*_plain(command, known))
+            answers: list[Any] = await pipeline.execute()
         return answers
 
     async def listen(self, channel: str) -> AsyncIterator[bytes | None]:
         """Yield None once subscribed, then each message; needs a client of `connect_blocking`."""
-        with unavailable_on_failure():
-            async with self._redis.pubsub() as pubsub:
-                await pubsub.subscribe(channel)
-                async for message in pubsub.listen():
-                    if message["type"] == "subscribe":
-                        yield None
-                    elif message["type"] == "message":
-                        yield message["data"]
+        async with unavailable_on_failure(None), self._redis.pubsub() as pubsub:
+            await pubsub.subscribe(channel)
+            async for message in pubsub.listen():
+                if message["type"] == "subscribe":
+                    yield None
+                elif message["type"] == "message":
+                    yield message["data"]
 
     async def aclose(self) -> None:
         """Close every connection; a server that is gone does not matter any more."""
@@ -135,34 +145,29 @@ def connect(url: str, *, timeout_s: float = 5.0, connections: int = 64) -> Clien
 
     It connects when first used. No answer within `timeout_s` is a failure; more than `connections` calls at a time wait for one another.
     """
-    return _client(url, timeout_s, timeout_s, connections)
+    return Client(_redis(url, timeout_s, connections), timeout_s)
 
 
 def connect_blocking(url: str, *, timeout_s: float = 5.0, connections: int = 8) -> Client:
-    """Return a client for commands that wait at the server: it sets no limit to an answer."""
-    return _client(url, None, timeout_s, connections)
+    """Return a client for commands that wait at the server: `timeout_s` is for connecting, an answer may take any time."""
+    return Client(_redis(url, timeout_s, connections), None)
 
 
-def _client(url: str, timeout_s: float | None, connect_s: float, connections: int) -> Client:
+def _redis(url: str, connect_s: float, connections: int) -> Redis:
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=connections,
         timeout=connect_s,
-        socket_timeout=timeout_s,
+        socket_timeout=None,
         socket_connect_timeout=connect_s,
         retry=Retry(NoBackoff(), 0),
         protocol=2,
     )
     redis = Redis.from_pool(pool)
     redis.response_callbacks.clear()  # raw answers: no dictionary an entry
-    return Client(redis)
+    return redis
 
 
-@contextlib.asynccontextmanager
-async def at_most(seconds: float) -> AsyncIterator[None]:
+def at_most(seconds: float) -> AbstractAsyncContextManager[None]:
     """Limit a wait at the server from our side: a half-dead connection must not hold us for good."""
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError as error:
-        raise StoreUnavailable("Redis did not answer in time") from error
+    return unavailable_on_failure(seconds)

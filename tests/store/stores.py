@@ -1,0 +1,36 @@
+"""Every room of the store over one server, as the tests use it."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from service.store.accounts import Accounts
+from service.store.alert_log import AlertLog
+from service.store.client import Client, connect, connect_blocking
+from service.store.market_stream import Gate, MarketStream
+
+SHARDS = 4
+
+
+@dataclass
+class Store:
+    """`market` and `accounts` go by the time that the marks' sources give."""
+
+    client: Client
+    blocking: Client
+    market: MarketStream
+    accounts: Accounts
+    log: AlertLog
+
+    def received(self, max_age_ms: int = 10_000) -> MarketStream:
+        """The market stream by the time of receipt."""
+        return MarketStream(self.client, Gate("received", max_age_ms), self.blocking)
+
+
+@contextlib.asynccontextmanager
+async def open_store(url: str) -> AsyncIterator[Store]:
+    """The store over the server at `url`."""
+    async with connect(url) as client, connect_blocking(url) as blocking:
+        market = MarketStream(client, Gate("source"), blocking)
+        accounts = Accounts(client, market, SHARDS)
+        yield Store(client, blocking, market, accounts, AlertLog(client, SHARDS, blocking))
