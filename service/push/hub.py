@@ -7,43 +7,28 @@ itself; one that does not read at all is closed (4008); nobody else notices eith
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import anyio
-import msgspec
 
 from service.contract.cursor import encode_cursor
-from service.contract.frames import MarkUpdate, Notice, encode_frame
-from service.errors import StoreUnavailable
+from service.contract.frames import Notice, encode_frame
 from service.push.bursts import Burst
 from service.push.close_codes import CloseCode
 from service.push.follower import LogFollower, LogReader
 from service.push.listeners import Listeners
-from service.push.marks import MarkSubscription
+from service.push.marks import MarkBoard, MarkSubscription
 from service.push.session import Session, StreamLimits
 from service.push.subscriptions import AlertSubscription, StoredAlerts
 from service.store.market_stream import MarketEntry, NewestMark
 
 _WATCH_S = 0.5
 _FLUSH_S = 2.0
-_RETRY_S = 0.25
 
 
 class AlertStore(LogReader, StoredAlerts, Protocol):
     """The alert log as the hub and its subscriptions read it."""
-
-
-class NewestMarks(Protocol):
-    """Where a `marks` subscription gets its first picture."""
-
-    async def newest(self) -> Sequence[NewestMark]: ...
-
-
-class _Quality(msgspec.Struct):
-    venue: str
-    symbol: str
-    stale: bool
 
 
 class Hub:
@@ -53,15 +38,13 @@ class Hub:
         self,
         log: AlertStore,
         settle: Callable[[], Awaitable[str]],
-        marks: NewestMarks,
         limits: StreamLimits | None = None,
     ) -> None:
         self.limits = limits or StreamLimits()
         self.sessions: set[Session] = set()
         self._log = log
-        self._newest_marks = marks
         self._listeners = Listeners()
-        self._mark_listeners: set[MarkSubscription] = set()
+        self._marks = MarkBoard(self._notify)
         self._draining = False
         self._empty = asyncio.Event()
         self._follower = LogFollower(log, settle, self, frame_max=self.limits.frame_bytes)
@@ -102,7 +85,7 @@ class Hub:
         if isinstance(subscription, AlertSubscription):
             self._listeners.remove(subscription)
         else:
-            self._mark_listeners.discard(subscription)
+            self._marks.remove(subscription)
 
     async def advance(self, subscription: AlertSubscription) -> None:
         """Read the log for a subscription that is behind; live from here on when it has all."""
@@ -122,29 +105,17 @@ class Hub:
             if session.alerts:
                 session.end(CloseCode.RESYNC)
 
-    def market(self, entry: MarketEntry) -> None:
-        """Pass on an entry of the market stream: a symbol's quality as a notice, a mark to `marks`."""
-        if entry.kind == "q":
-            quality = msgspec.json.decode(entry.payload, type=_Quality)
-            notice = Notice("stale" if quality.stale else "fresh", quality.venue, quality.symbol)
-            self._notify(notice)
-        elif entry.kind == "m" and self._mark_listeners:
-            self._publish_mark(_mark_update(entry))
+    def market_picture(self, marks: list[NewestMark]) -> None:
+        """Take the newest marks from whoever follows the market stream in this worker."""
+        self._marks.picture(marks)
 
-    async def serve_marks(self, subscription: MarkSubscription) -> None:
-        """Send every symbol's newest mark, then each change, until cancelled."""
-        self._mark_listeners.add(subscription)
-        while True:
-            try:
-                newest = await self._newest_marks.newest()
-                break
-            except StoreUnavailable:
-                await anyio.sleep(_RETRY_S)
-        for mark in newest:
-            entry = MarketEntry(mark.market_id, "m", mark.event_time_ms, mark.payload)
-            update = _mark_update(entry)
-            subscription.note_first(update, _encoded(update))
-        await subscription.run(self.limits.frame_bytes)
+    def market_entry(self, entry: MarketEntry) -> None:
+        """Take a new entry of the market stream: `marks` hears of marks, all hear of quality."""
+        self._marks.entry(entry)
+
+    def listen_to_marks(self, subscription: MarkSubscription) -> None:
+        """Hand the newest marks to a subscription, then every change."""
+        self._marks.add(subscription)
 
     async def drain(self, notice_s: float = 5.0) -> None:
         """Announce a restart, give clients that long to leave, then close what is left (4000).
@@ -177,11 +148,6 @@ class Hub:
             if session.alerts or session.marks:
                 session.outbox.offer(frame)
 
-    def _publish_mark(self, mark: MarkUpdate) -> None:
-        encoded = _encoded(mark)
-        for subscription in self._mark_listeners:
-            subscription.note(mark, encoded)
-
     async def _watch(self) -> None:
         """End who does not read; say something to whom nothing was said for long."""
         every_s = min(_WATCH_S, self.limits.heartbeat_s / 4.0)
@@ -200,15 +166,6 @@ class Hub:
             cursor = encode_cursor(self.epoch, self._follower.positions)
             for subscription in silent:
                 subscription.beat(cursor)
-        for listener in self._mark_listeners:
-            if listener.sent_at <= silent_since:
-                listener.beat()
-
-
-def _mark_update(entry: MarketEntry) -> MarkUpdate:
-    mark = msgspec.json.decode(entry.payload, type=MarkUpdate)
-    return msgspec.structs.replace(mark, market_id=entry.market_id, event_time=entry.event_time_ms)
-
-
-def _encoded(mark: MarkUpdate) -> str:
-    return msgspec.json.encode(mark).decode()
+        for marks in self._marks:
+            if marks.sent_at <= silent_since:
+                marks.beat()

@@ -1,20 +1,34 @@
-"""The `marks` channel: the newest mark of each symbol, conflated for every client at its own speed."""
+"""The `marks` channel: the newest mark of each symbol, conflated for every client at its own speed.
+
+What this worker knows of the marks it is told by whoever follows the market stream here.
+"""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import anyio
 import msgspec
 
-from service.contract.frames import Heartbeat, MarkUpdate, encode_frame
+from service.contract.frames import Heartbeat, MarkUpdate, Notice, encode_frame
 from service.push.outbox import Outbox
+from service.store.market_stream import MarketEntry, NewestMark
 
 # Marks that come this close together go out as one frame.
 PAUSE_S = 0.05
 
 
+class _Quality(msgspec.Struct):
+    venue: str
+    symbol: str
+    stale: bool
+
+
+_MARK = msgspec.json.Decoder(MarkUpdate)
+_QUALITY = msgspec.json.Decoder(_Quality)
+
+
 class MarkSubscription:
-    """Marks that changed and were not sent yet; a later mark of a symbol takes the earlier one's place."""
+    """Marks that changed and were not sent yet; a later one of a symbol replaces the earlier."""
 
     def __init__(self, subscription_id: str, symbols: Iterable[str] | None, outbox: Outbox) -> None:
         self.id = subscription_id
@@ -31,25 +45,22 @@ class MarkSubscription:
             self._changed[mark.venue, mark.symbol] = encoded
             self._filled.set()
 
-    def note_first(self, mark: MarkUpdate, encoded: str) -> None:
-        """Take note of a mark of the first picture, unless a later one came meanwhile."""
-        if (mark.venue, mark.symbol) not in self._changed:
-            self.note(mark, encoded)
-
     def beat(self) -> None:
+        """Say that nothing happened; not worth waiting for when there is no room."""
         if self._outbox.offer(encode_frame(Heartbeat(self.id, None))):
             self.sent_at = anyio.current_time()
 
     async def run(self, frame_max: int) -> None:
         """Send what changed whenever there is room, until cancelled."""
-        while True:
-            await self._filled.wait()
-            self._filled.clear()
-            changed, self._changed = self._changed, {}
-            for frame in self._frames(changed.values(), frame_max):
-                await self._outbox.put(frame)
-                self.sent_at = anyio.current_time()
-            await anyio.sleep(PAUSE_S)
+        with self.reading:
+            while True:
+                await self._filled.wait()
+                self._filled.clear()
+                changed, self._changed = self._changed, {}
+                for frame in self._frames(changed.values(), frame_max):
+                    await self._outbox.put(frame)
+                    self.sent_at = anyio.current_time()
+                await anyio.sleep(PAUSE_S)
 
     def _frames(self, marks: Iterable[str], frame_max: int) -> Iterator[str]:
         opening = '{"type":"marks","id":' + msgspec.json.encode(self.id).decode() + ',"marks":['
@@ -63,3 +74,65 @@ class MarkSubscription:
             part.append(mark)
             size += len(mark) + 1
         yield opening + ",".join(part) + "]}"
+
+
+class MarkBoard:
+    """The newest mark and the quality of every (venue, symbol), and who listens to marks.
+
+    `notify` tells every client that a symbol went stale or is fresh again.
+    """
+
+    def __init__(self, notify: Callable[[Notice], None]) -> None:
+        self._notify = notify
+        self._newest: dict[tuple[str, str], MarkUpdate] = {}
+        self._stale: set[tuple[str, str]] = set()
+        self._listeners: set[MarkSubscription] = set()
+
+    def __iter__(self) -> Iterator[MarkSubscription]:
+        return iter(self._listeners)
+
+    def picture(self, marks: Iterable[NewestMark]) -> None:
+        """Take all newest marks anew: the stream was out of reach, or is read for the first time."""
+        for mark in marks:
+            entry = MarketEntry(mark.market_id, "m", mark.event_time_ms, mark.payload)
+            self._put(entry)
+            self._judge(mark.venue, mark.symbol, mark.stale)
+
+    def entry(self, entry: MarketEntry) -> None:
+        """Take an entry of the market stream."""
+        if entry.kind == "m":
+            self._put(entry)
+        elif entry.kind == "q":
+            quality = _QUALITY.decode(entry.payload)
+            self._judge(quality.venue, quality.symbol, quality.stale)
+
+    def add(self, subscription: MarkSubscription) -> None:
+        """Put a subscription through: it gets the newest marks, then every change."""
+        self._listeners.add(subscription)
+        for mark in self._newest.values():
+            subscription.note(mark, _encoded(mark))
+
+    def remove(self, subscription: MarkSubscription) -> None:
+        self._listeners.discard(subscription)
+
+    def _put(self, entry: MarketEntry) -> None:
+        mark = msgspec.structs.replace(
+            _MARK.decode(entry.payload), market_id=entry.market_id, event_time=entry.event_time_ms
+        )
+        if self._newest.get((mark.venue, mark.symbol)) == mark:
+            return
+        self._newest[mark.venue, mark.symbol] = mark
+        if self._listeners:
+            encoded = _encoded(mark)
+            for subscription in self._listeners:
+                subscription.note(mark, encoded)
+
+    def _judge(self, venue: str, symbol: str, stale: bool) -> None:
+        name = (venue, symbol)
+        if stale != (name in self._stale):
+            (self._stale.add if stale else self._stale.discard)(name)
+            self._notify(Notice("stale" if stale else "fresh", venue, symbol))
+
+
+def _encoded(mark: MarkUpdate) -> str:
+    return msgspec.json.encode(mark).decode()

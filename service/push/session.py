@@ -64,8 +64,7 @@ class Switchboard(Protocol):
 
     def disconnect(self, subscription: AlertSubscription | MarkSubscription) -> None: ...
 
-    async def serve_marks(self, subscription: MarkSubscription) -> None:
-        """Send the newest marks, then what changes, until cancelled."""
+    def listen_to_marks(self, subscription: MarkSubscription) -> None: ...
 
 
 class Session:
@@ -161,8 +160,10 @@ class Session:
             self._behind.set()
         elif frame.channel == "marks":
             await self._say(Subscribed(frame.id, "marks", self._switchboard.epoch, False, None))
-            self.marks[frame.id] = MarkSubscription(frame.id, frame.symbols, self.outbox)
-            tasks.start_soon(self._serve_marks, self.marks[frame.id])
+            marks = MarkSubscription(frame.id, frame.symbols, self.outbox)
+            self.marks[frame.id] = marks
+            self._switchboard.listen_to_marks(marks)
+            tasks.start_soon(marks.run, self._limits.frame_bytes)
         else:
             raise FrameRefused("unknown_channel", "channels: alerts, marks", frame.id)
 
@@ -196,10 +197,6 @@ class Session:
         subscription.reading.cancel()
         self._switchboard.disconnect(subscription)
         await self._say(Unsubscribed(subscription_id))
-
-    async def _serve_marks(self, subscription: MarkSubscription) -> None:
-        with subscription.reading:
-            await self._switchboard.serve_marks(subscription)
 
     async def _catch_up(self) -> None:
         """Turn by turn, read the log for the subscriptions that are behind."""

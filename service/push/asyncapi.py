@@ -1,0 +1,170 @@
+"""The AsyncAPI 3 document of the stream, written from the frames' classes: `openapi/asyncapi.json` is this and a test compares them."""
+
+import inspect
+import json
+from typing import Any
+
+import msgspec
+
+from service.contract.alerts import Alert, AlertPosition, CrossPool, PoolState, ToRestore
+from service.contract.cursor import encode_cursor
+from service.contract.frames import (
+    CLIENT_FRAMES,
+    SERVER_FRAMES,
+    AccountState,
+    Acknowledge,
+    AlertsFrame,
+    Auth,
+    ErrorFrame,
+    Heartbeat,
+    MarksFrame,
+    MarkUpdate,
+    Notice,
+    Ping,
+    Pong,
+    Snapshot,
+    Subscribe,
+    Subscribed,
+    Unsubscribe,
+    Unsubscribed,
+)
+from service.push.close_codes import REASONS
+
+Document = dict[str, Any]
+
+_ABOUT = """\
+Alerts the moment an account's level changes, resumable without loss, and the newest marks.
+
+Subscribe first; the answer is `subscribed`, then a `snapshot` of the accounts that are not HEALTHY \
+(unless `recovered`), then `alerts` as they are logged. Keep the last `cursor` you have dealt with \
+and give it back as `since` when you come back: everything after it follows, nothing twice in the \
+log, nothing left out. An alert may reach you twice around a reconnection; `id` tells. Frames are \
+JSON text and never larger than 256 KiB. Fields you do not know may appear: ignore them.
+
+When we close, 4000 to 4499 mean "come back and resume", 4500 to 4999 "do not"; a frame of yours \
+that is too large is answered by the protocol's own 1009.\
+"""
+_EPOCH = "9f8a7c6d5e4b3a21"
+_CURSOR = encode_cursor(_EPOCH, (17, 0, 4, 128))
+_POOL = CrossPool("USDT")
+_ALERT = Alert(
+    id="desk-7-12",
+    epoch=_EPOCH,
+    account_id="desk-7",
+    seq=12,
+    pool=_POOL,
+    level="MARGIN_CALL",
+    previous_level="WARNING",
+    transition="escalated",
+    cause="mark",
+    margin_ratio=0.8125,
+    equity=800.0,
+    maintenance_margin=650.0,
+    margin_deficit=0.0,
+    shortfall=0.0,
+    owed=0.0,
+    to_restore=ToRestore(deposit=644.45, reduce=[]),
+    positions=[AlertPosition("BTC/USDT:USDT", "long", 60_600.0, 58_000.0, 57_500.0, 4.29)],
+    market_id=48_211,
+    account_version=3,
+    event_time=1_760_130_000_000,
+    timestamp=1_760_130_000_004,
+)
+_EXAMPLES: tuple[msgspec.Struct, ...] = (
+    Subscribe("1", "alerts", accounts=["desk-7", "fund.*"]),
+    Unsubscribe("1"),
+    Ping(),
+    Auth("a token"),
+    Acknowledge("desk-7-12"),
+    Subscribed("1", "alerts", _EPOCH, False, _CURSOR),
+    Snapshot(
+        "1",
+        [
+            AccountState(
+                "desk-7", "WARNING", [PoolState(_POOL, "WARNING", seq=11, since=1_760_129_990_000)]
+            )
+        ],
+        True,
+        _CURSOR,
+    ),
+    AlertsFrame("1", [_ALERT], _CURSOR),
+    MarksFrame("2", [MarkUpdate("generic", "BTC/USDT:USDT", 60_600.0, market_id=48_211)]),
+    Heartbeat("1", _CURSOR),
+    Unsubscribed("1"),
+    Pong(),
+    Notice("stale", "generic", "BTC/USDT:USDT"),
+    ErrorFrame("unknown_channel", "channels: alerts, marks", "1"),
+)
+
+
+def document() -> Document:
+    """Return the document as plain JSON values."""
+    frames = (*CLIENT_FRAMES, *SERVER_FRAMES)
+    _, schemas = msgspec.json.schema_components(frames, ref_template="#/components/schemas/{name}")
+    names = [frame.__name__ for frame in frames]
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Plimsoll stream",
+            "version": "1",
+            "description": _ABOUT,
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "servers": {"local": {"host": "127.0.0.1:8000", "protocol": "ws"}},
+        "channels": {
+            "stream": {
+                "address": "/v1/stream",
+                "title": "One WebSocket for every subscription of a client",
+                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
+                "x-close-codes": {str(int(code)): reason for code, reason in REASONS.items()},
+            }
+        },
+        "operations": {
+            "receiveFrames": _operation("receive", "What a client sends.", CLIENT_FRAMES),
+            "sendFrames": _operation("send", "What the service sends.", SERVER_FRAMES),
+        },
+        "components": {
+            "messages": {frame.__name__: _message(frame) for frame in frames},
+            "schemas": {name: _tidy(schema) for name, schema in sorted(schemas.items())},
+        },
+    }
+
+
+def render() -> str:
+    """Return the document as the file holds it."""
+    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _operation(action: str, summary: str, frames: tuple[type[msgspec.Struct], ...]) -> Document:
+    return {
+        "action": action,
+        "channel": {"$ref": "#/channels/stream"},
+        "summary": summary,
+        "messages": [{"$ref": f"#/channels/stream/messages/{frame.__name__}"} for frame in frames],
+    }
+
+
+def _message(frame: type[msgspec.Struct]) -> Document:
+    return {
+        "name": str(frame.__struct_config__.tag),
+        "title": frame.__name__,
+        "summary": _one_line(inspect.getdoc(frame) or ""),
+        "payload": {"$ref": f"#/components/schemas/{frame.__name__}"},
+        "examples": [
+            {"payload": msgspec.to_builtins(example)}
+            for example in _EXAMPLES
+            if type(example) is frame
+        ],
+    }
+
+
+def _tidy(schema: Document) -> Document:
+    """Docstrings are broken into lines for an editor, descriptions are not."""
+    if "description" in schema:
+        return {**schema, "description": _one_line(schema["description"])}
+    return schema
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,114 @@
+"""Writes alerts into the logs as a monitor would: numbered commits, sent again when the store was away."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.contract.alerts import (
+    Alert,
+    AlertPosition,
+    CrossPool,
+    LevelName,
+    PoolState,
+    ToRestore,
+    alert_id,
+    encode_alert,
+    encode_states,
+    join_alerts,
+)
+from service.errors import StoreUnavailable
+from service.store import keys
+from service.store.alert_log import AlertLog, Commit, LogBlock, Outcome, ShardState
+
+_POOL = CrossPool("USDT")
+
+
+@dataclass
+class _Shard:
+    state: ShardState
+    number: int
+    offset: int
+
+
+class LogWriter:
+    """The owner of every shard; `written` is the truth a test compares with: each alert once."""
+
+    def __init__(self, log: AlertLog, shards: int, tenant: str = keys.DEFAULT_TENANT) -> None:
+        self._log = log
+        self._shards = shards
+        self._tenant = tenant
+        self._owned: dict[int, _Shard] = {}
+        self._seqs: dict[str, int] = {}
+        self.written: list[Alert] = []
+
+    async def write(
+        self, accounts: Sequence[str], level: LevelName = "WARNING", *, padding: int = 0
+    ) -> None:
+        """Log one alert for each of the accounts, in one commit a shard."""
+        by_shard: dict[int, list[str]] = {}
+        for account in accounts:
+            key = keys.account_key(self._tenant, account)
+            by_shard.setdefault(keys.shard_of(key, self._shards), []).append(account)
+        for shard, names in by_shard.items():
+            await self._commit(shard, [self._alert(name, level, padding) for name in names])
+
+    async def _commit(self, shard: int, alerts: list[Alert]) -> None:
+        if shard not in self._owned:
+            state = await self._log.acquire(shard)
+            self._owned[shard] = _Shard(state, state.number, state.offset)
+        owned = self._owned[shard]
+        account_keys = [keys.account_key(self._tenant, alert.account_id) for alert in alerts]
+        states = [PoolState(_POOL, alert.level, alert.seq) for alert in alerts]
+        healthy = [alert.level == "HEALTHY" for alert in alerts]
+        commit = Commit(
+            owned.state.token,
+            owned.number + 1,
+            1,
+            0,
+            owned.offset,
+            levels=[
+                (key, b"" if at_rest else encode_states([state]))
+                for key, state, at_rest in zip(account_keys, states, healthy, strict=True)
+            ],
+            seqs=[(key, alert.seq) for key, alert in zip(account_keys, alerts, strict=True)],
+            blocks=[LogBlock(account_keys, join_alerts([encode_alert(each) for each in alerts]))],
+        )
+        assert await self._send(shard, commit) in {"committed", "repeated"}
+        owned.number += 1
+        owned.offset += len(alerts)
+        self.written += alerts
+
+    async def _send(self, shard: int, commit: Commit) -> Outcome:
+        while True:
+            try:
+                return (await self._log.commit([(shard, commit)]))[0]
+            except StoreUnavailable:
+                await asyncio.sleep(0.02)
+
+    def _alert(self, account: str, level: LevelName, padding: int) -> Alert:
+        seq = self._seqs[account] = self._seqs.get(account, 0) + 1
+        position = AlertPosition("BTC/USDT:USDT", "long", 60_000.0, 55_000.0, 54_000.0, 8.3)
+        return Alert(
+            id=alert_id(account, seq),
+            epoch="test",
+            account_id=account,
+            seq=seq,
+            pool=_POOL,
+            level=level,
+            previous_level="HEALTHY",
+            transition="raised",
+            cause="mark",
+            margin_ratio=None,
+            equity=1_000.0,
+            maintenance_margin=500.0 + random.random(),
+            margin_deficit=0.0,
+            shortfall=0.0,
+            owed=0.0,
+            to_restore=ToRestore(10.0, []),
+            positions=[position] * (1 + padding),
+            market_id=1,
+            account_version=1,
+            event_time=1_700_000_000_000,
+            timestamp=1_700_000_000_001,
+        )

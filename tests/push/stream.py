@@ -1,0 +1,157 @@
+"""A worker that serves the stream with a real server, and a client that checks every frame it gets."""
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+import uvicorn
+from fastapi import FastAPI
+from jsonschema import Draft202012Validator
+from websockets.asyncio.client import ClientConnection, connect
+
+from service.contract.frames import SERVER_FRAMES, encode_frame
+from service.push.hub import Hub
+from service.push.protocol import StreamProtocol
+from service.push.routes import build_stream_router
+from service.push.session import StreamLimits
+from service.store import client as store_client
+from service.store.alert_log import AlertLog, settle
+from service.store.keys import DEFAULT_TENANT
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "openapi" / "asyncapi.json"
+SHARDS = 4
+WAIT_S = 20.0
+QUICK = StreamLimits(heartbeat_s=60.0, send_timeout_s=1.0)
+
+Frame = dict[str, Any]
+
+
+class Worker:
+    """A hub behind a uvicorn of its own, in this event loop."""
+
+    def __init__(self, hub: Hub, log: AlertLog, url: str) -> None:
+        self.hub = hub
+        self.log = log
+        self.url = url
+
+
+@contextlib.asynccontextmanager
+async def open_worker(redis_url: str, limits: StreamLimits = QUICK) -> AsyncIterator[Worker]:
+    """Serve the stream over the store at `redis_url` until the block ends."""
+    async with (
+        store_client.connect(redis_url) as client,
+        store_client.connect_blocking(redis_url) as blocking,
+        asyncio.TaskGroup() as tasks,
+    ):
+        log = AlertLog(client, SHARDS, blocking)
+        hub = Hub(log, lambda: settle(client, SHARDS), limits)
+        app = FastAPI()
+        app.include_router(build_stream_router(hub, lambda _: DEFAULT_TENANT))
+        listening = socket.socket()
+        listening.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                ws=StreamProtocol,
+                ws_max_size=64 * 1_024,
+                ws_per_message_deflate=False,
+                lifespan="off",
+                log_level="warning",
+            )
+        )
+        following = tasks.create_task(hub.run())
+        serving = tasks.create_task(server.serve(sockets=[listening]))
+        while not server.started:
+            await asyncio.sleep(0.005)
+        try:
+            yield Worker(hub, log, f"ws://127.0.0.1:{listening.getsockname()[1]}/v1/stream")
+        finally:
+            server.should_exit = True
+            await serving
+            following.cancel()
+
+
+class Client:
+    """A connection that validates what it reads; `cursor` is that of the newest frame read."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+        self.cursor: str | None = None
+        self.largest = 0
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, url: str) -> AsyncIterator[Self]:
+        connection = await connect(url, max_size=2**20, compression=None, close_timeout=1)
+        try:
+            yield cls(connection)
+        finally:
+            await connection.close()
+
+    async def send(self, **frame: object) -> None:
+        await self.connection.send(json.dumps(frame))
+
+    async def subscribe(self, *accounts: str, **more: object) -> Frame:
+        """Subscribe to alerts as "1" unless told otherwise; the `subscribed` frame."""
+        frame = {"op": "subscribe", "id": "1", "channel": "alerts", "accounts": accounts, **more}
+        await self.send(**frame)
+        return await self.read("subscribed")
+
+    async def read(self, kind: str | None = None) -> Frame:
+        """Return the next frame, which must be of this type."""
+        async with asyncio.timeout(WAIT_S):
+            raw = await self.connection.recv()
+        assert isinstance(raw, str)
+        self.largest = max(self.largest, len(raw.encode()))
+        frame = check_frame(raw)
+        self.cursor = frame.get("cursor") or self.cursor
+        assert kind in (None, frame["type"]), frame
+        return frame
+
+    async def alerts(self, count: int) -> list[dict[str, Any]]:
+        """Read frames of alerts until there are this many."""
+        alerts: list[dict[str, Any]] = []
+        while len(alerts) < count:
+            alerts += (await self.read("alerts"))["alerts"]
+        return alerts
+
+    async def closed(self) -> int | None:
+        """Read on until the server closes; its code."""
+        async with asyncio.timeout(WAIT_S):
+            async for _ in self.connection:
+                pass
+            await self.connection.wait_closed()
+        return self.connection.close_code
+
+
+def check_frame(raw: str) -> Frame:
+    """Return the frame, which must be one of the AsyncAPI document's, without a field too many."""
+    frame: Frame = json.loads(raw)
+    validators = _validators()
+    assert frame["type"] in validators, frame
+    validators[frame["type"]].validate(frame)
+    known = msgspec.json.decode(raw, type=_KINDS[frame["type"]])
+    assert json.loads(encode_frame(known)) == frame
+    return frame
+
+
+_KINDS = {str(kind.__struct_config__.tag): kind for kind in SERVER_FRAMES}
+
+
+@cache
+def _validators() -> dict[str, Draft202012Validator]:
+    document = json.loads(DOCUMENT.read_text())
+    sent = document["operations"]["sendFrames"]["messages"]
+    messages = [document["components"]["messages"][each["$ref"].split("/")[-1]] for each in sent]
+    return {
+        message["name"]: Draft202012Validator(
+            {**message["payload"], "components": document["components"]}
+        )
+        for message in messages
+    }

@@ -1,0 +1,96 @@
+"""The stream as a client sees it, frame by frame, over a real server and a real Valkey."""
+
+import pytest
+
+from service.contract.alerts import Alert
+from tests.push.log_writer import LogWriter
+from tests.push.stream import Client, Worker
+
+pytestmark = pytest.mark.anyio
+
+
+def ids(alerts: list[dict[str, object]]) -> list[object]:
+    return [alert["id"] for alert in alerts]
+
+
+def of_account(written: list[Alert], *accounts: str) -> list[str]:
+    return [alert.id for alert in written if alert.account_id in accounts]
+
+
+async def test_a_subscription_begins_with_the_state_and_goes_on_with_the_log(
+    worker: Worker, writer: LogWriter
+) -> None:
+    await writer.write(["ill", "well"], "MARGIN_CALL")
+    await writer.write(["well"], "HEALTHY")
+    async with Client.open(worker.url) as client:
+        subscribed = await client.subscribe("*")
+        assert subscribed["recovered"] is False
+        assert subscribed["channel"] == "alerts"
+        snapshot = await client.read("snapshot")
+        assert [(each["accountId"], each["level"]) for each in snapshot["accounts"]] == [
+            ("ill", "MARGIN_CALL")
+        ]
+        assert snapshot["complete"] is True
+        await writer.write(["ill"], "LIQUIDATION")
+        alerts = await client.alerts(1)
+        assert ids(alerts) == ["ill-2"]
+        assert alerts[0]["level"] == "LIQUIDATION"
+
+
+async def test_since_replays_what_was_missed_and_nothing_else(
+    worker: Worker, writer: LogWriter
+) -> None:
+    async with Client.open(worker.url) as client:
+        await client.subscribe("*")
+        await client.read("snapshot")
+        await writer.write([f"a{n}" for n in range(20)])
+        assert len(await client.alerts(20)) == 20
+        cursor = client.cursor
+    await writer.write([f"a{n}" for n in range(0, 20, 2)], "LIQUIDATION")
+    async with Client.open(worker.url) as client:
+        subscribed = await client.subscribe("*", since=cursor)
+        assert subscribed["recovered"] is True
+        assert sorted(map(str, ids(await client.alerts(10)))) == sorted(
+            alert.id for alert in writer.written[20:]
+        )
+        await writer.write(["a1"])
+        assert ids(await client.alerts(1)) == ["a1-2"]
+
+
+async def test_a_client_hears_only_of_its_accounts_and_levels(
+    worker: Worker, writer: LogWriter
+) -> None:
+    everybody = ["desk.1", "desk.2", "fund-1", "fund-2", "other"]
+    async with Client.open(worker.url) as client:
+        for name, wanted in {
+            "one": ["fund-1"],
+            "desk": ["desk.*"],
+            "both": ["fund-1", "desk*"],
+        }.items():
+            await client.subscribe(*wanted, id=name)
+            await client.read("snapshot")
+        await client.subscribe("*", id="bad", levels=["LIQUIDATION", "BANKRUPT"])
+        await client.read("snapshot")
+        await writer.write(everybody, "WARNING")
+        await writer.write(everybody, "LIQUIDATION")
+        got: dict[str, list[str]] = {"one": [], "desk": [], "both": [], "bad": []}
+        while sum(map(len, got.values())) < 2 + 4 + 6 + 5:
+            frame = await client.read("alerts")
+            got[frame["id"]] += [alert["id"] for alert in frame["alerts"]]
+    assert got["one"] == ["fund-1-1", "fund-1-2"]
+    assert sorted(got["desk"]) == ["desk.1-1", "desk.1-2", "desk.2-1", "desk.2-2"]
+    assert sorted(got["both"]) == sorted(got["desk"] + got["one"])
+    assert sorted(got["bad"]) == sorted(f"{account}-2" for account in everybody)
+
+
+async def test_another_tenant_hears_nothing(worker: Worker, writer: LogWriter) -> None:
+    stranger = LogWriter(worker.log, 4, tenant="stranger")
+    await stranger.write(["a1"], "BANKRUPT")
+    async with Client.open(worker.url) as client:
+        await client.subscribe("*", id="all")
+        assert (await client.read("snapshot"))["accounts"] == []
+        await client.subscribe("a1", id="one")
+        assert (await client.read("snapshot"))["accounts"] == []
+        await stranger.write(["a1", "a2", "a3"], "LIQUIDATION")
+        await LogWriter(worker.log, 4).write(["b1"])
+        assert ids(await client.alerts(1)) == ["b1-1"]
