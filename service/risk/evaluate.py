@@ -7,6 +7,7 @@ import numpy as np
 
 from service.risk.columns import Batch, Holdings, Ints, Legs, Pools
 from service.risk.levels import table_level
+from service.risk.liquidation import LegPrices, solve_prices
 from service.risk.margin import (
     Assessment,
     LegFigures,
@@ -58,6 +59,11 @@ def _pool_figures(batch: Batch, legs: LegFigures) -> PoolFigures:
         unpriced=unpriced,
         stale=np.bincount(batch.legs.pool, stale, rows) > 0.0,
     )
+
+
+def prices(batch: Batch, assessment: Assessment) -> LegPrices:
+    """Return liquidation prices (below, above, nearest) and bankruptcy prices with their reasons."""
+    return solve_prices(batch, assessment)
 
 
 def select(batch: Batch, pools: Ints) -> Batch:
