@@ -20,7 +20,7 @@ from service.demo.accounts import demo_accounts
 from service.demo.board import Board, export_svg
 from service.demo.listener import Wanted, stream_url
 from service.demo.loading import load_accounts, load_market
-from service.demo.watch import View, first_to_end, watch
+from service.demo.watch import View, first_to_end, watch_stream
 from service.feeds.cycle import Rhythm, run_cycle
 from service.feeds.sinks import HttpSink
 from service.feeds.synthetic import SyntheticMarket
@@ -130,7 +130,7 @@ async def _show(
             _print(console, f"{name}: {address}")
     view = View(board, console, options.plain)
     await first_to_end(
-        watch(url, Wanted(marks=True), view, GIVE_UP_AFTER_S), _feed(client, market, board)
+        watch_stream(url, Wanted(marks=True), view, GIVE_UP_AFTER_S), _feed(client, market, board)
     )
 
 

@@ -23,7 +23,7 @@ class View:
     plain: bool
 
 
-async def watch(url: str, wanted: Wanted, view: View, give_up_after_s: float) -> None:
+async def watch_stream(url: str, wanted: Wanted, view: View, give_up_after_s: float) -> None:
     """Show the alerts of the service at `url` until cancelled; it reconnects by itself.
 
     Raises StoreUnavailable when the service is away for so long, InvalidInput when it refuses.

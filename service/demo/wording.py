@@ -51,7 +51,7 @@ def price(value: float) -> str:
 def pool_words(pool: PoolName) -> str:
     if isinstance(pool, CrossPool):
         return f"cross {pool.settle}"
-    return f"{_short(pool.symbol)} {pool.side}"
+    return f"{short_symbol(pool.symbol)} {pool.side}"
 
 
 def nearest_liquidation(positions: Sequence[AlertPosition]) -> str:
@@ -63,7 +63,7 @@ def nearest_liquidation(positions: Sequence[AlertPosition]) -> str:
         return NOTHING
     nearest = min(priced, key=lambda p: p.distance_pct or 0.0)
     at = price(nearest.liquidation_price or 0.0)
-    return f"{_short(nearest.symbol)} at {at}, {nearest.distance_pct or 0.0:.1f} % away"
+    return f"{short_symbol(nearest.symbol)} at {at}, {nearest.distance_pct or 0.0:.1f} % away"
 
 
 def remedy(to_restore: ToRestore | None, settle: str) -> str:
@@ -72,7 +72,7 @@ def remedy(to_restore: ToRestore | None, settle: str) -> str:
         return NOTHING
     ways = [f"deposit {money(to_restore.deposit, settle)}"] if to_restore.deposit else []
     ways += [
-        f"close {row.contracts:,.4g} {_short(row.symbol)}"
+        f"close {row.contracts:,.4g} {short_symbol(row.symbol)}"
         for row in to_restore.reduce
         if row.contracts
     ][:1]
@@ -137,7 +137,7 @@ def _cells(alert: Alert, wide: bool) -> list[Text | str]:
     return [*cells, outcome(alert)] if wide else cells
 
 
-def _short(symbol: str) -> str:
+def short_symbol(symbol: str) -> str:
     """A symbol without its settle currency where that is the quote: BTC/USDT:USDT is BTC/USDT."""
     pair, _, settle = symbol.partition(":")
     return pair if pair.endswith(f"/{settle}") else symbol

@@ -100,17 +100,7 @@ class Child:
     async def _run_once(self) -> tuple[float, int]:
         loop = asyncio.get_running_loop()
         started_s = loop.time()
-        self._process = await asyncio.create_subprocess_exec(
-            *self.part.argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env={**os.environ, **self.part.environment, "PYTHONUNBUFFERED": "1"},
-            pass_fds=self.part.descriptors,
-            process_group=0,
-            preexec_fn=die_with_parent(os.getpid()),
-            limit=LINE_MAX_BYTES,
-        )
+        self._process = await self._start()
         if self._stopping.is_set():  # stopped while it was being started
             self._signal(signal.SIGTERM)
         assert self._process.stdout is not None
@@ -124,6 +114,22 @@ class Child:
         finally:
             words.cancel()
         return loop.time() - started_s, code
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        try:
+            return await asyncio.create_subprocess_exec(
+                *self.part.argv,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env={**os.environ, **self.part.environment, "PYTHONUNBUFFERED": "1"},
+                pass_fds=self.part.descriptors,
+                process_group=0,
+                preexec_fn=die_with_parent(os.getpid()),
+                limit=LINE_MAX_BYTES,
+            )
+        except OSError as error:
+            raise StartError(f"{self.part.name} cannot be started: {error}") from error
 
     async def _pass_on(self, output: asyncio.StreamReader) -> None:
         while True:

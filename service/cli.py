@@ -1,0 +1,290 @@
+"""The command line: what `plimsoll` can be told, and little of how it is done."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, get_args
+
+import httpx
+import msgspec
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from service import app as rooms
+from service.contract.alerts import LevelName
+from service.contract.evaluation import EvaluateAnswer
+from service.demo.answers import pool_table, position_table, problem_lines
+from service.demo.board import Board
+from service.demo.listener import Wanted, stream_url
+from service.demo.run import DemoOptions, run_demo
+from service.demo.watch import View, watch_stream
+from service.demo.wording import clock
+from service.errors import ServiceError
+from service.feeds.replay import Timestamps, laps, play
+from service.feeds.sinks import HttpSink, Tally
+from service.feeds.tape import read_tape
+from service.settings import Settings
+from service.supervisor.children import SUPERVISOR, StartError
+from service.supervisor.serve import Running, running, until_signalled
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+GIVE_UP_AFTER_S = 30.0
+FAILED = 1
+MISUSED = 2
+COLOURS = ("cyan", "green", "magenta", "yellow", "blue")
+
+cli = typer.Typer(
+    name="plimsoll",
+    help="Real-time risk for perpetual futures: who is near a margin call, a liquidation, a debt?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+out = Console()
+log = Console(stderr=True)
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
+DataDir = Annotated[Path | None, typer.Option(help="Where the embedded Valkey keeps its file.")]
+RedisUrl = Annotated[str | None, typer.Option(help="Use this Redis or Valkey and embed none.")]
+Url = Annotated[str, typer.Option(help="The service to talk to.", envvar="PLIMSOLL_URL")]
+Plain = Annotated[bool, typer.Option("--plain", help="Lines of text instead of a live picture.")]
+
+
+@cli.command()
+def serve(
+    *,
+    host: Host = None,
+    port: Port = None,
+    data_dir: DataDir = None,
+    redis_url: RedisUrl = None,
+    role: Annotated[
+        Literal["all", "api", "monitor", "feed"], typer.Option(help="Which part runs here.")
+    ] = "all",
+    workers: Annotated[int | None, typer.Option(help="API worker processes.")] = None,
+    listen_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Run the service: an embedded Valkey, API workers and a monitor, each a process of its own."""
+    settings = _settings(
+        host=host, port=port, data_dir=data_dir, redis_url=redis_url, workers=workers
+    )
+    if listen_fd is not None:
+        rooms.run_api(settings, socket.socket(fileno=listen_fd))
+    elif role == "monitor":
+        rooms.run_monitor(settings)
+    elif role == "feed":
+        rooms.run_feed(settings)
+    else:
+        _run(_serve(settings, monitors=1 if role == "all" else 0))
+
+
+async def _serve(settings: Settings, monitors: int) -> None:
+    colours: dict[str, str] = {}
+
+    def say(who: str, text: str) -> None:
+        colour = "bold" if who == SUPERVISOR else COLOURS[len(colours) % len(COLOURS)]
+        prefix = Text(f"{who:<9} ", colours.setdefault(who, colour))
+        log.print(prefix.append(text, "default"), soft_wrap=True)
+
+    loop = asyncio.get_running_loop()
+    started_s = loop.time()
+    say(SUPERVISOR, "starting")
+    async with running(settings, say, monitors) as service:
+        typer.echo(_ready_line(settings, service, loop.time() - started_s))
+        await service.ended
+
+
+def _ready_line(settings: Settings, service: Running, took_s: float) -> str:
+    data = settings.redis_url or f"{settings.data_dir}/ ({settings.appendfsync})"
+    return (
+        f"Plimsoll is ready after {took_s:.1f} s: {service.url} (docs {service.url}/docs, "
+        f"stream {stream_url(service.url)}, data {data})"
+    )
+
+
+@cli.command()
+def demo(
+    *,
+    host: Host = None,
+    port: Port = None,
+    data_dir: DataDir = None,
+    redis_url: RedisUrl = None,
+    url: Annotated[str | None, typer.Option(help="Use this running service, start none.")] = None,
+    accounts: Annotated[int, typer.Option(min=1, help="How many accounts.")] = 320,
+    seed: Annotated[int, typer.Option(help="Of the accounts and of the market.")] = 7,
+    seconds: Annotated[float | None, typer.Option(min=1.0, help="End after so long.")] = None,
+    plain: Plain = False,
+    export: Annotated[
+        Path | None, typer.Option("--export-svg", help="Write the last picture here.")
+    ] = None,
+) -> None:
+    """Start a service, load accounts, let the market crash and show the alerts as they come."""
+    given_port = port is not None or "PLIMSOLL_PORT" in os.environ
+    options = DemoOptions(
+        seconds, plain or not out.is_terminal, accounts, seed, url, data_dir, not given_port, export
+    )
+    settings = _settings(host=host, port=port, redis_url=redis_url)
+    _run(_demo(options, settings))
+
+
+async def _demo(options: DemoOptions, settings: Settings) -> None:
+    board = await run_demo(options, settings, out)
+    out.print(f"{board.alerts_seen} alerts seen", highlight=False)
+
+
+@cli.command()
+def watch(
+    url: Url = DEFAULT_URL,
+    account: Annotated[list[str], typer.Option(help="An id, or a beginning and *.")] = ["*"],  # noqa: B006
+    level: Annotated[
+        list[str], typer.Option(help="Only alerts of this level; again for more.")
+    ] = [],  # noqa: B006
+    plain: Plain = False,
+) -> None:
+    """Show the alerts of a running service as they come."""
+    unknown = [name for name in level if name not in get_args(LevelName)]
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(get_args(LevelName))}")
+    wanted = Wanted(tuple(account), tuple(level))  # type: ignore[arg-type]  # checked above
+    view = View(Board("Plimsoll"), out, plain or not out.is_terminal)
+    _run(watch_stream(url, wanted, view, GIVE_UP_AFTER_S))
+
+
+@cli.command()
+def replay(
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="Bars or NDJSON marks.")
+    ],
+    url: Url = DEFAULT_URL,
+    pace: Annotated[float, typer.Option(min=0.0, help="Tape seconds a second; 0: at once.")] = 1.0,
+    loop: Annotated[bool, typer.Option("--loop", help="Begin again at the end.")] = False,
+    timestamps: Annotated[
+        Timestamps, typer.Option(help="drop: the service stamps marks as they arrive.")
+    ] = "keep",
+) -> None:
+    """Play recorded marks into a running service."""
+    _run(_replay(file, url, pace, loop, timestamps))
+
+
+async def _replay(file: Path, url: str, pace: float, loop: bool, timestamps: Timestamps) -> None:
+    shown = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    async with httpx.AsyncClient(base_url=url, timeout=30.0, trust_env=False) as client:
+        with Progress(*shown, console=log, transient=True) as progress:
+            bar = progress.add_task(f"replaying {file.name}", total=None)
+
+            def tell(tally: Tally, time_ms: int | None) -> None:
+                at = "" if time_ms is None else f" at {clock(time_ms)}"
+                progress.update(bar, description=f"{file.name}{at}: {_counted(tally)}")
+
+            frames = laps(lambda: read_tape(file), loop)
+            sink = HttpSink(client, GIVE_UP_AFTER_S)
+            tally = await play(frames, sink, pace, timestamps, tell)
+    typer.echo(_counted(tally))
+    if "stale_timestamp" in tally.refused:
+        typer.echo("Newer marks of these symbols were there already; try --timestamps drop.")
+
+
+def _counted(tally: Tally) -> str:
+    refused = ", ".join(f"{count:,} {code}" for code, count in tally.refused.most_common())
+    return f"{tally.accepted:,} marks taken" + (f", refused: {refused}" if refused else "")
+
+
+@cli.command()
+def evaluate(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A request, as JSON.")],
+    url: Annotated[str | None, typer.Option(help="Ask this service and use its marks.")] = None,
+    output: Annotated[
+        Literal["table", "json"], typer.Option("--output", "-o", help="How to show the answer.")
+    ] = "table",
+) -> None:
+    """Evaluate the accounts in a file, written as in POST /v1/evaluate; needs no service."""
+    response = asyncio.run(_evaluate(file.read_bytes(), url, _settings()))
+    if output == "json":
+        typer.echo(response.content)
+    if not response.is_success:
+        _failed(response.text if output == "table" else f"answered {response.status_code}")
+    if output == "table":
+        answer = msgspec.json.decode(response.content, type=EvaluateAnswer)
+        out.print(pool_table(answer), "", position_table(answer))
+        for problem in problem_lines(answer):
+            log.print(problem, style="red", highlight=False)
+
+
+async def _evaluate(body: bytes, url: str | None, settings: Settings) -> httpx.Response:
+    inside = None if url else httpx.ASGITransport(app=rooms.build_api(settings))
+    async with httpx.AsyncClient(
+        base_url=url or DEFAULT_URL, transport=inside, timeout=60.0, trust_env=False
+    ) as client:
+        headers = {"Content-Type": "application/json"}
+        return await client.post("/v1/evaluate", content=body, headers=headers)
+
+
+@cli.command()
+def openapi(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing, fail when old.")] = False,
+    folder: Annotated[Path, typer.Option(help="Where they are.")] = Path("openapi"),
+) -> None:
+    """Write openapi.json and asyncapi.json, the contract as programs read it."""
+    documents = {folder / name: text for name, text in rooms.contract_documents().items()}
+    old = [
+        str(path)
+        for path, text in documents.items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+    if check and old:
+        _failed(f"not up to date: {', '.join(old)}; run `plimsoll openapi`")
+    if not check:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in documents.items():
+            path.write_text(text, encoding="utf-8")
+    typer.echo(f"{', '.join(map(str, documents))}: {'written' if old else 'up to date'}")
+
+
+@cli.command()
+def config() -> None:
+    """Show every setting: its variable, its value, where that comes from, what it means."""
+    table = Table("variable", "value", "from", "meaning", box=None, header_style="dim")
+    settings = _settings()
+    for name, field in Settings.model_fields.items():
+        variable = f"PLIMSOLL_{name.upper()}"
+        source = "environment" if variable in os.environ else "default"
+        table.add_row(variable, str(getattr(settings, name)), source, field.description)
+    out.print(table)
+
+
+def main() -> None:
+    """Run the command line."""
+    cli()
+
+
+def _settings(**given: object) -> Settings:
+    """The settings of the environment, with what the command line says instead."""
+    values = {name: str(value) for name, value in given.items() if value is not None}
+    try:
+        return Settings(**values)  # type: ignore[arg-type]  # texts, as an environment gives them
+    except ValidationError as error:
+        for found in error.errors():
+            name = str(found["loc"][0])
+            variable = f"--{name.replace('_', '-')} or PLIMSOLL_{name.upper()}"
+            log.print(f"{variable}: {found['msg']}", style="red", highlight=False)
+        raise typer.Exit(MISUSED) from None
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run until it ends or a signal comes; what is wrong is told in a line, not in a trace."""
+    try:
+        asyncio.run(until_signalled(work))
+    except (StartError, ServiceError) as error:
+        _failed(str(error))
+
+
+def _failed(text: str) -> NoReturn:
+    log.print(text, style="red", highlight=False, markup=False, soft_wrap=True)
+    raise typer.Exit(FAILED)
