@@ -12,7 +12,7 @@ from service.risk.margin import Assessment
 from service.risk.markets import MarketTable
 from service.risk.model import Account, Level, PoolKey
 from tests.reference.legs import ZERO
-from tests.reference.pools import Figures, Pool, balance_value, figures, pools_of
+from tests.reference.pools import Figures, Move, Pool, balance_value, figures, pools_of
 from tests.reference.world import World
 
 RELATIVE = Fraction(1, 10**9)
@@ -45,14 +45,14 @@ def both(world: World, account: Account) -> Both:
     return Both(pools_of(account, world), batch, assess(batch), keys[0])
 
 
-def scale(pool: Pool, worth: Figures) -> Fraction:
+def scale(pool: Pool, worth: Figures, move: Move | None = None) -> Fraction:
     """|wallet| + sum of |PnL| + maintenance, in the pool's money: what errors are measured by.
 
     The wallet's parts count by themselves: a loan and a deposit of a million are not zero.
     """
-    values = (balance_value(pool, balance) or ZERO for balance in pool.balances)
+    values = (balance_value(pool, balance, move) or ZERO for balance in pool.balances)
     held = sum((abs(value) for value in values), ZERO)
-    alone = [figures(_only(pool, number)) for number in range(len(pool.legs))]
+    alone = [figures(_only(pool, number), move) for number in range(len(pool.legs))]
     lost = sum((abs(one.pnl) for one in alone if one is not None), ZERO)
     return max(held, abs(worth.wallet)) + lost + abs(worth.maintenance)
 

@@ -82,7 +82,8 @@ class ExactEvaluator:
     def __init__(self, world: World | None = None) -> None:
         self._world = World() if world is None else world
         self._accounts: dict[str, Account] = {}
-        self._judged: dict[str, list[Judgement]] = {}
+        self._judged: dict[str, list[tuple[Name, Judgement]]] = {}  # with the pool's identity
+        self._standings: dict[Name, Standing] = {}
 
     def replace(self, account_key: str, account: Account | None) -> None:
         self._accounts.pop(account_key, None)
@@ -93,7 +94,10 @@ class ExactEvaluator:
     def apply(self, entry: Entry) -> None:
         payload = entry.payload
         if isinstance(payload, Mark):
+            before = self._world.marks.get((payload.venue, payload.symbol))
             self._world.marks[payload.venue, payload.symbol] = payload
+            if before is not None and _prices(before) == _prices(payload):
+                return
         elif isinstance(payload, Instrument):
             self._world.instruments[payload.venue, payload.symbol] = payload
         elif isinstance(payload, Quality) and payload.stale:
@@ -117,13 +121,23 @@ class ExactEvaluator:
 
     def judge(self) -> Iterator[Judgement]:
         for account_key, account in self._accounts.items():
-            if account_key not in self._judged:
-                pools = pools_of(account, self._world)
-                self._judged[account_key] = [judge_pool(account_key, pool) for pool in pools]
-            yield from self._judged[account_key]
+            known = self._judged.get(account_key)
+            if known is None:
+                fresh = [judge_pool(account_key, pool) for pool in pools_of(account, self._world)]
+                self._judged[account_key] = [(identity(judged.name), judged) for judged in fresh]
+                yield from fresh
+                continue
+            for name, judged in known:
+                standing = self._standings.get(name, Standing())
+                if judged.table != standing.level or standing.falling_since_ms is not None:
+                    yield judged
 
     def settled(self, name: Name, standing: Standing) -> None:
-        """Nothing to remember: every pool is judged every time."""
+        self._standings[identity(name)] = standing
+
+
+def _prices(mark: Mark) -> tuple[float, float | None]:
+    return (mark.mark_price, mark.index_price)
 
 
 def judge_pool(account_key: str, pool: Pool) -> Judgement:

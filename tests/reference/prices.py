@@ -150,14 +150,14 @@ def bankruptcy_price(pool: Pool, symbol: str) -> Fraction | None:
     """Where the pool's equity is used up (by the closing fee where the venue counts it in)."""
     inverted = _is_inverted(pool, symbol)
     low, high = Fraction(1), Fraction(2)
-    points = [(price, _left(pool, symbol, price)) for price in (low, high)]
+    points = [(price, left_for_creditors(pool, symbol, price)) for price in (low, high)]
     (x1, y1), (x2, y2) = ((1 / x if inverted else x, y) for x, y in points)
     slope = (y2 - y1) / (x2 - x1)
     root = Line(y1 - slope * x1, slope, inverted).root()
     return root if root is not None and root > 0 else None
 
 
-def _left(pool: Pool, symbol: str, price: Fraction) -> Fraction:
+def left_for_creditors(pool: Pool, symbol: str, price: Fraction) -> Fraction:
     worth = figures(pool, Move(symbol, price))
     assert worth is not None
     if not pool.rule.bankruptcy_fee:
