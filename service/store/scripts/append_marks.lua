@@ -71,9 +71,13 @@ local function append(kind, payload)
   redis.call('XADD', stream, string.format('%.0f-0', sequence), 'k', kind, 't', string.format('%.0f', event_time), 'd', payload)
 end
 
+local function quoted(text)
+  return (string.gsub(cjson.encode(text), '\\/', '/'))
+end
+
 local function append_quality(name, stale)
   local bar = string.find(name, '|', 1, true)
-  local venue, symbol = cjson.encode(string.sub(name, 1, bar - 1)), cjson.encode(string.sub(name, bar + 1))
+  local venue, symbol = quoted(string.sub(name, 1, bar - 1)), quoted(string.sub(name, bar + 1))
   append('q', '{"venue":' .. venue .. ',"symbol":' .. symbol .. ',"stale":' .. tostring(stale) .. '}')
 end
 
