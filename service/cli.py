@@ -21,6 +21,7 @@ from service.contract.alerts import LevelName
 from service.contract.evaluation import EvaluateAnswer
 from service.demo.answers import pool_table, position_table, problem_lines
 from service.demo.board import Board
+from service.demo.feed import run_feed
 from service.demo.listener import Wanted, stream_url
 from service.demo.run import DemoOptions, run_demo
 from service.demo.watch import View, watch_stream
@@ -80,7 +81,7 @@ def serve(
     elif role == "monitor":
         rooms.run_monitor(settings)
     elif role == "feed":
-        rooms.run_feed(settings)
+        _run(run_feed(settings))
     else:
         _run(_serve(settings, monitors=1 if role == "all" else 0))
 
