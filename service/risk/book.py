@@ -243,7 +243,7 @@ class Book:
             count[part] = np.bincount(owners, minlength=many)
             first[part] = used + np.cumsum(count[part]) - count[part]
         pools.level[part], pools.pending_since[part] = 0, NOT_PENDING
-        pools.since[part], pools.level_seq[part] = 0, 0
+        pools.since[part], pools.level_seq[part], pools.queued[part] = 0, 0, 0
 
     def _append_legs(self, given: Legs, order: Ints, first_slot: int) -> None:
         grow(self.legs, self._legs + len(order))

@@ -61,6 +61,7 @@ class PoolColumns:
     holdings: Int32s = field(default_factory=_int32s)
     level: Int8s = field(default_factory=_int8s)
     pending_since: Ints = field(default_factory=_ints)  # event time, NEVER: none
+    queued: Ints = field(default_factory=_ints)  # event time it is to be looked at again, 0: none
     since: Ints = field(default_factory=_ints)  # event time of the alert that set the level
     level_seq: Ints = field(default_factory=_ints)  # that alert's seq
 

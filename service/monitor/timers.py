@@ -1,0 +1,51 @@
+"""Falls that wait: which pools have waited long enough, in event time."""
+
+import heapq
+
+import numpy as np
+
+from service.risk.book import Book
+from service.risk.columns import Ints
+from service.risk.levels import NOT_PENDING
+
+
+class Timers:
+    """A heap of (due, slot). A timer too many is harmless: it makes a pool be evaluated, and the evaluation decides.
+
+    `queued` of a pool is the time it stands in the heap for, so that no evaluation adds it twice.
+    """
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+        self._heap: list[tuple[int, int]] = []
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def watch(self, slots: Ints) -> None:
+        """See to it that those of these pools that wait to fall are due in time."""
+        pools = self._book.pools
+        since = pools.pending_since[slots]
+        due = np.where(since == NOT_PENDING, 0, since + pools.ease_after_ms[slots])
+        for index in np.flatnonzero((due > 0) & (due != pools.queued[slots])).tolist():
+            slot = int(slots[index])
+            pools.queued[slot] = due[index]
+            heapq.heappush(self._heap, (int(due[index]), slot))
+
+    def pop(self, event_time_ms: int) -> Ints:
+        """Return the pools whose time has come."""
+        slots, pools = [], self._book.pools
+        while self._heap and self._heap[0][0] <= event_time_ms:
+            due, slot = heapq.heappop(self._heap)
+            if pools.queued[slot] == due:
+                pools.queued[slot] = 0
+            if pools.account[slot] >= 0:
+                slots.append(slot)
+        return np.array(slots, np.int64)
+
+    def rebuild(self) -> None:
+        """Begin anew from the book, after its slots have changed."""
+        self._heap.clear()
+        slots = self._book.live_slots()
+        self._book.pools.queued[slots] = 0
+        self.watch(slots)
