@@ -165,7 +165,7 @@ def _line_down(corners: Corners) -> Line:
 
 def _line_up(corners: Corners) -> Line:
     """Find the bad corner nearest above t = 1; where none is bad, the line after the last corner."""
-    bad = (corners.at > 1.0) & (corners.bad_left | corners.bad_right)
+    bad = (corners.at > 1.0) & (corners.bad_left | corners.bad_right) & np.isfinite(corners.at)
     pick = np.where(bad, corners.at, np.inf).argmin(axis=1)
     last = np.where(np.isfinite(corners.at), corners.at, 1.0).max(axis=1)
     last = np.maximum(last, 1.0)
