@@ -4,10 +4,12 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from service.errors import StoreUnavailable
 from service.store.accounts import Accounts
 from service.store.alert_log import AlertLog
 from service.store.client import Client, connect, connect_blocking
 from service.store.market_stream import Gate, MarketStream
+from tests.valkey_server import ValkeyServer
 
 SHARDS = 4
 
@@ -34,3 +36,12 @@ async def open_store(url: str) -> AsyncIterator[Store]:
         market = MarketStream(client, Gate("source"), blocking)
         accounts = Accounts(client, market, SHARDS)
         yield Store(client, blocking, market, accounts, AlertLog(client, SHARDS, blocking))
+
+
+async def crash(store: Store, server: ValkeyServer) -> None:
+    """Kill the server and start it again over its files; return when the store's clients have seen it."""
+    server.kill()
+    with contextlib.suppress(StoreUnavailable):
+        await store.client.call("PING")
+    server.start()
+    await store.client.call("PING")
