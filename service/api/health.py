@@ -1,1 +1,90 @@
-"""Is it up, is it able, how is it doing: the three questions machines ask."""
+"""Is it up, is it able, how is it doing: the three questions that machines ask."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from fastapi import APIRouter, Request, Response
+
+from service.api.documents import answer, operation, text_answer
+from service.api.follower import MarketFollower
+from service.api.metrics import EXPOSITION_TYPE, Metrics
+from service.api.replies import json_reply
+from service.contract.results import Health
+from service.errors import StoreUnavailable
+
+CHECK_S = 2.0
+LISTED_MAX = 20
+
+
+def build_health_router(
+    follower: MarketFollower,
+    ping: Callable[[float], Awaitable[object]],
+    unowned: Callable[[], Awaitable[list[int]]],
+    metrics: Metrics,
+) -> APIRouter:
+    """Build the routes for container checks, load balancers and Prometheus.
+
+    `ping` asks Redis within so many seconds; `unowned` returns the shards that no monitor holds.
+    """
+    router = APIRouter(tags=["health"])
+
+    @router.get("/livez", response_class=Response, openapi_extra=_LIVE)
+    async def live() -> Response:
+        return json_reply(Health("ok"))
+
+    @router.get("/readyz", response_class=Response, openapi_extra=_READY)
+    async def ready() -> Response:
+        reasons = await _reasons(ping, unowned)
+        if not reasons and not follower.ready:
+            reasons = ["the markets are not known yet"]
+        if reasons:
+            reply = json_reply(Health("unavailable", reasons=reasons))
+            reply.status_code = 503
+            return reply
+        stale = follower.stale()
+        if not stale:
+            return json_reply(Health("ok"))
+        degraded = [f"stale marks: {name}" for name in stale[:LISTED_MAX]]
+        if len(stale) > LISTED_MAX:
+            degraded.append(f"stale marks: {len(stale) - LISTED_MAX} more")
+        return json_reply(Health("degraded", degraded=degraded))
+
+    @router.get("/metrics", response_class=Response, openapi_extra=_METRICS)
+    async def show_metrics(_request: Request) -> Response:
+        return Response(metrics.exposition(), media_type=EXPOSITION_TYPE)
+
+    return router
+
+
+async def _reasons(
+    ping: Callable[[float], Awaitable[object]], unowned: Callable[[], Awaitable[list[int]]]
+) -> list[str]:
+    try:
+        await ping(CHECK_S)
+        async with asyncio.timeout(CHECK_S):
+            shards = await unowned()
+    except (StoreUnavailable, TimeoutError):
+        return ["Redis does not answer"]
+    return [f"{len(shards)} shards have no monitor"] if shards else []
+
+
+_LIVE = operation("livez", "The process is up", {200: answer("It is.", Health, {"status": "ok"})})
+_READY = operation(
+    "readyz",
+    "The service is able to do its work",
+    {
+        200: answer(
+            "It is; `degraded` names what is less than it should be.",
+            Health,
+            {"status": "degraded", "degraded": ["stale marks: binance BTC/USDT:USDT"]},
+        ),
+        503: answer(
+            "It is not.",
+            Health,
+            {"status": "unavailable", "reasons": ["Redis does not answer"]},
+        ),
+    },
+)
+_METRICS = operation(
+    "metrics", "Counters of this worker", {200: text_answer("Prometheus' text format.")}
+)

@@ -8,7 +8,13 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from service.contract.problems import ERRORS_LISTED_MAX, FaultAnswer, Problem, fault_answers
+from service.contract.problems import (
+    ERRORS_LISTED_MAX,
+    FaultAnswer,
+    ItemResult,
+    Problem,
+    fault_answers,
+)
 from service.errors import (
     BodyTimeout,
     BodyTooLarge,
@@ -66,6 +72,15 @@ def problem_response(error: ServiceError) -> Response:
     if isinstance(error, StoreUnavailable | MonitorUnavailable):
         headers["retry-after"] = "1"
     return _response(problem_of(error), headers)
+
+
+def refused_list_response(results: list[ItemResult]) -> Response:
+    """Answer a list of which nothing was taken: by item, and the first reasons in front."""
+    errors = [error for result in results for error in result.errors][:ERRORS_LISTED_MAX]
+    detail = "nothing of the list was taken"
+    problem = _problem(422, InvalidInput.code, detail, errors)
+    problem.results = results
+    return _response(problem, {})
 
 
 def install_problems(app: FastAPI) -> None:

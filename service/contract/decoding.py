@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from service.errors import Fault, InvalidInput, MalformedBody
+from service.errors import Fault, InvalidInput, MalformedBody, TooManyItems
 
 Record = TypeVar("Record")
 
@@ -46,6 +46,26 @@ def decode(raw: bytes, decoder: "msgspec.json.Decoder[Record]", pointer: str = "
         raise MalformedBody("the body is not valid JSON") from None
     except RecursionError:
         raise MalformedBody("the body is nested too deeply") from None
+
+
+class Item(msgspec.Struct, gc=False):
+    """Any object of a list, unread: what counting needs of it."""
+
+
+_count_decoder = msgspec.json.Decoder(list[Item])
+_pieces_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def check_count(count: int, items_max: int, noun: str) -> None:
+    """Raise TooManyItems for a list that is longer than the service takes."""
+    if count > items_max:
+        raise TooManyItems(f"more than {items_max} {noun} in one call")
+
+
+def split_list(raw: bytes, items_max: int, noun: str) -> list[bytes]:
+    """Return the objects of a JSON list as they are; they are counted first, which is cheap."""
+    check_count(len(decode(raw, _count_decoder)), items_max, noun)
+    return [bytes(piece) for piece in decode(raw, _pieces_decoder)]
 
 
 def explain(message: str, pointer: str) -> Fault:

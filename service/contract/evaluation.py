@@ -11,11 +11,14 @@ from msgspec import Meta, Struct
 
 from service.contract.accounts import NamedAccountDocument
 from service.contract.alerts import LevelName, Side, ToRestore
-from service.contract.decoding import decode
+from service.contract.decoding import Item, check_count, decode
 from service.contract.instruments import InstrumentDocument
 from service.contract.numbers import Positive
 from service.contract.problems import FaultAnswer
-from service.errors import Fault, InvalidInput, TooManyItems
+from service.errors import Fault, InvalidInput
+
+# A body this large may hold a million accounts: they are counted before records are made of them.
+COUNT_FIRST_BYTES = 4 * 2**20
 
 Figure: TypeAlias = Annotated[float | None, Meta(description="null: has no value, see the reason")]
 MarkSource: TypeAlias = Literal["request", "position", "stream"]
@@ -35,11 +38,14 @@ class EvaluateRequest(Struct, rename="camel"):
     ) = None
 
 
-class RawEvaluateRequest(Struct, rename="camel"):
-    """The same body with its parts unread: what is left to do when the fast way found something wrong."""
+class _CountedRequest(Struct):
+    accounts: list[Item]
+    instruments: list[Item] | None = None
 
+
+class _RawEvaluateRequest(Struct):
     accounts: Annotated[list[msgspec.Raw], Meta(min_length=1)]
-    marks: msgspec.Raw | None = None
+    marks: msgspec.Raw = msgspec.Raw(b"null")
     instruments: list[msgspec.Raw] | None = None
 
 
@@ -128,7 +134,8 @@ class EvaluateAnswer(Struct, rename="camel"):
 
 
 _decoder = msgspec.json.Decoder(EvaluateRequest, strict=False)
-_raw_decoder = msgspec.json.Decoder(RawEvaluateRequest)
+_counting_decoder = msgspec.json.Decoder(_CountedRequest)
+_raw_decoder = msgspec.json.Decoder(_RawEvaluateRequest)
 _account_decoder = msgspec.json.Decoder(NamedAccountDocument, strict=False)
 _instrument_decoder = msgspec.json.Decoder(InstrumentDocument, strict=False)
 _marks_decoder = msgspec.json.Decoder(dict[str, Positive] | None, strict=False)
@@ -139,25 +146,28 @@ def decode_request(raw: bytes, accounts_max: int) -> tuple[EvaluateRequest, list
 
     Raises MalformedBody, TooManyItems, and InvalidInput when the fault is not an account's own.
     """
+    if len(raw) > COUNT_FIRST_BYTES:
+        _check_counts(raw, accounts_max)
     try:
         request = decode(raw, _decoder)
     except InvalidInput:
         return _decode_by_piece(raw, accounts_max)
-    _check_count(len(request.accounts), accounts_max)
+    check_count(len(request.accounts), accounts_max, "accounts")
     return request, list(range(len(request.accounts))), []
 
 
-def _check_count(accounts: int, accounts_max: int) -> None:
-    if accounts > accounts_max:
-        raise TooManyItems(f"more than {accounts_max} accounts in one call")
+def _check_counts(raw: bytes, accounts_max: int) -> None:
+    counted = decode(raw, _counting_decoder)
+    check_count(len(counted.accounts), accounts_max, "accounts")
+    check_count(len(counted.instruments or ()), accounts_max, "instruments")
 
 
 def _decode_by_piece(
     raw: bytes, accounts_max: int
 ) -> tuple[EvaluateRequest, list[int], list[Fault]]:
+    _check_counts(raw, accounts_max)
     pieces = decode(raw, _raw_decoder)
-    _check_count(len(pieces.accounts), accounts_max)
-    marks = None if pieces.marks is None else decode(bytes(pieces.marks), _marks_decoder, "/marks")
+    marks = decode(bytes(pieces.marks), _marks_decoder, "/marks")
     instruments = [
         decode(bytes(piece), _instrument_decoder, f"/instruments/{index}")
         for index, piece in enumerate(pieces.instruments or ())

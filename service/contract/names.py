@@ -1,16 +1,21 @@
 """The names clients give: what an account id, a symbol, an asset and a venue may look like."""
 
-from typing import Annotated, Literal, TypeAlias
+import re
+from typing import Annotated, Literal, TypeAlias, get_args
 
 from msgspec import Meta
+
+from service.errors import Fault, InvalidInput
 
 # Python's `$` also matches before a last newline; the look-ahead makes it the very end.
 _END = r"$(?!\n)"
 
+ACCOUNT_ID_PATTERN = r"^[A-Za-z0-9._:@-]{1,128}" + _END
+
 AccountId: TypeAlias = Annotated[
     str,
     Meta(
-        pattern=r"^[A-Za-z0-9._:@-]{1,128}" + _END,
+        pattern=ACCOUNT_ID_PATTERN,
         description="1 to 128 of `A-Z a-z 0-9 . _ : @ -`, unique within a tenant.",
         examples=["desk-7:alice"],
     ),
@@ -60,3 +65,13 @@ Venue: TypeAlias = Literal[
     "delta",
     "edgex",
 ]
+
+VENUES: tuple[str, ...] = get_args(Venue)
+
+
+def check_account_id(name: str) -> str:
+    """Return an id that stands in a path; raises InvalidInput when it cannot be one."""
+    if re.search(ACCOUNT_ID_PATTERN, name) is None:
+        detail = "an account id is 1 to 128 of A-Z a-z 0-9 . _ : @ -"
+        raise InvalidInput(detail, (Fault("", "invalid_name", detail),))
+    return name

@@ -1,6 +1,7 @@
 """What an error looks like on the wire: RFC 9457 `application/problem+json` with a stable `code`."""
 
-from typing import Annotated
+from collections.abc import Iterable
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -18,6 +19,19 @@ class FaultAnswer(Struct):
     detail: Annotated[str, Meta(description="For people.")]
 
 
+class ItemResult(Struct, rename="camel", omit_defaults=True):
+    """What became of one item of a list; `errors` says why it was refused."""
+
+    index: int
+    status: Literal["ok", "refused"]
+    id: str | None = None
+    version: Annotated[int, Meta(description="Of the account as it is now.")] | None = None
+    market_id: (
+        Annotated[int, Meta(description="Where the item stands in the market stream.")] | None
+    ) = None
+    errors: list[FaultAnswer] = msgspec.field(default_factory=list)
+
+
 class Problem(Struct, omit_defaults=True):
     """The body of every answer of 400 and above."""
 
@@ -29,8 +43,11 @@ class Problem(Struct, omit_defaults=True):
     errors: Annotated[
         list[FaultAnswer], Meta(description="At most ten.", max_length=ERRORS_LISTED_MAX)
     ] = msgspec.field(default_factory=list)
+    results: Annotated[
+        list[ItemResult], Meta(description="Of a list of which nothing was taken: by item.")
+    ] = msgspec.field(default_factory=list)
 
 
-def fault_answers(faults: tuple[Fault, ...] | list[Fault]) -> list[FaultAnswer]:
+def fault_answers(faults: Iterable[Fault]) -> list[FaultAnswer]:
     """Return faults as the wire has them."""
     return [FaultAnswer(fault.pointer, fault.code, fault.detail) for fault in faults]

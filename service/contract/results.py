@@ -12,22 +12,9 @@ from service.contract.instruments import InstrumentDocument
 from service.contract.marks import MarkDocument
 from service.contract.names import Asset
 from service.contract.numbers import Number
-from service.contract.problems import FaultAnswer
+from service.contract.problems import ItemResult
 
 Reason = Literal["funding", "deposit", "withdrawal", "fee", "pnl"]
-
-
-class ItemResult(Struct, rename="camel", omit_defaults=True):
-    """What became of one item of a list; `errors` says why it was refused."""
-
-    index: int
-    status: Literal["ok", "refused"]
-    id: str | None = None
-    version: Annotated[int, Meta(description="Of the account as it is now.")] | None = None
-    market_id: (
-        Annotated[int, Meta(description="Where the item stands in the market stream.")] | None
-    ) = None
-    errors: list[FaultAnswer] = msgspec.field(default_factory=list)
 
 
 class BatchResult(Struct):
@@ -69,13 +56,14 @@ class AdjustedAccount(Struct):
     amount: float
 
 
-class RiskAnswer(Struct):
+class RiskAnswer(AccountAnswer, rename="camel", kw_only=True):
     """One stored account, evaluated now, and where the monitor has its pools."""
 
     timestamp: int
     version: int
-    account: AccountAnswer
-    monitored: Annotated[list[PoolState], Meta(description="Pools the monitor has not at HEALTHY.")]
+    monitored: Annotated[
+        list[PoolState], Meta(description="Pools that the monitor has not at HEALTHY.")
+    ]
 
 
 class RankedAccount(Struct, rename="camel"):

@@ -1,0 +1,141 @@
+"""What OpenAPI says of the account calls."""
+
+from service.api.documents import (
+    answer,
+    header_parameter,
+    json_body,
+    operation,
+    path_parameter,
+    query_parameter,
+)
+from service.contract.accounts import AccountDocument, NamedAccountDocument
+from service.contract.names import ACCOUNT_ID_PATTERN
+from service.contract.results import (
+    AccountView,
+    AdjustedAccount,
+    Adjustment,
+    BatchResult,
+    RankedAccounts,
+    RiskAnswer,
+    WrittenAccount,
+)
+from service.errors import (
+    BodyTimeout,
+    BodyTooLarge,
+    InvalidCursor,
+    InvalidInput,
+    MalformedBody,
+    MonitorUnavailable,
+    StoreUnavailable,
+    TooManyItems,
+    UnknownAccount,
+    UnsupportedMediaType,
+    VersionMismatch,
+)
+from service.risk.model import Level
+
+ACCOUNT_EXAMPLE = {
+    "venue": "binance",
+    "balances": [{"asset": "USDT", "amount": 1_000}],
+    "positions": [
+        {
+            "symbol": "BTC/USDT:USDT",
+            "side": "long",
+            "contracts": 0.1,
+            "entryPrice": 60_000,
+            "leverage": 10,
+            "marginMode": "cross",
+        }
+    ],
+}
+_NAME = path_parameter("account_id", "The account's id.", ACCOUNT_ID_PATTERN)
+_IF_MATCH = header_parameter("If-Match", "Only when the account has this version (its ETag).")
+_WRITTEN = {"id": "a1", "version": 3}
+_BODY_ERRORS = (MalformedBody, BodyTimeout, BodyTooLarge, UnsupportedMediaType, InvalidInput)
+
+PUT = operation(
+    "putAccount",
+    "Replace an account",
+    {200: answer("Stored; the ETag is its version.", WrittenAccount, _WRITTEN)},
+    body=json_body(AccountDocument, ACCOUNT_EXAMPLE),
+    parameters=[_NAME, _IF_MATCH],
+    errors=(*_BODY_ERRORS, TooManyItems, VersionMismatch, StoreUnavailable),
+)
+GET = operation(
+    "getAccount",
+    "An account as it is stored",
+    {200: answer("The account.", AccountView, _WRITTEN | ACCOUNT_EXAMPLE)},
+    parameters=[_NAME],
+    errors=(InvalidInput, UnknownAccount, StoreUnavailable),
+)
+DELETE = operation(
+    "deleteAccount",
+    "Remove an account; its seq and version go on when it comes back",
+    {204: answer("Removed.")},
+    parameters=[_NAME, _IF_MATCH],
+    errors=(InvalidInput, UnknownAccount, VersionMismatch, StoreUnavailable),
+)
+BATCH = operation(
+    "putAccounts",
+    "Replace many accounts, each by itself",
+    {
+        200: answer(
+            "What became of each.",
+            BatchResult,
+            {
+                "accepted": 1,
+                "refused": 0,
+                "results": [{"index": 0, "status": "ok", "id": "a1", "version": 3}],
+            },
+        )
+    },
+    body=json_body(
+        list[NamedAccountDocument],
+        [{"id": "a1"} | ACCOUNT_EXAMPLE],
+        lines_of=NamedAccountDocument,
+    ),
+    errors=(*_BODY_ERRORS, TooManyItems, StoreUnavailable),
+)
+ADJUST = operation(
+    "adjustAccount",
+    "Change a balance; the reason becomes the cause of what it moves",
+    {
+        200: answer(
+            "The balance as it is now.",
+            AdjustedAccount,
+            _WRITTEN | {"asset": "USDT", "amount": 990.5},
+        )
+    },
+    body=json_body(Adjustment, {"asset": "USDT", "delta": -9.5, "reason": "funding"}),
+    parameters=[_NAME, _IF_MATCH],
+    errors=(*_BODY_ERRORS, UnknownAccount, VersionMismatch, StoreUnavailable),
+)
+RISK = operation(
+    "getRisk",
+    "A stored account evaluated now",
+    {200: answer("Its figures at the newest marks.", RiskAnswer)},
+    parameters=[_NAME],
+    errors=(InvalidInput, UnknownAccount, StoreUnavailable),
+)
+WORST = operation(
+    "listAccounts",
+    "Accounts at or beyond a level, worst first",
+    {
+        200: answer(
+            "A page; no cursor: these were all.",
+            RankedAccounts,
+            {
+                "accounts": [{"id": "a1", "level": "LIQUIDATION", "marginRatio": 1.07}],
+                "cursor": None,
+            },
+        )
+    },
+    parameters=[
+        query_parameter(
+            "level", "The least level.", type="string", enum=[level.name for level in Level]
+        ),
+        query_parameter("limit", "Most accounts.", type="integer", minimum=1, maximum=1_000),
+        query_parameter("cursor", "Where the last page ended.", type="string"),
+    ],
+    errors=(InvalidInput, InvalidCursor, MonitorUnavailable, StoreUnavailable),
+)

@@ -1,0 +1,98 @@
+"""Stored accounts, judged: one evaluated now at the newest marks, or all at or beyond a level, worst first."""
+
+import time
+from typing import get_args
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from service.api.account_documents import RISK, WORST
+from service.api.answers import answer_accounts
+from service.api.follower import MarketFollower
+from service.api.limits import Limits
+from service.api.queries import Query
+from service.api.replies import etag, json_reply
+from service.api.tenants import tenant_of
+from service.contract.accounts import decode_account
+from service.contract.alerts import LevelName, decode_states
+from service.contract.names import check_account_id
+from service.contract.questions import (
+    WORST as WORST_KIND,
+)
+from service.contract.questions import (
+    RankedPlace,
+    WorstQuestion,
+    decode_answer,
+    decode_place,
+    encode_place,
+    encode_question,
+)
+from service.contract.results import RankedAccount, RankedAccounts, RiskAnswer
+from service.errors import InvalidInput, StoreUnavailable, UnknownAccount
+from service.risk.markets import MarketTable
+from service.risk.model import Level
+from service.store.accounts import Accounts
+from service.store.alert_log import AlertLog
+from service.store.keys import account_id, account_key
+from service.store.questions import Questions
+
+_LEVELS: tuple[LevelName, ...] = get_args(LevelName)
+LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
+
+
+def build_account_risk_router(
+    accounts: Accounts,
+    log: AlertLog,
+    questions: Questions,
+    follower: MarketFollower,
+    limits: Limits,
+) -> APIRouter:
+    """Build the routes that judge stored accounts."""
+    router = APIRouter(prefix="/v1", tags=["accounts"])
+
+    @router.get("/accounts/{account_id}/risk", response_class=Response, openapi_extra=RISK)
+    async def get_risk(request: Request) -> Response:
+        Query(request)
+        name = check_account_id(request.path_params["account_id"])
+        key = account_key(tenant_of(request), name)
+        found = await accounts.get(key)
+        if found is None:
+            raise UnknownAccount("there is no such account")
+        states = (await log.levels_of([key])).get(key)
+        if not follower.known:
+            raise StoreUnavailable("the markets are not known yet")
+        now_ms = int(time.time() * 1_000)
+        account = decode_account(found[0], name)
+        answers, _ = answer_accounts([account], MarketTable(follower.table), now_ms)
+        if not answers:
+            raise InvalidInput("a figure of this account is too large for a number")
+        fields = {field: getattr(answers[0], field) for field in answers[0].__struct_fields__}
+        monitored = [] if states is None else decode_states(states)
+        answer = RiskAnswer(**fields, timestamp=now_ms, version=found[1], monitored=monitored)
+        return json_reply(answer, etag(found[1]))
+
+    @router.get("/accounts", response_class=Response, openapi_extra=WORST)
+    async def list_accounts(request: Request) -> Response:
+        query = Query(request, "level", "limit", "cursor")
+        level = query.one_of("level", Level.__members__) or Level.WARNING.name
+        limit = query.whole("limit", LIMIT_DEFAULT, 1, LIMIT_MAX)
+        cursor = query.text("cursor")
+        after = None if cursor is None else decode_place(cursor)
+        question = WorstQuestion(tenant_of(request), Level[level].value, limit + 1, after)
+        found = await questions.ask(WORST_KIND, encode_question(question), limits.ask_s)
+        try:
+            places = [place for answer in found for place in decode_answer(answer)]
+        except msgspec.DecodeError as error:
+            raise StoreUnavailable("a monitor of another version answered") from error
+        places.sort(key=RankedPlace.order)
+        page = places[:limit]
+        ranked = [_ranked(place) for place in page]
+        more = len(places) > limit
+        return json_reply(RankedAccounts(ranked, encode_place(page[-1]) if more else None))
+
+    return router
+
+
+def _ranked(place: RankedPlace) -> RankedAccount:
+    name = account_id(place.account_key)
+    return RankedAccount(name, _LEVELS[place.level], place.margin_ratio)

@@ -1,0 +1,157 @@
+"""`POST /v1/evaluate`: accounts in, every figure of the contract out; nothing is kept.
+
+Marks and instruments of the body are laid over the worker's picture for this one call. An account with a fault is named and left out; the others
+are answered. When none is left, the call is refused.
+"""
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from fastapi import APIRouter, Request, Response
+
+from service.api.account_documents import ACCOUNT_EXAMPLE
+from service.api.answers import answer_accounts
+from service.api.bodies import BodyReader
+from service.api.documents import answer, json_body, operation
+from service.api.follower import MarketFollower
+from service.api.limits import Limits
+from service.api.metrics import Metrics
+from service.api.replies import json_reply
+from service.api.symbols import unknown_symbols
+from service.contract.accounts import NamedAccountDocument, to_account
+from service.contract.decoding import check_count, pointer_to
+from service.contract.evaluation import (
+    EvaluateAnswer,
+    EvaluateRequest,
+    decode_request,
+)
+from service.contract.instruments import to_instrument
+from service.contract.problems import fault_answers
+from service.errors import (
+    BodyTimeout,
+    BodyTooLarge,
+    Fault,
+    InvalidInput,
+    MalformedBody,
+    StoreUnavailable,
+    TooManyItems,
+    UnsupportedMediaType,
+)
+from service.risk.markets import MarketTable
+from service.risk.model import Account, Mark
+
+FROM_REQUEST_MS = -1  # the event time of marks that came in the body
+
+
+@dataclass(slots=True)
+class _Sorted:
+    """The accounts of a call: those to evaluate with their places in the body, and what was wrong with others."""
+
+    accounts: list[Account] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+
+def build_evaluate_router(
+    follower: MarketFollower, bodies: BodyReader, limits: Limits, metrics: Metrics
+) -> APIRouter:
+    """Build the route that evaluates; it needs nobody but the worker's own picture."""
+    router = APIRouter(prefix="/v1", tags=["evaluate"])
+
+    @router.post("/evaluate", response_class=Response, openapi_extra=_EVALUATE)
+    async def evaluate(request: Request) -> Response:
+        body, _ = await bodies.read(request)
+        asked, places, faults = decode_request(body, limits.accounts_max)
+        positions = sum(len(account.positions or ()) for account in asked.accounts)
+        check_count(positions, limits.positions_max, "positions")
+        check_count(len(asked.marks or ()), limits.positions_max, "marks")
+        metrics.positions.observe(positions)
+        return json_reply(_evaluated(asked, places, faults, follower))
+
+    return router
+
+
+def _evaluated(
+    asked: EvaluateRequest, places: list[int], faults: list[Fault], follower: MarketFollower
+) -> EvaluateAnswer:
+    now_ms = int(time.time() * 1_000)
+    table = _overlaid(asked, follower.table)
+    found = _sort(asked, places, faults, table)
+    if not follower.known and any(fault.code == "unknown_symbol" for fault in found.faults):
+        raise StoreUnavailable("the instruments are not known yet: give them in the body")
+    answers, overflown = answer_accounts(found.accounts, table, now_ms)
+    for index in overflown:
+        where = pointer_to("accounts", found.places[index])
+        found.faults.append(Fault(where, "out_of_range", "a figure is too large for a number"))
+    if not answers:
+        raise InvalidInput(found.faults[0].detail, tuple(found.faults))
+    return EvaluateAnswer(now_ms, answers, fault_answers(found.faults))
+
+
+def _overlaid(asked: EvaluateRequest, stored: MarketTable) -> MarketTable:
+    """Return the stored picture with the body's instruments and marks over it."""
+    table = MarketTable(stored)
+    for index, document in enumerate(asked.instruments or ()):
+        table.put_instrument(to_instrument(document, f"/instruments/{index}"))
+    if asked.marks:
+        for venue in {account.venue or "generic" for account in asked.accounts}:
+            for symbol, price in asked.marks.items():
+                table.put_mark(Mark(symbol, price, venue), FROM_REQUEST_MS)
+    return table
+
+
+def _sort(
+    asked: EvaluateRequest, places: list[int], faults: list[Fault], table: MarketTable
+) -> _Sorted:
+    """Check every account; all of one id are refused when there are several."""
+    found = _Sorted(faults=list(faults))
+    counts = Counter(document.id for document in asked.accounts)
+    marked = asked.marks or {}
+    for place, document in zip(places, asked.accounts, strict=True):
+        pointer = f"/accounts/{place}"
+        if counts[document.id] > 1:
+            detail = "this id is listed more than once"
+            found.faults.append(Fault(f"{pointer}/id", "duplicate_id", detail))
+            continue
+        try:
+            _drop_marks(document, marked)
+            account = to_account(document, document.id, pointer)
+            unknown = unknown_symbols(account, document, table, pointer)
+        except InvalidInput as error:
+            unknown = list(error.faults)
+        if unknown:
+            found.faults.extend(unknown)
+            continue
+        found.accounts.append(account)
+        found.places.append(place)
+    return found
+
+
+def _drop_marks(document: NamedAccountDocument, marked: dict[str, float]) -> None:
+    """A mark in the body comes before the positions' own."""
+    if marked:
+        for position in document.positions or ():
+            if position.symbol in marked:
+                position.mark_price = None
+
+
+_EXAMPLE = {
+    "accounts": [{"id": "a1"} | ACCOUNT_EXAMPLE],
+    "marks": {"BTC/USDT:USDT": 61_000},
+}
+_EVALUATE = operation(
+    "evaluate",
+    "Evaluate accounts: margin, levels, liquidation prices, what would restore them",
+    {200: answer("The accounts that could be evaluated.", EvaluateAnswer)},
+    body=json_body(EvaluateRequest, _EXAMPLE),
+    errors=(
+        MalformedBody,
+        BodyTimeout,
+        BodyTooLarge,
+        TooManyItems,
+        UnsupportedMediaType,
+        InvalidInput,
+        StoreUnavailable,
+    ),
+)

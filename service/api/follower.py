@@ -1,0 +1,167 @@
+"""The worker's picture of the markets: every instrument and newest mark, kept by following the market stream.
+
+A worker holds no book; this is all it remembers, and it is rebuilt from Redis whenever the way to it was lost. While Redis is away the last
+picture stays, growing old honestly. Who wrote something waits by `reached` until the picture has it, so that a client reads its own writes.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from typing import Protocol
+
+import msgspec
+
+from service.contract.instruments import decode_instrument
+from service.contract.marks import decode_mark
+from service.errors import StoreUnavailable
+from service.risk.markets import MarketTable
+from service.store.market_stream import MarketEntry, MarketPicture, NewestMark
+
+BLOCK_MS = 1_000
+ENTRIES_A_READ = 1_000
+_PAUSE_FIRST_S = 0.05
+_PAUSE_MAX_S = 1.0
+_log = logging.getLogger("plimsoll.api")
+
+
+class MarketReader(Protocol):
+    """What following needs of the market stream."""
+
+    async def picture(self) -> MarketPicture: ...
+
+    async def read(
+        self, after: int, count: int = 1_000, block_ms: int = 0
+    ) -> list[MarketEntry]: ...
+
+
+class MarketListener(Protocol):
+    """Who is told of every entry too; both return at once."""
+
+    def market_picture(self, marks: list[NewestMark]) -> None: ...
+
+    def market_entry(self, entry: MarketEntry) -> None: ...
+
+
+class _Quality(msgspec.Struct):
+    venue: str
+    symbol: str
+    stale: bool
+
+
+_quality_decoder = msgspec.json.Decoder(_Quality)
+
+
+class MarketFollower:
+    """`table` is the picture; `ready` says that it is complete and being kept."""
+
+    def __init__(
+        self,
+        stream: MarketReader,
+        pegged_assets: Iterable[str] = (),
+        listener: MarketListener | None = None,
+    ) -> None:
+        self._stream = stream
+        self._pegged = tuple(pegged_assets)
+        self._listener = listener
+        self._moved = asyncio.Condition()
+        self.table = MarketTable(pegged=self._pegged)
+        self.newest: dict[tuple[str, str], NewestMark] = {}
+        self.market_id = 0
+        self.known = False  # there was a picture once, so an unknown symbol is truly unknown
+        self.ready = False
+        self._heard_at = float("nan")  # our clock, when the newest mark came
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        pause_s = _PAUSE_FIRST_S
+        while True:
+            try:
+                await self._start()
+                pause_s = _PAUSE_FIRST_S
+                while await self._step():
+                    pass
+            except StoreUnavailable as error:
+                if self.ready:
+                    _log.warning("markets: lost the stream: %s", error)
+            self.ready = False
+            await asyncio.sleep(pause_s)
+            pause_s = min(2.0 * pause_s, _PAUSE_MAX_S)
+
+    async def reached(self, market_id: int, timeout_s: float) -> bool:
+        """Wait until the picture has an entry; False when that took too long."""
+        try:
+            async with asyncio.timeout(timeout_s), self._moved:
+                await self._moved.wait_for(lambda: self.market_id >= market_id)
+        except TimeoutError:
+            return False
+        return True
+
+    def newest_age_s(self) -> float:
+        """Return the seconds since any mark came; NaN before the first."""
+        return time.monotonic() - self._heard_at
+
+    def stale(self) -> list[str]:
+        """Return "venue symbol" of every symbol whose marks are stale."""
+        return sorted(f"{mark.venue} {mark.symbol}" for mark in self.newest.values() if mark.stale)
+
+    async def _start(self) -> None:
+        picture = await self._stream.picture()
+        table = MarketTable(pegged=self._pegged)
+        for _venue, _symbol, doc in picture.instruments:
+            table.put_instrument(decode_instrument(doc))
+        for mark in picture.marks:
+            table.put_mark(decode_mark(mark.payload), mark.event_time_ms)
+            table.set_stale(mark.venue, mark.symbol, mark.stale)
+        self.table = table
+        self.newest = {(mark.venue, mark.symbol): mark for mark in picture.marks}
+        self.known = self.ready = True
+        if self._listener is not None:
+            self._listener.market_picture(picture.marks)
+        await self._move(picture.market_id)
+
+    async def _step(self) -> bool:
+        """Take the next entries; False when some were trimmed before we saw them."""
+        entries = await self._stream.read(self.market_id, ENTRIES_A_READ, BLOCK_MS)
+        if not entries:
+            return True
+        if entries[0].market_id != self.market_id + 1:
+            return False
+        for entry in entries:
+            self._apply(entry)
+            if self._listener is not None:
+                self._listener.market_entry(entry)
+        await self._move(entries[-1].market_id)
+        return True
+
+    async def _move(self, market_id: int) -> None:
+        self.market_id = market_id
+        async with self._moved:
+            self._moved.notify_all()
+
+    def _apply(self, entry: MarketEntry) -> None:
+        if entry.kind == "m":
+            mark = decode_mark(entry.payload)
+            self.table.put_mark(mark, entry.event_time_ms)
+            self._heard_at = time.monotonic()
+            before = self.newest.get((mark.venue, mark.symbol))
+            self.newest[(mark.venue, mark.symbol)] = NewestMark(
+                mark.venue,
+                mark.symbol,
+                entry.market_id,
+                entry.event_time_ms,
+                before is not None and before.stale,
+                entry.payload,
+            )
+        elif entry.kind == "i":
+            self.table.put_instrument(decode_instrument(entry.payload))
+        elif entry.kind == "q":
+            self._apply_quality(_quality_decoder.decode(entry.payload))
+
+    def _apply_quality(self, quality: _Quality) -> None:
+        self.table.set_stale(quality.venue, quality.symbol, quality.stale)
+        mark = self.newest.get((quality.venue, quality.symbol))
+        if mark is not None:
+            key = (mark.venue, mark.symbol)
+            place = (mark.market_id, mark.event_time_ms)
+            self.newest[key] = NewestMark(*key, *place, quality.stale, mark.payload)

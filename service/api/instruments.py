@@ -1,0 +1,132 @@
+"""`/v1/instruments`: contract terms and tiers in, each by itself; stored ones out."""
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from service.api.bodies import BodyReader
+from service.api.documents import answer, json_body, operation, query_parameter
+from service.api.follower import MarketFollower
+from service.api.limits import Limits
+from service.api.queries import Query
+from service.api.replies import json_reply, refused, results_reply
+from service.contract.decoding import split_list
+from service.contract.instruments import InstrumentDocument, decode_instrument, encode_instrument
+from service.contract.names import VENUES
+from service.contract.problems import ItemResult
+from service.contract.results import BatchResult, InstrumentsView
+from service.errors import (
+    BodyTimeout,
+    BodyTooLarge,
+    Fault,
+    InvalidInput,
+    MalformedBody,
+    StoreUnavailable,
+    TooManyItems,
+    UnsupportedMediaType,
+)
+from service.risk.model import Instrument
+from service.store.market_stream import MarketStream
+
+_EXAMPLE = {
+    "venue": "binance",
+    "symbol": "BTC/USDT:USDT",
+    "linear": True,
+    "contractSize": 1,
+    "base": "BTC",
+    "quote": "USDT",
+    "settle": "USDT",
+    "tiers": [
+        {
+            "minNotional": 0,
+            "maxNotional": 50_000,
+            "maintenanceMarginRate": 0.004,
+            "maxLeverage": 125,
+        },
+        {"minNotional": 50_000, "maintenanceMarginRate": 0.005, "maxLeverage": 100},
+    ],
+}
+_TAKEN = {"accepted": 1, "refused": 0, "results": [{"index": 0, "status": "ok", "marketId": 7}]}
+
+
+def build_instruments_router(
+    stream: MarketStream, follower: MarketFollower, bodies: BodyReader, limits: Limits
+) -> APIRouter:
+    """Build the routes that take and show instruments."""
+    router = APIRouter(prefix="/v1", tags=["markets"])
+
+    @router.put("/instruments", response_class=Response, openapi_extra=_PUT)
+    async def put_instruments(request: Request) -> Response:
+        body, _ = await bodies.read(request)
+        results, good = _read_instruments(body, limits.accounts_max)
+        if good:
+            places, instruments = list(good), list(good.values())
+            ids = await stream.append_instruments([_stored(one) for one in instruments])
+            for place, market_id in zip(places, ids, strict=True):
+                results[place] = ItemResult(place, "ok", market_id=market_id or None)
+            await follower.reached(max(ids), limits.reach_s)
+        return results_reply([results[index] for index in sorted(results)])
+
+    @router.get("/instruments", response_class=Response, openapi_extra=_GET)
+    async def get_instruments(request: Request) -> Response:
+        query = Query(request, "venue", "symbol")
+        found = await stream.instruments(query.one_of("venue", VENUES), query.text("symbol"))
+        raw = [msgspec.Raw(doc) for _venue, _symbol, doc in found]
+        return json_reply({"instruments": raw})
+
+    return router
+
+
+def _read_instruments(
+    body: bytes, items_max: int
+) -> tuple[dict[int, ItemResult], dict[int, Instrument]]:
+    """Return what is refused and what is good, by place; two of one (venue, symbol) are both refused."""
+    pieces = split_list(body, items_max, "instruments")
+    results: dict[int, ItemResult] = {}
+    good: dict[int, Instrument] = {}
+    first: dict[tuple[str, str], int] = {}
+    for index, piece in enumerate(pieces):
+        try:
+            instrument = decode_instrument(piece, f"/{index}")
+        except InvalidInput as error:
+            results[index] = refused(index, error.faults)
+            continue
+        other = first.setdefault((instrument.venue, instrument.symbol), index)
+        if other == index:
+            good[index] = instrument
+            continue
+        good.pop(other, None)
+        for place in (other, index):
+            fault = Fault(f"/{place}/symbol", "duplicate_instrument", "listed more than once")
+            results[place] = refused(place, (fault,))
+    return results, good
+
+
+def _stored(instrument: Instrument) -> tuple[str, str, bytes]:
+    return instrument.venue, instrument.symbol, encode_instrument(instrument)
+
+
+_PUT = operation(
+    "putInstruments",
+    "Store contract terms and margin tiers",
+    {200: answer("What became of each.", BatchResult, _TAKEN)},
+    body=json_body(list[InstrumentDocument], [_EXAMPLE]),
+    errors=(
+        MalformedBody,
+        BodyTimeout,
+        BodyTooLarge,
+        TooManyItems,
+        UnsupportedMediaType,
+        InvalidInput,
+        StoreUnavailable,
+    ),
+)
+_GET = operation(
+    "getInstruments",
+    "Stored instruments",
+    {200: answer("Those asked for.", InstrumentsView, {"instruments": [_EXAMPLE]})},
+    parameters=[
+        query_parameter("venue", "Only this venue's.", type="string", enum=list(VENUES)),
+        query_parameter("symbol", "Only this symbol's.", type="string"),
+    ],
+    errors=(InvalidInput, StoreUnavailable),
+)

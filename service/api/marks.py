@@ -1,0 +1,186 @@
+"""`/v1/marks`: prices in, each by itself and in order; newest prices out, with their ages and quality."""
+
+import time
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from service.api.bodies import BodyReader
+from service.api.documents import answer, json_body, operation, query_parameter
+from service.api.follower import MarketFollower
+from service.api.limits import Limits
+from service.api.queries import Query
+from service.api.replies import json_reply, refused, results_reply
+from service.contract.decoding import Item, check_count, decode
+from service.contract.marks import MarkDocument, encode_mark, to_mark
+from service.contract.names import VENUES
+from service.contract.problems import ItemResult
+from service.contract.results import BatchResult, MarksRequest, MarksView, MarkView
+from service.errors import (
+    BodyTimeout,
+    BodyTooLarge,
+    Fault,
+    InvalidInput,
+    MalformedBody,
+    StoreUnavailable,
+    TooManyItems,
+    UnsupportedMediaType,
+)
+from service.risk.model import Mark
+from service.store.market_stream import MarketStream, NewestMark, NewMark
+
+_REFUSALS = {
+    "stale_timestamp": "older than the newest of this venue, symbol and source",
+    "future_timestamp": "the timestamp is in the future",
+    "timestamp_required": "the service goes by the marks' own timestamps",
+    "repeated": "taken before",
+}
+_EXAMPLE = {"marks": [{"venue": "binance", "symbol": "BTC/USDT:USDT", "markPrice": 61_000.5}]}
+_TAKEN = {
+    "accepted": 1,
+    "refused": 0,
+    "results": [{"index": 0, "status": "ok", "marketId": 42}],
+}
+_NEWEST = _EXAMPLE["marks"][0] | {
+    "marketId": 42,
+    "eventTime": 1_760_000_000_000,
+    "ageMs": 120,
+    "stale": False,
+}
+
+
+class _CountedMarks(msgspec.Struct):
+    marks: list[Item]
+
+
+class _RawMarks(msgspec.Struct):
+    marks: list[msgspec.Raw]
+
+
+_fast_decoder = msgspec.json.Decoder(MarksRequest, strict=False)
+_counting_decoder = msgspec.json.Decoder(_CountedMarks)
+_raw_decoder = msgspec.json.Decoder(_RawMarks)
+_mark_decoder = msgspec.json.Decoder(MarkDocument, strict=False)
+
+
+def build_marks_router(
+    stream: MarketStream, follower: MarketFollower, bodies: BodyReader, limits: Limits
+) -> APIRouter:
+    """Build the routes that take marks and show the newest ones."""
+    router = APIRouter(prefix="/v1", tags=["markets"])
+
+    @router.post("/marks", response_class=Response, openapi_extra=_TAKE)
+    async def take_marks(request: Request) -> Response:
+        body, _ = await bodies.read(request)
+        results, marks, places = _read_marks(body, limits.positions_max)
+        if marks:
+            taken = await stream.append_marks([_new_mark(mark) for mark in marks])
+            for place, outcome in zip(places, taken, strict=True):
+                results[place] = _result(place, outcome)
+            ids = [outcome for outcome in taken if isinstance(outcome, int)]
+            if ids:
+                await follower.reached(max(ids), limits.reach_s)
+        return results_reply([results[index] for index in sorted(results)])
+
+    @router.get("/marks", response_class=Response, openapi_extra=_SHOW)
+    async def show_marks(request: Request) -> Response:
+        query = Query(request, "venue", "symbol")
+        venue, symbol = query.one_of("venue", VENUES), query.text("symbol")
+        if not follower.known:
+            raise StoreUnavailable("the markets are not known yet")
+        now_ms = int(time.time() * 1_000)
+        found = [
+            mark
+            for key, mark in sorted(follower.newest.items())
+            if venue in (None, key[0]) and symbol in (None, key[1])
+        ]
+        return json_reply(MarksView([_view(mark, now_ms) for mark in found]))
+
+    return router
+
+
+def _read_marks(body: bytes, marks_max: int) -> tuple[dict[int, ItemResult], list[Mark], list[int]]:
+    """Return the results known already, the good marks and where each stands."""
+    try:
+        request = decode(body, _fast_decoder)
+    except InvalidInput:
+        return _read_by_piece(body, marks_max)
+    check_count(len(request.marks), marks_max, "marks")
+    marks = [to_mark(document) for document in request.marks]
+    return {}, marks, list(range(len(marks)))
+
+
+def _read_by_piece(
+    body: bytes, marks_max: int
+) -> tuple[dict[int, ItemResult], list[Mark], list[int]]:
+    check_count(len(decode(body, _counting_decoder).marks), marks_max, "marks")
+    pieces = decode(body, _raw_decoder).marks
+    if not pieces:
+        fault = Fault("/marks", "invalid_length", "there must be one mark at least")
+        raise InvalidInput(fault.detail, (fault,))
+    results: dict[int, ItemResult] = {}
+    marks, places = [], []
+    for index, piece in enumerate(pieces):
+        try:
+            marks.append(to_mark(decode(bytes(piece), _mark_decoder, f"/marks/{index}")))
+            places.append(index)
+        except InvalidInput as error:
+            results[index] = refused(index, error.faults)
+    return results, marks, places
+
+
+def _new_mark(mark: Mark) -> NewMark:
+    return NewMark(mark.venue, mark.symbol, encode_mark(mark), mark.timestamp_ms, mark.source)
+
+
+def _result(index: int, outcome: int | str) -> ItemResult:
+    if isinstance(outcome, int):
+        return ItemResult(index, "ok", market_id=outcome)
+    fault = Fault(f"/marks/{index}", outcome, _REFUSALS.get(outcome, "refused"))
+    return refused(index, (fault,))
+
+
+def _view(mark: NewestMark, now_ms: int) -> MarkView:
+    document = _mark_decoder.decode(mark.payload)
+    age_ms = max(0, now_ms - mark.event_time_ms)
+    return MarkView(
+        symbol=document.symbol,
+        mark_price=document.mark_price,
+        venue=document.venue,
+        index_price=document.index_price,
+        last_price=document.last_price,
+        funding_rate=document.funding_rate,
+        timestamp=document.timestamp,
+        source=document.source,
+        market_id=mark.market_id,
+        event_time=mark.event_time_ms,
+        age_ms=age_ms,
+        stale=mark.stale,
+    )
+
+
+_TAKE = operation(
+    "postMarks",
+    "Take mark prices, in order",
+    {200: answer("What became of each.", BatchResult, _TAKEN)},
+    body=json_body(MarksRequest, _EXAMPLE),
+    errors=(
+        MalformedBody,
+        BodyTimeout,
+        BodyTooLarge,
+        TooManyItems,
+        UnsupportedMediaType,
+        InvalidInput,
+        StoreUnavailable,
+    ),
+)
+_SHOW = operation(
+    "getMarks",
+    "Newest marks with their ages and quality",
+    {200: answer("The newest mark of every symbol asked for.", MarksView, {"marks": [_NEWEST]})},
+    parameters=[
+        query_parameter("venue", "Only this venue's.", type="string", enum=list(VENUES)),
+        query_parameter("symbol", "Only this symbol's.", type="string"),
+    ],
+    errors=(InvalidInput, StoreUnavailable),
+)

@@ -1,0 +1,60 @@
+"""How every call answers: records to bytes, versions to ETags, lists of results to one status."""
+
+from collections.abc import Sequence
+
+import msgspec
+from fastapi import Request, Response
+
+from service.api.bodies import JSON
+from service.api.problems import refused_list_response
+from service.contract.problems import ItemResult, fault_answers
+from service.contract.results import BatchResult
+from service.errors import Fault, VersionMismatch
+
+_encoder = msgspec.json.Encoder()
+
+
+def json_reply(record: object, headers: dict[str, str] | None = None) -> Response:
+    """Answer a record; NaN in it is written as null."""
+    return Response(_encoder.encode(record), 200, headers, JSON)
+
+
+def etag(version: int) -> dict[str, str]:
+    """Return the header that carries an account's version."""
+    return {"etag": f'"{version}"'}
+
+
+def wanted_versions(request: Request) -> set[int] | None:
+    """Return the versions that `If-Match` allows; None: any, even none. Raises VersionMismatch when it can match nothing.
+
+    `*` is returned as an empty set: any version, but there must be one.
+    """
+    header = request.headers.get("if-match")
+    if header is None:
+        return None
+    if header.strip() == "*":
+        return set()
+    tags = [tag.strip() for tag in header.split(",")]
+    versions = {int(tag[1:-1]) for tag in tags if _is_version(tag)}
+    if not versions:
+        raise VersionMismatch("If-Match names no version of this account")
+    return versions
+
+
+def _is_version(tag: str) -> bool:
+    number = tag[1:-1]
+    quoted = len(tag) > 2 and tag[0] == tag[-1] == '"'
+    return quoted and len(number) < 19 and number.isascii() and number.isdigit()
+
+
+def refused(index: int, faults: Sequence[Fault], name: str | None = None) -> ItemResult:
+    """Return the result of an item that was not taken."""
+    return ItemResult(index, "refused", id=name, errors=fault_answers(faults))
+
+
+def results_reply(results: list[ItemResult]) -> Response:
+    """Answer a list item by item; when nothing of it was taken, as a problem that has the results too."""
+    accepted = sum(result.status == "ok" for result in results)
+    if results and not accepted:
+        return refused_list_response(results)
+    return json_reply(BatchResult(accepted, len(results) - accepted, results))
