@@ -92,10 +92,10 @@ def _sums_before(values: Floats, segment: Ints) -> Floats:
     """Return the sum of the earlier values of the same segment, by doubling strides."""
     total = np.zeros_like(values)
     same = segment[1:] == segment[:-1]
-    total[1:][same] = values[:-1][same]
+    total[1:] = np.where(same, values[:-1], 0.0)
     stride = 1
     while same.any():
-        total[stride:][same] += total[:-stride][same]
+        total[stride:] += np.where(same, total[:-stride], 0.0)
         stride *= 2
         same = segment[stride:] == segment[:-stride]
     return total

@@ -16,6 +16,7 @@ from service.risk.margin import Assessment
 from service.risk.tiers import maintenance, tier_at
 
 _BESIDE = 1e-13  # relative: corners nearer to each other than that are one
+_TOGETHER = 1_024  # groups solved at once: their temporaries stay in the cache
 
 
 @dataclass(slots=True)
@@ -45,6 +46,15 @@ class Curve:
             table=self.table[members],
             required=self.required[members],
         )
+
+
+@dataclass(slots=True)
+class Edges:
+    """The tier tables seen from their floors: (tables, tiers), inf where there is no border."""
+
+    floor: Floats
+    before: Floats  # maintenance at the floor by the tier below
+    after: Floats  # and by its own
 
 
 @dataclass(slots=True)
@@ -99,16 +109,18 @@ def slack_curve(batch: Batch, assessment: Assessment, groups: Groups, rest: Rest
 
 def nearest_roots(tables: TierTables, groups: Groups, curve: Curve) -> tuple[Roots, Roots]:
     """Return the nearest roots towards t = 0 and towards infinity."""
-    down, up = _no_roots(groups), _no_roots(groups)
+    down, up, edges = _no_roots(groups), _no_roots(groups), _edges(tables)
     for count in np.unique(groups.count).tolist():
-        chosen = np.flatnonzero(groups.count == count)
-        members = groups.first[chosen, None] + np.arange(count)
-        part = curve.of(chosen, members)
-        corners = _corners(tables, part)
-        for roots, line in ((down, _line_down(corners)), (up, _line_up(corners))):
-            t, slope, tier = _solve(tables, part, line, upwards=roots is up)
-            roots.t[chosen], roots.slope[chosen], roots.jump[chosen] = t, slope, line.jump
-            roots.tier[members] = tier
+        alike = np.flatnonzero(groups.count == count)
+        for start in range(0, len(alike), _TOGETHER):
+            chosen = alike[start : start + _TOGETHER]
+            members = groups.first[chosen, None] + np.arange(count)
+            part = curve.of(chosen, members)
+            corners = _corners(tables, edges, part)
+            for roots, line in ((down, _line_down(corners)), (up, _line_up(corners))):
+                t, slope, tier = _solve(tables, part, line, upwards=roots is up)
+                roots.t[chosen], roots.slope[chosen], roots.jump[chosen] = t, slope, line.jump
+                roots.tier[members] = tier
     return down, up
 
 
@@ -122,30 +134,38 @@ def _no_roots(groups: Groups) -> Roots:
     )
 
 
-def _corners(tables: TierTables, part: Curve) -> Corners:
+def _edges(tables: TierTables) -> Edges:
+    """Look at all tables from their floors; columns that every table leaves empty are dropped."""
+    borders = (tables.floor > 0.0) & np.isfinite(tables.floor)
+    used = max(1, int(np.flatnonzero(borders.any(axis=0)).max(initial=0)) + 1)
+    floor, rate = tables.floor[:, :used], tables.rate[:, :used]
+    before = np.zeros_like(floor)
+    before[:, 1:] = rate[:, :-1] * floor[:, 1:] - tables.deduction[:, : used - 1]
+    return Edges(
+        floor=np.where(borders[:, :used], floor, np.inf),
+        before=before,
+        after=rate * floor - tables.deduction[:, :used],
+    )
+
+
+def _corners(tables: TierTables, edges: Edges, part: Curve) -> Corners:
     """Return the corners of every leg side by side, with the slack of all legs judged there."""
-    after = tables.rate * tables.floor - tables.deduction
-    before = np.full_like(after, np.nan)
-    before[:, 1:] = tables.rate[:, :-1] * tables.floor[:, 1:] - tables.deduction[:, :-1]
-    found = []
+    found, least = [], part.least[:, None]
     for leg in range(part.pull.shape[1]):
         table, pull = part.table[:, leg], part.pull[:, leg, None]
-        floor = tables.floor[table]
-        bends = (floor > 0.0) & np.isfinite(floor) & (pull != 0.0)
-        at = np.where(bends, floor / part.notional[:, leg, None], np.inf)
-        line = part.start[:, None] + part.slope[:, None] * (at - 1.0)
-        own = part.required[:, leg, None]
-        left = line - pull * (before[table] - own)
-        right = line - pull * (after[table] - own)
+        bending = np.where(pull > 0.0, part.notional[:, leg, None], 0.0)
+        at = edges.floor[table] / bending
+        line = (at - 1.0) * part.slope[:, None]
+        line += part.start[:, None] + pull * part.required[:, leg, None]
+        left, right = line - pull * edges.before[table], line - pull * edges.after[table]
         for other in range(part.pull.shape[1]):
             if other != leg:
                 left -= _required_beside(tables, part, other, at * (1.0 - _BESIDE))
                 right -= _required_beside(tables, part, other, at * (1.0 + _BESIDE))
-        found.append((at, left < part.least[:, None], right < part.least[:, None]))
-    at, bad_left, bad_right = (
-        np.concatenate(columns, axis=1) for columns in zip(*found, strict=True)
-    )
-    return Corners(at, bad_left, bad_right)
+        found.append((at, left < least, right < least))
+    if len(found) == 1:
+        return Corners(*found[0])
+    return Corners(*(np.concatenate(columns, axis=1) for columns in zip(*found, strict=True)))
 
 
 def _required_beside(tables: TierTables, part: Curve, leg: int, t: Floats) -> Floats:
