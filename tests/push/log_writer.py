@@ -53,6 +53,10 @@ class LogWriter:
         for shard, names in by_shard.items():
             await self._commit(shard, [self._alert(name, level, padding) for name in names])
 
+    def take_over(self, other: "LogWriter") -> None:
+        """Go on as the owner of what the other owns."""
+        self._owned = other._owned
+
     async def _commit(self, shard: int, alerts: list[Alert]) -> None:
         if shard not in self._owned:
             state = await self._log.acquire(shard)

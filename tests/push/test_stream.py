@@ -4,7 +4,7 @@ import pytest
 
 from service.contract.alerts import Alert
 from tests.push.log_writer import LogWriter
-from tests.push.stream import Client, Worker
+from tests.push.stream import SHARDS, Client, Worker
 
 pytestmark = pytest.mark.anyio
 
@@ -84,7 +84,7 @@ async def test_a_client_hears_only_of_its_accounts_and_levels(
 
 
 async def test_another_tenant_hears_nothing(worker: Worker, writer: LogWriter) -> None:
-    stranger = LogWriter(worker.log, 4, tenant="stranger")
+    stranger = LogWriter(worker.log, SHARDS, tenant="stranger")
     await stranger.write(["a1"], "BANKRUPT")
     async with Client.open(worker.url) as client:
         await client.subscribe("*", id="all")
@@ -92,5 +92,6 @@ async def test_another_tenant_hears_nothing(worker: Worker, writer: LogWriter) -
         await client.subscribe("a1", id="one")
         assert (await client.read("snapshot"))["accounts"] == []
         await stranger.write(["a1", "a2", "a3"], "LIQUIDATION")
-        await LogWriter(worker.log, 4).write(["b1"])
+        writer.take_over(stranger)
+        await writer.write(["b1"])
         assert ids(await client.alerts(1)) == ["b1-1"]

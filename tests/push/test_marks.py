@@ -1,0 +1,74 @@
+"""The `marks` channel and the notices, fed as the worker's follower of the market stream feeds them."""
+
+import json
+
+import pytest
+
+from service.store.market_stream import MarketEntry, NewestMark
+from tests.push.stream import Client, Worker, until
+
+pytestmark = pytest.mark.anyio
+
+
+def mark(market_id: int, symbol: str, price: float) -> MarketEntry:
+    payload = {"venue": "generic", "symbol": symbol, "markPrice": price}
+    return MarketEntry(market_id, "m", 1_000 + market_id, json.dumps(payload).encode())
+
+
+def quality(market_id: int, symbol: str, *, stale: bool) -> MarketEntry:
+    payload = {"venue": "generic", "symbol": symbol, "stale": stale}
+    return MarketEntry(market_id, "q", 1_000 + market_id, json.dumps(payload).encode())
+
+
+def newest(market_id: int, symbol: str, price: float, *, stale: bool = False) -> NewestMark:
+    entry = mark(market_id, symbol, price)
+    return NewestMark("generic", symbol, market_id, entry.event_time_ms, stale, entry.payload)
+
+
+async def subscribe(client: Client, **more: object) -> None:
+    await client.send(op="subscribe", id="m", channel="marks", **more)
+    assert (await client.read("subscribed"))["channel"] == "marks"
+
+
+async def test_marks_begin_with_the_newest_and_go_on_with_what_changes(worker: Worker) -> None:
+    worker.hub.market_picture([newest(1, "A", 1.0), newest(2, "B", 2.0)])
+    async with Client.open(worker.url) as client:
+        await subscribe(client)
+        first = await client.read("marks")
+        assert {each["symbol"]: each["markPrice"] for each in first["marks"]} == {
+            "A": 1.0,
+            "B": 2.0,
+        }
+        worker.hub.market_entry(mark(3, "A", 1.5))
+        (changed,) = (await client.read("marks"))["marks"]
+        assert (changed["markPrice"], changed["marketId"], changed["eventTime"]) == (1.5, 3, 1_003)
+
+
+async def test_marks_are_conflated_and_filtered(worker: Worker) -> None:
+    async with Client.open(worker.url) as client:
+        await subscribe(client, symbols=["A"])
+        await until(lambda: any(session.marks for session in worker.hub.sessions))
+        for number in range(1, 1_001):
+            worker.hub.market_entry(mark(2 * number, "A", float(number)))
+            worker.hub.market_entry(mark(2 * number + 1, "B", float(number)))
+        (only,) = (await client.read("marks"))["marks"]
+        assert (only["symbol"], only["markPrice"]) == ("A", 1_000.0)
+        await client.send(op="unsubscribe", id="m")
+        await client.read("unsubscribed")
+        worker.hub.market_entry(mark(3_000, "A", 7.0))
+        await client.send(op="ping")
+        await client.read("pong")
+
+
+async def test_a_symbol_that_goes_stale_and_comes_back_is_told_once_each(worker: Worker) -> None:
+    async with Client.open(worker.url) as client, Client.open(worker.url) as idle:
+        await client.subscribe("*")
+        await client.read("snapshot")
+        for stale in (True, True, False):
+            worker.hub.market_entry(quality(1, "A", stale=stale))
+        worker.hub.market_picture([newest(9, "A", 1.0, stale=True)])
+        notices = [await client.read("notice") for _ in range(3)]
+        assert [each["notice"] for each in notices] == ["stale", "fresh", "stale"]
+        assert {(each["venue"], each["symbol"]) for each in notices} == {("generic", "A")}
+        await idle.send(op="ping")
+        await idle.read("pong")

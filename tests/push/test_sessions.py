@@ -1,0 +1,124 @@
+"""How a session lives and ends: slow and silent clients, hang-ups, silence, a planned restart."""
+
+import asyncio
+import time
+
+import pytest
+
+from service.push.session import StreamLimits
+from tests.push.log_writer import LogWriter
+from tests.push.stream import SHARDS, Client, Worker, open_worker, until
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_client_that_does_not_read_is_closed_and_the_others_go_on(redis_url: str) -> None:
+    limits = StreamLimits(send_timeout_s=1.0, queue_bytes=512 * 1_024)
+    async with (
+        open_worker(redis_url, limits) as worker,
+        Client.open(worker.url, receive_buffer=65_536) as stuck,
+        Client.open(worker.url) as reader,
+    ):
+        writer = LogWriter(worker.log, SHARDS)
+        for client in (stuck, reader):
+            await client.subscribe("*")
+            await client.read("snapshot")
+        cursor = stuck.cursor
+        started = time.monotonic()
+        accounts = [f"a{number}" for number in range(1_000)]
+        rounds = 0
+        while len(worker.hub.sessions) == 2:
+            await writer.write(accounts, padding=2)
+            await reader.alerts(len(accounts))
+            rounds += 1
+            assert time.monotonic() - started < 20.0
+        assert max(session.outbox.size for session in worker.hub.sessions) <= limits.queue_bytes
+        await writer.write(["after"])
+        assert [alert["id"] for alert in await reader.alerts(1)] == ["after-1"]
+        assert await stuck.closed() == 4008
+        async with Client.open(worker.url) as back:
+            assert (await back.subscribe("*", since=cursor))["recovered"] is True
+            alerts = await back.alerts(len(writer.written))
+            assert {alert["id"] for alert in alerts} == {alert.id for alert in writer.written}
+            assert len(alerts) == rounds * len(accounts) + 1
+
+
+async def test_a_client_that_reads_late_is_served_from_the_log(redis_url: str) -> None:
+    # An outbox of one frame: nearly every burst finds it full, and the log has to fill in.
+    limits = StreamLimits(queue_bytes=1, frame_bytes=4_096)
+    async with open_worker(redis_url, limits) as worker, Client.open(worker.url) as client:
+        writer = LogWriter(worker.log, SHARDS)
+        await client.subscribe("*", id="all")
+        await client.read("snapshot")
+        await client.subscribe("a1", "a2", id="two")
+        await client.read("snapshot")
+        accounts = [f"a{number}" for number in range(50)]
+        got: dict[str, list[str]] = {"all": [], "two": []}
+
+        async def read() -> None:
+            while len(got["all"]) < 20 * 50 or len(got["two"]) < 20 * 2:
+                frame = await client.read("alerts")
+                got[frame["id"]] += [alert["id"] for alert in frame["alerts"]]
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(read())
+            for _ in range(20):
+                await writer.write(accounts)
+    assert sorted(got["all"]) == sorted(alert.id for alert in writer.written)
+    assert sorted(got["two"]) == sorted(
+        alert.id for alert in writer.written if alert.account_id in {"a1", "a2"}
+    )
+    for name in ("a1", "a2"):
+        seqs = [int(each.split("-")[1]) for each in got["all"] if each.startswith(f"{name}-")]
+        assert seqs == list(range(1, 21))
+
+
+async def test_hang_up_ends_the_session(worker: Worker, writer: LogWriter) -> None:
+    async with Client.open(worker.url) as polite, Client.open(worker.url) as rude:
+        for client in (polite, rude):
+            await client.subscribe("*")
+        assert len(worker.hub.sessions) == 2
+        await polite.connection.close()
+        await until(lambda: len(worker.hub.sessions) == 1)
+        rude.connection.transport.abort()
+        await until(lambda: not worker.hub.sessions)
+    assert not worker.hub.listening
+    await writer.write(["a1"])
+
+
+async def test_silence_is_broken_by_a_heartbeat_with_a_cursor(redis_url: str) -> None:
+    limits = StreamLimits(heartbeat_s=0.2)
+    async with open_worker(redis_url, limits) as worker:
+        writer = LogWriter(worker.log, SHARDS)
+        async with Client.open(worker.url) as client:
+            await client.subscribe("quiet")
+            await client.read("snapshot")
+            first = await client.read("heartbeat")
+            assert first["id"] == "1"
+            await writer.write(["loud"])
+            while (await client.read("heartbeat"))["cursor"] == first["cursor"]:
+                pass
+        async with Client.open(worker.url) as again:
+            await again.subscribe("*", since=client.cursor)
+            assert (await again.read())["type"] == "heartbeat"
+
+
+async def test_a_planned_restart_is_announced_and_drained(worker: Worker) -> None:
+    async with Client.open(worker.url) as stays, Client.open(worker.url) as leaves:
+        for client in (stays, leaves):
+            await client.subscribe("*")
+            await client.read("snapshot")
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(worker.hub.drain(notice_s=0.5))
+            notice = await stays.read("notice")
+            assert (notice["notice"], notice["inSeconds"]) == ("restart", 0.5)
+            assert (await leaves.read("notice"))["notice"] == "restart"
+            await leaves.connection.close()
+            assert await stays.closed() == 4000
+        async with Client.open(worker.url) as late:
+            assert await late.closed() == 4000
+
+
+async def test_a_drain_without_clients_is_over_at_once(worker: Worker) -> None:
+    async with asyncio.timeout(1.0):
+        await worker.hub.drain(notice_s=60.0)
