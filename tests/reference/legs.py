@@ -1,7 +1,9 @@
-"""The money of one position at one price, exact, from `margin.md`'s formulas."""
+"""The money of one position at one price, exact: loops over fractions."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 
 from service.risk.model import Instrument, Position
 from tests.reference.rules import Rule
@@ -45,6 +47,7 @@ def unrealised(leg: Leg, price: Fraction) -> Fraction:
     return leg.sign * leg.quantity * (1 / entry - 1 / price)
 
 
+@cache
 def deductions(instrument: Instrument, whole: bool) -> list[Fraction]:
     """In the table's unit by continuity (c1 = 0, cn = cn-1 + floor x step of the rate).
 
@@ -75,8 +78,12 @@ def tier_number(leg: Leg, price: Fraction) -> int:
     assert leg.instrument is not None
     by_contracts = leg.instrument.tier_unit == "contracts"
     size = abs(Fraction(leg.position.contracts)) if by_contracts else notional(leg, price)
-    fitting = [n for n, tier in enumerate(leg.instrument.tiers) if Fraction(tier.floor) <= size]
-    return max(fitting, default=0)
+    return max(bisect_right(floors(leg.instrument), size) - 1, 0)
+
+
+@cache
+def floors(instrument: Instrument) -> list[Fraction]:
+    return [Fraction(tier.floor) for tier in instrument.tiers]
 
 
 def taker_fee(leg: Leg) -> Fraction:

@@ -111,9 +111,8 @@ class ExactEvaluator:
         if not isinstance(payload, Mark | Instrument | Quality):
             return
         for account_key, account in self._accounts.items():
-            touched = any(position.symbol == payload.symbol for position in account.positions)
-            if touched or account.collateral_mode == "multi":
-                self._judged.pop(account_key, None)
+            if account_key in self._judged and _hangs_on(account, payload.symbol):
+                del self._judged[account_key]
 
     def names(self) -> Iterator[Name]:
         for account_key, account in self._accounts.items():
@@ -134,6 +133,18 @@ class ExactEvaluator:
 
     def settled(self, name: Name, standing: Standing) -> None:
         self._standings[identity(name)] = standing
+
+
+def _hangs_on(account: Account, symbol: str) -> bool:
+    """Whether an account may look different when this symbol does; its assets' prices may too."""
+    if any(position.symbol == symbol for position in account.positions):
+        return True
+    base = symbol.partition("/")[0]
+    return account.collateral_mode == "multi" and (
+        base in ("USDT", "USDC")
+        or any(balance.asset == base for balance in account.balances)
+        or any(position.symbol.endswith(f":{base}") for position in account.positions)
+    )
 
 
 def _prices(mark: Mark) -> tuple[float, float | None]:

@@ -1,0 +1,164 @@
+"""What is in the store after a run, and what it should be: the market stream judged from scratch."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from service.contract.accounts import decode_account
+from service.contract.instruments import decode_instrument
+from service.contract.marks import decode_mark
+from service.feeds.tape import MarkDoc
+from service.risk.model import Level, Mark
+from service.store.accounts import Accounts
+from service.store.alert_log import AlertLog
+from service.store.client import Client
+from service.store.market_stream import MarketEntry, MarketStream
+from tests.reference.log import Change, Entry, Logged, LogWriter, Quality
+
+Alert = dict[str, Any]
+SHARDS = 64
+
+
+@dataclass(slots=True)
+class History:
+    """Entries of the market stream with everything they refer to, and the log that came of them."""
+
+    entries: list[Entry] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+
+
+async def read_history(client: Client) -> History:
+    """Read everything back from the store."""
+    market = MarketStream(client)
+    accounts = Accounts(client, market, SHARDS)
+    drained: dict[int, int] = defaultdict(int)
+    history = History()
+    async for raw in _entries(market):
+        history.entries.append(await _resolved(raw, accounts, drained))
+    history.alerts = await read_log(client)
+    return history
+
+
+async def _entries(market: MarketStream) -> AsyncIterator[MarketEntry]:
+    after = 0
+    while rows := await market.read(after, 10_000):
+        for row in rows:
+            yield row
+        after = rows[-1].market_id
+
+
+async def _resolved(raw: MarketEntry, accounts: Accounts, drained: dict[int, int]) -> Entry:
+    return Entry(raw.market_id, raw.event_time_ms, await _payload(raw, accounts, drained))
+
+
+async def _payload(raw: MarketEntry, accounts: Accounts, drained: dict[int, int]) -> Any:
+    match raw.kind:
+        case "m":
+            return decode_mark(raw.payload)
+        case "i":
+            return decode_instrument(raw.payload)
+        case "q":
+            told = orjson.loads(raw.payload)
+            return Quality(told["venue"], told["symbol"], told["stale"])
+        case "a":
+            told = orjson.loads(raw.payload)
+            changes = await _changes(accounts, told["shard"], drained[told["shard"]], told["upto"])
+            drained[told["shard"]] = max(drained[told["shard"]], told["upto"])
+            return changes
+    return None
+
+
+async def _changes(accounts: Accounts, shard: int, after: int, upto: int) -> tuple[Change, ...]:
+    found = await accounts.changes(shard, after, upto, 1_000_000)
+    return tuple(
+        Change(
+            one.account_key,
+            None if one.doc is None else decode_account(one.doc, one.account_key),
+            one.cause,
+            one.version,
+        )
+        for one in found
+    )
+
+
+async def read_log(client: Client) -> list[Alert]:
+    """Return all alerts of all shards in the pinned order: market entry, worse first, account, pool."""
+    log = AlertLog(client, SHARDS)
+    alerts: list[Alert] = []
+    for shard in range(SHARDS):
+        after = 0
+        while rows := await log.read(shard, after, 1_000):
+            part = [alert for row in rows for alert in orjson.loads(row.alerts)]
+            alerts += part
+            after = rows[-1].offset_last
+    return sorted(alerts, key=order)
+
+
+def order(alert: Alert) -> tuple[Any, ...]:
+    pool = alert["pool"]
+    name = (pool["kind"], pool["settle"], pool.get("symbol", ""), pool.get("side", ""))
+    return (alert["marketId"], -Level[alert["level"]], alert["accountId"], name)
+
+
+def judged(entries: Iterable[Entry], writer: LogWriter) -> list[Logged]:
+    """Feed every entry to the from-scratch writer and return its log, in the pinned order."""
+    for entry in entries:
+        writer.feed(entry)
+    return writer.log
+
+
+def told(alerts: Iterable[Alert]) -> list[tuple[Any, ...]]:
+    """What of each alert a from-scratch log says too."""
+    return [
+        (
+            alert["marketId"],
+            alert["eventTime"],
+            alert["accountId"],
+            alert["seq"],
+            order(alert)[3],
+            alert["level"],
+            alert["previousLevel"],
+            alert["transition"],
+            alert["cause"],
+            alert["accountVersion"],
+        )
+        for alert in alerts
+    ]
+
+
+def expected(log: Iterable[Logged]) -> list[tuple[Any, ...]]:
+    """The from-scratch log in the same words."""
+    return [
+        (
+            one.market_id,
+            one.event_time_ms,
+            one.account_key.partition("/")[2],
+            one.seq,
+            (one.pool.kind, one.pool.settle, one.pool.symbol, one.pool.side),
+            one.level.name,
+            one.previous.name,
+            one.transition,
+            one.cause,
+            one.version,
+        )
+        for one in log
+    ]
+
+
+def marks_of(entries: Iterable[Entry]) -> list[tuple[Any, ...]]:
+    """The marks of the stream, to be compared with the tape's."""
+    return [
+        (one.venue, one.symbol, one.mark_price, one.timestamp_ms, one.source)
+        for one in (entry.payload for entry in entries)
+        if isinstance(one, Mark)
+    ]
+
+
+def marks_of_tape(marks: Iterable[MarkDoc]) -> list[tuple[Any, ...]]:
+    return [
+        (one["venue"], one["symbol"], one["markPrice"], one["timestamp"], one.get("source", ""))
+        for one in marks
+    ]

@@ -1,0 +1,98 @@
+"""The service as real processes over a scratch directory: each can be killed at any moment and started again."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from tests.valkey_server import ValkeyServer
+
+READY_S = 60.0
+
+
+def wait_until(condition: Callable[[], bool], what: str, limit_s: float = READY_S) -> None:
+    """Poll until `condition` holds; a clear failure after `limit_s`."""
+    end = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < end, f"waited {limit_s:.0f} s for {what}"
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Processes:
+    """Valkey (append-only, fsync always), one monitor and one API worker; `kill` is SIGKILL."""
+
+    def __init__(self, directory: Path, **settings: str) -> None:
+        self.directory = directory
+        self.valkey = ValkeyServer(directory / "valkey")
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._environment = os.environ | {
+            f"PLIMSOLL_{name.upper()}": value for name, value in settings.items()
+        }
+
+    def __enter__(self) -> "Processes":
+        for name in ("valkey", "api", "monitor"):
+            self.start(name)
+        wait_until(self.ready, "the service to be ready")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for process in self._running.values():
+            process.terminate()
+        for process in self._running.values():
+            process.wait(timeout=15)
+        self.valkey.stop()
+
+    def start(self, name: str) -> None:
+        if name == "valkey":
+            self.valkey.start(timeout_s=READY_S)
+            return
+        serve = [sys.executable, "-m", "service", "serve", "--redis-url", self.valkey.url]
+        with (self.directory / f"{name}.log").open("ab") as log:
+            self._running[name] = subprocess.Popen(
+                [*serve, "--role", name, "--port", str(self.port)],
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+            )
+
+    def kill(self, name: str) -> None:
+        """End it as a crash would; a role's supervisor and its child die together."""
+        if name == "valkey":
+            self.valkey.kill()
+            return
+        process = self._running[name]
+        for pid in [*_children(process.pid), process.pid]:
+            os.kill(pid, signal.SIGKILL)
+        process.wait()
+
+    def ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+def _children(pid: int) -> list[int]:
+    found = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in found.read_text().split()] if found.exists() else []

@@ -1,0 +1,157 @@
+"""One run of the crash through the real service, with whatever befalls its processes meanwhile."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+
+from service.contract.cursor import decode_cursor
+from service.errors import StoreUnavailable
+from service.feeds.tape import MarkDoc
+from service.store.alert_log import AlertLog
+from service.store.client import Client, connect
+from service.store.market_stream import Gate, MarketStream, NewMark
+from tests.simulation.history import SHARDS, History, read_history
+from tests.simulation.processes import Processes
+from tests.simulation.subscriber import Subscriber
+from tests.simulation.tape import Crash
+
+BATCH_MARKS = 500
+SETTLE_S = 900.0
+
+
+async def post(url: str, method: str, path: str, body: Any) -> Any:
+    """Send JSON and insist on success."""
+    async with httpx.AsyncClient(base_url=url, timeout=120) as client:
+        answer = await client.request(method, path, json=body)
+    assert answer.status_code == 200, answer.text[:500]
+    return answer.json()
+
+
+async def load(url: str, crash: Crash) -> None:
+    """Instruments, then accounts, through the REST door."""
+    await post(url, "PUT", "/v1/instruments", crash.instruments)
+    for start in range(0, len(crash.accounts), 5_000):
+        answer = await post(
+            url, "POST", "/v1/accounts:batch", crash.accounts[start : start + 5_000]
+        )
+        assert all("version" in item for item in answer["results"]), answer["results"][:3]
+
+
+class Run:
+    """Marks from the tape in order; at chosen places a process dies and is started again."""
+
+    def __init__(self, crash: Crash, directory: Path) -> None:
+        self.crash = crash
+        self.processes = Processes(
+            directory,
+            event_time="source",
+            market_max_entries="10000000",
+            log_max_alerts="100000000",
+        )
+        self.always = Subscriber(self.processes.url)
+        self.resuming = Subscriber(self.processes.url)
+        self.deaths: list[tuple[int, str]] = []
+
+    async def play(self, kills: Sequence[tuple[int, str]] = (), seed: int = 0) -> History:
+        """Run it to the end and return what is in the store; `kills` are (mark index, process)."""
+        with self.processes:
+            await load(self.processes.url, self.crash)
+            followers = [
+                asyncio.create_task(self.always.follow(), name="always there"),
+                asyncio.create_task(self.resuming.follow(3.0, seed), name="cut and resumed"),
+            ]
+            await _until(lambda: self.always.cursor is not None, "the first subscription")
+            async with connect(self.processes.valkey.url) as client:
+                await self._feed(client, dict(kills))
+                await self._settled(client)
+                for follower in followers:
+                    follower.cancel()
+                return await read_history(client)
+
+    async def _feed(self, client: Client, kills: dict[int, str]) -> None:
+        market = MarketStream(client, Gate("source"))
+        marks = self.crash.marks
+        for batch, start in enumerate(range(0, len(marks), BATCH_MARKS), start=1):
+            death = next(
+                (kills[at] for at in range(start, start + BATCH_MARKS) if at in kills), None
+            )
+            part = [_new_mark(mark) for mark in marks[start : start + BATCH_MARKS]]
+            sending = asyncio.create_task(_send(market, part, batch))
+            if death is not None:
+                await asyncio.to_thread(self._die, death, start)
+            await sending
+
+    def _die(self, name: str, at: int) -> None:
+        self.processes.kill(name)
+        self.deaths.append((at, name))
+        self.processes.start(name)
+
+    async def _settled(self, client: Client) -> None:
+        """Wait until the monitor has dealt with all marks and both clients have the whole log."""
+        log = AlertLog(client, SHARDS)
+        end, _ = await MarketStream(client).tail()
+        states = [f"{{s{shard:02d}}}:state" for shard in range(SHARDS)]
+
+        async def committed() -> bool:
+            rows = await client.batch([("HGET", state, "marketId") for state in states])
+            return all(int(row or 0) >= end for row in rows)
+
+        await _until_async(committed, "every shard to commit the last mark")
+        offsets = tuple(tail.offset for tail in await log.tails())
+        for subscriber in (self.always, self.resuming):
+            await _until(lambda one=subscriber: _reached(one, offsets), "a client to have it all")
+
+
+def _reached(subscriber: Subscriber, offsets: tuple[int, ...]) -> bool:
+    if subscriber.cursor is None:
+        return False
+    return tuple(decode_cursor(subscriber.cursor).offsets) >= offsets
+
+
+async def _send(market: MarketStream, part: list[NewMark], batch: int) -> None:
+    """Send until it is answered: the producer's batch number makes that safe."""
+    while True:
+        try:
+            results = await market.append_marks(part, "tape", batch)
+        except StoreUnavailable:
+            await asyncio.sleep(0.02)
+            continue
+        assert all(isinstance(result, int) for result in results), results[:5]
+        return
+
+
+def _new_mark(mark: MarkDoc) -> NewMark:
+    return NewMark(
+        str(mark["venue"]),
+        str(mark["symbol"]),
+        orjson.dumps(mark),
+        int(mark["timestamp"]),
+        str(mark.get("source", "")),
+    )
+
+
+async def _until(condition: Any, what: str) -> None:
+    async def answer() -> bool:
+        return bool(condition())
+
+    await _until_async(answer, what)
+
+
+async def _until_async(condition: Any, what: str) -> None:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + SETTLE_S
+    while not await condition():
+        assert loop.time() < end, f"waited {SETTLE_S:.0f} s for {what}"
+        await asyncio.sleep(0.05)
+
+
+def random_kills(count: int, marks: int, seed: int, names: Sequence[str]) -> list[tuple[int, str]]:
+    """`count` moments spread over the tape, each with the process that dies then."""
+    chance = random.Random(seed)
+    places = sorted(chance.sample(range(marks), count))
+    return [(place, names[index % len(names)]) for index, place in enumerate(places)]

@@ -1,0 +1,97 @@
+"""All accounts judged from scratch after every mark by the vectorised engine: what the monitor's log must equal."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from service.risk.batch import build_batch
+from service.risk.columns import Batch
+from service.risk.evaluate import assess
+from service.risk.markets import MarketTable
+from service.risk.model import Account, Instrument, Level, Mark
+from tests.reference.levels import Judgement, Name, Standing
+from tests.reference.log import Entry, Quality, identity
+
+
+class VectorisedEvaluator:
+    """A `reference.log.Evaluator` over `assess`: the whole batch anew for every entry."""
+
+    def __init__(self) -> None:
+        self._table = MarketTable()
+        self._accounts: dict[str, Account] = {}
+        self._names: list[Name] = []
+        self._slots: dict[Name, int] = {}
+        self._batch: Batch | None = None
+        self._level = np.zeros(0, np.int8)
+        self._waiting = np.zeros(0, np.bool_)
+        self._standings: dict[Name, Standing] = {}
+
+    def load(self, accounts: Iterable[Account]) -> None:
+        """Take many accounts at once."""
+        self._accounts.update({account.account_key: account for account in accounts})
+        self._batch = None
+
+    def replace(self, account_key: str, account: Account | None) -> None:
+        self._accounts.pop(account_key, None)
+        if account is not None:
+            self._accounts[account_key] = account
+        self._batch = None
+
+    def apply(self, entry: Entry) -> None:
+        payload = entry.payload
+        if isinstance(payload, Mark):
+            self._table.put_mark(payload, entry.event_time_ms)
+        elif isinstance(payload, Instrument):
+            self._table.put_instrument(payload)
+            self._batch = None
+        elif isinstance(payload, Quality):
+            self._table.set_stale(payload.venue, payload.symbol, payload.stale)
+
+    def names(self) -> Iterable[Name]:
+        self._current()
+        return self._names
+
+    def judge(self) -> Iterator[Judgement]:
+        """Assess everything; speak of the pools whose table level is not where they stand."""
+        batch = self._current()
+        pools = assess(batch).pools
+        for slot in np.flatnonzero((pools.level != self._level) | self._waiting).tolist():
+            account = self._accounts[self._names[slot][0]]
+            unpriced = bool(pools.unpriced[slot])
+            yield Judgement(
+                self._names[slot],
+                Level(int(pools.level[slot])),
+                bool(pools.open[slot]),
+                bool(pools.stale[slot]),
+                account.thresholds,
+                None if unpriced else float(pools.equity[slot]),
+                None if unpriced else float(pools.maintenance_margin[slot]),
+            )
+
+    def settled(self, name: Name, standing: Standing) -> None:
+        self._standings[identity(name)] = standing
+        slot = self._slots.get(identity(name))
+        if slot is not None:
+            self._level[slot] = standing.level
+            self._waiting[slot] = standing.falling_since_ms is not None
+
+    def _current(self) -> Batch:
+        if self._batch is None:
+            self._build(list(self._accounts.values()))
+        assert self._batch is not None
+        # Marks and asset prices are views of the table's live columns; a table that grew has new ones.
+        self._batch.markets = self._table.columns()
+        self._batch.asset_price = self._table.asset_prices()
+        return self._batch
+
+    def _build(self, accounts: Sequence[Account]) -> None:
+        self._batch, keys = build_batch(accounts, self._table)
+        self._names = [
+            (account.account_key, key)
+            for account, pool_keys in zip(accounts, keys, strict=True)
+            for key in pool_keys
+        ]
+        self._slots = {identity(name): slot for slot, name in enumerate(self._names)}
+        stands = [self._standings.get(identity(name), Standing()) for name in self._names]
+        self._level = np.array([standing.level for standing in stands], np.int8)
+        self._waiting = np.array([s.falling_since_ms is not None for s in stands], np.bool_)
