@@ -17,7 +17,7 @@ from service.contract.cursor import encode_cursor
 from service.push.selection import Selection
 from service.store.alert_log import LogEntry
 
-_ENVELOPE_MAX = 256  # type, keys, punctuation and the longest subscription id, without the cursor
+_ENVELOPE_MAX = 512  # keys, punctuation and the longest subscription id, without the cursor
 
 
 @dataclass(frozen=True, slots=True)

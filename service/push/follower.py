@@ -144,17 +144,19 @@ class LogFollower:
         epoch = await self._settle()
         tails = [tail.offset for tail in await self._log.tails()]
         if not self.positions:
-            self.epoch, self.positions = epoch, list(tails)
+            self.epoch, self.positions, self._known = epoch, list(tails), list(tails)
         elif epoch != self.epoch:
             self._start_over("it has a new epoch", epoch, tails)
         elif any(tail < have for tail, have in zip(tails, self.positions, strict=True)):
             self._start_over("it ends before where we stood", epoch, tails)
-        self._known = tails
+        # A wake-up may have come while we asked, and know more than the answer.
+        for shard, tail in enumerate(tails):
+            self._known[shard] = max(self._known[shard], tail)
         self._moved.set()
 
     def _start_over(self, why: str, epoch: str, tails: list[int]) -> None:
         LOG.warning("everybody subscribes to the alert log again: %s", why)
-        self.epoch, self.positions = epoch, list(tails)
+        self.epoch, self.positions, self._known = epoch, list(tails), list(tails)
         self._audience.resync()
 
     async def _hand_on(self) -> None:

@@ -24,7 +24,7 @@ from service.push.subscriptions import AlertSubscription, StoredAlerts
 from service.store.market_stream import MarketEntry, NewestMark
 
 _WATCH_S = 0.5
-_FLUSH_S = 2.0
+_FLUSH_S = 1.0
 
 
 class AlertStore(LogReader, StoredAlerts, Protocol):

@@ -64,7 +64,7 @@ class MarkSubscription:
 
     def _frames(self, marks: Iterable[str], frame_max: int) -> Iterator[str]:
         opening = '{"type":"marks","id":' + msgspec.json.encode(self.id).decode() + ',"marks":['
-        room = frame_max - len(opening) - 256
+        room = frame_max - len(opening.encode()) - 16
         part: list[str] = []
         size = 0
         for mark in marks:

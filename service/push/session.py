@@ -37,7 +37,7 @@ from service.push.selection import select
 from service.push.subscriptions import AlertSubscription, LogGap
 
 BAD_FRAMES_MAX = 100
-CLOSE_S = 2.0
+CLOSE_S = 1.0
 _RETRY_S = 0.25
 
 

@@ -119,6 +119,20 @@ async def test_a_planned_restart_is_announced_and_drained(worker: Worker) -> Non
             assert await late.closed() == 4000
 
 
+async def test_a_server_told_to_stop_drains_first(redis_url: str) -> None:
+    async with (
+        open_worker(redis_url, notice_s=0.3) as worker,
+        Client.open(worker.url) as client,
+    ):
+        await client.subscribe("*")
+        await client.read("snapshot")
+        worker.server.should_exit = True
+        assert (await client.read("notice"))["inSeconds"] == 0.3
+        await LogWriter(worker.log, SHARDS).write(["a1"])
+        assert [alert["id"] for alert in await client.alerts(1)] == ["a1-1"]
+        assert await client.closed() == 4000
+
+
 async def test_a_drain_without_clients_is_over_at_once(worker: Worker) -> None:
     async with asyncio.timeout(1.0):
         await worker.hub.drain(notice_s=60.0)
