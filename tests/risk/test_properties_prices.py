@@ -1,6 +1,7 @@
 """Liquidation and bankruptcy prices: there equity is what it should be, inside is safe, outside is not."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -24,7 +25,7 @@ from tests.strategies import effort, scenes
 
 FURTHEST = 10**9  # a price this many times off the mark, or as near to 0, may be called none
 ASIDE = Fraction(1, 10**6)  # how far beside a border we look, as a part of it
-BESIDE = Fraction(1, 10**13)  # as near as floats tell a border's two sides apart
+BESIDE = Fraction(1, 2**50)  # as near as prices can be told apart
 
 
 def excess(pool: Pool, symbol: str, price: Fraction) -> tuple[Fraction, Fraction]:
@@ -35,14 +36,25 @@ def excess(pool: Pool, symbol: str, price: Fraction) -> tuple[Fraction, Fraction
     return worth.excess, RELATIVE * agreement.scale(pool, worth, move)
 
 
+def is_root(points: Sequence[tuple[Fraction, Fraction]]) -> bool:
+    """Whether one of (value, allowed) is next to nothing, or the sign changes between floats."""
+    if any(abs(left) <= allowed for left, allowed in points):
+        return True
+    return min(left for left, _ in points) < 0 < max(left for left, _ in points)
+
+
+def beside(price: Fraction) -> tuple[Fraction, Fraction, Fraction]:
+    """A price and the nearest that floats tell from it."""
+    return price * (1 - BESIDE), price, price * (1 + BESIDE)
+
+
 def is_zero(pool: Pool, symbol: str, price: Fraction) -> bool:
-    near = (price, price * (1 - BESIDE), price * (1 + BESIDE))
-    return any(abs(left) <= allowed for left, allowed in (excess(pool, symbol, p) for p in near))
+    return is_root([excess(pool, symbol, near) for near in beside(price)])
 
 
 def is_jump(pool: Pool, symbol: str, price: Fraction) -> bool:
     """Whether a tier of the symbol begins where the price is, as far as floats can tell."""
-    return any(abs(price / edge - 1) <= 10 * BESIDE for edge in borders(pool, symbol))
+    return any(abs(price / edge - 1) <= 100 * BESIDE for edge in borders(pool, symbol))
 
 
 def is_grazing(pool: Pool, symbol: str, price: Fraction) -> bool:
@@ -55,13 +67,19 @@ def is_far(price: Fraction, mark: Fraction) -> bool:
     return not Fraction(1, FURTHEST) < price / mark < FURTHEST
 
 
-def is_flat(pool: Pool, symbol: str, price: Fraction) -> bool:
-    """Whether the pool's equity hardly moves with the symbol."""
-    move = Move(symbol, 2 * price)
+def creditors_part(pool: Pool, symbol: str, price: Fraction) -> tuple[Fraction, Fraction]:
+    """Equity less closing fees at a supposed price, and what that may be wrong by."""
+    move = Move(symbol, price)
     worth = figures(pool, move)
     assert worth is not None
-    left = left_for_creditors(pool, symbol, 2 * price)
-    return abs(left) <= RELATIVE * agreement.scale(pool, worth, move)
+    allowed = RELATIVE * agreement.scale(pool, worth, move)
+    return left_for_creditors(pool, symbol, price), allowed
+
+
+def is_flat(pool: Pool, symbol: str, price: Fraction) -> bool:
+    """Whether the pool's equity hardly moves with the symbol."""
+    left, allowed = creditors_part(pool, symbol, 2 * price)
+    return abs(left) <= allowed
 
 
 def assert_border(
@@ -78,7 +96,7 @@ def assert_border(
     if exact is None:
         assert is_zero(pool, symbol, price), f"there is none, not {found!r}"
         return
-    at_jump = is_jump(pool, symbol, exact) and abs(price / exact - 1) <= 10 * BESIDE
+    at_jump = is_jump(pool, symbol, exact) and abs(price / exact - 1) <= 100 * BESIDE
     assert at_jump or is_zero(pool, symbol, price), f"{found!r} is not {float(exact)!r}"
 
 
@@ -122,11 +140,7 @@ def assert_bankruptcy(pool: Pool, symbol: str, mark: Fraction, found: float) -> 
         assert math.isnan(found)
         assert exact is None or is_far(exact, mark) or is_flat(pool, symbol, exact)
         return
-    left = left_for_creditors(pool, symbol, Fraction(found))
-    move = Move(symbol, Fraction(found))
-    worth = figures(pool, move)
-    assert worth is not None
-    assert abs(left) <= RELATIVE * agreement.scale(pool, worth, move)
+    assert is_root([creditors_part(pool, symbol, near) for near in beside(Fraction(found))])
 
 
 def assert_prices_agree(world: World, account: Account) -> None:
