@@ -45,6 +45,7 @@ from service.store.market_stream import Gate, MarketStream
 from service.store.questions import Questions
 
 REDIS_URL_DEFAULT = "redis://127.0.0.1:6379/0"
+PICTURE_WITHIN_S = 2.0
 NOTICE_S = 1.5  # between "we restart" and the closing of the sockets
 DRAIN_MAX_S = 2.5
 GRACE_S = 1  # for requests that are being answered
@@ -76,6 +77,8 @@ def build_api(settings: Settings) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with client, blocking, kept(markets=follower.run, stream=hub.run):
+            # Nobody is let in before we know the markets, unless Redis keeps us waiting.
+            await follower.reached(0, PICTURE_WITHIN_S)
             calm_collector()
             yield
 

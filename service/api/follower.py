@@ -89,10 +89,10 @@ class MarketFollower:
             pause_s = min(2.0 * pause_s, _PAUSE_MAX_S)
 
     async def reached(self, market_id: int, timeout_s: float) -> bool:
-        """Wait until the picture has an entry; False when that took too long."""
+        """Wait until there is a picture that has an entry; False when that took too long."""
         try:
             async with asyncio.timeout(timeout_s), self._moved:
-                await self._moved.wait_for(lambda: self.market_id >= market_id)
+                await self._moved.wait_for(lambda: self.known and self.market_id >= market_id)
         except TimeoutError:
             return False
         return True

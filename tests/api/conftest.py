@@ -1,0 +1,25 @@
+"""An API worker over a real Valkey, and one that has nobody."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from service.app import build_api
+from tests.api.workers import open_worker, settings_of
+
+
+@pytest.fixture
+async def worker(redis_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A worker over an empty server."""
+    async with open_worker(settings_of(redis_url)) as client:
+        yield client
+
+
+@pytest.fixture
+async def alone() -> AsyncIterator[httpx.AsyncClient]:
+    """A worker that was never started: it has no store and no picture of the markets."""
+    app = build_api(settings_of("redis://127.0.0.1:1/0"))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://worker") as client:
+        yield client

@@ -1,0 +1,61 @@
+"""API workers asked without a socket, and what the tests say to them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from service.app import build_api
+from service.settings import Settings
+
+SHARDS = 4
+
+
+@asynccontextmanager
+async def open_worker(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """Run a worker's lifespan and yield a client of it."""
+    app = build_api(settings)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://worker") as client,
+    ):
+        yield client
+
+
+def settings_of(redis_url: str, **more: Any) -> Settings:
+    """Return settings that no variable of the environment moves."""
+    return Settings.model_validate({"redis_url": redis_url, "shards": SHARDS} | more)
+
+
+def instrument(symbol: str = "BTC/USDT:USDT", **more: Any) -> dict[str, Any]:
+    """Return an instrument in two tiers."""
+    base, _, rest = symbol.partition("/")
+    quote, _, settle = rest.partition(":")
+    tiers = [
+        {"minNotional": 0, "maxNotional": 50_000, "maintenanceMarginRate": 0.004},
+        {"minNotional": 50_000, "maintenanceMarginRate": 0.005},
+    ]
+    names = {"symbol": symbol, "base": base, "quote": quote, "settle": settle or quote}
+    return names | {"linear": True, "contractSize": 1, "tiers": tiers} | more
+
+
+def long(symbol: str = "BTC/USDT:USDT", **more: Any) -> dict[str, Any]:
+    """Return a long position of one contract, entered at 60,000."""
+    return {"symbol": symbol, "side": "long", "contracts": 1, "entryPrice": 60_000} | more
+
+
+def account(*positions: dict[str, Any], usdt: float = 10_000, **more: Any) -> dict[str, Any]:
+    """Return an account with some USDT."""
+    balances = [{"asset": "USDT", "amount": usdt}]
+    return {"balances": balances, "positions": list(positions)} | more
+
+
+def errors_of(response: httpx.Response) -> list[tuple[str, str]]:
+    """Return (pointer, code) of a problem, after checking that it is one."""
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["status"] == response.status_code
+    assert problem["type"] == f"urn:plimsoll:problem:{problem['code']}"
+    return [(error["pointer"], error["code"]) for error in problem.get("errors", [])]
