@@ -27,8 +27,8 @@ def demo_accounts(count: int = 320, seed: int = 7) -> list[Document]:
 
 
 def _stress(random: Random) -> float:
-    """The fall of the market that an account survives, a fraction: half of them under 15 %."""
-    return min(0.6, max(0.025, random.lognormvariate(-1.9, 0.6)))
+    """The fall of the market that an account survives, a fraction: half of them under 18 %."""
+    return min(0.6, max(0.025, random.lognormvariate(-1.75, 0.6)))
 
 
 def _size(random: Random, median_usd: float = 20_000.0) -> float:
@@ -68,6 +68,17 @@ def _need(leg: Document, stress: float, venue: str = "binance") -> float:
     return float(notional * markets.maintenance_rate(venue, symbol, notional) - pnl)
 
 
+def _healthy(legs: list[Document], venue: str = "binance") -> float:
+    """Wallet money with which the legs start below the warning line."""
+    maintenance = 0.0
+    for leg in legs:
+        notional = leg["contracts"] * markets.contract_size(venue, leg["symbol"])
+        mark = markets.start_price(leg["symbol"])
+        notional = notional / mark if leg["symbol"] in INVERSE else notional * mark
+        maintenance += notional * markets.maintenance_rate(venue, leg["symbol"], notional)
+    return 1.6 * maintenance + sum(_need(leg, 0.0, venue) for leg in legs)
+
+
 def _account(
     kind: str, number: int, venue: str, balances: dict[str, float], legs: list[Document]
 ) -> Document:
@@ -85,7 +96,7 @@ def _isolated(random: Random, number: int) -> Document:
     legs = []
     for symbol in random.sample(LINEAR, random.choice((1, 1, 2))):
         leg = _leg(random, symbol, random.choice(("long", "long", "long", "short")), _size(random))
-        margin = float(f"{max(1.0, _need(leg, _stress(random))):.6g}")
+        margin = float(f"{max(_healthy([leg]), _need(leg, _stress(random))):.6g}")
         legs.append({**leg, "marginMode": "isolated", "margin": margin})
     return _account("isolated", number, "binance", {"USDT": random.uniform(0.0, 5_000.0)}, legs)
 
@@ -118,22 +129,27 @@ def _with_wallet(random: Random, kind: str, number: int, legs: list[Document]) -
     # One fall for all legs: it is against the longs and, seen from a short, a rise below zero.
     stress = _stress(random)
     need = sum(_need(leg, stress if leg["side"] == "long" else -stress) for leg in legs)
-    floor = sum(0.04 * abs(_need(leg, 0.5)) for leg in legs)
-    return _account(kind, number, "binance", {"USDT": max(need, floor, 50.0)}, legs)
+    return _account(kind, number, "binance", {"USDT": max(need, _healthy(legs))}, legs)
 
 
 def _inverse(random: Random, number: int) -> Document:
     symbol = random.choice(INVERSE)
     leg = _leg(random, symbol, "long", _size(random, 80_000.0))
     coin = symbol.partition("/")[0]
-    return _account("inverse", number, "binance", {coin: _need(leg, _stress(random))}, [leg])
+    return _account(
+        "inverse",
+        number,
+        "binance",
+        {coin: max(_healthy([leg]), _need(leg, _stress(random)))},
+        [leg],
+    )
 
 
 def _basket(random: Random, number: int) -> Document:
     """Collateral in coins that fall with the position they back."""
     stress = _stress(random)
     legs = [_leg(random, symbol, "long", _size(random)) for symbol in random.sample(LINEAR[2:], 2)]
-    need_usd = sum(_need(leg, stress) for leg in legs)
+    need_usd = max(_healthy(legs), sum(_need(leg, stress) for leg in legs))
     after = {
         "USDT": 1.0,
         **{c: markets.start_price(c) * (1.0 - stress * markets.beta(c)) for c in ("BTC", "ETH")},
@@ -154,13 +170,17 @@ def _hyperliquid(random: Random, number: int) -> Document:
         _leg(random, symbol, "long", _size(random, 40_000.0), "hyperliquid")
         for symbol in random.sample(HYPERLIQUID, 2)
     ]
-    need = sum(_need(leg, stress, "hyperliquid") for leg in legs)
+    need = max(
+        _healthy(legs, "hyperliquid"), sum(_need(leg, stress, "hyperliquid") for leg in legs)
+    )
     return _account("hyperliquid", number, "hyperliquid", {"USDC": need}, legs)
 
 
 def _bybit(random: Random, number: int) -> Document:
     leg = _leg(random, "BTC/USDT:USDT", "long", min(3e6, _size(random, 50_000.0)), "bybit")
-    need = _need(leg, _stress(random), "bybit") * 1.02  # its fee to close is inside the requirement
+    need = (
+        max(_healthy([leg], "bybit"), _need(leg, _stress(random), "bybit")) * 1.02
+    )  # its fee to close is inside the requirement
     return _account("bybit", number, "bybit", {"USDT": need}, [leg])
 
 

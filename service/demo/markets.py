@@ -25,7 +25,7 @@ _UNDERLYINGS: dict[str, tuple[float, float, float, int]] = {
 }
 _QUOTES = ("USDT", "USDC")  # what collateral in them is worth is a price like any other
 
-DEMO_CRASH = Crash(depth=0.22, fall_s=16.0, pause_s=5.0, recovery_s=16.0, recovered=1.0)
+DEMO_CRASH = Crash(depth=0.15, fall_s=20.0, pause_s=5.0, recovery_s=15.0, recovered=1.0)
 
 
 @cache

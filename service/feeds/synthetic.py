@@ -55,7 +55,7 @@ class Crash:
         if elapsed_s <= 0.0:
             return 0.0
         if elapsed_s < self.fall_s:
-            return bottom * float(np.sqrt(elapsed_s / self.fall_s))
+            return bottom * float((elapsed_s / self.fall_s) ** 0.7)
         back_s = elapsed_s - self.bottom_s
         return bottom * (1.0 - self.recovered * min(1.0, max(0.0, back_s / self.recovery_s)))
 

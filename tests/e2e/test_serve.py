@@ -1,0 +1,143 @@
+"""`plimsoll serve` for real: parts killed one after another, everything kept, a clean stop."""
+
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.running_service import RunningService, run_to_end, until
+
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="finds the parts of the service in /proc"
+)
+
+INSTRUMENT = {
+    "venue": "binance",
+    "symbol": "BTC/USDT:USDT",
+    "linear": True,
+    "contractSize": 1,
+    "base": "BTC",
+    "quote": "USDT",
+    "settle": "USDT",
+    "tiers": [{"minNotional": 0, "maintenanceMarginRate": 0.01}],
+}
+ACCOUNT = {
+    "venue": "binance",
+    "balances": [{"asset": "USDT", "amount": 1_000}],
+    "positions": [
+        {"symbol": "BTC/USDT:USDT", "side": "long", "contracts": 1, "entryPrice": 10_000}
+    ],
+    "thresholds": {"easeAfterMs": 0},
+}
+FAR, NEAR = 10_000.0, 9_110.0  # equity 1,000 and maintenance 100, then 110 and 91
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., RunningService]]:
+    started: list[RunningService] = []
+
+    def begin(*arguments: str) -> RunningService:
+        started.append(RunningService(tmp_path / "data", *arguments))
+        return started[-1]
+
+    yield begin
+    for service in started:
+        if service.process.poll() is None:
+            service.process.kill()
+            service.stop()
+
+
+def mark(service: RunningService, price: float) -> None:
+    body = {"marks": [{"venue": "binance", "symbol": "BTC/USDT:USDT", "markPrice": price}]}
+    service.write("POST", "/v1/marks", body)
+
+
+def alerts(service: RunningService) -> list[dict[str, Any]]:
+    response = service.http.get("/v1/alerts", params={"accountId": "a1"})
+    return response.json()["alerts"] if response.is_success else []
+
+
+def fill(service: RunningService) -> None:
+    service.write("PUT", "/v1/instruments", [INSTRUMENT])
+    mark(service, FAR)
+    service.write("PUT", "/v1/accounts/a1", ACCOUNT)
+
+
+def test_a_part_that_is_killed_comes_back_and_nothing_is_lost(
+    start: Callable[..., RunningService],
+) -> None:
+    service = start()
+    fill(service)
+    for turn, part in enumerate(("--role monitor", "--role api", "valkey-server")):
+        mark(service, NEAR)
+        until(lambda seen=2 * turn + 1: len(alerts(service)) == seen)
+        service.kill(part)
+        mark(service, FAR)
+        until(lambda seen=2 * turn + 2: len(alerts(service)) == seen)
+        until(lambda: service.answers("/readyz"))
+
+    log = alerts(service)
+    assert [alert["seq"] for alert in log] == [1, 2, 3, 4, 5, 6]
+    assert [alert["level"] for alert in log] == ["MARGIN_CALL", "HEALTHY"] * 3
+    assert sum("was killed by SIGKILL" in line for line in service.lines) == 3
+    assert service.stop() == 0
+
+
+def test_a_restart_keeps_everything(start: Callable[..., RunningService]) -> None:
+    first = start()
+    fill(first)
+    mark(first, NEAR)
+    before = until(lambda: alerts(first))
+    assert first.stop() == 0
+
+    second = start()
+    assert until(lambda: alerts(second)) == before
+    mark(second, FAR)
+    until(lambda: len(alerts(second)) == 2)
+    assert second.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_within_ten_seconds_and_leaves_nothing(
+    start: Callable[..., RunningService], number: signal.Signals
+) -> None:
+    service = start("--workers", "2")
+    parts = service.children("")
+    assert len(parts) == 4
+    service.process.send_signal(number)
+
+    assert service.stop(10.0) == 0
+    assert not [pid for pid in parts if Path(f"/proc/{pid}/cmdline").exists()]
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(service.url.rpartition(":")[2])))
+
+
+def test_what_cannot_work_is_said_in_a_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        refused = run_to_end("serve", "--port", port, "--data-dir", str(tmp_path))
+    assert refused.returncode == 1
+    assert f"port {port} of 127.0.0.1 is taken" in refused.stderr
+
+    public = run_to_end("serve", "--host", "0.0.0.0", "--data-dir", str(tmp_path))
+    assert public.returncode == 1
+    assert "PLIMSOLL_ALLOW_PUBLIC" in public.stderr
+
+    wrong = run_to_end("serve", "--port", "70000")
+    assert wrong.returncode == 2
+    assert "--port" in wrong.stderr
+    assert "Traceback" not in refused.stderr + public.stderr + wrong.stderr
+
+
+def test_a_second_service_in_the_same_directory_is_refused(
+    start: Callable[..., RunningService], tmp_path: Path
+) -> None:
+    start()
+    second = run_to_end("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
+
+    assert second.returncode == 1
+    assert "another plimsoll runs in" in second.stderr
