@@ -40,6 +40,16 @@ local function call_in_chunks(command, key, arguments)
   end
 end
 
+local function read_in_chunks(key, fields)
+  local values = {}
+  for start = 1, #fields, CHUNK do
+    local stop = math.min(start + CHUNK - 1, #fields)
+    local answer = redis.call('HMGET', key, unpack(fields, start, stop))
+    for index = 1, #answer do values[fields[start + index - 1]] = answer[index] end
+  end
+  return values
+end
+
 local function doc_of_change(id)
   local entry = redis.call('XRANGE', changes, id .. '-0', id .. '-0')[1]
   if not entry then return nil end
@@ -51,10 +61,12 @@ local seqs_at = levels_at + 2 * levels_count
 local blocks_at = seqs_at + 2 * seqs_count
 
 -- An account whose newest change is in this commit needs no `before` any more; one that changed again meanwhile gets what is committed now.
-local settled, overtaken = {}, {}
+local drained, settled, overtaken = {}, {}, {}
+for at = first_pair, levels_at - 1, 2 do drained[#drained + 1] = ARGV[at] end
+local last_of = read_in_chunks(last, drained)
 for at = first_pair, levels_at - 1, 2 do
   local key, id = ARGV[at], ARGV[at + 1]
-  if tonumber(redis.call('HGET', last, key) or '0') <= tonumber(change_id) then
+  if tonumber(last_of[key] or '0') <= tonumber(change_id) then
     settled[#settled + 1] = key
   else
     local doc = doc_of_change(id)

@@ -28,13 +28,30 @@ local function add_replacement(key, replacement)
   add(key, string.sub(replacement, 1, space - 1), string.sub(replacement, space + 1))
 end
 
+local CHUNK = 2000 -- arguments of one call; Lua's stack ends at about 8,000
+
+local function read_in_chunks(key, fields)
+  local values = {}
+  for start = 1, #fields, CHUNK do
+    local stop = math.min(start + CHUNK - 1, #fields)
+    local answer = redis.call('HMGET', key, unpack(fields, start, stop))
+    for index = 1, #answer do values[fields[start + index - 1]] = answer[index] end
+  end
+  return values
+end
+
+local names = {}
+for at = 1, #page[2], 2 do names[#names + 1] = page[2][at] end
+local last_of = read_in_chunks(last, names)
+local version_of = of_before and {} or read_in_chunks(versions, names)
+
 for at = 1, #page[2], 2 do
   local key, doc = page[2][at], page[2][at + 1]
-  local changed = tonumber(redis.call('HGET', last, key)) > committed
+  local changed = tonumber(last_of[key]) > committed
   if changed then
     add_replacement(key, of_before and doc or redis.call('HGET', before, key))
   elseif not of_before then
-    add(key, redis.call('HGET', versions, key), doc)
+    add(key, version_of[key], doc)
   end
 end
 return answers
