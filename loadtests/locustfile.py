@@ -216,7 +216,7 @@ def prepare(environment: Environment, **_: Any) -> None:
     ):
         request = Request(f"{environment.host}{path}", body.encode(), JSON, method=method)
         with urlopen(request, timeout=60) as answer:
-            assert b'"refused"' not in answer.read(), f"{method} {path} refused an item"
+            assert not orjson.loads(answer.read()).get("refused"), f"{method} {path}: a refusal"
 
 
 @events.request.add_listener
