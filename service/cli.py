@@ -132,12 +132,7 @@ def demo(
         seconds, plain or not out.is_terminal, accounts, seed, url, data_dir, not given_port, export
     )
     settings = _settings(host=host, port=port, redis_url=redis_url)
-    _run(_demo(options, settings))
-
-
-async def _demo(options: DemoOptions, settings: Settings) -> None:
-    board = await run_demo(options, settings, out)
-    out.print(f"{board.alerts_seen} alerts seen", highlight=False)
+    _run(run_demo(options, settings, out))
 
 
 @cli.command()

@@ -3,7 +3,7 @@
 from rich.table import Table
 from rich.text import Text
 
-from service.contract.evaluation import AccountAnswer, EvaluateAnswer, PoolAnswer, PositionAnswer
+from service.contract.evaluation import EvaluateAnswer, PoolAnswer, PositionAnswer
 from service.demo.wording import NOTHING, level_text, money, price, remedy, short_symbol
 
 
@@ -18,11 +18,20 @@ def pool_table(answer: EvaluateAnswer) -> Table:
 
 def position_table(answer: EvaluateAnswer) -> Table:
     """Every position with its mark and the prices at which it is liquidated and bankrupt."""
-    columns = ("account", "position", "contracts", "mark", "PnL", "liquidation", "away", "bankrupt")
+    columns = (
+        "account",
+        "position",
+        "contracts",
+        "mark",
+        "PnL",
+        "liquidation",
+        "away",
+        "bankruptcy",
+    )
     table = _table(*columns)
     for account in answer.accounts:
         for position in account.positions:
-            table.add_row(account.id, *_position_cells(position, account))
+            table.add_row(account.id, *_position_cells(position))
     return table
 
 
@@ -31,10 +40,10 @@ def problem_lines(answer: EvaluateAnswer) -> list[str]:
 
 
 def _table(*columns: str) -> Table:
-    table = Table(box=None, header_style="dim", padding=(0, 1))
+    table = Table(box=None, header_style="dim", padding=(0, 1, 0, 0))
     for column in columns:
         figures = column in {"equity", "maintenance", "ratio", "contracts", "mark", "PnL", "away"}
-        table.add_column(column, justify="right" if figures else "left")
+        table.add_column(column, justify="right" if figures else "left", no_wrap=figures)
     return table
 
 
@@ -55,13 +64,13 @@ def _pool_cells(pool: PoolAnswer) -> tuple[str | Text, ...]:
     )
 
 
-def _position_cells(position: PositionAnswer, account: AccountAnswer) -> tuple[str, ...]:
+def _position_cells(position: PositionAnswer) -> tuple[str, ...]:
     away = NOTHING if position.distance_pct is None else f"{position.distance_pct:.2f} %"
     return (
         f"{short_symbol(position.symbol)} {position.side}",
         f"{position.contracts:,.6g}",
         _price(position.mark_price, None),
-        _money(position.unrealized_pnl, account.currency if len(account.pools) == 1 else ""),
+        _money(position.unrealized_pnl, ""),
         _price(position.liquidation_price, position.liquidation_price_reason),
         away,
         _price(position.bankruptcy_price, position.bankruptcy_price_reason),

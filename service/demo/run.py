@@ -47,8 +47,8 @@ class DemoOptions:
     picture: Path | None = None
 
 
-async def run_demo(options: DemoOptions, settings: Settings, console: Console) -> Board:
-    """Run it to its end and return what was seen.
+async def run_demo(options: DemoOptions, settings: Settings, console: Console) -> None:
+    """Run it for the seconds asked for, or until cancelled.
 
     Raises StartError when the service cannot start, ServiceError when it goes away or refuses.
     """
@@ -65,13 +65,16 @@ async def run_demo(options: DemoOptions, settings: Settings, console: Console) -
         market = SyntheticMarket(markets.assets(), options.seed)
         board.accounts = await _load(client, market, options, console)
         board.urls = _addresses(url)
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(options.seconds):
                 await first_to_end(_show(client, market, board, options, console), *ended)
-    if options.picture is not None:
-        export_svg(board, options.picture)
-        console.print(f"the picture is in {options.picture}")
-    return board
+        except TimeoutError:
+            pass
+        finally:
+            _print(console, f"{board.alerts_seen} alerts seen")
+            if options.picture is not None:
+                export_svg(board, options.picture)
+                _print(console, f"the picture is in {options.picture}")
 
 
 async def _start(

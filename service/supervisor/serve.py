@@ -1,7 +1,7 @@
 """The service on one machine: an embedded Valkey, API workers and a monitor, run in order.
 
-They are processes of their own that meet only in Valkey, which starts first and stops last. The API
-stops first, so that clients are told to go before what they ask for disappears.
+They are processes of their own that meet only in Valkey, which starts first and stops last: what
+the others have to say when they go, they say to it.
 """
 
 import asyncio
@@ -26,12 +26,13 @@ from service.supervisor.children import SUPERVISOR, Child, Part, Say, StartError
 
 Result = TypeVar("Result")
 
+VALKEY = "valkey"
 READY_WITHIN_S = 120.0
 READY_POLL_S = 0.05
 READY_SAY_EVERY_S = 3.0
-STOP_API_S = 4.0
-STOP_MONITOR_S = 2.5
-STOP_VALKEY_S = 2.5  # the three together below the ten seconds that a container's stop allows
+STOP_API_S = 5.0
+STOP_MONITOR_S = 6.0
+STOP_VALKEY_S = 3.0  # after the others: together below the ten seconds a container's stop allows
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ async def _valkey(settings: Settings, stack: contextlib.AsyncExitStack) -> tuple
     except StoreUnavailable as error:
         raise StartError(error.detail) from error
     argv = embedded.command(binary, data_dir, socket_file, appendfsync=settings.appendfsync)
-    return Part("valkey", tuple(argv), STOP_VALKEY_S, descriptors=(held,)), socket_file
+    return Part(VALKEY, tuple(argv), STOP_VALKEY_S, descriptors=(held,)), socket_file
 
 
 async def _answers(socket_file: Path) -> None:
@@ -172,12 +173,12 @@ def _numbered(name: str, number: int, count: int) -> str:
 
 
 async def _stop_all(children: Sequence[Child], tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Stop API workers, then monitors, then Valkey; interrupted, kill what is left."""
+    """Stop everything at once but Valkey, then Valkey; interrupted, kill what is left."""
     try:
-        for name in ("api", "monitor", "valkey"):
+        for last in (False, True):
             async with asyncio.TaskGroup() as stops:
                 for child in children:
-                    if child.part.name.startswith(name):
+                    if (child.part.name == VALKEY) is last:
                         stops.create_task(child.stop(), name=f"stop {child.part.name}")
     finally:
         for child in children:
