@@ -1,5 +1,6 @@
 """What OpenAPI says of the account calls."""
 
+from service.api import examples
 from service.api.documents import (
     answer,
     header_parameter,
@@ -34,20 +35,6 @@ from service.errors import (
 )
 from service.risk.model import Level
 
-ACCOUNT_EXAMPLE = {
-    "venue": "binance",
-    "balances": [{"asset": "USDT", "amount": 1_000}],
-    "positions": [
-        {
-            "symbol": "BTC/USDT:USDT",
-            "side": "long",
-            "contracts": 0.1,
-            "entryPrice": 60_000,
-            "leverage": 10,
-            "marginMode": "cross",
-        }
-    ],
-}
 _NAME = path_parameter("account_id", "The account's id.", ACCOUNT_ID_PATTERN)
 _IF_MATCH = header_parameter("If-Match", "Only when the account has this version (its ETag).")
 _WRITTEN = {"id": "a1", "version": 3}
@@ -57,14 +44,14 @@ PUT = operation(
     "putAccount",
     "Replace an account",
     {200: answer("Stored; the ETag is its version.", WrittenAccount, _WRITTEN)},
-    body=json_body(AccountDocument, ACCOUNT_EXAMPLE),
+    body=json_body(AccountDocument, examples.ACCOUNT),
     parameters=[_NAME, _IF_MATCH],
     errors=(*_BODY_ERRORS, TooManyItems, VersionMismatch, StoreUnavailable),
 )
 GET = operation(
     "getAccount",
     "An account as it is stored",
-    {200: answer("The account.", AccountView, _WRITTEN | ACCOUNT_EXAMPLE)},
+    {200: answer("The account.", AccountView, _WRITTEN | examples.ACCOUNT)},
     parameters=[_NAME],
     errors=(InvalidInput, UnknownAccount, StoreUnavailable),
 )
@@ -91,7 +78,7 @@ BATCH = operation(
     },
     body=json_body(
         list[NamedAccountDocument],
-        [{"id": "a1"} | ACCOUNT_EXAMPLE],
+        [{"id": "a1"} | examples.ACCOUNT],
         lines_of=NamedAccountDocument,
     ),
     errors=(*_BODY_ERRORS, TooManyItems, StoreUnavailable),
@@ -113,7 +100,7 @@ ADJUST = operation(
 RISK = operation(
     "getRisk",
     "A stored account evaluated now",
-    {200: answer("Its figures at the newest marks.", RiskAnswer)},
+    {200: answer("Its figures at the newest marks.", RiskAnswer, examples.RISK_ANSWER)},
     parameters=[_NAME],
     errors=(InvalidInput, UnknownAccount, StoreUnavailable),
 )

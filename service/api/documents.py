@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
 from service.api.bodies import JSON, NDJSON
 from service.api.problems import PROBLEM_TYPE, STATUS, problem_of
@@ -130,6 +131,12 @@ def _document(app: FastAPI) -> Document:
         routes=app.routes,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            for method in route.methods:
+                # As it was said: FastAPI leaves out what is null, in examples too.
+                said = document["paths"][route.path_format][method.lower()]
+                said.update(route.openapi_extra or {})
     document["components"] = {
         "schemas": {name: _plain(_SCHEMAS[name]) for name in sorted(_SCHEMAS)}
     }

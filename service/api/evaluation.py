@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from fastapi import APIRouter, Request, Response
 
-from service.api.account_documents import ACCOUNT_EXAMPLE
-from service.api.answers import answer_accounts
+from service.api import examples
+from service.api.answers import FROM_REQUEST_MS, answer_accounts
 from service.api.bodies import BodyReader
 from service.api.documents import answer, json_body, operation
 from service.api.follower import MarketFollower
@@ -40,8 +40,6 @@ from service.errors import (
 )
 from service.risk.markets import MarketTable
 from service.risk.model import Account, Mark
-
-FROM_REQUEST_MS = -1  # the event time of marks that came in the body
 
 
 @dataclass(slots=True)
@@ -136,15 +134,15 @@ def _drop_marks(document: NamedAccountDocument, marked: dict[str, float]) -> Non
                 position.mark_price = None
 
 
-_EXAMPLE = {
-    "accounts": [{"id": "a1"} | ACCOUNT_EXAMPLE],
-    "marks": {"BTC/USDT:USDT": 61_000},
-}
 _EVALUATE = operation(
     "evaluate",
     "Evaluate accounts: margin, levels, liquidation prices, what would restore them",
-    {200: answer("The accounts that could be evaluated.", EvaluateAnswer)},
-    body=json_body(EvaluateRequest, _EXAMPLE),
+    {
+        200: answer(
+            "The accounts that could be evaluated.", EvaluateAnswer, examples.EVALUATE_ANSWER
+        )
+    },
+    body=json_body(EvaluateRequest, examples.EVALUATE),
     errors=(
         MalformedBody,
         BodyTimeout,

@@ -3,6 +3,7 @@
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from service.api import examples
 from service.api.bodies import BodyReader
 from service.api.documents import answer, json_body, operation, query_parameter
 from service.api.follower import MarketFollower
@@ -27,24 +28,6 @@ from service.errors import (
 from service.risk.model import Instrument
 from service.store.market_stream import MarketStream
 
-_EXAMPLE = {
-    "venue": "binance",
-    "symbol": "BTC/USDT:USDT",
-    "linear": True,
-    "contractSize": 1,
-    "base": "BTC",
-    "quote": "USDT",
-    "settle": "USDT",
-    "tiers": [
-        {
-            "minNotional": 0,
-            "maxNotional": 50_000,
-            "maintenanceMarginRate": 0.004,
-            "maxLeverage": 125,
-        },
-        {"minNotional": 50_000, "maintenanceMarginRate": 0.005, "maxLeverage": 100},
-    ],
-}
 _TAKEN = {"accepted": 1, "refused": 0, "results": [{"index": 0, "status": "ok", "marketId": 7}]}
 
 
@@ -109,7 +92,7 @@ _PUT = operation(
     "putInstruments",
     "Store contract terms and margin tiers",
     {200: answer("What became of each.", BatchResult, _TAKEN)},
-    body=json_body(list[InstrumentDocument], [_EXAMPLE]),
+    body=json_body(list[InstrumentDocument], [examples.INSTRUMENT]),
     errors=(
         MalformedBody,
         BodyTimeout,
@@ -123,7 +106,7 @@ _PUT = operation(
 _GET = operation(
     "getInstruments",
     "Stored instruments",
-    {200: answer("Those asked for.", InstrumentsView, {"instruments": [_EXAMPLE]})},
+    {200: answer("Those asked for.", InstrumentsView, {"instruments": [examples.INSTRUMENT]})},
     parameters=[
         query_parameter("venue", "Only this venue's.", type="string", enum=list(VENUES)),
         query_parameter("symbol", "Only this symbol's.", type="string"),

@@ -1,0 +1,145 @@
+"""The OpenAPI document: it is the one in the repository, it resolves, and its examples are true."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from jsonschema import Draft202012Validator
+
+from service.api.problems import STATUS
+from service.app import contract_documents
+from tests.api.workers import account, instrument, long
+
+FILE = Path(__file__).parents[2] / "openapi" / "openapi.json"
+CALLS = {
+    "POST /v1/evaluate",
+    "PUT /v1/instruments",
+    "GET /v1/instruments",
+    "PUT /v1/accounts/{account_id}",
+    "GET /v1/accounts/{account_id}",
+    "DELETE /v1/accounts/{account_id}",
+    "POST /v1/accounts:batch",
+    "POST /v1/accounts/{account_id}/adjust",
+    "GET /v1/accounts/{account_id}/risk",
+    "GET /v1/accounts",
+    "POST /v1/marks",
+    "GET /v1/marks",
+    "GET /v1/alerts",
+    "GET /livez",
+    "GET /readyz",
+    "GET /metrics",
+}
+
+
+@pytest.fixture(scope="module")
+def document() -> Any:
+    return orjson.loads(contract_documents()["openapi.json"])
+
+
+def operations(document: Any) -> Iterator[tuple[str, Any]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method.upper()} {path}", operation
+
+
+def nodes(node: Any) -> Iterator[Any]:
+    yield node
+    if isinstance(node, dict | list):
+        for child in node.values() if isinstance(node, dict) else node:
+            yield from nodes(child)
+
+
+def checker(document: Any, schema: Any) -> Draft202012Validator:
+    return Draft202012Validator(schema | {"components": document["components"]})
+
+
+def test_the_file_is_what_the_service_says() -> None:
+    said = contract_documents()["openapi.json"]
+    assert FILE.read_text(encoding="utf-8") == said, "run `plimsoll openapi`"
+
+
+def test_it_lists_every_call(document: Any) -> None:
+    assert document["openapi"].startswith("3.1")
+    assert {name for name, _ in operations(document)} == CALLS
+
+
+def test_every_reference_resolves_and_every_schema_is_used(document: Any) -> None:
+    used = {node["$ref"] for node in nodes(document) if isinstance(node, dict) and "$ref" in node}
+    schemas = document["components"]["schemas"]
+    assert used == {f"#/components/schemas/{name}" for name in schemas}
+    for schema in schemas.values():
+        Draft202012Validator.check_schema(schema)
+
+
+def test_every_call_has_a_summary_an_id_and_examples(document: Any) -> None:
+    ids = [operation["operationId"] for _, operation in operations(document)]
+    assert len(set(ids)) == len(ids)
+    for name, operation in operations(document):
+        assert operation["summary"], name
+        for status, response in operation["responses"].items():
+            for media_type, content in response.get("content", {}).items():
+                if media_type.startswith("text/"):
+                    continue
+                examples = [content["example"]] if "example" in content else []
+                examples += [one["value"] for one in content.get("examples", {}).values()]
+                assert examples, f"{name} {status}"
+                for example in examples:
+                    checker(document, content["schema"]).validate(example)
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            if "example" in content:
+                checker(document, content["schema"]).validate(content["example"])
+
+
+def test_every_error_of_the_table_is_an_example_somewhere(document: Any) -> None:
+    codes = {
+        code
+        for _, operation in operations(document)
+        for response in operation["responses"].values()
+        for content in response.get("content", {}).values()
+        for code in content.get("examples", {})
+    }
+    assert codes == {error.code for error in STATUS} - {"unknown_venue"}
+
+
+def test_numbers_may_be_decimal_strings(document: Any) -> None:
+    position = document["components"]["schemas"]["PositionDocument"]["properties"]
+    assert position["contracts"]["type"] == ["number", "string"]
+    assert not re.search(r"1\.79769", orjson.dumps(document).decode())
+
+
+@pytest.mark.anyio
+async def test_answers_are_as_documented(document: Any, worker: httpx.AsyncClient) -> None:
+    mark = {"symbol": "BTC/USDT:USDT", "markPrice": 50_100}
+    holder = account(long())
+    sent = [
+        ("PUT", "/v1/instruments", None, [instrument(), {}]),
+        ("GET", "/v1/instruments", None, None),
+        ("POST", "/v1/marks", None, {"marks": [mark, {}]}),
+        ("GET", "/v1/marks", None, None),
+        ("PUT", "/v1/accounts/{account_id}", "a1", holder),
+        ("GET", "/v1/accounts/{account_id}", "a1", None),
+        ("GET", "/v1/accounts/{account_id}/risk", "a1", None),
+        ("GET", "/v1/accounts/{account_id}", "nobody", None),
+        ("POST", "/v1/accounts:batch", None, [holder | {"id": "b"}, {}]),
+        ("POST", "/v1/accounts:batch", None, [{}]),
+        (
+            "POST",
+            "/v1/accounts/{account_id}/adjust",
+            "a1",
+            {"asset": "USDT", "delta": 1, "reason": "fee"},
+        ),
+        ("POST", "/v1/evaluate", None, {"accounts": [holder | {"id": "c"}, {}]}),
+        ("GET", "/v1/alerts", None, None),
+        ("GET", "/livez", None, None),
+        ("GET", "/readyz", None, None),
+    ]
+    for method, path, name, body in sent:
+        response = await worker.request(method, path.format(account_id=name), json=body)
+        documented = document["paths"][path][method.lower()]["responses"]
+        content = documented[str(response.status_code)]["content"]
+        schema = content[response.headers["content-type"]]["schema"]
+        checker(document, schema).validate(response.json())
