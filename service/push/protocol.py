@@ -1,16 +1,12 @@
-"""uvicorn with what streams need: a close that gets through to a slow peer, and a drained stop.
+"""uvicorn's WebSocket protocol with what a slow peer needs: small buffers, and a close that gets through.
 
 As it comes, a close waits behind the frames that the peer does not read, so that nobody is ever told
-4008; a peer that reads nothing holds about 4 MB of kernel buffers; and a stop cuts every WebSocket off
-before the application hears of it.
+4008, and a peer that reads nothing holds about 4 MB of kernel buffers.
 """
 
-import asyncio
 import socket
 from asyncio.transports import BaseTransport
-from collections.abc import Awaitable, Callable
 
-import uvicorn
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -34,18 +30,3 @@ class StreamProtocol(WebSocketsSansIOProtocol):
             self.writable.set()
             self.loop.call_later(LINGER_S, self.transport.abort)
         await super().send(message)
-
-
-class DrainingServer(uvicorn.Server):
-    """A server that, told to stop, goes on serving until `drain` is done; a second Ctrl-C cuts it."""
-
-    def __init__(self, config: uvicorn.Config, drain: Callable[[], Awaitable[None]]) -> None:
-        super().__init__(config)
-        self._drain = drain
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        draining = asyncio.ensure_future(self._drain())
-        while not (draining.done() or self.force_exit):
-            await asyncio.wait([draining], timeout=0.1)
-        draining.cancel()
-        await super().shutdown(sockets)

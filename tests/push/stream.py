@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from service.contract.frames import SERVER_FRAMES, encode_frame
 from service.push.hub import Hub
-from service.push.protocol import DrainingServer, StreamProtocol
+from service.push.protocol import StreamProtocol
 from service.push.routes import build_stream_router
 from service.push.session import StreamLimits
 from service.store import client as store_client
@@ -37,17 +37,14 @@ Frame = dict[str, Any]
 class Worker:
     """A hub behind a uvicorn of its own, in this event loop."""
 
-    def __init__(self, hub: Hub, log: AlertLog, server: uvicorn.Server, url: str) -> None:
+    def __init__(self, hub: Hub, log: AlertLog, url: str) -> None:
         self.hub = hub
         self.log = log
-        self.server = server
         self.url = url
 
 
 @contextlib.asynccontextmanager
-async def open_worker(
-    redis_url: str, limits: StreamLimits = QUICK, notice_s: float = 0.0
-) -> AsyncIterator[Worker]:
+async def open_worker(redis_url: str, limits: StreamLimits = QUICK) -> AsyncIterator[Worker]:
     """Serve the stream over the store at `redis_url` until the block ends."""
     async with (
         store_client.connect(redis_url) as client,
@@ -60,7 +57,7 @@ async def open_worker(
         app.include_router(build_stream_router(hub, lambda _: DEFAULT_TENANT))
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))
-        server = DrainingServer(
+        server = uvicorn.Server(
             uvicorn.Config(
                 app,
                 ws=StreamProtocol,
@@ -68,14 +65,13 @@ async def open_worker(
                 ws_per_message_deflate=False,
                 lifespan="off",
                 log_level="warning",
-            ),
-            lambda: hub.drain(notice_s),
+            )
         )
         following = tasks.create_task(hub.run())
         serving = tasks.create_task(server.serve(sockets=[listening]))
         await until(lambda: server.started)
         try:
-            yield Worker(hub, log, server, f"ws://127.0.0.1:{listening.getsockname()[1]}/v1/stream")
+            yield Worker(hub, log, f"ws://127.0.0.1:{listening.getsockname()[1]}/v1/stream")
         finally:
             server.should_exit = True
             await serving

@@ -106,8 +106,8 @@ async def test_a_valkey_that_is_killed_and_comes_back_loses_and_doubles_nothing(
         tasks = [asyncio.create_task(each.run()) for each in (stays, torn)]
         for each in (stays, torn):
             await each.subscribed.wait()
-        for number in range(4):
-            writing = asyncio.create_task(write_for_a_while(writer, 60, seed=number))
+        for number in range(3):
+            writing = asyncio.create_task(write_for_a_while(writer, 40, seed=number))
             await asyncio.sleep(0.05 + 0.05 * number)
             await asyncio.to_thread(valkey.kill)
             await asyncio.to_thread(valkey.start)

@@ -103,7 +103,9 @@ async def test_silence_is_broken_by_a_heartbeat_with_a_cursor(redis_url: str) ->
             assert (await again.read())["type"] == "heartbeat"
 
 
-async def test_a_planned_restart_is_announced_and_drained(worker: Worker) -> None:
+async def test_a_planned_restart_is_announced_and_drained(
+    worker: Worker, writer: LogWriter
+) -> None:
     async with Client.open(worker.url) as stays, Client.open(worker.url) as leaves:
         for client in (stays, leaves):
             await client.subscribe("*")
@@ -114,23 +116,11 @@ async def test_a_planned_restart_is_announced_and_drained(worker: Worker) -> Non
             assert (notice["notice"], notice["inSeconds"]) == ("restart", 0.5)
             assert (await leaves.read("notice"))["notice"] == "restart"
             await leaves.connection.close()
+            await writer.write(["a1"])
+            assert [alert["id"] for alert in await stays.alerts(1)] == ["a1-1"]
             assert await stays.closed() == 4000
         async with Client.open(worker.url) as late:
             assert await late.closed() == 4000
-
-
-async def test_a_server_told_to_stop_drains_first(redis_url: str) -> None:
-    async with (
-        open_worker(redis_url, notice_s=0.3) as worker,
-        Client.open(worker.url) as client,
-    ):
-        await client.subscribe("*")
-        await client.read("snapshot")
-        worker.server.should_exit = True
-        assert (await client.read("notice"))["inSeconds"] == 0.3
-        await LogWriter(worker.log, SHARDS).write(["a1"])
-        assert [alert["id"] for alert in await client.alerts(1)] == ["a1-1"]
-        assert await client.closed() == 4000
 
 
 async def test_a_drain_without_clients_is_over_at_once(worker: Worker) -> None:
