@@ -8,12 +8,15 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
+import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.metadata import PackageNotFoundError, version
 
 import orjson
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 from starlette.responses import RedirectResponse
 
@@ -31,6 +34,10 @@ from service.api.marks import build_marks_router
 from service.api.metrics import Metrics, Timing
 from service.api.problems import install_problems
 from service.api.tenants import tenant_of
+from service.errors import LeaseLost, OutOfStep, StoreUnavailable
+from service.monitor.engine import Engine
+from service.monitor.service import Monitor, Ports, Retention
+from service.monitor.shards import Shards
 from service.push import asyncapi
 from service.push.hub import Hub
 from service.push.protocol import StreamProtocol
@@ -39,8 +46,8 @@ from service.push.session import StreamLimits
 from service.settings import Settings
 from service.store.accounts import Accounts
 from service.store.alert_log import AlertLog, settle
-from service.store.client import connect, connect_blocking
-from service.store.health import ping
+from service.store.client import Client, connect, connect_blocking
+from service.store.health import forget_monitor, ping, report_monitor
 from service.store.market_stream import Gate, MarketStream
 from service.store.questions import Questions
 
@@ -52,6 +59,7 @@ GRACE_S = 1  # for requests that are being answered
 # A collection looks at every object there is: it lifted the slowest call from 1 to 30 ms.
 COLLECT_AFTER = (100_000, 50, 50)
 _RESTART_S = 1.0
+MONITOR_ENDED = 3  # exit code: another monitor has our shards, or the store is not where we left it
 
 _log = logging.getLogger("plimsoll.app")
 
@@ -177,6 +185,65 @@ class _Server(uvicorn.Server):
             async with asyncio.timeout(DRAIN_MAX_S):
                 await self._drain(NOTICE_S)
         await super().shutdown(sockets)
+
+
+def run_monitor(settings: Settings) -> None:
+    """Watch all accounts until SIGTERM or SIGINT; LeaseLost and OutOfStep end it, a new start recovers."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_monitor(settings))
+
+
+async def _monitor(settings: Settings) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    url = settings.redis_url or REDIS_URL_DEFAULT
+    name = f"{socket.gethostname()}-{os.getpid()}"
+    async with connect(url) as client, connect_blocking(url) as blocking:
+        epoch = await _settled(client, settings.shards, stop)
+        if epoch is None:
+            return
+        market = MarketStream(client, gate_of(settings), blocking)
+        accounts = Accounts(client, market, settings.shards)
+        log = AlertLog(client, settings.shards)
+        questions = Questions(client, blocking, settings.shards)
+
+        def fresh() -> Shards:
+            engine = Engine(epoch, settings.pegged_assets)
+            return Shards(engine, market, accounts, log, settings.shards)
+
+        async def report(figures: bytes) -> None:
+            await report_monitor(client, name, figures)
+
+        ports = Ports(market, accounts, log, questions, report)
+        retention = Retention(
+            int(settings.log_retention_s * 1_000.0),
+            settings.log_max_alerts,
+            settings.market_max_entries,
+        )
+        monitor = Monitor(ports, fresh, list(range(settings.shards)), retention, calm_collector)
+        ended = False
+        try:
+            await monitor.run(stop)
+        except* (LeaseLost, OutOfStep) as group:
+            ended = True
+            _log.error("the monitor ends: %s", "; ".join(map(str, group.exceptions)))
+        finally:
+            with contextlib.suppress(StoreUnavailable):
+                await forget_monitor(client, name)
+        if ended:
+            raise SystemExit(MONITOR_ENDED)
+
+
+async def _settled(client: Client, shards: int, stop: asyncio.Event) -> str | None:
+    """Return the log's epoch once the store answers; None when we are to stop before."""
+    while not stop.is_set():
+        try:
+            return await settle(client, shards)
+        except StoreUnavailable as error:
+            _log.warning("waiting for the store: %s", error)
+            await asyncio.sleep(_RESTART_S)
+    return None
 
 
 @contextlib.asynccontextmanager

@@ -96,3 +96,9 @@ class WrongShards(ServiceError):
     """The data was written with another number of shards."""
 
     code = "wrong_shards"
+
+
+class OutOfStep(ServiceError):
+    """What the store has does not go with what its owner holds: only a start from the store helps."""
+
+    code = "out_of_step"

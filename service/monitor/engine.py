@@ -121,9 +121,8 @@ class Engine:
 
     def audit(self, count: int) -> None:
         """Evaluate the next `count` pools of a sweep over the whole book; what is not as it should be is evaluated at the next entry."""
-        slots = self.book.live_slots()
-        part = slots[self._audited_to : self._audited_to + count]
-        self._audited_to = 0 if len(part) < count else self._audited_to + count
+        part = self.book.next_slots(self._audited_to, count)
+        self._audited_to = int(part[-1]) + 1 if len(part) == count else 0
         self.stats.audited += len(part)
         if len(part):
             self._checked(part)

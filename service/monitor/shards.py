@@ -6,14 +6,23 @@ usual round: read entries, fetch the account changes they bind, apply them one b
 by one batch at most; while a commit is not answered nothing more is applied.
 """
 
+import asyncio
 import logging
+import time
+from collections import defaultdict, deque
 from collections.abc import Sequence
 
 import msgspec
 
-from service.monitor.commits import Ledger
+from service.contract.accounts import decode_account
+from service.errors import LeaseLost, OutOfStep, ServiceError, StoreUnavailable
+from service.monitor.commits import Ledger, read_states
 from service.monitor.engine import Engine
 from service.monitor.ports import AccountsPort, LogPort, MarketPort
+from service.store.accounts import AccountChange
+from service.store.alert_log import Commit
+from service.store.keys import shard_of
+from service.store.market_stream import MarketEntry
 
 _log = logging.getLogger(__name__)
 
@@ -33,22 +42,36 @@ _notice_decoder = msgspec.json.Decoder(_Notice)
 
 
 class Shards:
-    """One engine over the shards given; all calls come from one task."""
+    """One engine over some shards; `recover`, `follow` and `commit` are called by one task alone."""
 
     def __init__(
-        self, engine: Engine, market: MarketPort, accounts: AccountsPort, log: LogPort
+        self,
+        engine: Engine,
+        market: MarketPort,
+        accounts: AccountsPort,
+        log: LogPort,
+        shards: int,
     ) -> None:
         self.engine = engine
-        self.ledgers: dict[int, Ledger] = {}
+        self.ledgers: dict[int, Ledger] = {}  # of the shards that are taken in
         self.commits = 0
+        self.gaps = 0  # times the stream was trimmed before we had read it
+        self.notices = 0  # appended for writers that did not
         self._market, self._accounts, self._log = market, accounts, log
-        self._waiting: list[Ledger] = []  # acquired, but committed later than the engine is
-        self._pages: dict[int, Ledger] = {}
+        self._waiting: list[Ledger] = []  # acquired, but committed later than where the engine is
+        self._shards = shards  # there are in all
+        self._late: dict[
+            int, int
+        ] = {}  # newest change by shard that was not drained at the last look
+
+    @property
+    def owned(self) -> list[tuple[int, int]]:
+        """Shards we own with their tokens."""
+        return [(each.shard, each.token) for each in (*self.ledgers.values(), *self._waiting)]
 
     async def recover(self, shards: Sequence[int]) -> None:
         """Become the owner of these shards and take them in as they were committed."""
         acquired = [Ledger.of(each, await self._log.acquire(each, LEASE_MS)) for each in shards]
-        self.ledgers = {ledger.shard: ledger for ledger in acquired}
         self._waiting = sorted(acquired, key=lambda ledger: ledger.market_id)
         first = self._waiting[0].market_id
         snapshot = await self._market.load_snapshot(first)
@@ -61,3 +84,157 @@ class Shards:
         await self._take_in()
         while self._waiting:
             await self.follow(0)
+
+    async def follow(self, block_ms: int) -> int:
+        """Read entries, waiting up to `block_ms` for the first; apply them and commit their alerts. Returns how many."""
+        entries = await self._read(ENTRIES_A_READ, block_ms)
+        fetched = await self._fetch_changes(entries)
+        started = time.monotonic()
+        for entry in entries:
+            self._apply(entry, fetched)
+            if time.monotonic() - started > APPLY_S:
+                await self.commit(alerts_only=True)
+                started = time.monotonic()
+        await self.commit(alerts_only=True)
+        await self._take_in()
+        return len(entries)
+
+    async def commit(self, *, alerts_only: bool = False, positions: bool = False) -> None:
+        """Commit shards that have alerts, else those with any news, else (`positions`) all that are behind."""
+        market_id = self.engine.market_id
+        commits = []
+        for ledger in self.ledgers.values():
+            wanted = bool(ledger.written) if alerts_only else ledger.has_news
+            if wanted or (positions and ledger.market_id < market_id):
+                commits.append((ledger.shard, ledger.build(self.engine.book, market_id)))
+        if commits:
+            await self._send(commits)
+            self.commits += len(commits)
+
+    async def _send(self, commits: Sequence[tuple[int, Commit]]) -> None:
+        """Send the same commits until the store has answered; raises LeaseLost when it is not us any more who may."""
+        wait_s, longest_s = RETRY_S
+        while True:
+            try:
+                outcomes = await self._log.commit(commits)
+                break
+            except StoreUnavailable as error:
+                _log.warning("commit is sent again in %.2f s: %s", wait_s, error)
+                await asyncio.sleep(wait_s)
+                wait_s = min(2.0 * wait_s, longest_s)
+        for (shard, _), outcome in zip(commits, outcomes, strict=True):
+            if outcome == "lease_lost":
+                raise LeaseLost(f"another monitor owns shard {shard}")
+            if outcome == "out_of_step":
+                raise OutOfStep(
+                    f"shard {shard} is not where it was left; start again from the store"
+                )
+
+    def _apply(self, entry: MarketEntry, fetched: dict[int, deque[AccountChange]]) -> None:
+        changes: list[AccountChange] = []
+        if entry.kind == "a":
+            changes = self._bound_by(entry, fetched)
+        for written in self.engine.apply(entry, changes, _now_ms()):
+            self._ledger_of(written.account).written.append(written)
+        for account in self.engine.touched:
+            self._ledger_of(account).accounts.add(account)
+        self.engine.touched.clear()
+
+    def _bound_by(
+        self, entry: MarketEntry, fetched: dict[int, deque[AccountChange]]
+    ) -> list[AccountChange]:
+        """Return the changes that this notice brings in: those up to its id that no earlier one has."""
+        notice = _notice_decoder.decode(entry.payload)
+        ledger = self.ledgers.get(notice.shard)
+        if ledger is None or notice.upto <= ledger.drained_to:
+            return []
+        queue, changes = fetched[notice.shard], []
+        while queue and queue[0].change_id <= notice.upto:
+            changes.append(queue.popleft())
+        ledger.drain(changes, notice.upto)
+        return changes
+
+    async def _fetch_changes(
+        self, entries: Sequence[MarketEntry]
+    ) -> dict[int, deque[AccountChange]]:
+        """Return by shard the changes that the notices among these entries bring in."""
+        upto: dict[int, int] = {}
+        for entry in entries:
+            if entry.kind == "a":
+                notice = _notice_decoder.decode(entry.payload)
+                upto[notice.shard] = max(notice.upto, upto.get(notice.shard, 0))
+        fetched: dict[int, deque[AccountChange]] = defaultdict(deque)
+        for shard, last in upto.items():
+            ledger = self.ledgers.get(shard)
+            after = last if ledger is None else ledger.drained_to
+            while after < last:
+                page = await self._accounts.changes(shard, after, last, CHANGES_A_READ)
+                fetched[shard].extend(page)
+                after = page[-1].change_id if len(page) == CHANGES_A_READ else last
+        return fetched
+
+    async def _read(self, count: int, block_ms: int) -> list[MarketEntry]:
+        """Read on after the engine's place, but not past where a waiting shard is to be taken in."""
+        after = self.engine.market_id
+        if self._waiting:
+            count = min(count, self._waiting[0].market_id - after)
+            block_ms = 0
+        entries = await self._market.read(after, count, block_ms)
+        if entries and entries[0].market_id != after + 1:
+            self.gaps += 1
+            _log.error("market entries %d to %d are gone", after + 1, entries[0].market_id - 1)
+        if self._waiting and not entries:
+            raise OutOfStep(f"the market stream ends at {after}, before what was committed")
+        return entries
+
+    async def _take_in(self) -> None:
+        """Load the shards that were committed where the engine is now."""
+        while self._waiting and self._waiting[0].market_id <= self.engine.market_id:
+            ledger = self._waiting.pop(0)
+            await self._load(ledger.shard)
+            self.ledgers[ledger.shard] = ledger
+
+    async def _load(self, shard: int) -> None:
+        book = self.engine.book
+        _, levels = await self._log.levels(shard)
+        async for rows in self._accounts.load(shard):
+            loaded = []
+            for key, version, doc in rows:
+                try:
+                    account = decode_account(doc, key)
+                except ServiceError as error:
+                    self.engine.stats.unreadable += 1
+                    _log.error("%s cannot be read: %s", key, error)
+                    continue
+                loaded.append((account, version, read_states(levels.get(key, b"[]"))))
+            self.engine.load(loaded)
+        for key, seq in (await self._log.seqs(shard)).items():
+            book.accounts.seq[book.enter(key)] = seq
+
+    def _ledger_of(self, account: int) -> Ledger:
+        key = self.engine.book.keys[account]
+        return self.ledgers[shard_of(key, self._shards)]
+
+    async def append_missing_notices(self) -> None:
+        """See to account changes whose writer died before he told the market stream; call it now and then.
+
+        A change is given the time between two calls, so that the notices of writers alive are not doubled (which would do no harm).
+        """
+        late = {}
+        for counter in await self._accounts.counters():
+            ledger = self.ledgers.get(counter.shard)
+            if ledger is not None and counter.changes > ledger.drained_to:
+                late[counter.shard] = counter.changes
+        overdue = [
+            (shard, changes)
+            for shard, changes in late.items()
+            if self._late.get(shard, 0) > self.ledgers[shard].drained_to
+        ]
+        self._late = late
+        if overdue:
+            await self._market.append_changes(overdue)
+            self.notices += len(overdue)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

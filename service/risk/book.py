@@ -61,6 +61,10 @@ class Book:
         first = int(self.accounts.pool[account])
         return np.arange(first, first + int(self.accounts.pools[account]), dtype=np.int64)
 
+    def next_slots(self, first: int, count: int) -> Ints:
+        """Return the first `count` live slots from slot `first` on."""
+        return first + np.flatnonzero(self.pools.account[first : self._pools] >= 0)[:count]
+
     def live_slots(self) -> Ints:
         return np.flatnonzero(self.pools.account[: self._pools] >= 0)
 

@@ -26,6 +26,7 @@ The part in braces is the hash tag: keys that share it live in one slot, so one 
 | `{s07}:log` | stream | `n` alerts, `accounts` JSON list, `alerts` JSON list; id `<offset of the last alert>-0` | by the log's retention |
 | `{s07}:times` | zset | offset by time of its commit | with its log entry |
 | `{ask}:questions` | stream | `i` id, `k` kind, `d` payload, `x` ms the asker waits | newest thousand |
+| `{ask}:monitors` | hash | monitor -> `<ms it is good until> <figures JSON>` | a minute after the last monitor |
 | `{ask}:answer:<id>` | list | `<shards> <payload>` | half a minute |
 | channel `alerts` | pub/sub | `<shard>:<offset>`, a wake-up only | - |
 """
@@ -48,6 +49,7 @@ EPOCH = "{market}:epoch"
 SERVER = "{market}:server"
 
 QUESTIONS = "{ask}:questions"
+MONITORS = "{ask}:monitors"
 ALERTS_CHANNEL = "alerts"
 
 
