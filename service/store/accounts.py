@@ -16,7 +16,7 @@ from service.store.client import Client, Part, ScriptCall, load_script
 from service.store.keys import ShardKeys
 from service.store.market_stream import MarketStream
 
-ACCOUNTS_A_CALL = 500
+ACCOUNTS_A_BATCH = 4_000  # bounds what is on the way at a time
 _MISSING, _OTHER_VERSION = -1, -2
 
 
@@ -87,24 +87,31 @@ class Accounts:
         self, accounts: Sequence[tuple[str, bytes]], cause: str = "account"
     ) -> list[int]:
         """Store accounts, each atomic by itself, and return their versions in order; one notice a shard."""
+        versions: list[int] = []
+        upto: dict[int, int] = {}
+        for start in range(0, len(accounts), ACCOUNTS_A_BATCH):
+            versions += await self._put_batch(
+                accounts[start : start + ACCOUNTS_A_BATCH], cause, upto
+            )
+        await self._market.append_changes(sorted(upto.items()))
+        return versions
+
+    async def _put_batch(
+        self, accounts: Sequence[tuple[str, bytes]], cause: str, upto: dict[int, int]
+    ) -> list[int]:
         by_shard: dict[int, list[int]] = defaultdict(list)
         for index, (account_key, _) in enumerate(accounts):
             by_shard[self.shard_of(account_key)].append(index)
-        calls: list[ScriptCall] = []
-        parts: list[tuple[int, list[int]]] = []
-        for shard, indexes in sorted(by_shard.items()):
-            for start in range(0, len(indexes), ACCOUNTS_A_CALL):
-                part = indexes[start : start + ACCOUNTS_A_CALL]
-                items = [(accounts[index][0], accounts[index][1], cause, "") for index in part]
-                calls.append(self._put_call(shard, items))
-                parts.append((shard, part))
+        calls = [
+            self._put_call(shard, [(*accounts[index], cause, "") for index in indexes])
+            for shard, indexes in by_shard.items()
+        ]
+        answers = await self._client.batch(calls)
         versions = [0] * len(accounts)
-        upto: dict[int, int] = {}
-        for (shard, part), answer in zip(parts, await self._client.batch(calls), strict=True):
-            upto[shard] = answer[0]
-            for index, version in zip(part, answer[1:], strict=True):
+        for (shard, indexes), answer in zip(by_shard.items(), answers, strict=True):
+            upto[shard], *new = answer
+            for index, version in zip(indexes, new, strict=True):
                 versions[index] = version
-        await self._market.append_changes(sorted(upto.items()))
         return versions
 
     def _put_call(self, shard: int, items: Sequence[Sequence[Part]]) -> ScriptCall:

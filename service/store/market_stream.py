@@ -17,7 +17,7 @@ from service.store.client import Client, Part, at_most, load_script
 
 EntryKind = Literal["m", "q", "i", "c", "a"]
 
-MARKS_A_CALL = 2_000  # about 10 ms of the server's time
+MARKS_A_CALL = 500  # some milliseconds of the server at most
 PRODUCER_MEMORY_MS = 86_400_000
 CLOCK_SILENCE_MS = 1_000
 
