@@ -17,7 +17,7 @@ import numpy as np
 from service.risk.columns import Batch, Bools, Floats, Ints, sums_by
 from service.risk.levels import Levels
 from service.risk.model import Level
-from service.risk.tiers import size_in_tier, tier_at
+from service.risk.tiers import rebate_rate, size_in_tier, tier_at
 from service.risk.venues import RULE_COLUMNS, by_mode
 
 GUARD = 1e-10  # of the pool's gross size; rounding is below 1e-13 of it
@@ -99,7 +99,8 @@ def _moves(batch: Batch) -> _Moves:
     fee = np.where(np.isnan(fee), RULE_COLUMNS.default_fee[rule], fee)
     fee = np.where(by_mode(RULE_COLUMNS.fee_on_notional, isolated, rule), fee, 0.0)
     fixed = by_mode(RULE_COLUMNS.on_entry, isolated, rule)
-    rate = np.where(fixed, 0.0, batch.tables.rate.reshape(-1)[tier] + fee)
+    rate = batch.tables.rate.reshape(-1)[tier] + fee
+    rate = np.where(fixed, 0.0, rate - rebate_rate(batch.tables, tier, legs.contracts))
     low, high = _tier_borders(batch, tier, size)
     free = fixed | batch.tables.by_contracts[table]
     sign = np.sign(legs.contracts) * np.where(linear, 1.0, -1.0)

@@ -26,6 +26,7 @@ from service.risk.groups import (
 from service.risk.margin import Assessment
 from service.risk.model import Level
 from service.risk.roots import Roots, nearest_roots, slack_curve
+from service.risk.tiers import rebate_rate
 from service.risk.venues import RULE_COLUMNS
 
 FOUND, UNPRICED, ALREADY_LIQUIDATABLE, FULLY_COLLATERALISED, PRICE_INDEPENDENT, UNSOLVED = range(6)
@@ -114,7 +115,8 @@ def _slack_root(
     held = tables.by_contracts[batch.markets.table[batch.legs.market[at]]]
     tier = np.where(held, legs.tier[at], roots.tier)
     pnl, notional = _leg_at(batch, assessment, at, price[groups.group_of])
-    required = notional * (tables.rate.reshape(-1)[tier] + terms.fee_rate[at])
+    rate = tables.rate.reshape(-1)[tier] + terms.fee_rate[at]
+    required = notional * (rate - rebate_rate(tables, tier, batch.legs.contracts[at]))
     required += terms.fixed_fee[at] - tables.deduction.reshape(-1)[tier]
     required = np.where(on_entry, legs.maintenance_margin[at], required)
     own = by_group(groups, (pnl - required) * legs.settle_price[at])

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.risk.columns import Batch, Bools, Floats, Ints, sums_by
-from service.risk.tiers import maintenance, size_in_tier, tier_at
+from service.risk.tiers import maintenance, rebate_rate, size_in_tier, tier_at
 from service.risk.venues import RULE_COLUMNS, by_mode
 
 
@@ -138,7 +138,8 @@ def requirement(
     basis = np.where(terms.on_entry, terms.entry_notional, notional)
     size = size_in_tier(batch.tables, table, batch.legs.contracts, basis)
     tier = tier_at(batch.tables, table, size)
-    margin = maintenance(batch.tables, tier, basis) + basis * terms.fee_rate + terms.fixed_fee
+    rate = terms.fee_rate - rebate_rate(batch.tables, tier, batch.legs.contracts)
+    margin = maintenance(batch.tables, tier, basis) + basis * rate + terms.fixed_fee
     return margin, tier
 
 

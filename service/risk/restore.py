@@ -98,7 +98,8 @@ def _share_kept(batch: Batch, assessment: Assessment, budget: Floats) -> Floats:
         floor = tables.floor[table, tier]
         ends = tables.floor[table, tier + 1] if tier + 1 < width else np.full(len(size), np.inf)
         whole = basis * (tables.rate[table, tier] + terms.fee_rate) + terms.fixed_fee
-        room = budget + tables.deduction[table, tier]
+        rebate = tables.rebate[table, tier] * basis / np.abs(batch.legs.contracts)
+        room = budget + tables.deduction[table, tier] + rebate
         share = np.where(whole > 0.0, room / whole, np.where(room > 0.0, np.inf, -np.inf))
         share = np.minimum(share, ends / size * (1.0 - _SAFELY))
         valid: Bools = (share > floor / size) & (share > 0.0)

@@ -13,7 +13,7 @@ import numpy as np
 from service.risk.columns import Batch, Bools, Floats, Ints, TierTables
 from service.risk.groups import Groups, Rest, by_group, own_slope, rest_slope
 from service.risk.margin import Assessment
-from service.risk.tiers import maintenance, tier_at
+from service.risk.tiers import maintenance, rebate_rate, tier_at
 
 _BESIDE = 1e-13  # relative: corners nearer to each other than that are one
 _TOGETHER = 1_024  # groups solved at once: their temporaries stay in the cache
@@ -94,6 +94,7 @@ def slack_curve(batch: Batch, assessment: Assessment, groups: Groups, rest: Rest
     bends = ~on_entry & ~batch.tables.by_contracts[table]
     # What grows with the notional without corners: the fee, and the tier of contracts held.
     rate = np.where(bends, 0.0, batch.tables.rate.reshape(-1)[tier]) + terms.fee_rate[at]
+    rate -= rebate_rate(batch.tables, tier, batch.legs.contracts[at])
     rate = np.where(on_entry, 0.0, rate)
     worth = (legs.unrealised_pnl - legs.maintenance_margin)[at] * legs.settle_price[at]
     return Curve(

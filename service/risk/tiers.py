@@ -74,22 +74,27 @@ def deductions(floors: Floats, rates: Floats) -> Floats:
     return np.cumsum(steps)
 
 
-def deductions_of(instrument: Instrument, rule: VenueRule) -> tuple[Floats, bool]:
-    """Return one table's deductions, and whether its requirement moves without jumps with price."""
-    tiers = instrument.tiers
+def deductions_of(instrument: Instrument, rule: VenueRule) -> tuple[Floats, Floats, bool]:
+    """Return one table's deductions and rebates, and whether its requirement moves without jumps.
+
+    What is given is taken; what is not makes its tier go on from the one before (marginal tables).
+    """
+    tiers, by_contracts = instrument.tiers, instrument.tier_unit == "contracts"
+    whole = (instrument.tiering or rule.tiering) == "whole"
+    amounts, rebates = np.zeros(len(tiers)), np.zeros(len(tiers))
+    for index, tier in enumerate(tiers):
+        if tier.deduction is not None:
+            amounts[index] = tier.deduction
+        elif index and not whole:
+            before = tiers[index - 1]
+            step = tier.floor * (tier.maintenance_rate - before.maintenance_rate)
+            amounts[index], rebates[index] = amounts[index - 1], rebates[index - 1]
+            (rebates if by_contracts else amounts)[index] += step
     floors = np.array([tier.floor for tier in tiers])
     rates = np.array([tier.maintenance_rate for tier in tiers])
-    whole = (instrument.tiering or rule.tiering) == "whole"
     smooth = deductions(floors, rates)
-    default = np.zeros_like(smooth) if whole else smooth
-    used = np.array(
-        [
-            default[index] if tier.deduction is None else tier.deduction
-            for index, tier in enumerate(tiers)
-        ]
-    )
-    near = np.all(np.abs(used - smooth) <= _CONTINUITY * np.maximum(smooth, floors * rates))
-    return used, bool(near) or instrument.tier_unit == "contracts"
+    near = np.all(np.abs(amounts - smooth) <= _CONTINUITY * np.maximum(smooth, floors * rates))
+    return amounts, rebates, bool(near) or by_contracts
 
 
 def empty_tables(rows: int, width: int) -> TierTables:
@@ -100,6 +105,7 @@ def empty_tables(rows: int, width: int) -> TierTables:
         floor=np.full(shape, np.inf),
         rate=np.zeros(shape),
         deduction=np.zeros(shape),
+        rebate=np.zeros(shape),
         max_leverage=np.full(shape, np.nan),
         by_contracts=np.zeros(rows, dtype=np.bool_),
         continuous=np.ones(rows, dtype=np.bool_),
@@ -110,7 +116,7 @@ def widened(old: TierTables, rows: int, width: int) -> TierTables:
     """Return the same tables with room for more of them and for more tiers each."""
     new = empty_tables(rows, width)
     used, columns = old.floor.shape
-    for name in ("floor", "rate", "deduction", "max_leverage"):
+    for name in ("floor", "rate", "deduction", "rebate", "max_leverage"):
         getattr(new, name)[:used, :columns] = getattr(old, name)
     new.by_contracts[:used] = old.by_contracts
     new.continuous[:used] = old.continuous
@@ -126,13 +132,15 @@ def write_table(tables: TierTables, row: int, instrument: Instrument, rule: Venu
     """Write one instrument's table into a row that is wide enough."""
     tiers = instrument.tiers
     used = len(tiers)
-    amounts, continuous = deductions_of(instrument, rule)
+    amounts, rebates, continuous = deductions_of(instrument, rule)
     tables.floor[row, :used] = [tier.floor for tier in tiers]
     tables.floor[row, used:] = np.inf
     tables.rate[row, :used] = [tier.maintenance_rate for tier in tiers]
     tables.rate[row, used:] = 0.0
     tables.deduction[row, :used] = amounts
     tables.deduction[row, used:] = 0.0
+    tables.rebate[row, :used] = rebates
+    tables.rebate[row, used:] = 0.0
     tables.max_leverage[row, :used] = [tier.max_leverage or np.nan for tier in tiers]
     tables.max_leverage[row, used:] = np.nan
     tables.by_contracts[row] = instrument.tier_unit == "contracts"
@@ -168,6 +176,13 @@ def tier_at(tables: TierTables, table: Ints, size: Floats) -> Ints:
 def maintenance(tables: TierTables, tier: Ints, notional: Floats) -> Floats:
     """Return n * rate - deduction for flat tier indices, without any fee."""
     return notional * tables.rate.reshape(-1)[tier] - tables.deduction.reshape(-1)[tier]
+
+
+def rebate_rate(tables: TierTables, tier: Ints, contracts: Floats) -> Floats:
+    """Return what continuity in contracts takes off the rate of flat tier indices, a leg each."""
+    if not tables.rebate.any():
+        return np.zeros(1)
+    return tables.rebate.reshape(-1)[tier] / np.abs(contracts)
 
 
 def size_in_tier(tables: TierTables, table: Ints, contracts: Floats, notional: Floats) -> Floats:
