@@ -1,11 +1,25 @@
-"""A worker over an empty store, and the writer of its log."""
+"""A worker over an empty store, and the writer of its log; on the event loop that the service runs on."""
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
 from tests.push.log_writer import LogWriter
 from tests.push.stream import SHARDS, Worker, open_worker
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture(autouse=True)
+def nothing_unhandled(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Whatever a client does, no exception of ours may end in the log."""
+    yield
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 @pytest.fixture
