@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
 
 from service.api.bodies import JSON, NDJSON
 from service.api.problems import PROBLEM_TYPE, STATUS, problem_of
@@ -47,6 +46,7 @@ def operation(
         extra["parameters"] = list(parameters)
     if body is not None:
         extra["requestBody"] = body
+    _OPERATIONS[name] = extra
     return extra
 
 
@@ -118,7 +118,9 @@ def install_document(app: FastAPI) -> None:
     app.openapi = describe  # type: ignore[method-assign]  # FastAPI's own way to replace it
 
 
-_SCHEMAS: Document = {}  # every schema that a route has named, filled while the routes are built
+# What the routes have said of themselves, filled as their files are read.
+_SCHEMAS: Document = {}
+_OPERATIONS: Document = {}
 
 
 def _document(app: FastAPI) -> Document:
@@ -131,12 +133,10 @@ def _document(app: FastAPI) -> Document:
         routes=app.routes,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
-    for route in app.routes:
-        if isinstance(route, APIRoute) and route.include_in_schema:
-            for method in route.methods:
-                # As it was said: FastAPI leaves out what is null, in examples too.
-                said = document["paths"][route.path_format][method.lower()]
-                said.update(route.openapi_extra or {})
+    for methods in document["paths"].values():
+        for found in methods.values():
+            # As it was said: FastAPI leaves out what is null, in examples too.
+            found.update(_OPERATIONS[found["operationId"]])
     document["components"] = {
         "schemas": {name: _plain(_SCHEMAS[name]) for name in sorted(_SCHEMAS)}
     }

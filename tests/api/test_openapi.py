@@ -115,7 +115,7 @@ def test_numbers_may_be_decimal_strings(document: Any) -> None:
 async def test_answers_are_as_documented(document: Any, worker: httpx.AsyncClient) -> None:
     mark = {"symbol": "BTC/USDT:USDT", "markPrice": 50_100}
     holder = account(long())
-    sent = [
+    sent: list[tuple[str, str, str | None, Any]] = [
         ("PUT", "/v1/instruments", None, [instrument(), {}]),
         ("GET", "/v1/instruments", None, None),
         ("POST", "/v1/marks", None, {"marks": [mark, {}]}),

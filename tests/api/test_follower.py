@@ -1,0 +1,89 @@
+"""The worker's picture of the markets: quality, and starting over when entries were trimmed or the store was away."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from service.api.follower import MarketFollower
+from service.errors import StoreUnavailable
+from service.store.market_stream import MarketEntry, MarketPicture, NewestMark
+
+pytestmark = pytest.mark.anyio
+
+MARK = b'{"symbol":"A","venue":"okx","markPrice":%d}'
+WAIT_S = 10.0
+
+
+class Script:
+    """A market stream that says what it is told to say, then nothing more."""
+
+    def __init__(self, *readings: list[MarketEntry] | StoreUnavailable) -> None:
+        self.pictures: list[int] = []
+        self.asked: list[int] = []
+        self._readings = list(readings)
+
+    async def picture(self) -> MarketPicture:
+        market_id = 9 if self.pictures else 4
+        self.pictures.append(market_id)
+        mark = NewestMark("okx", "A", market_id, 400, False, MARK % market_id)
+        return MarketPicture(market_id, 400, [mark], [])
+
+    async def read(self, after: int, *_: int) -> list[MarketEntry]:
+        self.asked.append(after)
+        if not self._readings:
+            await asyncio.Event().wait()
+        reading = self._readings.pop(0)
+        if isinstance(reading, StoreUnavailable):
+            raise reading
+        return reading
+
+
+@contextlib.asynccontextmanager
+async def following(script: Script) -> AsyncIterator[MarketFollower]:
+    follower = MarketFollower(script)
+    task = asyncio.create_task(follower.run())
+    try:
+        yield follower
+    finally:
+        task.cancel()
+
+
+def quality(market_id: int, stale: bytes) -> MarketEntry:
+    return MarketEntry(market_id, "q", 500, b'{"venue":"okx","symbol":"A","stale":%s}' % stale)
+
+
+async def test_quality_is_kept_until_it_is_said_to_be_better() -> None:
+    bad = [quality(5, b"true"), MarketEntry(6, "m", 600, MARK % 2)]
+    async with following(Script(bad)) as follower:
+        assert await follower.reached(6, WAIT_S)
+        newest = follower.newest[("okx", "A")]
+        assert (newest.stale, newest.payload, newest.market_id) == (True, MARK % 2, 6)
+        assert follower.stale() == ["okx A"]
+    async with following(Script(bad, [quality(7, b"false")])) as follower:
+        assert await follower.reached(7, WAIT_S)
+        assert follower.stale() == []
+        assert follower.newest_age_s() < WAIT_S
+
+
+async def test_entries_that_were_trimmed_make_it_start_over() -> None:
+    script = Script([MarketEntry(8, "c", 800, b"{}")])
+    async with following(script) as follower:
+        assert await follower.reached(9, WAIT_S)
+        assert script.pictures == [4, 9]
+        assert follower.newest[("okx", "A")].payload == MARK % 9
+
+
+async def test_it_comes_back_when_the_store_does() -> None:
+    script = Script(StoreUnavailable("gone"))
+    async with following(script) as follower:
+        assert await follower.reached(4, WAIT_S)
+        assert await follower.reached(9, WAIT_S)
+        assert follower.ready
+
+
+async def test_what_never_comes_is_not_waited_for_long() -> None:
+    async with following(Script()) as follower:
+        assert not await follower.reached(5, 0.01)
+    assert not await MarketFollower(Script()).reached(0, 0.01)
