@@ -11,8 +11,16 @@ from service.risk.evaluate import assess
 from service.risk.margin import Assessment
 from service.risk.markets import MarketTable
 from service.risk.model import Account, Level, PoolKey
-from tests.reference.legs import ZERO
-from tests.reference.pools import Figures, Move, Pool, balance_value, figures, pools_of
+from tests.reference.legs import ZERO, unrealised
+from tests.reference.pools import (
+    Figures,
+    Move,
+    Pool,
+    balance_value,
+    money_factor,
+    pools_of,
+    price_of,
+)
 from tests.reference.world import World
 
 RELATIVE = Fraction(1, 10**9)
@@ -52,22 +60,15 @@ def scale(pool: Pool, worth: Figures, move: Move | None = None) -> Fraction:
     """
     values = (balance_value(pool, balance, move) or ZERO for balance in pool.balances)
     held = sum((abs(value) for value in values), ZERO)
-    alone = [figures(_only(pool, number), move) for number in range(len(pool.legs))]
-    lost = sum((abs(one.pnl) for one in alone if one is not None), ZERO)
+    lost = ZERO
+    for leg in pool.legs:
+        price = price_of(leg, move)
+        assert price is not None
+        assert leg.instrument is not None
+        factor = money_factor(pool, leg.instrument.settle, move)
+        assert factor is not None
+        lost += abs(unrealised(leg, price)) * factor
     return max(held, abs(worth.wallet)) + lost + abs(worth.maintenance)
-
-
-def _only(pool: Pool, number: int) -> Pool:
-    return Pool(
-        pool.key,
-        pool.legs[number : number + 1],
-        (),
-        pool.multi,
-        pool.thresholds,
-        pool.venue,
-        pool.rule,
-        pool.world,
-    )
 
 
 def near(found: float, exact: Fraction | None, tolerance: Fraction) -> bool:

@@ -66,8 +66,8 @@ def tier_tables(draw: st.DrawFn, unit: float) -> tuple[Tier, ...]:
     for step, rise in rows:
         floors.append(floors[-1] + step * unit)
         rates.append(min(1.0, rates[-1] + rise))
-    given = draw(st.integers(0, 9)) == 0
-    amounts = [draw(st.floats(0.0, 0.5)) if given else None for _ in floors]
+    given = draw(st.integers(0, 9)) == 1
+    amounts = [draw(st.none() | st.floats(0.0, 0.5)) if given else None for _ in floors]
     return tuple(
         Tier(floor, cap, rate, None, None if part is None else part * floor * rate)
         for floor, cap, rate, part in zip(
@@ -80,7 +80,7 @@ def tier_tables(draw: st.DrawFn, unit: float) -> tuple[Tier, ...]:
 def instruments(draw: st.DrawFn, symbol: str, venue: str, unit: float) -> Instrument:
     """A contract with a table whose floors stand around notionals of `unit`."""
     base, quote, settle = assets_of(symbol)
-    by_contracts = draw(st.integers(0, 4)) == 0
+    by_contracts = draw(st.integers(0, 4)) == 1
     contract_size = draw(st.sampled_from((1.0, 0.001, 0.1, 10.0, 100.0)))
     return Instrument(
         symbol,
@@ -92,7 +92,7 @@ def instruments(draw: st.DrawFn, symbol: str, venue: str, unit: float) -> Instru
         draw(tier_tables(draw(st.floats(0.1, 1e3)) if by_contracts else unit)),
         venue,
         draw(fees),
-        "whole" if by_contracts else draw(st.sampled_from((None, None, "marginal", "whole"))),
+        draw(st.sampled_from((None, None, "marginal", "whole"))),
         "contracts" if by_contracts else "notional",
     )
 

@@ -48,22 +48,25 @@ def unrealised(leg: Leg, price: Fraction) -> Fraction:
 
 
 @cache
-def deductions(instrument: Instrument, whole: bool) -> list[Fraction]:
-    """In the table's unit by continuity (c1 = 0, cn = cn-1 + floor x step of the rate).
+def deductions(leg: Leg) -> list[tuple[Fraction, Fraction]]:
+    """Money off, and contracts off, the requirement in each tier: c1 = 0, the rest by continuity.
 
-    As given where it is given; whole tables deduct nothing else.
+    cn = cn-1 + floor x step of the rate, in what the floors count. As given where it is given;
+    whole tables deduct nothing else.
     """
-    out: list[Fraction] = []
-    for number, tier in enumerate(instrument.tiers):
+    assert leg.instrument is not None
+    by_contracts = leg.instrument.tier_unit == "contracts"
+    out: list[tuple[Fraction, Fraction]] = []
+    for number, tier in enumerate(leg.instrument.tiers):
         if tier.deduction is not None:
-            out.append(Fraction(tier.deduction))
-        elif whole or number == 0:
-            out.append(ZERO)
+            out.append((Fraction(tier.deduction), ZERO))
+        elif is_whole(leg) or number == 0:
+            out.append((ZERO, ZERO))
         else:
-            step = Fraction(tier.maintenance_rate) - Fraction(
-                instrument.tiers[number - 1].maintenance_rate
-            )
-            out.append(out[-1] + Fraction(tier.floor) * step)
+            below = Fraction(leg.instrument.tiers[number - 1].maintenance_rate)
+            more = Fraction(tier.floor) * (Fraction(tier.maintenance_rate) - below)
+            money, contracts = out[-1]
+            out.append((money, contracts + more) if by_contracts else (money + more, contracts))
     return out
 
 
@@ -119,18 +122,13 @@ def maintenance(leg: Leg, price: Fraction) -> Fraction:
     at = price if basis == "mark" else entry(leg)
     assert leg.instrument is not None
     number = tier_number(leg, at)
-    tier, deduction = (
-        leg.instrument.tiers[number],
-        deductions(leg.instrument, is_whole(leg))[number],
-    )
-    if leg.instrument.tier_unit == "contracts" and tier.deduction is None:
-        # Continuity in contracts gives contracts: worth the notional of one each.
-        deduction *= notional(leg, at) / abs(Fraction(leg.position.contracts))
+    tier, (money, contracts) = leg.instrument.tiers[number], deductions(leg)[number]
+    of_one = notional(leg, at) / abs(Fraction(leg.position.contracts))
     rate = Fraction(tier.maintenance_rate)
     if fee == "on_notional":
         rate += taker_fee(leg)
     fixed = closing_fee(leg) if fee == "at_bankruptcy" else ZERO
-    return notional(leg, at) * rate - deduction + fixed
+    return notional(leg, at) * rate - money - contracts * of_one + fixed
 
 
 def initial(leg: Leg, price: Fraction) -> Fraction:

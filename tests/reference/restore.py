@@ -5,24 +5,30 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import cast
 
+from service.risk.model import Level
 from tests.reference.legs import ZERO, Leg, entry, maintenance, notional
-from tests.reference.pools import Figures, Pool, money_factor, price_of
+from tests.reference.pools import Figures, Pool, money_factor, price_of, table_level
 
 
 def fall_line(pool: Pool) -> Fraction:
     return Fraction(pool.thresholds.warning) - Fraction(pool.thresholds.hysteresis)
 
 
-def is_restored(pool: Pool, worth: Figures) -> bool:
-    """Strictly below the line; a pool without requirement only must not be in debt."""
-    if not pool.legs or (worth.maintenance == 0 and worth.equity >= 0):
-        return True
-    return worth.equity >= 0 and worth.maintenance < fall_line(pool) * worth.equity
+def is_needed(pool: Pool, worth: Figures) -> bool:
+    """A pool that is HEALTHY by the table needs nothing, though it may be above its fall line."""
+    return table_level(pool, worth) > Level.UNPRICED
+
+
+def is_restored(pool: Pool, equity: Fraction, required: Fraction) -> bool:
+    """Strictly below the fall line; a pool without requirement only must not be in debt."""
+    return equity >= 0 and (required == 0 or required < fall_line(pool) * equity)
 
 
 def deposit(pool: Pool, worth: Figures) -> Fraction:
     """The least deposit in the pool's money that any larger one restores it with."""
-    return ZERO if is_restored(pool, worth) else worth.maintenance / fall_line(pool) - worth.equity
+    if not is_needed(pool, worth):
+        return ZERO
+    return max(ZERO, worth.maintenance / fall_line(pool) - worth.equity)
 
 
 def requirement_of(pool: Pool, leg: Leg, contracts: Fraction) -> Fraction:
@@ -58,7 +64,7 @@ def reduce(pool: Pool, leg: Leg, worth: Figures) -> Fraction | None:
 
     Equity stays as it is, so only the requirement falls. None where closing all of it does not do.
     """
-    if is_restored(pool, worth):
+    if not is_needed(pool, worth):
         return ZERO
     sizes = _sizes(leg)
     others = worth.maintenance - requirement_of(pool, leg, sizes[0])

@@ -95,7 +95,7 @@ def requirement(ask: Ask, vector: Vector) -> dict[str, Figure]:
         share = inputs["maintenance_fraction_ppm"] / 1e6
     fraction = inputs["imf_ppm"] / 1e6
     part = min(1.0, max(0.0, (interest - low) / (high - low))) if high > low else 0.0
-    scaled = fraction + (1.0 - fraction) * part
+    scaled = math.floor(1e6 * (fraction + (1.0 - fraction) * part) + ROUNDING) / 1e6
     leg = Held(notional, 1.0, rate=fraction * share, leverage=1.0 / scaled, isolated=False)
     found = put(ask, Book(venue_of(vector), (leg,))).position()
     return {

@@ -44,10 +44,10 @@ DYDX_BY_KIND: dict[str, shapes.Shape] = {
 
 def shape_of(vector: Vector) -> shapes.Shape | None:
     """How a case is asked; None: as one position."""
-    if "tiers" in vector.inputs:
+    found = next((BY_INPUT[name] for name in BY_INPUT if name in vector.inputs), None)
+    if found is None and "tiers" in vector.inputs:
         is_name = isinstance(vector.inputs["tiers"], str)
         return shapes.sampled_table if is_name else shapes.listed_table
-    found = next((BY_INPUT[name] for name in BY_INPUT if name in vector.inputs), None)
     if found is None and venue_of(vector) == "dydx":
         return DYDX_BY_KIND.get(vector.kind)
     return found

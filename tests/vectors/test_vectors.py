@@ -1,0 +1,37 @@
+"""Every published number that the contract has room for comes out within its tolerance."""
+
+import pytest
+
+from tests.vectors.asking import Ask
+from tests.vectors.exceptions import EXCEPTIONS
+from tests.vectors.published import Vector, shared_folder, vectors
+from tests.vectors.verdicts import judge, table
+from tests.vectors.worker import evaluate_by_api
+
+VECTORS = vectors()
+needs_vectors = pytest.mark.skipif(
+    not VECTORS, reason=f"the published vectors are not in {shared_folder().name}"
+)
+
+
+@pytest.fixture(scope="module")
+def ask() -> Ask:
+    return evaluate_by_api()
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector.id)
+def test_a_published_number_is_reproduced(ask: Ask, vector: Vector) -> None:
+    verdict = judge(ask, vector)
+    if verdict.exception:
+        pytest.skip(verdict.exception)
+    assert not verdict.missed
+
+
+@needs_vectors
+def test_exceptions_are_of_vectors_that_are_there(capsys: pytest.CaptureFixture[str]) -> None:
+    known = {vector.id for vector in VECTORS}
+    assert set(EXCEPTIONS) <= known
+    verdicts = [judge(evaluate_by_api(), vector) for vector in VECTORS]
+    with capsys.disabled():
+        print("\n" + "\n".join(table(verdicts)))
+    assert sum(verdict.is_reproduced for verdict in verdicts) == len(known) - len(EXCEPTIONS)
