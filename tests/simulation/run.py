@@ -20,7 +20,7 @@ from tests.simulation.processes import Processes
 from tests.simulation.subscriber import Subscriber
 from tests.simulation.tape import Crash
 
-BATCH_MARKS = 500
+BATCH_MARKS = 250
 SETTLE_S = 900.0
 
 
@@ -67,23 +67,22 @@ class Run:
             ]
             await _until(lambda: self.always.cursor is not None, "the first subscription")
             async with connect(self.processes.valkey.url) as client:
-                await self._feed(client, dict(kills))
+                await self._feed(client, kills)
                 await self._settled(client)
                 for follower in followers:
                     follower.cancel()
                 return await read_history(client)
 
-    async def _feed(self, client: Client, kills: dict[int, str]) -> None:
+    async def _feed(self, client: Client, kills: Sequence[tuple[int, str]]) -> None:
+        """Batch after batch; who is to die in a batch does so while it is under way."""
         market = MarketStream(client, Gate("source"))
         marks = self.crash.marks
         for batch, start in enumerate(range(0, len(marks), BATCH_MARKS), start=1):
-            death = next(
-                (kills[at] for at in range(start, start + BATCH_MARKS) if at in kills), None
-            )
             part = [_new_mark(mark) for mark in marks[start : start + BATCH_MARKS]]
             sending = asyncio.create_task(_send(market, part, batch))
-            if death is not None:
-                await asyncio.to_thread(self._die, death, start)
+            for at, name in kills:
+                if start <= at < start + BATCH_MARKS:
+                    await asyncio.to_thread(self._die, name, at)
             await sending
 
     def _die(self, name: str, at: int) -> None:

@@ -13,8 +13,8 @@ from tests.simulation.scratch import VectorisedEvaluator
 from tests.simulation.tape import Crash, crash, needs_tape
 
 SOAK = os.environ.get("PLIMSOLL_SOAK") == "1"
-ACCOUNTS, SAMPLE = (10_000, 200) if SOAK else (300, 30)
-START_S, SECONDS = (0, None) if SOAK else (2_520, 40)  # the small form is around the deepest fall
+ACCOUNTS, SAMPLE = (10_000, 200) if SOAK else (200, 20)
+START_S, SECONDS = (0, None) if SOAK else (2_530, 20)  # the small form is around the deepest fall
 KILLS = 20 if SOAK else 4
 SEED = 20_251_010
 
@@ -29,9 +29,7 @@ def tape() -> Crash:
 def check(run: Run, history: History) -> None:
     """The stream is the tape, the log is the from-scratch log, both clients have exactly the log."""
     assert marks_of(history.entries) == marks_of_tape(run.crash.marks)
-    truth = judged(history.entries, LogWriter(VectorisedEvaluator()))
-    assert told(history.alerts) == expected(truth)
-    _check_sample(history, truth)
+    assert told(history.alerts) == expected(_truth(history))
     log = {alert["id"]: alert for alert in history.alerts}
     assert len(log) == len(history.alerts)
     for client in (run.always, run.resuming):
@@ -43,6 +41,20 @@ def check(run: Run, history: History) -> None:
         f" {run.always.connections} and {run.resuming.connections}, sent again and dropped"
         f" {run.always.doubled} and {run.resuming.doubled}"
     )
+
+
+_TRUTHS: list[tuple[list[Entry], list[Logged]]] = []
+
+
+def _truth(history: History) -> list[Logged]:
+    """The from-scratch log; a run with exactly the entries of an earlier one has its truth."""
+    for entries, log in _TRUTHS:
+        if entries == history.entries:
+            return log
+    log = judged(history.entries, LogWriter(VectorisedEvaluator()))
+    _check_sample(history, log)
+    _TRUTHS.append((history.entries, log))
+    return log
 
 
 def _check_sample(history: History, truth: list[Logged]) -> None:
