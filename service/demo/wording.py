@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from rich.table import Table
 from rich.text import Text
 
-from service.contract.alerts import Alert, AlertPosition, CrossPool, LevelName, PoolName, ToRestore
+from service.contract.alerts import Alert, CrossPool, LevelName, PoolName, ToRestore
 
 LEVELS: tuple[LevelName, ...] = (
     "HEALTHY",
@@ -42,6 +42,11 @@ def money(amount: float, asset: str) -> str:
     return f"{shown} {asset}"
 
 
+def quantity(contracts: float) -> str:
+    """Four significant digits, whole numbers in full."""
+    return f"{contracts:,.0f}" if contracts >= 1_000.0 else f"{contracts:.4g}"
+
+
 def price(value: float) -> str:
     """Six significant digits of a price (> 0), never in powers of ten."""
     digits = max(0, 5 - math.floor(math.log10(value)))
@@ -54,8 +59,11 @@ def pool_words(pool: PoolName) -> str:
     return f"{short_symbol(pool.symbol)} {pool.side}"
 
 
-def nearest_liquidation(positions: Sequence[AlertPosition]) -> str:
+def nearest_liquidation(alert: Alert) -> str:
     """The position whose own mark is nearest to the price that liquidates its pool."""
+    if alert.level in {"LIQUIDATION", "BANKRUPT"}:
+        return "reached"
+    positions = alert.positions
     priced = [
         p for p in positions if p.distance_pct is not None and p.liquidation_price is not None
     ]
@@ -72,7 +80,7 @@ def remedy(to_restore: ToRestore | None, settle: str) -> str:
         return NOTHING
     ways = [f"deposit {money(to_restore.deposit, settle)}"] if to_restore.deposit else []
     ways += [
-        f"close {row.contracts:,.4g} {short_symbol(row.symbol)}"
+        f"close {quantity(row.contracts)} {short_symbol(row.symbol)}"
         for row in to_restore.reduce
         if row.contracts
     ][:1]
@@ -105,7 +113,7 @@ def line(alert: Alert) -> str:
         f"{alert.account_id:<16}",
         f"{pool_words(alert.pool):<18}",
         f"ratio {ratio:<7}",
-        f"liquidation {nearest_liquidation(alert.positions):<36}",
+        f"liquidation {nearest_liquidation(alert):<36}",
         outcome(alert),
     )
     return "  ".join(parts)
@@ -133,7 +141,7 @@ def _cells(alert: Alert, wide: bool) -> list[Text | str]:
     before = Text(alert.previous_level, style=f"dim {STYLES[alert.previous_level].split()[-1]}")
     cells: list[Text | str] = [clock(alert.event_time), level_text(alert.level)]
     cells += [before] if wide else []
-    cells += [alert.account_id, pool_words(alert.pool), ratio, nearest_liquidation(alert.positions)]
+    cells += [alert.account_id, pool_words(alert.pool), ratio, nearest_liquidation(alert)]
     return [*cells, outcome(alert)] if wide else cells
 
 

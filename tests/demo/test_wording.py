@@ -15,7 +15,15 @@ from service.contract.alerts import (
 )
 from service.contract.frames import AlertsFrame, MarksFrame, MarkUpdate, Notice, Subscribed
 from service.demo.board import Board
-from service.demo.wording import alert_table, line, money, nearest_liquidation, price, remedy
+from service.demo.wording import (
+    alert_table,
+    line,
+    money,
+    nearest_liquidation,
+    price,
+    quantity,
+    remedy,
+)
 
 
 def alert(account_id: str = "a1", level: LevelName = "LIQUIDATION", settle: str = "USDT") -> Alert:
@@ -78,8 +86,16 @@ def test_money_is_as_exact_as_it_is_small(amount: float, shown: str) -> None:
 
 
 def test_the_nearest_liquidation_is_the_one_that_counts() -> None:
-    assert nearest_liquidation(alert().positions) == "BTC/USD:BTC at 101,000, 1.0 % away"
-    assert nearest_liquidation([]) == "-"
+    near = nearest_liquidation(alert(level="WARNING"))
+    assert near == "BTC/USD:BTC at 101,000, 1.0 % away"
+    assert nearest_liquidation(alert(level="LIQUIDATION")) == "reached"
+
+
+@pytest.mark.parametrize(
+    ("contracts", "shown"), [(67_650.4, "67,650"), (0.24315, "0.2432"), (999.96, "1000")]
+)
+def test_quantities_are_never_in_powers_of_ten(contracts: float, shown: str) -> None:
+    assert quantity(contracts) == shown
 
 
 def test_a_remedy_is_a_deposit_or_a_reduction() -> None:
