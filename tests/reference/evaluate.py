@@ -85,6 +85,12 @@ def answer_pool(pool: Pool) -> PoolAnswer:
     )
 
 
+def currency_of(pools: list[Pool]) -> str:
+    """The settle asset that all pools share, else USD."""
+    settles = {pool.key.settle for pool in pools}
+    return settles.pop() if len(settles) == 1 else USD
+
+
 def total(pools: list[Pool], currency: str) -> Figures | None:
     sums = Figures(ZERO, ZERO, ZERO, ZERO)
     for pool in pools:
@@ -108,8 +114,7 @@ def total(pools: list[Pool], currency: str) -> Figures | None:
 def evaluate(account: Account, world: World) -> Answer:
     """Everything, at the world's marks."""
     pools = pools_of(account, world)
-    settles = {pool.key.settle for pool in pools}
-    currency = settles.pop() if len(settles) == 1 else USD
+    currency = currency_of(pools)
     answers = tuple(answer_pool(pool) for pool in pools)
     level = max((answer.level for answer in answers), default=Level.HEALTHY)
     return Answer(level, currency, total(pools, currency), answers)
