@@ -1,0 +1,205 @@
+"""Which instrument, mark and USD price an account of a venue is given, and what a new one touches."""
+
+import math
+
+import pytest
+
+from service.risk.markets import MarketTable, base_of, settle_of
+from service.risk.model import Mark, Tier
+from tests.risk.building import BTC, BTC_COIN, INF, THREE_TIERS, contract, put_marks
+
+
+def price_of(table: MarketTable, asset: str, venue: str = "generic") -> float:
+    number = table.asset(venue, asset)
+    return float(table.asset_prices()[number])
+
+
+def is_stale(table: MarketTable, venue: str, symbol: str) -> bool:
+    market = table.market(venue, symbol)
+    return bool(table.columns().stale[market])
+
+
+def mark_of(table: MarketTable, market: int) -> float:
+    return float(table.columns().mark[market])
+
+
+@pytest.mark.parametrize(
+    ("symbol", "base", "settle"),
+    [
+        (BTC, "BTC", "USDT"),
+        (BTC_COIN, "BTC", "BTC"),
+        ("ETH/USD", "ETH", "USD"),
+        ("odd", "odd", "odd"),
+    ],
+)
+def test_a_symbol_names_its_assets(symbol, base, settle):
+    assert (base_of(symbol), settle_of(symbol)) == (base, settle)
+
+
+def test_a_market_nobody_listed_has_neither_table_nor_mark():
+    table = MarketTable()
+    market = table.market("okx", BTC)
+    columns = table.columns()
+    assert columns.table[market] == -1
+    assert math.isnan(columns.mark[market])
+    assert table.instrument(market) is None
+    assert table.mark_venue(market) is None
+    assert table.mark_time(market) is None
+    assert table.market("okx", BTC) == market
+
+
+def test_a_venues_own_mark_goes_before_generics_whichever_came_first():
+    table = MarketTable()
+    market = table.market("okx", BTC)
+    put_marks(table, {BTC: 100.0})
+    assert (mark_of(table, market), table.mark_venue(market)) == (100.0, "generic")
+    put_marks(table, {BTC: 101.0}, venue="okx")
+    put_marks(table, {BTC: 99.0})
+    assert (mark_of(table, market), table.mark_venue(market)) == (101.0, "okx")
+
+
+def test_a_mark_names_the_markets_that_it_moved():
+    table = MarketTable()
+    generic, okx, gate = (table.market(venue, BTC) for venue in ("generic", "okx", "gate"))
+    table.market("okx", BTC_COIN)
+    assert table.put_mark(Mark(BTC, 100.0), 5) == [generic, okx, gate]
+    assert table.put_mark(Mark(BTC, 101.0, venue="okx"), 6) == [okx]
+    assert table.put_mark(Mark(BTC, 102.0), 7) == [generic, gate]
+    assert [table.mark_time(market) for market in (generic, okx, gate)] == [7, 6, 7]
+
+
+def test_a_venues_own_contract_goes_before_generics():
+    table = MarketTable()
+    market = table.market("okx", BTC)
+    assert table.put_instrument(contract(BTC, contract_size=1.0)) == [market]
+    assert table.put_instrument(contract(BTC, contract_size=0.01, venue="okx")) == [market]
+    assert table.put_instrument(contract(BTC, contract_size=5.0)) == []
+    assert table.columns().contract_size[market] == 0.01
+    assert table.instrument_venue(market) == "okx"
+
+
+def test_a_contract_may_be_listed_again_with_more_or_fewer_tiers():
+    table = MarketTable()
+    market = table.market("generic", BTC)
+    twenty = tuple(
+        Tier(10.0 * n, 10.0 * (n + 1) if n < 19 else INF, 0.01 * (n + 1)) for n in range(20)
+    )
+    for tiers in (THREE_TIERS, twenty, THREE_TIERS):
+        table.put_instrument(contract(BTC, tiers))
+        row = table.tables().floor[table.columns().table[market]]
+        assert row[: len(tiers)].tolist() == [tier.floor for tier in tiers]
+        assert all(math.isinf(floor) for floor in row[len(tiers) :])
+
+
+def test_rows_outlive_the_growth_of_the_table():
+    table = MarketTable()
+    symbols = [f"C{n}/USDT:USDT" for n in range(100)]
+    for n, symbol in enumerate(symbols):
+        table.put_instrument(contract(symbol, contract_size=n + 1.0))
+        table.put_mark(Mark(symbol, n + 0.5))
+        table.market("generic", symbol)
+    columns = table.columns()
+    for n, symbol in enumerate(symbols):
+        market = table.market("generic", symbol)
+        assert (columns.contract_size[market], columns.mark[market]) == (n + 1.0, n + 0.5)
+        assert table.tables().rate[columns.table[market], 0] == 0.01
+
+
+def test_a_layer_answers_first_and_leaves_its_parent_alone():
+    parent = MarketTable(pegged=("USDT",))
+    parent.put_instrument(contract(BTC, venue="okx"))
+    parent.put_mark(Mark(BTC, 100.0, venue="okx"), 5)
+    layer = MarketTable(parent)
+    market = layer.market("okx", BTC)
+    assert (mark_of(layer, market), layer.mark_time(market)) == (100.0, 5)
+    layer.put_mark(Mark(BTC, 90.0))
+    layer.put_instrument(contract(BTC, contract_size=7.0))
+    assert mark_of(layer, market) == 90.0
+    assert layer.columns().contract_size[market] == 7.0
+    assert price_of(layer, "BTC", "okx") == 90.0
+    kept = parent.market("okx", BTC)
+    assert mark_of(parent, kept) == 100.0
+    assert parent.columns().contract_size[kept] == 1.0
+
+
+def test_finding_an_instrument_registers_nothing():
+    table = MarketTable()
+    table.put_instrument(contract(BTC))
+    found = table.find_instrument("okx", BTC)
+    assert found is not None
+    assert found.symbol == BTC
+    assert table.find_instrument("okx", BTC_COIN) is None
+    assert len(table.columns().mark) == 0
+
+
+def test_staleness_is_of_the_mark_that_is_shown():
+    table = MarketTable()
+    okx, gate = table.market("okx", BTC), table.market("gate", BTC)
+    put_marks(table, {BTC: 100.0})
+    put_marks(table, {BTC: 100.0}, venue="okx")
+    assert table.set_stale("generic", BTC, True) == [gate]
+    assert table.columns().stale[[okx, gate]].tolist() == [False, True]
+    put_marks(table, {BTC: 101.0})
+    assert table.columns().stale[gate], "only the gate's word ends staleness"
+    assert table.set_stale("generic", BTC, False) == [gate]
+    assert not table.columns().stale.any()
+
+
+def test_staleness_is_remembered_for_markets_that_come_later():
+    table = MarketTable()
+    put_marks(table, {BTC: 100.0})
+    table.set_stale("generic", BTC, True)
+    assert is_stale(table, "okx", BTC)
+    layer = MarketTable(table)
+    assert is_stale(layer, "okx", BTC)
+    layer.put_mark(Mark(BTC, 99.0))
+    assert not is_stale(layer, "okx", BTC), "its own mark is fresh"
+
+
+@pytest.mark.parametrize("asset", ["USDT", "BTC", "nothing"])
+def test_an_unknown_price_is_not_guessed(asset):
+    assert math.isnan(price_of(MarketTable(), asset))
+
+
+def test_usd_is_one_and_so_is_what_is_pegged():
+    assert price_of(MarketTable(), "USD") == 1.0
+    assert price_of(MarketTable(pegged=("USDT",)), "USDT", "okx") == 1.0
+
+
+def test_an_assets_price_takes_the_index_and_the_nearest_source():
+    table = MarketTable()
+    asset = table.asset("okx", "BTC")
+    prices = []
+    for symbol, mark, index in (
+        ("BTC/USDC:USDC", 10.0, None),
+        ("USDC/USD", 0.5, None),
+        (BTC, 30.0, 20.0),
+        ("USDT/USD", 1.5, 2.0),
+        (BTC_COIN, 50.0, None),
+        ("BTC/USD", 60.0, 61.0),
+    ):
+        table.put_mark(Mark(symbol, mark, index_price=index))
+        prices.append(float(table.asset_prices()[asset]))
+    assert math.isnan(prices[0])
+    assert prices[1:] == [5.0, 5.0, 40.0, 50.0, 61.0]
+
+
+def test_a_venues_own_price_of_an_asset_goes_before_generics():
+    table = MarketTable()
+    put_marks(table, {"BTC/USD": 60.0})
+    put_marks(table, {"BTC/USD": 62.0}, venue="okx")
+    assert price_of(table, "BTC", "okx") == 62.0
+    assert price_of(table, "BTC", "gate") == 60.0
+
+
+def test_whoever_moves_a_market_learns_which_assets_follow():
+    table = MarketTable()
+    asset, tether = table.asset("okx", "BTC"), table.asset("okx", "USDT")
+    followed = {
+        symbol: table.assets_priced_by(table.market("okx", symbol))
+        for symbol in (BTC, BTC_COIN, "USDT/USD", "ETH/USD")
+    }
+    assert followed[BTC] == followed[BTC_COIN] == [asset]
+    assert sorted(followed["USDT/USD"]) == sorted([asset, tether])
+    assert followed["ETH/USD"] == []
+    assert table.put_mark(Mark("USDT/USD", 1.0)) == [table.market("okx", "USDT/USD")]
