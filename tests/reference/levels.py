@@ -69,3 +69,14 @@ def step(standing: Standing, following: Level, is_open: bool, wait_ms: int, now:
     if now - since >= wait_ms:
         return Standing(following)
     return Standing(standing.level, since)
+
+
+def transition_of(previous: Level, level: Level) -> str:
+    """What a change of level is called."""
+    if level is Level.UNPRICED:
+        return "unpriced"
+    if level is Level.HEALTHY:
+        return "resolved"
+    if level < previous:
+        return "eased"
+    return "escalated" if previous > Level.UNPRICED else "raised"

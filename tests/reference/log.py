@@ -4,12 +4,20 @@ What the monitor does by skipping what cannot have changed must come to exactly 
 evaluator is a part to plug in: exact (`ExactEvaluator`) or vectorised, for books too large for it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from service.risk.model import Account, Instrument, Level, Mark, PoolKey
-from tests.reference.levels import Judgement, Name, Standing, capped, next_level, step
+from tests.reference.levels import (
+    Judgement,
+    Name,
+    Standing,
+    capped,
+    next_level,
+    step,
+    transition_of,
+)
 from tests.reference.pools import Pool, figures, pools_of, table_level
 from tests.reference.world import World
 
@@ -172,20 +180,21 @@ CAUSES: Mapping[type, str] = {
 }
 
 
-def transition_of(previous: Level, level: Level) -> str:
-    if level is Level.UNPRICED:
-        return "unpriced"
-    if level is Level.HEALTHY:
-        return "resolved"
-    if level < previous:
-        return "eased"
-    return "escalated" if previous > Level.UNPRICED else "raised"
-
-
 def identity(name: Name) -> Name:
     """What makes a pool the same pool: an isolated one may have its settle asset corrected."""
     account_key, key = name
     return (account_key, replace(key, settle="")) if key.kind == "isolated" else name
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A pool before and after an entry; `waited`: it fell because its waiting ended."""
+
+    account_key: str
+    pool: PoolKey
+    before: Standing
+    after: Standing
+    waited: bool
 
 
 class LogWriter:
@@ -200,69 +209,90 @@ class LogWriter:
         self._versions: dict[str, int] = {}
 
     def feed(self, entry: Entry) -> None:
-        """Take one entry; account changes are judged one by one, then all pools by the clock."""
+        """Take one entry; the second and later changes of one account make rounds of their own."""
         self._evaluator.apply(entry)
-        if isinstance(entry.payload, tuple):
-            for change in entry.payload:
+        if not isinstance(entry.payload, tuple):
+            self._write(entry, CAUSES[type(entry.payload)], {})
+            return
+        rounds = versions_apart(entry.payload)
+        for changes in rounds or [[]]:
+            for change in changes:
                 self._versions[change.account_key] = change.version
                 self._evaluator.replace(change.account_key, change.account)
-                self._write(entry, change.cause, change.account_key)
-            self._write(entry, "time", None)
-        else:
-            self._write(entry, CAUSES[type(entry.payload)], None)
+            causes = {change.account_key: change.cause for change in changes}
+            self._write(entry, "account", causes)
 
-    def _write(self, entry: Entry, cause: str, only: str | None) -> None:
-        """Judge all pools (or one account's) and log what changed: worse first, then by name."""
-        moved = []
-        for name, before, after in self._steps(entry, only):
-            self._settle(name, after)
-            if after.level != before.level:
-                moved.append((name, before, after))
-        moved.sort(key=lambda move: (-move[2].level, move[0][0], _order(move[0][1])))
-        for (account_key, pool), before, after in moved:
-            waited = before.falling_since_ms is not None and after.level < before.level
-            self._seqs[account_key] = seq = self._seqs.get(account_key, 0) + 1
+    def _write(self, entry: Entry, cause: str, causes: Mapping[str, str]) -> None:
+        """Judge all pools and log what changed: worse level first, then by account and pool."""
+        moves = []
+        for move in self._moves(entry):
+            self._settle(move)
+            if move.after.level != move.before.level:
+                moves.append(move)
+        moves.sort(key=lambda move: (-move.after.level, move.account_key, _order(move.pool)))
+        for move in moves:
+            seq = self._seqs[move.account_key] = self._seqs.get(move.account_key, 0) + 1
             self.log.append(
                 Logged(
                     entry.market_id,
                     entry.event_time_ms,
-                    account_key,
+                    move.account_key,
                     seq,
-                    pool,
-                    after.level,
-                    before.level,
-                    transition_of(before.level, after.level),
-                    "time" if waited else cause,
-                    self._versions.get(account_key, 0),
+                    move.pool,
+                    move.after.level,
+                    move.before.level,
+                    transition_of(move.before.level, move.after.level),
+                    "time" if move.waited else causes.get(move.account_key, cause),
+                    self._versions.get(move.account_key, 0),
                 )
             )
 
-    def _steps(self, entry: Entry, only: str | None) -> Iterator[tuple[Name, Standing, Standing]]:
-        """Yield every pool's standing before and after this entry."""
+    def _moves(self, entry: Entry) -> Iterator[Move]:
+        """Yield where every pool stood before this entry and stands after it."""
         for judged in self._evaluator.judge():
-            if only is None or judged.name[0] == only:
-                before = self.standings.get(identity(judged.name), Standing())
-                yield judged.name, before, _follow(judged, before, entry.event_time_ms)
+            account_key, pool = judged.name
+            before = self.standings.get(identity(judged.name), Standing())
+            after = _follow(judged, before, entry.event_time_ms)
+            yield Move(account_key, pool, before, after, waited=_has_waited(judged, before, after))
         if isinstance(entry.payload, tuple | Instrument):
             there = {identity(name) for name in self._evaluator.names()}
             for name, before in list(self.standings.items()):
-                if name not in there and (only is None or name[0] == only):
-                    yield (name[0], self._keys[name]), before, Standing()
+                if name not in there:
+                    yield Move(name[0], self._keys[name], before, Standing(), waited=False)
 
-    def _settle(self, name: Name, standing: Standing) -> None:
+    def _settle(self, move: Move) -> None:
+        name = (move.account_key, move.pool)
         same = identity(name)
-        self._keys[same] = name[1]
-        if standing == Standing():
+        self._keys[same] = move.pool
+        if move.after == Standing():
             self.standings.pop(same, None)
         else:
-            self.standings[same] = standing
-        self._evaluator.settled(name, standing)
+            self.standings[same] = move.after
+        self._evaluator.settled(name, move.after)
 
 
 def _follow(judged: Judgement, before: Standing, now: int) -> Standing:
     following = next_level(judged, before.level)
     following = capped(following, before.level, judged.stale)
     return step(before, following, judged.is_open, judged.thresholds.ease_after_ms, now)
+
+
+def _has_waited(judged: Judgement, before: Standing, after: Standing) -> bool:
+    waits = before.falling_since_ms is not None and judged.thresholds.ease_after_ms > 0
+    return waits and judged.is_open and after.level < before.level
+
+
+def versions_apart(changes: Sequence[Change]) -> list[list[Change]]:
+    """The first change of each account, then the second of those that have one, and so on."""
+    rounds: list[list[Change]] = []
+    seen: dict[str, int] = {}
+    for change in changes:
+        number = seen.get(change.account_key, 0)
+        seen[change.account_key] = number + 1
+        if number == len(rounds):
+            rounds.append([])
+        rounds[number].append(change)
+    return rounds
 
 
 def _order(key: PoolKey) -> tuple[str, str, str, str]:
