@@ -34,6 +34,8 @@ class MarketReader(Protocol):
         self, after: int, count: int = 1_000, block_ms: int = 0
     ) -> list[MarketEntry]: ...
 
+    async def tail(self) -> tuple[int, int]: ...
+
 
 class MarketListener(Protocol):
     """Who is told of every entry too; both return at once."""
@@ -121,10 +123,11 @@ class MarketFollower:
         await self._move(picture.market_id)
 
     async def _step(self) -> bool:
-        """Take the next entries; False when some were trimmed before we saw them."""
+        """Take the next entries; False when they do not go on from here: trimmed, or another stream."""
         entries = await self._stream.read(self.market_id, ENTRIES_A_READ, BLOCK_MS)
         if not entries:
-            return True
+            newest, _ = await self._stream.tail()
+            return newest >= self.market_id
         if entries[0].market_id != self.market_id + 1:
             return False
         for entry in entries:

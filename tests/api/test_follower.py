@@ -30,6 +30,9 @@ class Script:
         mark = NewestMark("okx", "A", market_id, 400, False, MARK % market_id)
         return MarketPicture(market_id, 400, [mark], [])
 
+    async def tail(self) -> tuple[int, int]:
+        return 0, 400
+
     async def read(self, after: int, *_: int) -> list[MarketEntry]:
         self.asked.append(after)
         if not self._readings:
@@ -73,6 +76,13 @@ async def test_entries_that_were_trimmed_make_it_start_over() -> None:
         assert await follower.reached(9, WAIT_S)
         assert script.pictures == [4, 9]
         assert follower.newest[("okx", "A")].payload == MARK % 9
+
+
+async def test_another_stream_is_noticed() -> None:
+    script = Script([])
+    async with following(script) as follower:
+        assert await follower.reached(9, WAIT_S)
+    assert script.pictures == [4, 9]
 
 
 async def test_it_comes_back_when_the_store_does() -> None:
