@@ -47,7 +47,7 @@ from service.settings import Settings
 from service.store.accounts import Accounts
 from service.store.alert_log import AlertLog, settle
 from service.store.client import Client, connect, connect_blocking
-from service.store.health import forget_monitor, ping, report_monitor
+from service.store.health import forget_monitor, monitors, ping, report_monitor
 from service.store.market_stream import Gate, MarketStream
 from service.store.questions import Questions
 
@@ -104,7 +104,13 @@ def build_api(settings: Settings) -> FastAPI:
     app.include_router(build_marks_router(stream, follower, bodies, limits))
     app.include_router(build_alerts_router(log, settled, settings.shards))
     app.include_router(
-        build_health_router(follower, lambda limit_s: ping(client, limit_s), log.unowned, metrics)
+        build_health_router(
+            follower,
+            lambda limit_s: ping(client, limit_s),
+            log.unowned,
+            lambda: monitors(client),
+            metrics,
+        )
     )
     app.include_router(build_stream_router(hub, tenant_of))
     app.add_route("/", lambda _request: RedirectResponse("/docs"), include_in_schema=False)

@@ -20,11 +20,13 @@ def build_health_router(
     follower: MarketFollower,
     ping: Callable[[float], Awaitable[object]],
     unowned: Callable[[], Awaitable[list[int]]],
+    monitors: Callable[[], Awaitable[dict[str, bytes]]],
     metrics: Metrics,
 ) -> APIRouter:
     """Build the routes for container checks, load balancers and Prometheus.
 
-    `ping` asks Redis within so many seconds; `unowned` returns the shards that no monitor holds.
+    `ping` asks Redis within so many seconds; `unowned` returns the shards that no monitor holds,
+    `monitors` the figures that each monitor has left.
     """
     router = APIRouter(tags=["health"])
 
@@ -51,6 +53,7 @@ def build_health_router(
 
     @router.get("/metrics", response_class=Response, openapi_extra=_METRICS)
     async def show_metrics(_request: Request) -> Response:
+        metrics.monitors = await _figures(monitors)
         return Response(metrics.exposition(), media_type=EXPOSITION_TYPE)
 
     return router
@@ -66,6 +69,14 @@ async def _reasons(
     except (StoreUnavailable, TimeoutError):
         return ["Redis does not answer"]
     return [f"{len(shards)} shards have no monitor"] if shards else []
+
+
+async def _figures(monitors: Callable[[], Awaitable[dict[str, bytes]]]) -> dict[str, bytes]:
+    try:
+        async with asyncio.timeout(CHECK_S):
+            return await monitors()
+    except (StoreUnavailable, TimeoutError):
+        return {}
 
 
 _LIVE = operation("livez", "The process is up", {200: answer("It is.", Health, {"status": "ok"})})
@@ -86,5 +97,7 @@ _READY = operation(
     },
 )
 _METRICS = operation(
-    "metrics", "Counters of this worker", {200: text_answer("Prometheus' text format.")}
+    "metrics",
+    "Counters of this worker, and what the monitors say of themselves",
+    {200: text_answer("Prometheus' text format.")},
 )

@@ -1,8 +1,10 @@
 """What an API worker counts about itself, for `GET /metrics`; every request is timed."""
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
+import msgspec
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -12,9 +14,12 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _LATENCY_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_CAPITAL = re.compile(r"([A-Z])")
 _SIZES = (1, 10, 100, 1_000, 10_000, 100_000)
 EXPOSITION_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -55,10 +60,35 @@ class Metrics:
             "plimsoll_sockets", "Open WebSocket connections.", registry=self.registry
         )
         open_sockets.set_function(lambda: float(sockets()))
+        self.monitors: Mapping[str, bytes] = {}  # the newest figures of each, JSON
+        self.registry.register(_MonitorFigures(self))
 
     def exposition(self) -> bytes:
         """Return everything in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+class _MonitorFigures(Collector):
+    """Shows what the monitors say of themselves: a gauge a figure, by monitor."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        gauges: dict[str, GaugeMetricFamily] = {}
+        for monitor, figures in sorted(self._metrics.monitors.items()):
+            for name, value in msgspec.json.decode(
+                figures, type=dict[str, float | list[int]]
+            ).items():
+                if name not in gauges:
+                    words = _CAPITAL.sub(r"_\1", name).lower()
+                    text = f"Of a monitor: {words.replace('_', ' ')}."
+                    gauges[name] = GaugeMetricFamily(
+                        f"plimsoll_monitor_{words}", text, labels=["monitor"]
+                    )
+                count = len(value) if isinstance(value, list) else value
+                gauges[name].add_metric([monitor], count)
+        yield from gauges.values()
 
 
 class Timing:

@@ -6,6 +6,7 @@ import pytest
 from service.app import build_api
 from service.store import client as store_client
 from service.store.alert_log import AlertLog
+from service.store.health import report_monitor
 from tests.api.workers import SHARDS, settings_of
 
 pytestmark = pytest.mark.anyio
@@ -44,6 +45,17 @@ async def test_requests_are_counted_by_route_not_by_name(worker: httpx.AsyncClie
     assert 'plimsoll_requests_total{method="none",route="none",status="404"} 2.0' in lines
     assert "plimsoll_sockets 0.0" in lines
     assert not any("nowhere" in line for line in lines)
+
+
+async def test_what_monitors_say_of_themselves_is_shown(
+    worker: httpx.AsyncClient, redis_url: str
+) -> None:
+    async with store_client.connect(redis_url) as client:
+        await report_monitor(client, "one", b'{"shards":[1,2],"marketId":7}')
+        await report_monitor(client, "two", b'{"shards":[],"marketId":9}')
+    lines = (await worker.get("/metrics")).text.splitlines()
+    assert 'plimsoll_monitor_shards{monitor="one"} 2.0' in lines
+    assert 'plimsoll_monitor_market_id{monitor="two"} 9.0' in lines
 
 
 @pytest.mark.parametrize(
