@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from service.risk.columns import Batch, Bools, Floats, Ints, sums_by
 from service.risk.tiers import maintenance, rebate_rate, size_in_tier, tier_at
-from service.risk.venues import RULE_COLUMNS, by_mode
+from service.risk.venues import RULE_COLUMNS, ways
 
 
 @dataclass(slots=True)
@@ -23,7 +23,8 @@ class LegTerms:
     size: Floats  # signed; linear: base, inverse: quote
     entry_notional: Floats
     leverage: Floats  # given, else the most that its tier at entry allows, else 1
-    closing_fee: Floats  # money: the fee at the bankruptcy price of entry and leverage
+    initial_fee: Floats  # money that initial margin holds for closing
+    initial_on_entry: Bools
     fee_rate: Floats  # counted inside maintenance, a share of the basis notional
     bankruptcy_fee_rate: Floats  # counted in the bankruptcy price, a share of its notional
     on_entry: Bools
@@ -75,33 +76,37 @@ class Assessment:
 
 def leg_terms(batch: Batch) -> LegTerms:
     """Return what is fixed about each leg; a missing instrument leaves NaN."""
-    legs, markets, pools = batch.legs, batch.markets, batch.pools
-    rule, isolated = pools.rule[legs.pool], pools.isolated[legs.pool]
+    legs, markets, rules = batch.legs, batch.markets, RULE_COLUMNS
+    rule, isolated = batch.pools.rule[legs.pool], batch.pools.isolated[legs.pool]
+    way = ways(isolated, rule)
     linear = markets.linear[legs.market]
-    unit = np.where(
-        np.isnan(legs.contract_size), markets.contract_size[legs.market], legs.contract_size
-    )
-    size = legs.contracts * unit
-    magnitude, side = np.abs(size), np.sign(size)
+    size = legs.contracts * _given(legs.contract_size, markets.contract_size[legs.market])
+    magnitude = np.abs(size)
     entry_notional = np.where(linear, magnitude * legs.entry_price, magnitude / legs.entry_price)
     leverage = _leverage(batch, entry_notional)
-    fee = markets.taker_fee[legs.market]
-    fee = np.where(np.isnan(fee), RULE_COLUMNS.default_fee[rule], fee)
-    away = np.where(linear, -side, side) / leverage
-    closing_fee = fee * entry_notional * np.maximum(0.0, 1.0 + away)
-    initial = entry_notional / leverage + RULE_COLUMNS.initial_fee[rule] * closing_fee
+    fee = _given(markets.taker_fee[legs.market], rules.default_fee[rule])
+    # The notional at the bankruptcy price is 1/leverage less for a linear long or an inverse short.
+    nearer = np.where(linear == (size > 0.0), -1.0, 1.0) / leverage
+    closing_fee = fee * entry_notional * np.maximum(0.0, 1.0 + nearer)
+    initial_fee = closing_fee * rules.initial_fee[rule]
+    initial = entry_notional / leverage + initial_fee
     return LegTerms(
         linear=linear,
         size=size,
         entry_notional=entry_notional,
         leverage=leverage,
-        closing_fee=closing_fee,
-        fee_rate=fee * by_mode(RULE_COLUMNS.fee_on_notional, isolated, rule),
-        bankruptcy_fee_rate=fee * by_mode(RULE_COLUMNS.bankruptcy_fee, isolated, rule),
-        on_entry=by_mode(RULE_COLUMNS.on_entry, isolated, rule),
-        fixed_fee=closing_fee * by_mode(RULE_COLUMNS.fee_at_bankruptcy, isolated, rule),
-        margin=np.where(isolated, np.where(np.isnan(legs.margin), initial, legs.margin), 0.0),
+        initial_fee=initial_fee,
+        initial_on_entry=rules.initial_on_entry.reshape(-1)[way],
+        fee_rate=fee * rules.fee_on_notional.reshape(-1)[way],
+        bankruptcy_fee_rate=fee * rules.bankruptcy_fee.reshape(-1)[way],
+        on_entry=rules.on_entry.reshape(-1)[way],
+        fixed_fee=closing_fee * rules.fee_at_bankruptcy.reshape(-1)[way],
+        margin=np.where(isolated, _given(legs.margin, initial), 0.0),
     )
+
+
+def _given(values: Floats, otherwise: Floats) -> Floats:
+    return np.where(np.isnan(values), otherwise, values)
 
 
 def _leverage(batch: Batch, entry_notional: Floats) -> Floats:
@@ -145,16 +150,14 @@ def requirement(
 
 def leg_figures(batch: Batch, terms: LegTerms) -> LegFigures:
     """Return every leg's figures at its own mark, else its market's."""
-    legs, markets, pools = batch.legs, batch.markets, batch.pools
-    mark = np.where(np.isnan(legs.mark), markets.mark[legs.market], legs.mark)
+    legs, markets = batch.legs, batch.markets
+    mark = _given(legs.mark, markets.mark[legs.market])
     notional = notional_at(terms, mark)
     pnl = pnl_at(terms, legs.entry_price, mark)
     table = markets.table[legs.market]
     margin, tier = requirement(batch, terms, np.maximum(table, 0), notional)
-    rule, isolated = pools.rule[legs.pool], pools.isolated[legs.pool]
-    on_entry = by_mode(RULE_COLUMNS.initial_on_entry, isolated, rule)
-    basis = np.where(on_entry, terms.entry_notional, notional)
-    initial = basis / terms.leverage + RULE_COLUMNS.initial_fee[rule] * terms.closing_fee
+    basis = np.where(terms.initial_on_entry, terms.entry_notional, notional)
+    initial = basis / terms.leverage + terms.initial_fee
     settle_price = _settle_price(batch)
     total = (pnl + margin + initial + notional) * settle_price
     unpriced = (table < 0) | ~np.isfinite(total)
@@ -189,7 +192,7 @@ def holding_values(batch: Batch) -> Floats:
     if not batch.pools.multi.any():
         return holdings.amount
     price = batch.asset_price[holdings.asset]
-    price = np.where(np.isnan(price), holdings.price, price)
+    price = _given(price, holdings.price)
     weight = np.where(holdings.amount > 0.0, holdings.weight, 1.0)
     multi = batch.pools.multi[holdings.pool]
     return np.where(multi, holdings.amount * price * weight, holdings.amount)
