@@ -139,7 +139,7 @@ class Monitor:
                 if news.due():
                     await self._shards.commit(positions=positions.due())
                 if snapshot.due():
-                    await self._save_snapshot()
+                    await self._shards.save_snapshot(self._retention.market_entries)
                 if retention.due():
                     await self._trim_logs()
                 wait_s = RETRY_S[0]
@@ -155,14 +155,6 @@ class Monitor:
         if pools >= 1.0:
             self._audited_at = now
             self._shards.engine.audit(min(AUDIT_POOLS_MAX, int(pools)))
-
-    async def _save_snapshot(self) -> None:
-        """Commit all shards at one place, keep the market as of there, and drop what is older than any need."""
-        engine = self._shards.engine
-        await self._shards.commit(positions=True)
-        await self._ports.market.save_snapshot(engine.market_id, engine.facts.snapshot())
-        committed = min(ledger.market_id for ledger in self._shards.ledgers.values())
-        await self._ports.market.trim(committed, self._retention.market_entries)
 
     async def _trim_logs(self) -> None:
         before_ms = time.time_ns() // 1_000_000 - self._retention.log_ms
@@ -229,7 +221,7 @@ class Monitor:
         """Commit everything and give the shards back; what cannot be committed now is derived again at the next start."""
         try:
             async with asyncio.timeout(CLOSING_S):
-                await self._save_snapshot()
+                await self._shards.save_snapshot(self._retention.market_entries)
                 await self._ports.log.renew(self._shards.owned, 0)
         except (TimeoutError, StoreUnavailable) as error:
             _log.warning("ended without a last commit: %s", error)

@@ -111,6 +111,13 @@ class Shards:
             await self._send(commits)
             self.commits += len(commits)
 
+    async def save_snapshot(self, keep: int) -> None:
+        """Commit all shards at one place, keep the market as of there, and let entries go that no start needs, but for the newest `keep`."""
+        await self.commit(positions=True)
+        market_id = self.engine.market_id
+        await self._market.save_snapshot(market_id, self.engine.facts.snapshot())
+        await self._market.trim(market_id, keep)
+
     async def _send(self, commits: Sequence[tuple[int, Commit]]) -> None:
         """Send the same commits until the store has answered; raises LeaseLost when it is not us any more who may."""
         wait_s, longest_s = RETRY_S
@@ -209,7 +216,8 @@ class Shards:
                 loaded.append((account, version, read_states(levels.get(key, b"[]"))))
             self.engine.load(loaded)
         for key, seq in (await self._log.seqs(shard)).items():
-            book.accounts.seq[book.enter(key)] = seq
+            index = book.enter(key)  # may make new columns: before the next line looks at them
+            book.accounts.seq[index] = seq
 
     def _ledger_of(self, account: int) -> Ledger:
         key = self.engine.book.keys[account]

@@ -1,0 +1,201 @@
+"""The monitor's store in plain memory: exactly what a commit carries survives, and it can die at any call.
+
+`crash_at(n)` makes the n-th call of the monitor fail for good, before or after it took effect; `CrashedError` is what the monitor sees then.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import orjson
+
+from service.contract.alerts import split_alerts
+from service.store.accounts import AccountChange, ShardCounter
+from service.store.alert_log import Commit, Outcome, ShardState
+from service.store.keys import shard_of
+from service.store.market_stream import MarketEntry
+
+SHARDS = 2
+
+
+class CrashedError(Exception):
+    """The monitor's process is gone."""
+
+
+@dataclass
+class Shard:
+    """One shard as it is stored."""
+
+    token: int = 0
+    number: int = 0
+    market_id: int = 0
+    change_id: int = 0
+    changes: list[AccountChange] = field(default_factory=list)
+    levels: dict[str, bytes] = field(default_factory=dict)
+    seqs: dict[str, int] = field(default_factory=dict)
+    log: list[tuple[str, bytes]] = field(default_factory=list)
+
+
+class FakeStore:
+    """Market stream, accounts and alert log of two shards."""
+
+    def __init__(self) -> None:
+        self.entries: list[MarketEntry] = []
+        self.shards = [Shard() for _ in range(SHARDS)]
+        self.snapshots: dict[int, bytes] = {}
+        self.calls = 0
+        self._crash: tuple[int, bool] | None = None
+        self._event_time_ms = 0
+
+    def input_only(self) -> "FakeStore":
+        """Return a store with the same input and nothing committed."""
+        copy = FakeStore()
+        copy.entries = self.entries
+        for mine, other in zip(self.shards, copy.shards, strict=True):
+            other.changes = mine.changes
+        return copy
+
+    # What producers and clients do
+
+    def append(self, kind: str, payload: bytes, wait_ms: int = 0) -> None:
+        """Append an entry `wait_ms` after the last."""
+        self._event_time_ms += wait_ms
+        entry = MarketEntry(len(self.entries) + 1, kind, self._event_time_ms, payload)
+        self.entries.append(entry)
+
+    def write(self, account_key: str, doc: bytes | None, cause: str = "account") -> int:
+        """Write or delete an account without telling the market stream; returns its shard."""
+        number = shard_of(account_key, SHARDS)
+        changes = self.shards[number].changes
+        version = 1 + sum(change.account_key == account_key for change in changes)
+        changes.append(
+            AccountChange(len(changes) + 1, account_key, version, cause, doc, self._event_time_ms)
+        )
+        return number
+
+    def notice(self, shard: int, wait_ms: int = 0) -> None:
+        """Tell the market stream of all changes of a shard."""
+        upto = len(self.shards[shard].changes)
+        self.append("a", orjson.dumps({"shard": shard, "upto": upto}), wait_ms)
+
+    def logs(self) -> list[list[dict[str, object]]]:
+        """Return what runs must agree on, by shard."""
+        decoded = [[orjson.loads(alert) for _, alert in shard.log] for shard in self.shards]
+        for log in decoded:
+            for alert in log:
+                del alert["timestamp"]
+        return decoded
+
+    # The ports
+
+    def crash_at(self, call: int, after: bool) -> None:
+        """Let the monitor die at that call from now on, before or after it took effect."""
+        self._crash = (self.calls + call, after)
+
+    def live_on(self) -> None:
+        """The next monitor lives."""
+        self._crash = None
+
+    def _enter(self) -> bool:
+        """Count a call; says whether to die after it."""
+        self.calls += 1
+        if self._crash is None or self.calls < self._crash[0]:
+            return False
+        if not self._crash[1] or self.calls > self._crash[0]:
+            raise CrashedError
+        return True
+
+    async def read(self, after: int, count: int, _block_ms: int) -> list[MarketEntry]:
+        self._enter()
+        return self.entries[after : after + count]
+
+    async def append_clock(self) -> None:
+        self.append("c", b"{}", 1_000)
+
+    async def append_changes(self, upto: Sequence[tuple[int, int]]) -> list[int]:
+        for shard, change in upto:
+            self.append("a", orjson.dumps({"shard": shard, "upto": change}))
+        return [0] * len(upto)
+
+    async def save_snapshot(self, market_id: int, blob: bytes) -> None:
+        self._enter()
+        self.snapshots[market_id] = blob
+
+    async def load_snapshot(self, at_most_id: int) -> tuple[int, bytes] | None:
+        found = [market_id for market_id in self.snapshots if market_id <= at_most_id]
+        return (max(found), self.snapshots[max(found)]) if found else None
+
+    async def trim(self, _committed: int, _keep: int) -> int:
+        return 0
+
+    async def load(self, shard: int) -> AsyncIterator[list[tuple[str, int, bytes]]]:
+        self._enter()
+        accounts: dict[str, AccountChange] = {}
+        for change in self.shards[shard].changes[: self.shards[shard].change_id]:
+            accounts[change.account_key] = change
+        yield [(c.account_key, c.version, c.doc) for c in accounts.values() if c.doc is not None]
+
+    async def changes(self, shard: int, after: int, upto: int, count: int) -> list[AccountChange]:
+        self._enter()
+        return self.shards[shard].changes[after:upto][:count]
+
+    async def counters(self) -> list[ShardCounter]:
+        return [
+            ShardCounter(number, len(shard.changes), shard.change_id)
+            for number, shard in enumerate(self.shards)
+        ]
+
+    async def trim_changes(self, _shard: int, _before_ms: int, _keep: int) -> int:
+        return 0
+
+    async def acquire(self, shard: int, _lease_ms: int) -> ShardState:
+        stored = self.shards[shard]
+        stored.token += 1
+        offset, changes = len(stored.log), len(stored.changes)
+        position = (stored.number, stored.market_id, stored.change_id)
+        return ShardState(stored.token, *position, offset, changes)
+
+    async def renew(self, tokens: Iterable[tuple[int, int]], _lease_ms: int) -> list[int]:
+        return [shard for shard, token in tokens if self.shards[shard].token != token]
+
+    async def levels(self, shard: int) -> tuple[int, dict[str, bytes]]:
+        self._enter()
+        return len(self.shards[shard].log), dict(self.shards[shard].levels)
+
+    async def seqs(self, shard: int) -> dict[str, int]:
+        self._enter()
+        return dict(self.shards[shard].seqs)
+
+    async def commit(self, commits: Sequence[tuple[int, Commit]]) -> list[Outcome]:
+        outcomes = []
+        for shard, commit in commits:  # shards are atomic one by one only
+            dies = self._enter()
+            outcomes.append(self._commit(self.shards[shard], commit))
+            if dies:
+                raise CrashedError
+        return outcomes
+
+    def _commit(self, stored: Shard, commit: Commit) -> Outcome:
+        if commit.token != stored.token:
+            return "lease_lost"
+        if commit.number == stored.number:
+            return "repeated"
+        place = (stored.number + 1, len(stored.log))
+        if (commit.number, commit.offset) != place or commit.market_id < stored.market_id:
+            return "out_of_step"
+        drained = dict(commit.drained)
+        for change in stored.changes[stored.change_id : commit.change_id]:
+            assert drained[change.account_key] >= change.change_id
+        stored.number, stored.market_id = commit.number, commit.market_id
+        stored.change_id = commit.change_id
+        for key, states in commit.levels:
+            stored.levels.pop(key, None)
+            if states:
+                stored.levels[key] = states
+        stored.seqs.update(commit.seqs)
+        for block in commit.blocks:
+            alerts = split_alerts(block.alerts)
+            stored.log += zip(block.account_keys, alerts, strict=True)
+        return "committed"
+
+    async def trim_log(self, _shard: int, _before_ms: int, _keep: int) -> int:
+        return 0
