@@ -5,107 +5,77 @@ has a cross pool per settle asset that holds a cross position or a balance that 
 mode one in USD. An account with nothing has no pools.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
-from service.risk.columns import Batch, Holdings, Legs, Pools
-from service.risk.markets import MarketTable, settle_of
-from service.risk.model import USD, Account, PoolKey, Position
+from service.risk.columns import Batch, Floats, Holdings, Ints, Legs, Pools
+from service.risk.markets import MarketTable
+from service.risk.model import USD, Account, Balance, PoolKey, Position
 from service.risk.venues import rule_index
 
-_NAN = float("nan")
-
-
-@dataclass(slots=True)
-class LegRows:
-    """The legs of some accounts as lists, named like `columns.Legs`; `position` counts within the account."""
-
-    pool: list[int] = field(default_factory=list)
-    market: list[int] = field(default_factory=list)
-    contracts: list[float] = field(default_factory=list)
-    contract_size: list[float] = field(default_factory=list)
-    entry_price: list[float] = field(default_factory=list)
-    leverage: list[float] = field(default_factory=list)
-    margin: list[float] = field(default_factory=list)
-    mark: list[float] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class HoldingRows:
-    """Balances behind cross pools as lists, named like `columns.Holdings`."""
-
-    pool: list[int] = field(default_factory=list)
-    asset: list[int] = field(default_factory=list)
-    amount: list[float] = field(default_factory=list)
-    weight: list[float] = field(default_factory=list)
-    price: list[float] = field(default_factory=list)
+_CROSS, _ISOLATED = 0, 1
+# Sorts as pools do: (cross, settle, "", "") or (isolated, symbol, side, settle).
+_Name = tuple[int, str, str, str]
 
 
 @dataclass(slots=True)
 class AccountRows:
-    """One account taken apart; pool indices count from 0 within the account, legs keep its order."""
+    """One account taken apart; pools count from 0 within it, its positions keep their order."""
 
     rule: int
     multi: bool
     keys: list[PoolKey]
     settle: list[int]  # asset, one a pool
-    legs: LegRows
-    holdings: HoldingRows
+    position_pool: list[int]
+    position_market: list[int]
+    balances: list[Balance]  # those that are not 0
+    balance_pool: list[int]
+    balance_asset: list[int]
 
 
 def account_rows(account: Account, table: MarketTable) -> AccountRows:
-    """Take an account apart, registering its markets and assets; raises UnknownVenue.
-
-    Legs are in the order of `account.positions`, one each.
-    """
+    """Take an account apart, registering its markets and assets; raises UnknownVenue."""
     rule, venue = rule_index(account.venue), account.venue
+    multi = account.collateral_mode == "multi"
     markets = [table.market(venue, position.symbol) for position in account.positions]
+    settles = [table.settle_name(market) for market in markets]
     names = [
-        _pool_of(account, p, m, table) for p, m in zip(account.positions, markets, strict=True)
+        _name(position, settle, multi)
+        for position, settle in zip(account.positions, settles, strict=True)
     ]
     balances = [balance for balance in account.balances if balance.amount != 0.0]
-    multi = account.collateral_mode == "multi"
-    backed = [PoolKey("cross", USD if multi else balance.asset) for balance in balances]
-    keys = sorted(
-        {*names, *backed},
-        key=lambda key: (key.kind, key.settle if key.kind == "cross" else "", key.symbol, key.side),
+    backed: list[_Name] = [(_CROSS, USD if multi else row.asset, "", "") for row in balances]
+    ordered = sorted({*names, *backed})
+    place = {name: index for index, name in enumerate(ordered)}
+    keys = [_key(name) for name in ordered]
+    for settle in settles if multi else ():
+        table.asset(venue, settle)
+    return AccountRows(
+        rule=rule,
+        multi=multi,
+        keys=keys,
+        settle=[table.asset(venue, key.settle) for key in keys],
+        position_pool=[place[name] for name in names],
+        position_market=markets,
+        balances=balances,
+        balance_pool=[place[name] for name in backed],
+        balance_asset=[table.asset(venue, balance.asset) for balance in balances],
     )
-    place = {key: index for index, key in enumerate(keys)}
-    legs, holdings = LegRows(), HoldingRows()
-    for position, market, name in zip(account.positions, markets, names, strict=True):
-        _append_leg(legs, place[name], market, position)
-    for balance, name in zip(balances, backed, strict=True):
-        holdings.pool.append(place[name])
-        holdings.asset.append(table.asset(venue, balance.asset))
-        holdings.amount.append(balance.amount)
-        holdings.weight.append(balance.weight)
-        holdings.price.append(_NAN if balance.price is None else balance.price)
-    settle = [table.asset(venue, key.settle) for key in keys]
-    if multi:
-        for market in markets:
-            table.asset(venue, table.asset_name(int(table.columns().settle[market])))
-    return AccountRows(rule, multi, keys, settle, legs, holdings)
 
 
-def _pool_of(account: Account, position: Position, market: int, table: MarketTable) -> PoolKey:
-    instrument = table.instrument(market)
-    settle = instrument.settle if instrument else settle_of(position.symbol)
+def _name(position: Position, settle: str, multi: bool) -> _Name:
     if position.isolated:
-        return PoolKey("isolated", settle, position.symbol, position.side)
-    return PoolKey("cross", USD if account.collateral_mode == "multi" else settle)
+        return _ISOLATED, position.symbol, position.side, settle
+    return _CROSS, USD if multi else settle, "", ""
 
 
-def _append_leg(legs: LegRows, pool: int, market: int, position: Position) -> None:
-    legs.pool.append(pool)
-    legs.market.append(market)
-    legs.contracts.append(position.contracts)
-    legs.contract_size.append(_NAN if position.contract_size is None else position.contract_size)
-    legs.entry_price.append(position.entry_price)
-    legs.leverage.append(_NAN if position.leverage is None else position.leverage)
-    legs.margin.append(_NAN if position.margin is None else position.margin)
-    legs.mark.append(_NAN if position.mark_price is None else position.mark_price)
+def _key(name: _Name) -> PoolKey:
+    if name[0] == _CROSS:
+        return PoolKey("cross", name[1])
+    return PoolKey("isolated", name[3], name[1], name[2])
 
 
 def build_batch(
@@ -118,67 +88,70 @@ def build_batch(
     """
     parts = [account_rows(account, table) for account in accounts]
     counts = np.array([len(part.keys) for part in parts], dtype=np.int64)
-    first = (np.cumsum(counts) - counts).tolist()
-    legs, holdings = LegRows(), HoldingRows()
-    for part, offset in zip(parts, first, strict=True):
-        _extend(legs, part.legs, offset)
-        _extend(holdings, part.holdings, offset)
+    first = np.cumsum(counts) - counts
     batch = Batch(
         markets=table.columns(),
         tables=table.tables(),
         asset_price=table.asset_prices(),
         pools=_pool_columns(accounts, parts, counts),
-        legs=_leg_columns(legs),
-        holdings=_holding_columns(holdings),
+        legs=_leg_columns(accounts, parts, first),
+        holdings=_holding_columns(parts, first),
     )
     return batch, [part.keys for part in parts]
 
 
-def _extend(rows: LegRows | HoldingRows, part: LegRows | HoldingRows, offset: int) -> None:
-    rows.pool.extend([pool + offset for pool in part.pool])
-    for column in fields(rows)[1:]:
-        getattr(rows, column.name).extend(getattr(part, column.name))
-
-
-def _pool_columns(
-    accounts: Sequence[Account], parts: list[AccountRows], counts: np.ndarray
-) -> Pools:
+def _pool_columns(accounts: Sequence[Account], parts: list[AccountRows], counts: Ints) -> Pools:
     account = np.repeat(np.arange(len(parts), dtype=np.int64), counts)
-    keys = [key for part in parts for key in part.keys]
+    kinds = [key.kind == "isolated" for part in parts for key in part.keys]
     lines = [account.thresholds for account in accounts]
     multi = np.array([part.multi for part in parts], dtype=np.bool_)[account]
-    isolated = np.array([key.kind == "isolated" for key in keys], dtype=np.bool_)
+    isolated = np.array(kinds, dtype=np.bool_)
     return Pools(
         account=account,
-        rule=np.array([part.rule for part in parts], dtype=np.int64)[account],
+        rule=_ints(part.rule for part in parts)[account],
         isolated=isolated,
         multi=multi & ~isolated,
-        settle=np.array([asset for part in parts for asset in part.settle], dtype=np.int64),
-        warning=np.array([line.warning for line in lines], dtype=np.float64)[account],
-        margin_call=np.array([line.margin_call for line in lines], dtype=np.float64)[account],
-        hysteresis=np.array([line.hysteresis for line in lines], dtype=np.float64)[account],
-        ease_after_ms=np.array([line.ease_after_ms for line in lines], dtype=np.int64)[account],
+        settle=_ints(asset for part in parts for asset in part.settle),
+        warning=_floats([line.warning for line in lines])[account],
+        margin_call=_floats([line.margin_call for line in lines])[account],
+        hysteresis=_floats([line.hysteresis for line in lines])[account],
+        ease_after_ms=_ints(line.ease_after_ms for line in lines)[account],
     )
 
 
-def _leg_columns(rows: LegRows) -> Legs:
+def _leg_columns(accounts: Sequence[Account], parts: list[AccountRows], first: Ints) -> Legs:
+    positions = [position for account in accounts for position in account.positions]
+    counts = [len(account.positions) for account in accounts]
+    pool = _ints(chain.from_iterable(part.position_pool for part in parts))
     return Legs(
-        pool=np.array(rows.pool, dtype=np.int64),
-        market=np.array(rows.market, dtype=np.int64),
-        contracts=np.array(rows.contracts, dtype=np.float64),
-        contract_size=np.array(rows.contract_size, dtype=np.float64),
-        entry_price=np.array(rows.entry_price, dtype=np.float64),
-        leverage=np.array(rows.leverage, dtype=np.float64),
-        margin=np.array(rows.margin, dtype=np.float64),
-        mark=np.array(rows.mark, dtype=np.float64),
+        pool=pool + np.repeat(first, counts),
+        market=_ints(chain.from_iterable(part.position_market for part in parts)),
+        contracts=_floats([position.contracts for position in positions]),
+        contract_size=_floats([position.contract_size for position in positions]),
+        entry_price=_floats([position.entry_price for position in positions]),
+        leverage=_floats([position.leverage for position in positions]),
+        margin=_floats([position.margin for position in positions]),
+        mark=_floats([position.mark_price for position in positions]),
     )
 
 
-def _holding_columns(rows: HoldingRows) -> Holdings:
+def _holding_columns(parts: list[AccountRows], first: Ints) -> Holdings:
+    balances = [balance for part in parts for balance in part.balances]
+    counts = [len(part.balances) for part in parts]
+    pool = _ints(chain.from_iterable(part.balance_pool for part in parts))
     return Holdings(
-        pool=np.array(rows.pool, dtype=np.int64),
-        asset=np.array(rows.asset, dtype=np.int64),
-        amount=np.array(rows.amount, dtype=np.float64),
-        weight=np.array(rows.weight, dtype=np.float64),
-        price=np.array(rows.price, dtype=np.float64),
+        pool=pool + np.repeat(first, counts),
+        asset=_ints(chain.from_iterable(part.balance_asset for part in parts)),
+        amount=_floats([balance.amount for balance in balances]),
+        weight=_floats([balance.weight for balance in balances]),
+        price=_floats([balance.price for balance in balances]),
     )
+
+
+def _ints(values: Iterable[int]) -> Ints:
+    return np.fromiter(values, dtype=np.int64)
+
+
+def _floats(values: list[float] | list[float | None]) -> Floats:
+    """Return a column; None becomes NaN: not given."""
+    return np.array(values, dtype=np.float64)

@@ -61,7 +61,7 @@ class MarketTable:
         self._asset_keys: list[Key] = []
         self._priced_by: dict[int, list[int]] = defaultdict(list)
         self._asset_price: Floats = np.full(8, np.nan)
-        self._watched: set[int] = set()
+        self._watched: dict[Key, int] = {}  # the assets whose prices are kept
 
     # Registering
 
@@ -81,9 +81,9 @@ class MarketTable:
 
     def asset(self, venue: str, name: str) -> int:
         """Return the number of an asset as accounts of a venue price it; its price is kept from now on."""
-        number = self._number(venue, name)
-        if number not in self._watched:
-            self._watched.add(number)
+        number = self._watched.get((venue, name))
+        if number is None:
+            number = self._watched[(venue, name)] = self._number(venue, name)
             for symbol in () if name in self._pegged else _sources(name):
                 self._priced_by[self.market(venue, symbol)].append(number)
             self._refresh_asset(number)
@@ -130,6 +130,11 @@ class MarketTable:
     def instrument(self, market: int) -> Instrument | None:
         """Return the terms a market goes by; None: nobody listed it."""
         return self._used[market][0]
+
+    def settle_name(self, market: int) -> str:
+        """Return the asset a market settles in, by its instrument, else by its symbol."""
+        instrument = self._used[market][0]
+        return instrument.settle if instrument else settle_of(self._keys[market][1])
 
     def find_instrument(self, venue: str, symbol: str) -> Instrument | None:
         """Return what an account of a venue would be given, without registering anything."""
