@@ -11,13 +11,14 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 import orjson
 import uvicorn
 import uvloop
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.responses import RedirectResponse
 
 from service.api.account_risk import build_account_risk_router
@@ -27,12 +28,13 @@ from service.api.bodies import BodyReader
 from service.api.documents import install_document
 from service.api.evaluation import build_evaluate_router
 from service.api.follower import MarketFollower
-from service.api.health import build_health_router
+from service.api.health import Checks, build_health_router
 from service.api.instruments import build_instruments_router
 from service.api.limits import Limits
 from service.api.marks import build_marks_router
 from service.api.metrics import Metrics, Timing
 from service.api.problems import install_problems
+from service.api.server import DrainingServer
 from service.api.tenants import tenant_of
 from service.errors import LeaseLost, OutOfStep, StoreUnavailable
 from service.monitor.engine import Engine
@@ -53,8 +55,6 @@ from service.store.questions import Questions
 
 REDIS_URL_DEFAULT = "redis://127.0.0.1:6379/0"
 PICTURE_WITHIN_S = 2.0
-NOTICE_S = 1.5  # between "we restart" and the closing of the sockets
-DRAIN_MAX_S = 2.5
 GRACE_S = 1  # for requests that are being answered
 # A collection looks at every object there is: it lifted the slowest call from 1 to 30 ms.
 COLLECT_AFTER = (100_000, 50, 50)
@@ -64,27 +64,43 @@ MONITOR_ENDED = 3  # exit code: another monitor has our shards, or the store is 
 _log = logging.getLogger("plimsoll.app")
 
 
-def build_api(settings: Settings) -> FastAPI:
-    """Build one API worker; it connects when it starts, and evaluates inline marks without any store."""
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Everything a process asks of Redis, over two clients: one for commands that wait there."""
+
+    client: Client
+    blocking: Client
+    market: MarketStream
+    accounts: Accounts
+    log: AlertLog
+    questions: Questions
+    shards: int
+
+    async def settle(self) -> str:
+        """Make sure that the data is ours and return the log's epoch."""
+        return await settle(self.client, self.shards)
+
+
+def store_of(settings: Settings) -> Store:
+    """Return the store; it connects when it is first asked."""
     url = settings.redis_url or REDIS_URL_DEFAULT
     client, blocking = connect(url), connect_blocking(url)
-    stream = MarketStream(client, gate_of(settings), blocking)
-    accounts = Accounts(client, stream, settings.shards)
+    market = MarketStream(client, gate_of(settings), blocking)
+    accounts = Accounts(client, market, settings.shards)
     log = AlertLog(client, settings.shards, blocking)
     questions = Questions(client, blocking, settings.shards)
+    return Store(client, blocking, market, accounts, log, questions, settings.shards)
 
-    async def settled() -> str:
-        return await settle(client, settings.shards)
 
-    hub = Hub(log, settled, stream_limits_of(settings))
-    follower = MarketFollower(stream, settings.pegged_assets, hub)
-    metrics = Metrics(follower.newest_age_s, lambda: len(hub.sessions))
-    bodies = BodyReader(settings.body_max_bytes, settings.body_timeout_s)
-    limits = Limits(settings.accounts_max, settings.positions_max)
+def build_api(settings: Settings) -> FastAPI:
+    """Build one API worker; inline marks and instruments are evaluated without any store."""
+    store = store_of(settings)
+    hub = Hub(store.log, store.settle, stream_limits_of(settings))
+    follower = MarketFollower(store.market, settings.pegged_assets, hub)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with client, blocking, kept(markets=follower.run, stream=hub.run):
+        async with store.client, store.blocking, kept(markets=follower.run, stream=hub.run):
             # Nobody is let in before we know the markets, unless Redis keeps us waiting.
             await follower.reached(0, PICTURE_WITHIN_S)
             calm_collector()
@@ -97,21 +113,9 @@ def build_api(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         redoc_url=None,
     )
-    app.include_router(build_evaluate_router(follower, bodies, limits, metrics))
-    app.include_router(build_accounts_router(accounts, follower, bodies, limits))
-    app.include_router(build_account_risk_router(accounts, log, questions, follower, limits))
-    app.include_router(build_instruments_router(stream, follower, bodies, limits))
-    app.include_router(build_marks_router(stream, follower, bodies, limits))
-    app.include_router(build_alerts_router(log, settled, settings.shards))
-    app.include_router(
-        build_health_router(
-            follower,
-            lambda limit_s: ping(client, limit_s),
-            log.unowned,
-            lambda: monitors(client),
-            metrics,
-        )
-    )
+    metrics = Metrics(follower.newest_age_s, lambda: len(hub.sessions))
+    for router in _routers(settings, store, follower, metrics):
+        app.include_router(router)
     app.include_router(build_stream_router(hub, tenant_of))
     app.add_route("/", lambda _request: RedirectResponse("/docs"), include_in_schema=False)
     app.add_middleware(Timing, metrics=metrics)
@@ -119,6 +123,26 @@ def build_api(settings: Settings) -> FastAPI:
     install_problems(app)
     install_document(app)
     return app
+
+
+def _routers(
+    settings: Settings, store: Store, follower: MarketFollower, metrics: Metrics
+) -> Iterator[APIRouter]:
+    """Yield the REST calls, the most frequent first: routes are tried in order."""
+    bodies = BodyReader(settings.body_max_bytes, settings.body_timeout_s)
+    limits = Limits(settings.accounts_max, settings.positions_max)
+    yield build_evaluate_router(follower, bodies, limits, metrics)
+    yield build_marks_router(store.market, follower, bodies, limits)
+    yield build_accounts_router(store.accounts, follower, bodies, limits)
+    yield build_account_risk_router(store.accounts, store.log, store.questions, follower, limits)
+    yield build_alerts_router(store.log, store.settle, settings.shards)
+    yield build_instruments_router(store.market, follower, bodies, limits)
+    checks = Checks(
+        lambda limit_s: ping(store.client, limit_s),
+        store.log.unowned,
+        lambda: monitors(store.client),
+    )
+    yield build_health_router(follower, checks, metrics)
 
 
 def gate_of(settings: Settings) -> Gate:
@@ -170,27 +194,7 @@ def run_api(settings: Settings, listening: socket.socket) -> None:
         log_level=settings.log_level,
         timeout_graceful_shutdown=GRACE_S,
     )
-    _Server(config, app.state.drain).run(sockets=[listening])
-
-
-class _Server(uvicorn.Server):
-    """uvicorn that tells its WebSocket clients before it goes, and goes with exit code 0."""
-
-    def __init__(self, config: uvicorn.Config, drain: Callable[[float], Awaitable[None]]) -> None:
-        super().__init__(config)
-        self._drain = drain
-
-    def handle_exit(self, _signal: int, _frame: object) -> None:
-        self.force_exit = self.should_exit
-        self.should_exit = True
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_MAX_S):
-                await self._drain(NOTICE_S)
-        await super().shutdown(sockets)
+    DrainingServer(config, app.state.drain).run(sockets=[listening])
 
 
 def run_monitor(settings: Settings) -> None:
@@ -203,25 +207,21 @@ async def _monitor(settings: Settings) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    url = settings.redis_url or REDIS_URL_DEFAULT
     name = f"{socket.gethostname()}-{os.getpid()}"
-    async with connect(url) as client, connect_blocking(url) as blocking:
-        epoch = await _settled(client, settings.shards, stop)
+    store = store_of(settings)
+    async with store.client as client, store.blocking:
+        epoch = await _settled(store, stop)
         if epoch is None:
             return
-        market = MarketStream(client, gate_of(settings), blocking)
-        accounts = Accounts(client, market, settings.shards)
-        log = AlertLog(client, settings.shards)
-        questions = Questions(client, blocking, settings.shards)
 
         def fresh() -> Shards:
             engine = Engine(epoch, settings.pegged_assets)
-            return Shards(engine, market, accounts, log, settings.shards)
+            return Shards(engine, store.market, store.accounts, store.log, settings.shards)
 
         async def report(figures: bytes) -> None:
             await report_monitor(client, name, figures)
 
-        ports = Ports(market, accounts, log, questions, report)
+        ports = Ports(store.market, store.accounts, store.log, store.questions, report)
         retention = Retention(
             int(settings.log_retention_s * 1_000.0),
             settings.log_max_alerts,
@@ -241,11 +241,11 @@ async def _monitor(settings: Settings) -> None:
             raise SystemExit(MONITOR_ENDED)
 
 
-async def _settled(client: Client, shards: int, stop: asyncio.Event) -> str | None:
+async def _settled(store: Store, stop: asyncio.Event) -> str | None:
     """Return the log's epoch once the store answers; None when we are to stop before."""
     while not stop.is_set():
         try:
-            return await settle(client, shards)
+            return await store.settle()
         except StoreUnavailable as error:
             _log.warning("waiting for the store: %s", error)
             await asyncio.sleep(_RESTART_S)

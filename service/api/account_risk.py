@@ -79,20 +79,23 @@ def build_account_risk_router(
         cursor = query.text("cursor")
         after = None if cursor is None else decode_place(cursor)
         question = WorstQuestion(tenant_of(request), Level[level].value, limit + 1, after)
-        found = await questions.ask(WORST_KIND, encode_question(question), limits.ask_s)
-        try:
-            places = [place for answer in found for place in decode_answer(answer)]
-        except msgspec.DecodeError as error:
-            raise StoreUnavailable("a monitor of another version answered") from error
-        places.sort(key=RankedPlace.order)
-        page = places[:limit]
-        ranked = [_ranked(place) for place in page]
-        more = len(places) > limit
-        return json_reply(RankedAccounts(ranked, encode_place(page[-1]) if more else None))
+        return json_reply(await _ranked(questions, question, limit, limits.ask_s))
 
     return router
 
 
-def _ranked(place: RankedPlace) -> RankedAccount:
-    name = account_id(place.account_key)
-    return RankedAccount(name, _LEVELS[place.level], place.margin_ratio)
+async def _ranked(
+    questions: Questions, question: WorstQuestion, limit: int, timeout_s: float
+) -> RankedAccounts:
+    """Merge what the monitors say; one account more than the page was asked for tells of a next."""
+    found = await questions.ask(WORST_KIND, encode_question(question), timeout_s)
+    try:
+        places = [place for answer in found for place in decode_answer(answer)]
+    except msgspec.DecodeError as error:
+        raise StoreUnavailable("a monitor of another version answered") from error
+    places.sort(key=RankedPlace.order)
+    page = [
+        RankedAccount(account_id(place.account_key), _LEVELS[place.level], place.margin_ratio)
+        for place in places[:limit]
+    ]
+    return RankedAccounts(page, encode_place(places[limit - 1]) if len(places) > limit else None)

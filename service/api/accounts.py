@@ -47,98 +47,108 @@ def build_accounts_router(
     accounts: Accounts, follower: MarketFollower, bodies: BodyReader, limits: Limits
 ) -> APIRouter:
     """Build the routes that write and read accounts."""
-    router = APIRouter(prefix="/v1", tags=["accounts"])
+    desk = _Desk(accounts, follower, bodies, limits)
+    router = APIRouter(prefix="/v1", tags=["accounts"], default_response_class=Response)
+    one = "/accounts/{account_id}"
+    router.add_api_route(one, desk.put, methods=["PUT"], openapi_extra=PUT)
+    router.add_api_route(one, desk.get, methods=["GET"], openapi_extra=GET)
+    router.add_api_route(
+        one, desk.delete, methods=["DELETE"], status_code=204, openapi_extra=DELETE
+    )
+    router.add_api_route(f"{one}/adjust", desk.adjust, methods=["POST"], openapi_extra=ADJUST)
+    router.add_api_route("/accounts:batch", desk.put_many, methods=["POST"], openapi_extra=BATCH)
+    return router
 
-    @router.put("/accounts/{account_id}", response_class=Response, openapi_extra=PUT)
-    async def put_account(request: Request) -> Response:
+
+class _Desk:
+    """The five calls, over what they need."""
+
+    def __init__(
+        self, accounts: Accounts, follower: MarketFollower, bodies: BodyReader, limits: Limits
+    ) -> None:
+        self._accounts = accounts
+        self._follower = follower
+        self._bodies = bodies
+        self._limits = limits
+
+    async def put(self, request: Request) -> Response:
         name, key = _named(request)
-        body, _ = await bodies.read(request)
+        body, _ = await self._bodies.read(request)
         document = decode_document(body)
-        _check_positions([document], limits.positions_max)
-        _check(document, name, follower)
-        expected = await _expected(accounts, key, wanted_versions(request))
-        version = await accounts.put(key, encode_document(document), if_version=expected)
+        _check_positions([document], self._limits.positions_max)
+        _check(document, name, self._follower)
+        expected = await self._expected(key, wanted_versions(request))
+        version = await self._accounts.put(key, encode_document(document), if_version=expected)
         return json_reply(WrittenAccount(name, version), etag(version))
 
-    @router.get("/accounts/{account_id}", response_class=Response, openapi_extra=GET)
-    async def get_account(request: Request) -> Response:
+    async def get(self, request: Request) -> Response:
         Query(request)
         name, key = _named(request)
-        doc, version = await _stored(accounts, key)
-        # The stored form is canonical and never empty: id and version go in front, nothing is read.
+        doc, version = await self._stored(key)
+        # The stored form is canonical and never empty: id and version go in front, unread.
         front = b'{"id":"%b","version":%d,' % (name.encode(), version)
         return Response(front + doc[1:], 200, etag(version), JSON)
 
-    @router.delete(
-        "/accounts/{account_id}", response_class=Response, status_code=204, openapi_extra=DELETE
-    )
-    async def delete_account(request: Request) -> Response:
+    async def delete(self, request: Request) -> Response:
         _name, key = _named(request)
-        expected = await _expected(accounts, key, wanted_versions(request))
-        version = await accounts.delete(key, if_version=expected)
+        expected = await self._expected(key, wanted_versions(request))
+        version = await self._accounts.delete(key, if_version=expected)
         return Response(None, 204, etag(version))
 
-    @router.post("/accounts:batch", response_class=Response, openapi_extra=BATCH)
-    async def put_accounts(request: Request) -> Response:
-        body, media_type = await bodies.read(request, JSON, NDJSON)
-        pieces = _pieces(body, media_type, limits.accounts_max)
-        results, good = _read_batch(pieces, follower, limits.positions_max)
+    async def put_many(self, request: Request) -> Response:
+        body, media_type = await self._bodies.read(request, JSON, NDJSON)
+        pieces = _pieces(body, media_type, self._limits.accounts_max)
+        results, good = _read_batch(pieces, self._follower, self._limits.positions_max)
         if good:
             tenant = tenant_of(request)
             rows = [(account_key(tenant, d.id), encode_document(d)) for d in good.values()]
-            versions = await accounts.put_many(rows)
+            versions = await self._accounts.put_many(rows)
             for (index, document), version in zip(good.items(), versions, strict=True):
                 results[index] = ItemResult(index, "ok", id=document.id, version=version)
         return results_reply([results[index] for index in sorted(results)])
 
-    @router.post("/accounts/{account_id}/adjust", response_class=Response, openapi_extra=ADJUST)
-    async def adjust_account(request: Request) -> Response:
+    async def adjust(self, request: Request) -> Response:
         name, key = _named(request)
-        body, _ = await bodies.read(request)
+        body, _ = await self._bodies.read(request)
         adjustment = decode(body, _adjustment_decoder)
         wanted = wanted_versions(request)
         for _ in range(ADJUST_TRIES):
-            doc, before = await _stored(accounts, key)
+            doc, before = await self._stored(key)
             if wanted and before not in wanted:
                 break
             document = decode_document(doc)
             amount = _adjust(document, adjustment)
+            changed = encode_document(document)
             try:
-                version = await accounts.put(
-                    key, encode_document(document), adjustment.reason, before
-                )
+                version = await self._accounts.put(key, changed, adjustment.reason, before)
             except VersionMismatch:
                 continue
             adjusted = AdjustedAccount(name, version, adjustment.asset, amount)
             return json_reply(adjusted, etag(version))
         raise VersionMismatch("the account has another version by now")
 
-    return router
+    async def _stored(self, key: str) -> tuple[bytes, int]:
+        found = await self._accounts.get(key)
+        if found is None:
+            raise UnknownAccount("there is no such account")
+        return found
+
+    async def _expected(self, key: str, wanted: set[int] | None) -> int | None:
+        """Return the one version a write may replace; None: any."""
+        if wanted is None:
+            return None
+        if len(wanted) == 1:
+            return next(iter(wanted))
+        found = await self._accounts.get(key)
+        if found is None or (wanted and found[1] not in wanted):
+            raise VersionMismatch("the account has another version by now")
+        return found[1]
 
 
 def _named(request: Request) -> tuple[str, str]:
     """Return the account id in the path and its key."""
     name = check_account_id(request.path_params["account_id"])
     return name, account_key(tenant_of(request), name)
-
-
-async def _stored(accounts: Accounts, key: str) -> tuple[bytes, int]:
-    found = await accounts.get(key)
-    if found is None:
-        raise UnknownAccount("there is no such account")
-    return found
-
-
-async def _expected(accounts: Accounts, key: str, wanted: set[int] | None) -> int | None:
-    """Return the one version a write may replace; None: any."""
-    if wanted is None:
-        return None
-    if len(wanted) == 1:
-        return next(iter(wanted))
-    found = await accounts.get(key)
-    if found is None or (wanted and found[1] not in wanted):
-        raise VersionMismatch("the account has another version by now")
-    return found[1]
 
 
 def _check(

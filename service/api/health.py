@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from fastapi import APIRouter, Request, Response
 
@@ -16,18 +17,17 @@ CHECK_S = 2.0
 LISTED_MAX = 20
 
 
-def build_health_router(
-    follower: MarketFollower,
-    ping: Callable[[float], Awaitable[object]],
-    unowned: Callable[[], Awaitable[list[int]]],
-    monitors: Callable[[], Awaitable[dict[str, bytes]]],
-    metrics: Metrics,
-) -> APIRouter:
-    """Build the routes for container checks, load balancers and Prometheus.
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What is asked of others; everything may raise StoreUnavailable."""
 
-    `ping` asks Redis within so many seconds; `unowned` returns the shards that no monitor holds,
-    `monitors` the figures that each monitor has left.
-    """
+    ping: Callable[[float], Awaitable[object]]  # Redis, within so many seconds
+    unowned: Callable[[], Awaitable[list[int]]]  # shards that no monitor holds
+    monitors: Callable[[], Awaitable[dict[str, bytes]]]  # figures (JSON) that each has left
+
+
+def build_health_router(follower: MarketFollower, checks: Checks, metrics: Metrics) -> APIRouter:
+    """Build the routes for container checks, load balancers and Prometheus."""
     router = APIRouter(tags=["health"])
 
     @router.get("/livez", response_class=Response, openapi_extra=_LIVE)
@@ -36,7 +36,7 @@ def build_health_router(
 
     @router.get("/readyz", response_class=Response, openapi_extra=_READY)
     async def ready() -> Response:
-        reasons = await _reasons(ping, unowned)
+        reasons = await _reasons(checks)
         if not reasons and not follower.ready:
             reasons = ["the markets are not known yet"]
         if reasons:
@@ -53,28 +53,26 @@ def build_health_router(
 
     @router.get("/metrics", response_class=Response, openapi_extra=_METRICS)
     async def show_metrics(_request: Request) -> Response:
-        metrics.monitors = await _figures(monitors)
+        metrics.monitors = await _figures(checks)
         return Response(metrics.exposition(), media_type=EXPOSITION_TYPE)
 
     return router
 
 
-async def _reasons(
-    ping: Callable[[float], Awaitable[object]], unowned: Callable[[], Awaitable[list[int]]]
-) -> list[str]:
+async def _reasons(checks: Checks) -> list[str]:
     try:
-        await ping(CHECK_S)
+        await checks.ping(CHECK_S)
         async with asyncio.timeout(CHECK_S):
-            shards = await unowned()
+            shards = await checks.unowned()
     except (StoreUnavailable, TimeoutError):
         return ["Redis does not answer"]
     return [f"{len(shards)} shards have no monitor"] if shards else []
 
 
-async def _figures(monitors: Callable[[], Awaitable[dict[str, bytes]]]) -> dict[str, bytes]:
+async def _figures(checks: Checks) -> dict[str, bytes]:
     try:
         async with asyncio.timeout(CHECK_S):
-            return await monitors()
+            return await checks.monitors()
     except (StoreUnavailable, TimeoutError):
         return {}
 

@@ -1,0 +1,34 @@
+"""uvicorn, stopped politely: nobody new is let in, WebSocket clients are told, requests are finished, exit code 0."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable
+
+import uvicorn
+
+NOTICE_S = 1.5  # between "we restart" and the closing of the sockets
+DRAIN_MAX_S = 2.5
+
+
+class DrainingServer(uvicorn.Server):
+    """A server that is stopped by SIGTERM or SIGINT; a second one does not wait for anybody.
+
+    `drain` tells the clients of the stream and returns when they are gone, within so many seconds.
+    """
+
+    def __init__(self, config: uvicorn.Config, drain: Callable[[float], Awaitable[None]]) -> None:
+        super().__init__(config)
+        self._drain = drain
+
+    def handle_exit(self, _signal: int, _frame: object) -> None:
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_MAX_S):
+                await self._drain(NOTICE_S)
+        await super().shutdown(sockets)

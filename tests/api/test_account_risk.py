@@ -1,0 +1,91 @@
+"""Accounts by level: what several monitors say, merged, in pages that neither repeat nor leave out."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from service.contract.questions import RankedPlace, decode_question, encode_answer
+from service.store import client as store_client
+from service.store.questions import Questions
+from tests.api.workers import SHARDS
+
+pytestmark = pytest.mark.anyio
+
+# By falling level, then ratio; "b" and "c" are equals. Two monitors have half of them each.
+ORDER = [
+    RankedPlace(5, None, "default/a"),
+    RankedPlace(4, 1.5, "default/b"),
+    RankedPlace(4, 1.5, "default/c"),
+    RankedPlace(3, 0.9, "default/d"),
+    RankedPlace(2, 0.6, "default/e"),
+]
+
+
+async def answer_for(questions: Questions, shards: list[int], places: list[RankedPlace]) -> None:
+    """Be a monitor that holds these accounts in these shards."""
+    while True:
+        for question in await questions.next_questions(100):
+            asked = decode_question(question.payload)
+            found = [place for place in places if place.level >= asked.level]
+            if asked.after is not None:
+                found = [place for place in found if place.order() > asked.after.order()]
+            payload = encode_answer(found[: asked.limit])
+            await questions.answer(question, shards, payload)
+
+
+@pytest.fixture
+async def desk(worker: httpx.AsyncClient, redis_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with (
+        store_client.connect(redis_url) as client,
+        store_client.connect_blocking(redis_url) as blocking,
+    ):
+        halves = [
+            asyncio.create_task(
+                answer_for(Questions(client, blocking, SHARDS), shards, ORDER[half::2])
+            )
+            for half, shards in enumerate(([0, 1], [2, 3]))
+        ]
+        yield worker
+        for task in halves:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+async def listed(worker: httpx.AsyncClient, **parameters: Any) -> Any:
+    response = await worker.get("/v1/accounts", params=parameters)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+async def test_the_worst_come_first(desk: httpx.AsyncClient) -> None:
+    found = await listed(desk, level="MARGIN_CALL")
+    assert found["cursor"] is None
+    assert [(one["id"], one["level"], one["marginRatio"]) for one in found["accounts"]] == [
+        ("a", "BANKRUPT", None),
+        ("b", "LIQUIDATION", 1.5),
+        ("c", "LIQUIDATION", 1.5),
+        ("d", "MARGIN_CALL", 0.9),
+    ]
+    assert [one["id"] for one in (await listed(desk))["accounts"]] == list("abcde")
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5])
+async def test_pages_neither_repeat_nor_leave_out(desk: httpx.AsyncClient, limit: int) -> None:
+    names: list[str] = []
+    found = await listed(desk, limit=limit)
+    while True:
+        names += [one["id"] for one in found["accounts"]]
+        if found["cursor"] is None:
+            break
+        found = await listed(desk, limit=limit, cursor=found["cursor"])
+    assert names == list("abcde")
+
+
+async def test_without_a_monitor_there_is_no_answer(worker: httpx.AsyncClient) -> None:
+    response = await worker.get("/v1/accounts")
+    assert (response.status_code, response.json()["code"]) == (503, "monitor_unavailable")
