@@ -2,11 +2,11 @@
 FROM python:3.13-slim AS build
 WORKDIR /src
 RUN python -m venv --without-pip /opt/plimsoll
-COPY pyproject.toml constraints.txt README.md LICENSE ./
-# The dependencies in a layer of their own: a change of the code does not install them again.
-RUN mkdir service && touch service/__init__.py \
-    && python -m pip --python /opt/plimsoll install --no-cache-dir --constraint constraints.txt . \
-    && rm -rf service
+COPY pyproject.toml constraints.txt ./
+# The dependencies in a layer of their own, under an empty package: a change of the code does not install them again.
+RUN mkdir service && touch service/__init__.py README.md LICENSE \
+    && python -m pip --python /opt/plimsoll install --no-cache-dir --constraint constraints.txt .
+COPY README.md LICENSE ./
 COPY service service
 RUN python -m pip --python /opt/plimsoll install --no-cache-dir --no-deps --force-reinstall . \
     && /opt/plimsoll/bin/python -m compileall -q /opt/plimsoll

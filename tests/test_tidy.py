@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("service", "tests", "loadtests")
+ROOMS = ("service", "tests", "loadtests", "examples")
 FILE_LINES_MAX = 300
 FUNCTION_LINES_MAX = 50
 

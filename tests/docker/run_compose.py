@@ -1,4 +1,4 @@
-"""The Compose file run for real: healthy soon, answers, loses nothing over a restart of Valkey, stops cleanly. `make docker-test`.
+"""The Compose file run for real: healthy soon, answers, loses nothing when Valkey restarts, demo, clean stop. `make docker-test`.
 
 Needs a Docker engine; one without a bridge network is given host-network.yml on top.
 """
@@ -40,7 +40,8 @@ class Compose:
         plugin = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
         standalone = shutil.which("docker-compose") or "docker-compose"
         self._command = ["docker", "compose"] if plugin.returncode == 0 else [standalone]
-        self._command += ["--project-name", "plimsoll-test", "--file", "docker-compose.yml"]
+        self._command += ["--project-name", "plimsoll-test", "--profile", "demo"]
+        self._command += ["--file", "docker-compose.yml"]
         bridge = subprocess.run(
             ["docker", "network", "inspect", "bridge"], capture_output=True, check=False
         )
@@ -63,6 +64,10 @@ class Compose:
         ).stdout
         label = "com.docker.compose.service"
         return {row["Config"]["Labels"][label]: row["State"] for row in json.loads(described)}
+
+    def log(self, service: str) -> str:
+        command = [*self._command, "logs", service]
+        return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
     def healthy(self) -> bool:
         states = self.states()
@@ -108,7 +113,7 @@ def post_mark(compose: Compose, price: float) -> None:
 
 def check(compose: Compose) -> None:
     start = time.monotonic()
-    compose("up", "--detach", "--no-build")
+    compose("up", "--detach", "--no-build", *SERVICES)
     timed("all healthy", compose.healthy, HEALTHY_WITHIN_S, start)
 
     compose.call("PUT", "/v1/instruments", [INSTRUMENT])
@@ -131,6 +136,9 @@ def check(compose: Compose) -> None:
     timed("the next alert", lambda: compose.newest_level() == "BANKRUPT", 10.0)
     numbers = [alert["seq"] for alert in compose.alerts()]
     assert numbers == list(range(1, len(numbers) + 1)), numbers
+
+    compose("up", "--detach", "--no-build", "demo")
+    timed("a liquidation in the demo's log", lambda: "LIQUIDATION" in compose.log("demo"), 60.0)
 
     start = time.monotonic()
     compose("stop")
