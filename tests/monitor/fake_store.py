@@ -5,6 +5,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import orjson
 
@@ -15,6 +16,14 @@ from service.store.keys import shard_of
 from service.store.market_stream import MarketEntry
 
 SHARDS = 2
+_OWN = ("timestamp", "epoch")
+Log: TypeAlias = list[dict[str, object]]
+
+
+def log_of(alerts: Iterable[bytes]) -> Log:
+    """Return alerts without what two runs may differ in."""
+    told = [orjson.loads(alert) for alert in alerts]
+    return [{key: value for key, value in alert.items() if key not in _OWN} for alert in told]
 
 
 class CrashedError(Exception):
@@ -36,11 +45,11 @@ class Shard:
 
 
 class FakeStore:
-    """Market stream, accounts and alert log of two shards."""
+    """Market stream, accounts and alert log."""
 
-    def __init__(self) -> None:
+    def __init__(self, shards: int = SHARDS) -> None:
         self.entries: list[MarketEntry] = []
-        self.shards = [Shard() for _ in range(SHARDS)]
+        self.shards = [Shard() for _ in range(shards)]
         self.snapshots: dict[int, bytes] = {}
         self.calls = 0
         self._crash: tuple[int, bool] | None = None
@@ -48,7 +57,7 @@ class FakeStore:
 
     def input_only(self) -> "FakeStore":
         """Return a store with the same input and nothing committed."""
-        copy = FakeStore()
+        copy = FakeStore(len(self.shards))
         copy.entries = self.entries
         for mine, other in zip(self.shards, copy.shards, strict=True):
             other.changes = mine.changes
@@ -64,7 +73,7 @@ class FakeStore:
 
     def write(self, account_key: str, doc: bytes | None, cause: str = "account") -> int:
         """Write or delete an account without telling the market stream; returns its shard."""
-        number = shard_of(account_key, SHARDS)
+        number = shard_of(account_key, len(self.shards))
         changes = self.shards[number].changes
         version = 1 + sum(change.account_key == account_key for change in changes)
         changes.append(
@@ -77,13 +86,9 @@ class FakeStore:
         upto = len(self.shards[shard].changes)
         self.append("a", orjson.dumps({"shard": shard, "upto": upto}), wait_ms)
 
-    def logs(self) -> list[list[dict[str, object]]]:
+    def logs(self) -> list[Log]:
         """Return what runs must agree on, by shard."""
-        decoded = [[orjson.loads(alert) for _, alert in shard.log] for shard in self.shards]
-        for log in decoded:
-            for alert in log:
-                del alert["timestamp"]
-        return decoded
+        return [log_of(alert for _, alert in shard.log) for shard in self.shards]
 
     # The ports
 

@@ -12,7 +12,7 @@ from service.monitor.facts import Touched
 from service.monitor.shards import Shards
 from service.risk.columns import Ints
 from service.risk.records import PoolState
-from tests.monitor.fake_store import SHARDS, CrashedError, FakeStore
+from tests.monitor.fake_store import CrashedError, FakeStore, Log
 from tests.monitor.streams import Step, streams
 from tests.strategies import effort
 
@@ -25,13 +25,13 @@ class ScratchEngine(Engine):
 
 
 def monitor_of(store: FakeStore, engine: type[Engine] = Engine) -> Shards:
-    return Shards(engine("epoch"), store, store, store, SHARDS)
+    return Shards(engine("epoch"), store, store, store, len(store.shards))
 
 
 async def run(store: FakeStore, steps: Sequence[Step], engine: type[Engine] = Engine) -> Shards:
     """Feed the store step by step, the monitor reading along."""
     monitor = monitor_of(store, engine)
-    await monitor.recover(range(SHARDS))
+    await monitor.recover(range(len(store.shards)))
     await exhaust(monitor)
     for step in steps:
         step(store, monitor.engine.book)
@@ -45,7 +45,7 @@ async def exhaust(monitor: Shards) -> None:
         pass
 
 
-def log_from_scratch(store: FakeStore) -> list[list[dict[str, object]]]:
+def log_from_scratch(store: FakeStore) -> list[Log]:
     """The log of the same input when every pool is evaluated after every entry."""
     copy = store.input_only()
     asyncio.run(run(copy, (), ScratchEngine))
@@ -86,7 +86,7 @@ async def run_with_deaths(store: FakeStore, steps: Sequence[Step], plan: list[De
         else:
             store.live_on()
         monitor = monitor_of(store)
-        await monitor.recover(range(SHARDS))
+        await monitor.recover(range(len(store.shards)))
         await exhaust(monitor)
         return monitor
 
@@ -127,7 +127,7 @@ def test_a_monitor_that_dies_anywhere_loses_and_doubles_nothing(
 
 async def recovered(store: FakeStore) -> Shards:
     monitor = monitor_of(store)
-    await monitor.recover(range(SHARDS))
+    await monitor.recover(range(len(store.shards)))
     return monitor
 
 
