@@ -1,0 +1,145 @@
+"""The README does what it says: its snippets run against a real service, its settings are the service's."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import orjson
+import pytest
+
+from service.settings import Settings
+from tests.simulation.processes import Processes, wait_until
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ADDRESS = "127.0.0.1:8000"
+SYMBOL = "SOL/USDC:FOLLOWED"  # nobody else in this file marks it
+
+
+def snippets(language: str, heading: str) -> list[str]:
+    """The code blocks of one section."""
+    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return re.findall(rf"```{language}\n(.*?)```", section, flags=re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    with Processes(tmp_path_factory.mktemp("readme")) as running:
+        yield running
+
+
+def run(command: list[str], folder: Path, **more: str) -> str:
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), **more}
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=folder,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def shell(script: str, service: Processes, folder: Path) -> str:
+    here = script.replace(ADDRESS, f"127.0.0.1:{service.port}")
+    return run(["bash", "-euc", here], folder)
+
+
+def test_the_question_is_answered(service: Processes, tmp_path: Path) -> None:
+    (curl,) = snippets("sh", "Ask it")
+    (account,) = orjson.loads(shell(curl, service, tmp_path))["accounts"]
+    assert (account["level"], account["equity"]) == ("WARNING", 40.0)
+    (position,) = account["positions"]
+    assert position["liquidationPrice"] == pytest.approx(5_460 / (0.1 * 0.996))
+
+
+def test_an_account_is_watched_from_the_first_mark_on(service: Processes, tmp_path: Path) -> None:
+    (script,) = snippets("sh", "Watch your own account")
+    shell(script, service, tmp_path)
+    address = f"{service.url}/v1/alerts?accountId=my-bot"
+    answer: list[dict[str, object]] = []
+
+    def warned() -> bool:
+        answer[:] = httpx.get(address).json()["alerts"]
+        return any(alert["level"] == "WARNING" for alert in answer)
+
+    wait_until(warned, "the alert of the README")
+    (python,) = snippets("python", "Watch your own account")
+    here = python.replace(ADDRESS, f"127.0.0.1:{service.port}")
+    said = run([sys.executable, "-c", here], tmp_path).splitlines()
+    assert [orjson.loads(line)["type"] for line in said] == ["subscribed", "snapshot"]
+
+
+def test_the_guard_says_what_to_close(service: Processes, tmp_path: Path) -> None:
+    script = str(ROOT / "examples" / "guard.py")
+    said = run([sys.executable, script], tmp_path, PLIMSOLL_URL=service.url)
+    assert "margin ratio" in said
+    assert "BTC/USDT:USDT long: liquidation at" in said
+
+
+def test_the_listener_misses_nothing_while_it_is_away(service: Processes, tmp_path: Path) -> None:
+    """Alerts are raised while it runs, while it is killed, and when it is back: each is heard once."""
+    heard = tmp_path / "heard.txt"
+    _store_account(service)
+    _mark(service, 200.0)
+    listener = _listen(service, tmp_path, heard)
+    wait_until((tmp_path / "cursor.txt").exists, "the subscription")
+    _mark(service, 183.0)
+    wait_until(lambda: "WARNING" in heard.read_text(), "the first alert")
+    listener.kill()
+    listener.wait()
+    _mark(service, 182.0)
+    listener = _listen(service, tmp_path, heard)
+    wait_until(lambda: "MARGIN_CALL" in heard.read_text(), "the alert it was away for")
+    _mark(service, 181.0)
+    wait_until(lambda: "LIQUIDATION" in heard.read_text(), "the last alert")
+    listener.kill()
+    listener.wait()
+    for level in ("WARNING", "MARGIN_CALL", "LIQUIDATION"):
+        assert heard.read_text().count(f"-> {level},") == 1
+
+
+def _store_account(service: Processes) -> None:
+    position = {"symbol": SYMBOL, "side": "long", "contracts": 50, "entryPrice": 200}
+    body = {"balances": [{"asset": "USDC", "amount": 1_000}], "positions": [position]}
+    terms = orjson.loads(re.findall(r"/v1/instruments .*? -d '(.*?)'", README, re.DOTALL)[0])
+    terms[0]["symbol"] = SYMBOL
+    httpx.put(f"{service.url}/v1/instruments", json=terms).raise_for_status()
+    httpx.put(f"{service.url}/v1/accounts/follower", json=body).raise_for_status()
+
+
+def _mark(service: Processes, price: float) -> None:
+    body = {"marks": [{"symbol": SYMBOL, "markPrice": price}]}
+    httpx.post(f"{service.url}/v1/marks", json=body).raise_for_status()
+
+
+def _listen(service: Processes, folder: Path, heard: Path) -> "subprocess.Popen[bytes]":
+    stream = service.url.replace("http", "ws", 1) + "/v1/stream"
+    with heard.open("ab") as out:
+        return subprocess.Popen(
+            [sys.executable, str(ROOT / "examples" / "follow.py"), "follower"],
+            stdout=out,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+            env={"PLIMSOLL_STREAM": stream, "PLIMSOLL_CURSOR": str(folder / "cursor.txt")},
+        )
+
+
+def settings_table() -> str:
+    """The settings as the README lists them."""
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else field.default
+        shown = str(list(default)) if isinstance(default, tuple) else str(default)
+        rows.append(f"| `PLIMSOLL_{name.upper()}` | `{shown}` | {field.description} |")
+    return "\n".join(rows).replace("``", "")
+
+
+def test_the_settings_are_those_of_the_service() -> None:
+    assert settings_table() in README, settings_table()
