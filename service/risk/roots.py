@@ -50,11 +50,12 @@ class Curve:
 
 @dataclass(slots=True)
 class Edges:
-    """The tier tables seen from their floors: (tables, tiers), inf where there is no border."""
+    """Tier tables seen from their floors: (tables, tiers), inf where there is no border."""
 
     floor: Floats
     before: Floats  # maintenance at the floor by the tier below
     after: Floats  # and by its own
+    row: Ints  # of each sorted leg in the three above
 
 
 @dataclass(slots=True)
@@ -110,14 +111,14 @@ def slack_curve(batch: Batch, assessment: Assessment, groups: Groups, rest: Rest
 
 def nearest_roots(tables: TierTables, groups: Groups, curve: Curve) -> tuple[Roots, Roots]:
     """Return the nearest roots towards t = 0 and towards infinity."""
-    down, up, edges = _no_roots(groups), _no_roots(groups), _edges(tables)
+    down, up, edges = _no_roots(groups), _no_roots(groups), _edges(tables, curve.table)
     for count in np.unique(groups.count).tolist():
         alike = np.flatnonzero(groups.count == count)
         for start in range(0, len(alike), _TOGETHER):
             chosen = alike[start : start + _TOGETHER]
             members = groups.first[chosen, None] + np.arange(count)
             part = curve.of(chosen, members)
-            corners = _corners(tables, edges, part)
+            corners = _corners(tables, edges, part, edges.row[members])
             for roots, line in ((down, _line_down(corners)), (up, _line_up(corners))):
                 t, slope, tier = _solve(tables, part, line, upwards=roots is up)
                 roots.t[chosen], roots.slope[chosen], roots.jump[chosen] = t, slope, line.jump
@@ -135,25 +136,32 @@ def _no_roots(groups: Groups) -> Roots:
     )
 
 
-def _edges(tables: TierTables) -> Edges:
-    """Look at all tables from their floors; columns that every table leaves empty are dropped."""
-    borders = (tables.floor > 0.0) & np.isfinite(tables.floor)
-    used = max(1, int(np.flatnonzero(borders.any(axis=0)).max(initial=0)) + 1)
-    floor, rate = tables.floor[:, :used], tables.rate[:, :used]
+def _edges(tables: TierTables, table: Ints) -> Edges:
+    """Look at the tables that are used from their floors; columns that all leave empty are dropped."""
+    rows = np.arange(len(tables.floor))
+    place = table
+    if len(rows) > len(table):
+        rows, place = np.unique(table, return_inverse=True)
+    floor = tables.floor[rows]
+    filled = np.isfinite(floor).any(axis=0)
+    width = int(np.count_nonzero(filled)) or 1
+    floor, rate = floor[:, :width], tables.rate[rows, :width]
+    deduction = tables.deduction[rows, :width]
     before = np.zeros_like(floor)
-    before[:, 1:] = rate[:, :-1] * floor[:, 1:] - tables.deduction[:, : used - 1]
+    before[:, 1:] = rate[:, :-1] * floor[:, 1:] - deduction[:, :-1]
     return Edges(
-        floor=np.where(borders[:, :used], floor, np.inf),
+        floor=np.where((floor > 0.0) & np.isfinite(floor), floor, np.inf),
         before=before,
-        after=rate * floor - tables.deduction[:, :used],
+        after=rate * floor - deduction,
+        row=place,
     )
 
 
-def _corners(tables: TierTables, edges: Edges, part: Curve) -> Corners:
+def _corners(tables: TierTables, edges: Edges, part: Curve, row: Ints) -> Corners:
     """Return the corners of every leg side by side, with the slack of all legs judged there."""
     found, least = [], part.least[:, None]
     for leg in range(part.pull.shape[1]):
-        table, pull = part.table[:, leg], part.pull[:, leg, None]
+        table, pull = row[:, leg], part.pull[:, leg, None]
         bending = np.where(pull > 0.0, part.notional[:, leg, None], 0.0)
         at = edges.floor[table] / bending
         line = (at - 1.0) * part.slope[:, None]

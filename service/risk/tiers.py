@@ -180,7 +180,7 @@ def maintenance(tables: TierTables, tier: Ints, notional: Floats) -> Floats:
 
 def rebate_rate(tables: TierTables, tier: Ints, contracts: Floats) -> Floats:
     """Return what continuity in contracts takes off the rate of flat tier indices, a leg each."""
-    if not tables.rebate.any():
+    if not tables.by_contracts.any():
         return np.zeros(1)
     return tables.rebate.reshape(-1)[tier] / np.abs(contracts)
 
