@@ -98,8 +98,8 @@ class Book:
 
     def restore(self, account: int, states: Sequence[PoolState]) -> None:
         """Set the levels of the account's pools as they were committed."""
-        first = int(self.accounts.pool[account])
-        self._carry(first, [self.key_of(slot) for slot in self.slots_of(account).tolist()], states)
+        names = [self.key_of(slot) for slot in self.slots_of(account).tolist()]
+        self._carry(int(self.accounts.pool[account]), names, states)
 
     def key_of(self, slot: int) -> PoolKey:
         """Return the pool's name."""
@@ -113,8 +113,7 @@ class Book:
         )
 
     def _backs_of(self, slots: Ints) -> Ints:
-        pools = self.pools
-        return spread(pools.holding[slots].astype(np.int64), pools.holdings[slots].astype(np.int64))
+        return spread(self.pools.holding[slots], self.pools.holdings[slots])
 
     def holders_of(self, market: int) -> Ints:
         """Return the slots of all pools with a leg in the market (a slot may come twice)."""
@@ -131,9 +130,7 @@ class Book:
 
     def rows_of(self, slots: Ints) -> Ints:
         """Return the leg rows of these pools, in the order that `batch` gives them."""
-        return spread(
-            self.pools.leg[slots].astype(np.int64), self.pools.legs[slots].astype(np.int64)
-        )
+        return spread(self.pools.leg[slots], self.pools.legs[slots])
 
     def batch(self, slots: Ints) -> Batch:
         """Return these pools with their legs and holdings, at the table's marks."""
@@ -177,7 +174,7 @@ class Book:
 
     @property
     def wasteful(self) -> bool:
-        """More rows are dead than alive (and it is worth the work)."""
+        """Whether more rows are dead than alive, and the work is worth it."""
         dead = self._dead_legs + self._dead_pools
         return dead > 4_096 and 2 * dead > self._legs + self._pools
 

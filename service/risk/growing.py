@@ -1,11 +1,14 @@
 """Columns that grow: a dataclass of equally long arrays is enlarged as one, and ranges of rows become index arrays."""
 
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.risk.columns import Ints
+
+_Whole: TypeAlias = NDArray[np.signedinteger[Any]]
 
 
 def grow(columns: Any, rows: int) -> None:
@@ -25,8 +28,8 @@ def keep(columns: Any, rows: Ints) -> None:
         setattr(columns, field.name, getattr(columns, field.name)[rows])
 
 
-def spread(first: Ints, count: Ints) -> Ints:
+def spread(first: _Whole, count: _Whole) -> Ints:
     """Return the rows of all ranges [first, first + count), one range after the other."""
-    ends = np.cumsum(count)
+    ends = np.cumsum(count, dtype=np.int64)
     total = int(ends[-1]) if len(ends) else 0
     return np.repeat(first - (ends - count), count) + np.arange(total, dtype=np.int64)
