@@ -96,7 +96,7 @@ def build_api(settings: Settings) -> FastAPI:
     """Build one API worker; inline marks and instruments are evaluated without any store."""
     store = store_of(settings)
     hub = Hub(store.log, store.settle, stream_limits_of(settings))
-    follower = MarketFollower(store.market, settings.pegged_assets, hub)
+    follower = MarketFollower(store.market, settings.pegged_assets, hub, settings.event_time)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

@@ -14,7 +14,7 @@ from service.api.queries import Query
 from service.api.replies import etag, json_reply
 from service.api.tenants import tenant_of
 from service.contract.accounts import decode_account
-from service.contract.alerts import LevelName, decode_states
+from service.contract.alerts import LevelName, decode_states, pool_key
 from service.contract.names import check_account_id
 from service.contract.questions import (
     WORST as WORST_KIND,
@@ -61,13 +61,14 @@ def build_account_risk_router(
         states = (await log.levels_of([key])).get(key)
         if not follower.known:
             raise StoreUnavailable("the markets are not known yet")
-        now_ms = int(time.time() * 1_000)
-        account = decode_account(found[0], name)
-        answers, _ = answer_accounts([account], MarketTable(follower.table), now_ms)
+        monitored = [] if states is None else decode_states(states)
+        standing = {pool_key(state.pool): _LEVELS.index(state.level) for state in monitored}
+        account, table = decode_account(found[0], name), MarketTable(follower.table)
+        answers, _ = answer_accounts([account], table, follower.clock_ms(), standing)
         if not answers:
             raise InvalidInput("a figure of this account is too large for a number")
         fields = {field: getattr(answers[0], field) for field in answers[0].__struct_fields__}
-        monitored = [] if states is None else decode_states(states)
+        now_ms = int(time.time() * 1_000)
         answer = RiskAnswer(**fields, timestamp=now_ms, version=found[1], monitored=monitored)
         return json_reply(answer, etag(found[1]))
 

@@ -1,7 +1,8 @@
 """`/v1/accounts`: what accounts hold, one at a time and in batches; every write has a version, every version an ETag."""
 
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from fastapi import APIRouter, Request, Response
@@ -12,7 +13,7 @@ from service.api.follower import MarketFollower
 from service.api.limits import Limits
 from service.api.queries import Query
 from service.api.replies import etag, json_reply, refused, results_reply, wanted_versions
-from service.api.symbols import unknown_symbols
+from service.api.symbols import any_unknown, unknown_symbols
 from service.api.tenants import tenant_of
 from service.contract.accounts import (
     AccountDocument,
@@ -76,6 +77,7 @@ class _Desk:
         body, _ = await self._bodies.read(request)
         document = decode_document(body)
         _check_positions([document], self._limits.positions_max)
+        await self._catch_up([document])
         _check(document, name, self._follower)
         expected = await self._expected(key, wanted_versions(request))
         version = await self._accounts.put(key, encode_document(document), if_version=expected)
@@ -98,7 +100,11 @@ class _Desk:
     async def put_many(self, request: Request) -> Response:
         body, media_type = await self._bodies.read(request, JSON, NDJSON)
         pieces = _pieces(body, media_type, self._limits.accounts_max)
-        results, good = _read_batch(pieces, self._follower, self._limits.positions_max)
+        results: dict[int, ItemResult] = {}
+        documents = dict(_decoded(pieces, results))
+        _check_positions(documents.values(), self._limits.positions_max)
+        await self._catch_up(documents.values())
+        good = _good(documents, results, self._follower)
         if good:
             tenant = tenant_of(request)
             rows = [(account_key(tenant, d.id), encode_document(d)) for d in good.values()]
@@ -126,6 +132,11 @@ class _Desk:
             adjusted = AdjustedAccount(name, version, adjustment.asset, amount)
             return json_reply(adjusted, etag(version))
         raise VersionMismatch("the account has another version by now")
+
+    async def _catch_up(self, documents: Iterable[AccountDocument]) -> None:
+        """Another worker may have taken an instrument that our picture does not have yet."""
+        if any_unknown(documents, self._follower.table):
+            await self._follower.catch_up(self._limits.reach_s)
 
     async def _stored(self, key: str) -> tuple[bytes, int]:
         found = await self._accounts.get(key)
@@ -164,7 +175,7 @@ def _check(
     raise InvalidInput(faults[0].detail, tuple(faults))
 
 
-def _check_positions(documents: list[AccountDocument], positions_max: int) -> None:
+def _check_positions(documents: Iterable[AccountDocument], positions_max: int) -> None:
     positions = sum(len(document.positions or ()) for document in documents)
     check_count(positions, positions_max, "positions")
 
@@ -178,29 +189,25 @@ def _pieces(body: bytes, media_type: str, items_max: int) -> list[bytes]:
     return pieces
 
 
-def _read_batch(
-    pieces: list[bytes], follower: MarketFollower, positions_max: int
-) -> tuple[dict[int, ItemResult], dict[int, NamedAccountDocument]]:
-    """Return what is refused and what is good, by place; two of one id are both refused."""
-    results: dict[int, ItemResult] = {}
+def _good(
+    documents: dict[int, NamedAccountDocument],
+    results: dict[int, ItemResult],
+    follower: MarketFollower,
+) -> dict[int, NamedAccountDocument]:
+    """Return what may be written, by place; all of one id are refused when there are several."""
     good: dict[int, NamedAccountDocument] = {}
-    first: dict[str, int] = {}
-    for index, document in _decoded(pieces, results):
+    counts = Counter(document.id for document in documents.values())
+    for index, document in documents.items():
         try:
+            if counts[document.id] > 1:
+                fault = Fault(f"/{index}/id", "duplicate_id", "this id is listed more than once")
+                raise InvalidInput(fault.detail, (fault,))
             _check(document, document.id, follower, f"/{index}")
         except InvalidInput as error:
             results[index] = refused(index, error.faults, document.id)
             continue
         good[index] = document
-    _check_positions(list(good.values()), positions_max)
-    for index, document in list(good.items()):
-        other = first.setdefault(document.id, index)
-        if other != index:
-            for place in (other, index):
-                good.pop(place, None)
-                fault = Fault(f"/{place}/id", "duplicate_id", "this id is listed more than once")
-                results[place] = refused(place, (fault,), document.id)
-    return results, good
+    return good
 
 
 def _decoded(

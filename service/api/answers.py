@@ -3,8 +3,9 @@
 A NaN in a list is written as null, so a figure that is not known needs no test of its own; the reasons stand beside it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, get_args
 
 import numpy as np
@@ -48,15 +49,22 @@ class _Asked:
 
 
 def answer_accounts(
-    accounts: Sequence[Account], table: MarketTable, now_ms: int
+    accounts: Sequence[Account],
+    table: MarketTable,
+    now_ms: int,
+    standing: Mapping[PoolKey, int] = MappingProxyType({}),
 ) -> tuple[list[AccountAnswer], list[int]]:
-    """Return the answers in order, and the indices of accounts left out because a figure overflows."""
+    """Return the answers in order, and the indices of accounts left out because a figure overflows.
+
+    `standing` are levels that pools are at already: a stale mark raises nobody to LIQUIDATION or
+    BANKRUPT, but it does not bring anybody down either.
+    """
     if not accounts:
         return [], []
     batch, pool_keys = build_batch(accounts, table)
     assessment = assess(batch)
-    at_rest = np.zeros(len(assessment.pools.level), dtype=np.int8)
-    level = cap_stale(assessment.pools.level, at_rest, assessment.pools.stale)
+    current = np.array([standing.get(key, 0) for keys in pool_keys for key in keys], dtype=np.int8)
+    level = cap_stale(assessment.pools.level, current, assessment.pools.stale)
     restoration = to_restore(batch, assessment, level)
     asked = _Asked(accounts, pool_keys, batch, assessment, restoration, level.tolist())
     answers = list(_account_answers(asked, table, now_ms))

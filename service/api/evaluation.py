@@ -73,18 +73,17 @@ def build_evaluate_router(
 def _evaluated(
     asked: EvaluateRequest, places: list[int], faults: list[Fault], follower: MarketFollower
 ) -> EvaluateAnswer:
-    now_ms = int(time.time() * 1_000)
     table = _overlaid(asked, follower.table)
     found = _sort(asked, places, faults, table)
     if not follower.known and any(fault.code == "unknown_symbol" for fault in found.faults):
         raise StoreUnavailable("the instruments are not known yet: give them in the body")
-    answers, overflown = answer_accounts(found.accounts, table, now_ms)
+    answers, overflown = answer_accounts(found.accounts, table, follower.clock_ms())
     for index in overflown:
         where = pointer_to("accounts", found.places[index])
         found.faults.append(Fault(where, "out_of_range", "a figure is too large for a number"))
     if not answers:
         raise InvalidInput(found.faults[0].detail, tuple(found.faults))
-    return EvaluateAnswer(now_ms, answers, fault_answers(found.faults))
+    return EvaluateAnswer(int(time.time() * 1_000), answers, fault_answers(found.faults))
 
 
 def _overlaid(asked: EvaluateRequest, stored: MarketTable) -> MarketTable:

@@ -5,16 +5,17 @@ picture stays, growing old honestly. Who wrote something waits by `reached` unti
 """
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterable, Iterator
+from typing import Literal, Protocol
 
 import msgspec
 
 from service.contract.instruments import decode_instrument
 from service.contract.marks import decode_mark
-from service.errors import StoreUnavailable
+from service.errors import InvalidInput, MalformedBody, StoreUnavailable
 from service.risk.markets import MarketTable
 from service.store.market_stream import MarketEntry, MarketPicture, NewestMark
 
@@ -54,6 +55,15 @@ class _Quality(msgspec.Struct):
 _quality_decoder = msgspec.json.Decoder(_Quality)
 
 
+@contextlib.contextmanager
+def _unreadable_left_out() -> Iterator[None]:
+    """Something else wrote to the stream what we would have refused: it must not keep us from the rest."""
+    try:
+        yield
+    except (InvalidInput, MalformedBody, msgspec.DecodeError) as error:
+        _log.error("markets: left out what cannot be read: %s", error)
+
+
 class MarketFollower:
     """`table` is the picture; `ready` says that it is complete and being kept."""
 
@@ -62,11 +72,14 @@ class MarketFollower:
         stream: MarketReader,
         pegged_assets: Iterable[str] = (),
         listener: MarketListener | None = None,
+        event_time: Literal["received", "source"] = "received",
     ) -> None:
         self._stream = stream
         self._pegged = tuple(pegged_assets)
         self._listener = listener
         self._moved = asyncio.Condition()
+        self._by_source = event_time == "source"
+        self._event_time_ms = 0
         self.table = MarketTable(pegged=self._pegged)
         self.newest: dict[tuple[str, str], NewestMark] = {}
         self.market_id = 0
@@ -99,6 +112,15 @@ class MarketFollower:
             return False
         return True
 
+    async def catch_up(self, timeout_s: float) -> None:
+        """Wait until the picture has all that is in the stream now: another worker may have written it."""
+        newest, _ = await self._stream.tail()
+        await self.reached(newest, timeout_s)
+
+    def clock_ms(self) -> int:
+        """Return the time that ages of marks are counted to: ours, or the newest the sources gave."""
+        return self._event_time_ms if self._by_source else int(time.time() * 1_000)
+
     def newest_age_s(self) -> float:
         """Return the seconds since any mark came; NaN before the first."""
         return time.monotonic() - self._heard_at
@@ -110,13 +132,17 @@ class MarketFollower:
     async def _start(self) -> None:
         picture = await self._stream.picture()
         table = MarketTable(pegged=self._pegged)
+        marks = {}
         for _venue, _symbol, doc in picture.instruments:
-            table.put_instrument(decode_instrument(doc))
+            with _unreadable_left_out():
+                table.put_instrument(decode_instrument(doc))
         for mark in picture.marks:
-            table.put_mark(decode_mark(mark.payload), mark.event_time_ms)
-            table.set_stale(mark.venue, mark.symbol, mark.stale)
-        self.table = table
-        self.newest = {(mark.venue, mark.symbol): mark for mark in picture.marks}
+            with _unreadable_left_out():
+                table.put_mark(decode_mark(mark.payload), mark.event_time_ms)
+                table.set_stale(mark.venue, mark.symbol, mark.stale)
+                marks[(mark.venue, mark.symbol)] = mark
+        self.table, self.newest = table, marks
+        self._event_time_ms = picture.event_time_ms
         self.known = self.ready = True
         if self._listener is not None:
             self._listener.market_picture(picture.marks)
@@ -131,7 +157,9 @@ class MarketFollower:
         if entries[0].market_id != self.market_id + 1:
             return False
         for entry in entries:
-            self._apply(entry)
+            with _unreadable_left_out():
+                self._apply(entry)
+            self._event_time_ms = entry.event_time_ms
             if self._listener is not None:
                 self._listener.market_entry(entry)
         await self._move(entries[-1].market_id)

@@ -1,7 +1,5 @@
 """`/v1/marks`: prices in, each by itself and in order; newest prices out, with their ages and quality."""
 
-import time
-
 import msgspec
 from fastapi import APIRouter, Request, Response
 
@@ -88,7 +86,7 @@ def build_marks_router(
         venue, symbol = query.one_of("venue", VENUES), query.text("symbol")
         if not follower.known:
             raise StoreUnavailable("the markets are not known yet")
-        now_ms = int(time.time() * 1_000)
+        now_ms = follower.clock_ms()
         found = [
             mark
             for key, mark in sorted(follower.newest.items())

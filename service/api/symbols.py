@@ -1,9 +1,11 @@
 """Which of an account's symbols nobody listed."""
 
+from collections.abc import Iterable
+
 from service.contract.accounts import AccountDocument
 from service.errors import Fault
 from service.risk.markets import MarketTable
-from service.risk.model import Account
+from service.risk.model import GENERIC_VENUE, Account
 
 FAULTS_MAX = 10
 
@@ -28,3 +30,14 @@ def unknown_symbols(
         for index, row in enumerate(document.positions or ())
         if row.symbol in missing and row.contracts != 0.0
     ][:FAULTS_MAX]
+
+
+def any_unknown(documents: Iterable[AccountDocument], table: MarketTable) -> bool:
+    """Say whether any open position of these has a symbol without an instrument."""
+    names = {
+        (document.venue or GENERIC_VENUE, row.symbol)
+        for document in documents
+        for row in document.positions or ()
+        if row.contracts != 0.0
+    }
+    return any(table.find_instrument(venue, symbol) is None for venue, symbol in names)

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.workers import account, errors_of, instrument, long
+from tests.api.workers import account, errors_of, instrument, long, open_worker, settings_of
 
 pytestmark = pytest.mark.anyio
 
@@ -78,6 +78,17 @@ async def test_versions_go_on_after_a_delete(desk: httpx.AsyncClient) -> None:
     ):
         assert (response.status_code, response.json()["code"]) == (404, "unknown_account")
     assert (await put(desk)).json()["version"] == 3
+
+
+async def test_an_instrument_that_another_worker_took_is_known(
+    worker: httpx.AsyncClient, redis_url: str
+) -> None:
+    async with open_worker(settings_of(redis_url)) as other:
+        for number in range(5):
+            symbol = f"A{number}/USDT:USDT"
+            assert (await other.put("/v1/instruments", json=[instrument(symbol)])).is_success
+            response = await worker.put("/v1/accounts/a1", json=account(long(symbol)))
+            assert response.status_code == 200
 
 
 async def test_a_symbol_that_nobody_listed_is_refused(desk: httpx.AsyncClient) -> None:

@@ -1,12 +1,15 @@
 """POST /v1/evaluate: where marks come from, what is answered, what is refused and how it is named."""
 
+import asyncio
 import math
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.api.workers import account, errors_of, instrument, long
+from service.store.client import connect
+from service.store.market_stream import Gate, MarketStream
+from tests.api.workers import account, errors_of, instrument, long, open_worker, settings_of
 
 pytestmark = pytest.mark.anyio
 
@@ -225,3 +228,25 @@ async def test_streamed_marks_and_stored_instruments_serve_an_evaluate(
     assert (position["markPrice"], position["markSource"]) == (61_000, "stream")
     assert (position["instrumentVenue"], position["markVenue"]) == ("binance", "generic")
     assert 0 <= position["markAgeMs"] < 60_000
+
+
+async def test_a_stale_mark_liquidates_nobody_and_the_answer_says_so(redis_url: str) -> None:
+    settings = settings_of(redis_url, mark_max_age_s=0.2)
+    async with open_worker(settings) as worker, connect(redis_url) as client:
+        await worker.put("/v1/instruments", json=[instrument(BTC)])
+        await worker.put("/v1/accounts/a0", json=account(long()))
+        await worker.post("/v1/marks", json={"marks": [{"symbol": BTC, "markPrice": 45_000}]})
+        body = {"accounts": [account(long(), id="a0")]}
+        fresh = (await worker.post("/v1/evaluate", json=body)).json()["accounts"][0]
+        assert (fresh["level"], fresh["stale"]) == ("BANKRUPT", False)
+        gate = MarketStream(client, Gate(max_age_ms=200))
+        async with asyncio.timeout(10.0):
+            while not (await worker.get("/v1/marks")).json()["marks"][0]["stale"]:
+                await gate.append_clock()
+        for answer in (
+            (await worker.post("/v1/evaluate", json=body)).json()["accounts"][0],
+            (await worker.get("/v1/accounts/a0/risk")).json(),
+        ):
+            assert (answer["level"], answer["stale"]) == ("MARGIN_CALL", True)
+            assert answer["pools"][0]["stale"] is answer["positions"][0]["stale"] is True
+            assert answer["shortfall"] == 5_000

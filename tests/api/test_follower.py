@@ -85,6 +85,18 @@ async def test_another_stream_is_noticed() -> None:
     assert script.pictures == [4, 9]
 
 
+async def test_what_cannot_be_read_is_left_out() -> None:
+    entries = [
+        MarketEntry(5, "m", 500, b'{"symbol":"A","markPrice":-1}'),
+        MarketEntry(6, "i", 600, b"{}"),
+        MarketEntry(7, "q", 700, b"nonsense"),
+        MarketEntry(8, "m", 800, MARK % 3),
+    ]
+    async with following(Script(entries)) as follower:
+        assert await follower.reached(8, WAIT_S)
+        assert follower.newest[("okx", "A")].payload == MARK % 3
+
+
 async def test_it_comes_back_when_the_store_does() -> None:
     script = Script(StoreUnavailable("gone"))
     async with following(script) as follower:
