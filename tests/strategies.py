@@ -1,6 +1,7 @@
 """What Hypothesis may build: any mixture of contracts, accounts, marks, and streams of them."""
 
 import os
+from dataclasses import replace
 from fractions import Fraction
 
 from hypothesis import HealthCheck, Phase, settings
@@ -10,14 +11,17 @@ from service.risk.model import (
     GENERIC_VENUE,
     Account,
     Balance,
+    CollateralMode,
     Instrument,
     Mark,
     Position,
     Thresholds,
     Tier,
 )
+from tests.reference.legs import isolated_wallet
+from tests.reference.pools import figures, pools_of
 from tests.reference.rules import RULES
-from tests.reference.world import World
+from tests.reference.world import World, asset_price
 
 LINEAR = ("BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDC:USDC")
 INVERSE = ("BTC/USD:BTC", "ETH/USD:ETH")
@@ -33,6 +37,9 @@ nasty_prices = prices | st.floats(1e-9, 1e12)
 factors = st.sampled_from((0.9, 0.99, 1.0, 1.02, 1.1)) | st.floats(0.8, 1.25) | st.floats(0.1, 10.0)
 leverages = st.none() | st.sampled_from((1.0, 2.0, 5.0, 10.0, 20.0, 125.0)) | st.floats(0.5, 200.0)
 fees = st.none() | st.just(0.0) | st.floats(0.0, 0.01)
+
+
+_MONEYS = st.sampled_from((100.0, 1e4)) | st.floats(1.0, 1e6)
 
 
 def effort(small: int, soak: int) -> settings:
@@ -99,14 +106,22 @@ def instruments(draw: st.DrawFn, symbol: str, venue: str, unit: float) -> Instru
 
 @st.composite
 def worlds(
-    draw: st.DrawFn, venue: str, symbols: tuple[str, ...] = SYMBOLS, nasty: bool = False
+    draw: st.DrawFn,
+    venue: str,
+    symbols: tuple[str, ...] = SYMBOLS,
+    nasty: bool = False,
+    whole: bool = False,
 ) -> World:
-    """Contracts and marks for these symbols, now and then one missing; stablecoins near a dollar."""
+    """Contracts and marks for these symbols; stablecoins near a dollar.
+
+    Now and then one is missing, unless the world is to be `whole`: then coins have prices too.
+    """
     world = World()
     for symbol in symbols:
         price = draw(nasty_prices if nasty else prices)
-        unit = draw(st.floats(10.0, 1e6)) / (1.0 if symbol in LINEAR else price)
-        missing = draw(st.integers(0, 40))
+        unit = draw(st.floats(1e3, 1e5) if whole else st.floats(10.0, 1e6))
+        unit /= 1.0 if symbol in LINEAR else price
+        missing = 10 if whole else draw(st.integers(0, 40))
         if missing != 1:
             at = draw(st.sampled_from((venue, GENERIC_VENUE)))
             world.instruments[at, symbol] = draw(instruments(symbol, at, unit))
@@ -114,8 +129,10 @@ def worlds(
             at = draw(st.sampled_from((venue, GENERIC_VENUE)))
             index = price * 1.01 if missing < 10 else None
             world.marks[at, symbol] = Mark(symbol, price, at, index)
+    for asset in COINS if whole else ():
+        world.marks[GENERIC_VENUE, f"{asset}/USD"] = Mark(f"{asset}/USD", draw(prices))
     for asset in STABLES:
-        if draw(st.integers(0, 9)) != 1:
+        if whole or draw(st.integers(0, 9)) != 1:
             symbol = f"{asset}/USD"
             world.marks[GENERIC_VENUE, symbol] = Mark(symbol, draw(st.floats(0.9, 1.1)))
     return world
@@ -128,8 +145,16 @@ def mark_of(world: World, venue: str, symbol: str) -> float:
 
 
 @st.composite
-def positions(draw: st.DrawFn, world: World, venue: str, symbol: str, long: bool) -> Position:
-    """A position with an entry about the mark and a notional between 1 and a million."""
+def positions(
+    draw: st.DrawFn,
+    world: World,
+    venue: str,
+    symbol: str,
+    long: bool,
+    *,
+    moneys: st.SearchStrategy[float] = _MONEYS,
+) -> Position:
+    """A position with an entry about the mark and a notional drawn from `moneys`."""
     mark = mark_of(world, venue, symbol)
     entry = mark * draw(factors)
     instrument = world.instruments.get((venue, symbol)) or world.instruments.get(
@@ -137,7 +162,7 @@ def positions(draw: st.DrawFn, world: World, venue: str, symbol: str, long: bool
     )
     size = 1.0 if instrument is None else instrument.contract_size
     own_size = draw(st.sampled_from((None, None, None, 0.5)))
-    money = draw(st.sampled_from((100.0, 1e4)) | st.floats(1.0, 1e6))
+    money = draw(moneys)
     per_contract = (size if own_size is None else own_size) * (mark if symbol in LINEAR else 1.0)
     contracts = money / per_contract
     isolated = draw(st.booleans())
@@ -220,3 +245,54 @@ def scenes(draw: st.DrawFn, nasty: bool = False) -> tuple[World, Account]:
     symbols = tuple(draw(st.lists(st.sampled_from(SYMBOLS), min_size=1, max_size=3, unique=True)))
     world = draw(worlds(venue, symbols, nasty))
     return world, draw(accounts(world, venue, symbols))
+
+
+@st.composite
+def safe_scenes(draw: st.DrawFn) -> tuple[World, Account]:
+    """A world without gaps and an account whose pools are safe: by a little, or by a lot.
+
+    Hedged more often than not, sizes about the tables' floors: what has prices worth solving for.
+    """
+    venue = draw(st.sampled_from(VENUES))
+    symbols = tuple(draw(st.lists(st.sampled_from(SYMBOLS), min_size=1, max_size=2, unique=True)))
+    world = draw(worlds(venue, symbols, whole=True))
+    legs = st.tuples(st.sampled_from(symbols), st.booleans())
+    taken = draw(st.lists(legs, min_size=1, max_size=4, unique=True))
+    held = [
+        draw(positions(world, venue, symbol, long, moneys=st.floats(1e3, 1e5)))
+        for symbol, long in taken
+    ]
+    if draw(st.integers(0, 3)):
+        held = [replace(position, isolated=False, margin=None) for position in held]
+    modes: tuple[CollateralMode, ...] = ("single", "multi")
+    mode = draw(st.sampled_from(modes))
+    coins = []
+    if mode == "multi":
+        for asset in draw(st.lists(st.sampled_from(COINS), unique=True)):
+            price = world.marks[GENERIC_VENUE, f"{asset}/USD"].mark_price
+            coins.append(Balance(asset, draw(st.floats(-0.5, 2.0)) * 1e4 / price))
+    account = Account("a", venue, mode, tuple(coins), tuple(held), draw(thresholds()))
+    return world, _made_safe(account, world, draw(st.floats(1e-4, 0.1) | st.floats(0.1, 3.0)))
+
+
+def _made_safe(account: Account, world: World, part: float) -> Account:
+    """Add to each pool what it is short of, and `part` of its requirement and PnL besides."""
+    balances, margins = list(account.balances), {}
+    for pool in pools_of(account, world):
+        worth = figures(pool)
+        if worth is None or not pool.legs:
+            continue
+        room = part * (worth.maintenance + abs(worth.pnl) + worth.initial)
+        missing = float(room - worth.excess)
+        if pool.key.kind == "isolated":
+            leg = pool.legs[0]
+            margins[leg.position] = float(isolated_wallet(leg)) + missing
+        else:
+            asset = "USDT" if pool.multi else pool.key.settle
+            price = asset_price(world, account.venue, asset) if pool.multi else Fraction(1)
+            balances.append(Balance(asset, missing / float(price or 1)))
+    held = tuple(
+        replace(position, margin=margins.get(position, position.margin))
+        for position in account.positions
+    )
+    return replace(account, balances=tuple(balances), positions=held)

@@ -9,7 +9,7 @@ from tests import agreement
 from tests.reference.legs import initial, isolated_wallet, maintenance, notional, unrealised
 from tests.reference.pools import figures, table_level
 from tests.reference.world import World
-from tests.strategies import effort, scenes
+from tests.strategies import effort, safe_scenes, scenes
 
 RELATIVE = agreement.RELATIVE
 
@@ -55,18 +55,18 @@ def assert_legs_agree(world: World, account: Account) -> None:
 
 
 @effort(100, 20_000)
-@given(scenes())
+@given(scenes() | safe_scenes())
 def test_pools_are_what_the_reference_says(scene: tuple[World, Account]) -> None:
     assert_pools_agree(*scene)
 
 
-@effort(100, 20_000)
+@effort(60, 20_000)
 @given(scenes(nasty=True))
 def test_pools_agree_at_nasty_magnitudes(scene: tuple[World, Account]) -> None:
     assert_pools_agree(*scene)
 
 
-@effort(100, 20_000)
+@effort(60, 20_000)
 @given(scenes())
 def test_legs_are_what_the_reference_says(scene: tuple[World, Account]) -> None:
     assert_legs_agree(*scene)

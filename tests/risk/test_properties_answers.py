@@ -15,7 +15,7 @@ from tests.reference.legs import ZERO, Leg
 from tests.reference.pools import Figures, Pool, figures
 from tests.reference.restore import deposit, fall_line, is_needed, reduce, requirement_of
 from tests.reference.world import World, asset_price
-from tests.strategies import effort, scenes
+from tests.strategies import effort, safe_scenes, scenes
 
 
 def assert_reduction(pool: Pool, leg: Leg, worth: Figures, found: float, allowed: Fraction) -> None:
@@ -105,8 +105,8 @@ def scale_in(pool: Pool, currency: str) -> Fraction:
     return agreement.scale(pool, worth) * price
 
 
-@effort(100, 20_000)
-@given(scenes())
+@effort(60, 20_000)
+@given(safe_scenes() | scenes())
 def test_restoring_takes_no_more_and_no_less(scene: tuple[World, Account]) -> None:
     assert_restorations_agree(*scene)
 

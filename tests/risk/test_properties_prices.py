@@ -21,7 +21,7 @@ from tests.reference.prices import (
     left_for_creditors,
 )
 from tests.reference.world import World
-from tests.strategies import effort, scenes
+from tests.strategies import effort, safe_scenes, scenes
 
 FURTHEST = 10**9  # a price this many times off the mark, or as near to 0, may be called none
 ASIDE = Fraction(1, 10**6)  # how far beside a border we look, as a part of it
@@ -183,12 +183,18 @@ def assert_leg(both: Both, slot: int, row: int, found: LegPrices) -> None:
 
 
 @effort(100, 20_000)
+@given(safe_scenes())
+def test_safe_pools_have_their_borders(scene: tuple[World, Account]) -> None:
+    assert_prices_agree(*scene)
+
+
+@effort(60, 20_000)
 @given(scenes())
 def test_prices_are_borders(scene: tuple[World, Account]) -> None:
     assert_prices_agree(*scene)
 
 
-@effort(50, 20_000)
+@effort(40, 20_000)
 @given(scenes(nasty=True))
 def test_prices_are_borders_at_nasty_magnitudes(scene: tuple[World, Account]) -> None:
     assert_prices_agree(*scene)
