@@ -1,5 +1,6 @@
 """The README does what it says: its snippets run against a real service, its settings are the service's."""
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -88,19 +89,15 @@ def test_the_listener_misses_nothing_while_it_is_away(service: Processes, tmp_pa
     heard = tmp_path / "heard.txt"
     _store_account(service)
     _mark(service, 200.0)
-    listener = _listen(service, tmp_path, heard)
-    wait_until((tmp_path / "cursor.txt").exists, "the subscription")
-    _mark(service, 183.0)
-    wait_until(lambda: "WARNING" in heard.read_text(), "the first alert")
-    listener.kill()
-    listener.wait()
+    with _listening(service, tmp_path, heard):
+        wait_until((tmp_path / "cursor.txt").exists, "the subscription")
+        _mark(service, 183.0)
+        wait_until(lambda: "WARNING" in heard.read_text(), "the first alert")
     _mark(service, 182.0)
-    listener = _listen(service, tmp_path, heard)
-    wait_until(lambda: "MARGIN_CALL" in heard.read_text(), "the alert it was away for")
-    _mark(service, 181.0)
-    wait_until(lambda: "LIQUIDATION" in heard.read_text(), "the last alert")
-    listener.kill()
-    listener.wait()
+    with _listening(service, tmp_path, heard):
+        wait_until(lambda: "MARGIN_CALL" in heard.read_text(), "the alert it was away for")
+        _mark(service, 181.0)
+        wait_until(lambda: "LIQUIDATION" in heard.read_text(), "the last alert")
     for level in ("WARNING", "MARGIN_CALL", "LIQUIDATION"):
         assert heard.read_text().count(f"-> {level},") == 1
 
@@ -119,16 +116,23 @@ def _mark(service: Processes, price: float) -> None:
     httpx.post(f"{service.url}/v1/marks", json=body).raise_for_status()
 
 
-def _listen(service: Processes, folder: Path, heard: Path) -> "subprocess.Popen[bytes]":
+@contextlib.contextmanager
+def _listening(service: Processes, folder: Path, heard: Path) -> Iterator[None]:
+    """The README's listener, killed at the end."""
     stream = service.url.replace("http", "ws", 1) + "/v1/stream"
     with heard.open("ab") as out:
-        return subprocess.Popen(
+        listener = subprocess.Popen(
             [sys.executable, str(ROOT / "examples" / "follow.py"), "follower"],
             stdout=out,
             stderr=subprocess.DEVNULL,
             cwd=folder,
             env={"PLIMSOLL_STREAM": stream, "PLIMSOLL_CURSOR": str(folder / "cursor.txt")},
         )
+    try:
+        yield
+    finally:
+        listener.kill()
+        listener.wait()
 
 
 def settings_table() -> str:
