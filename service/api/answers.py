@@ -10,24 +10,19 @@ from typing import Any, get_args
 
 import numpy as np
 
+from service.api.figures import Columns, Figures, figures_of, overflown
 from service.contract.alerts import LevelName, Reduction, ToRestore
 from service.contract.evaluation import AccountAnswer, PoolAnswer, PositionAnswer
 from service.risk.batch import build_batch
 from service.risk.columns import Batch, Bools, Floats, sums_by
-from service.risk.evaluate import assess, prices
+from service.risk.evaluate import assess
 from service.risk.levels import cap_stale
 from service.risk.liquidation import REASONS as PRICE_REASONS
 from service.risk.margin import Assessment
 from service.risk.markets import MarketTable
 from service.risk.model import USD, Account, PoolKey
-from service.risk.restore import Restoration, owed, shortfall, to_restore
-from service.risk.totals import (
-    IN_USD,
-    account_totals,
-    available_margin,
-    health_factor,
-    margin_deficit,
-)
+from service.risk.restore import Restoration, to_restore
+from service.risk.totals import IN_USD
 from service.risk.totals import REASONS as TOTALS_REASONS
 
 FROM_REQUEST_MS = -1  # the event time of marks that came in the body of the call
@@ -44,6 +39,7 @@ class _Asked:
     pool_keys: list[list[PoolKey]]
     batch: Batch
     assessment: Assessment
+    figures: Figures
     restoration: Restoration
     levels: list[int]  # of pools, without what only a stale mark says
 
@@ -66,35 +62,27 @@ def answer_accounts(
     current = np.array([standing.get(key, 0) for keys in pool_keys for key in keys], dtype=np.int8)
     level = cap_stale(assessment.pools.level, current, assessment.pools.stale)
     restoration = to_restore(batch, assessment, level)
-    asked = _Asked(accounts, pool_keys, batch, assessment, restoration, level.tolist())
+    figures = figures_of(batch, assessment, len(accounts))
+    asked = _Asked(accounts, pool_keys, batch, assessment, figures, restoration, level.tolist())
     answers = list(_account_answers(asked, table, now_ms))
-    overflown = _overflown(asked)
-    if not overflown.any():
+    bad = overflown(batch, assessment, figures)
+    if not bad.any():
         return answers, []
-    kept = [answer for answer, bad in zip(answers, overflown, strict=True) if not bad]
-    return kept, np.flatnonzero(overflown).tolist()
+    kept = [answers[index] for index in np.flatnonzero(~bad).tolist()]
+    return kept, np.flatnonzero(bad).tolist()
+
+
+def _lists(columns: Columns) -> list[list[float]]:
+    return [column.tolist() for column in columns]
 
 
 def _account_answers(asked: _Asked, table: MarketTable, now_ms: int) -> Iterator[AccountAnswer]:
     pools, positions = _pool_answers(asked), _position_answers(asked, table, now_ms)
-    totals = account_totals(asked.batch, asked.assessment, len(asked.accounts))
+    totals = asked.figures.totals
     currencies = [
         USD if asset == IN_USD else table.asset_name(asset) for asset in totals.settle.tolist()
     ]
-    figures = zip(
-        totals.equity.tolist(),
-        totals.wallet.tolist(),
-        totals.unrealised_pnl.tolist(),
-        totals.initial_margin.tolist(),
-        totals.maintenance_margin.tolist(),
-        totals.margin_ratio.tolist(),
-        totals.health_factor.tolist(),
-        totals.available_margin.tolist(),
-        totals.margin_deficit.tolist(),
-        totals.shortfall.tolist(),
-        totals.owed.tolist(),
-        strict=True,
-    )
+    figures = zip(*_lists(asked.figures.of_accounts), strict=True)
     reasons = totals.reason.tolist()
     deposits = _account_deposits(asked, totals.settle == IN_USD).tolist()
     pool = leg = 0
@@ -126,9 +114,7 @@ def _account_deposits(asked: _Asked, in_usd: Bools) -> Floats:
 
 
 def _pool_answers(asked: _Asked) -> list[PoolAnswer]:
-    figures, batch = asked.assessment.pools, asked.batch
     keys = [key for keys in asked.pool_keys for key in keys]
-    equity, maintenance = figures.equity, figures.maintenance_margin
     return list(
         map(
             PoolAnswer,
@@ -138,18 +124,8 @@ def _pool_answers(asked: _Asked) -> list[PoolAnswer]:
             [key.side or None for key in keys],
             [_LEVELS[level] for level in asked.levels],
             _pool_reasons(asked),
-            figures.stale.tolist(),
-            figures.wallet.tolist(),
-            figures.unrealised_pnl.tolist(),
-            equity.tolist(),
-            figures.initial_margin.tolist(),
-            maintenance.tolist(),
-            figures.margin_ratio.tolist(),
-            health_factor(equity, maintenance).tolist(),
-            available_margin(equity, figures.initial_margin).tolist(),
-            margin_deficit(equity, maintenance).tolist(),
-            shortfall(equity).tolist(),
-            owed(batch, asked.assessment).tolist(),
+            asked.assessment.pools.stale.tolist(),
+            *_lists(asked.figures.of_pools),
             _pool_restorations(asked),
         )
     )
@@ -179,16 +155,22 @@ def _pool_reasons(asked: _Asked) -> list[str | None]:
         reasons[pool] = "no_equity"
     if not figures.unpriced.any():
         return reasons
-    mark = np.bincount(batch.legs.pool, np.isnan(asked.assessment.legs.mark), len(reasons)) > 0.0
     for pool in np.flatnonzero(figures.unpriced).tolist():
-        reasons[pool] = "no_mark" if mark[pool] else "no_collateral_price"
+        reasons[pool] = "no_collateral_price"
+    for lacking, reason in (
+        (np.isnan(asked.assessment.legs.mark), "no_mark"),
+        (batch.markets.table[batch.legs.market] < 0, "no_instrument"),
+    ):
+        for pool in batch.legs.pool[lacking].tolist():
+            reasons[pool] = reason
     return reasons
 
 
 def _position_answers(asked: _Asked, table: MarketTable, now_ms: int) -> list[PositionAnswer]:
     batch, figures = asked.batch, asked.assessment.legs
     positions = [position for account in asked.accounts for position in account.positions]
-    solved = prices(batch, asked.assessment)
+    solved = asked.figures.solved
+    below, above, bankruptcy, distance = _lists(asked.figures.of_prices)
     own = ~np.isnan(batch.legs.mark)
     return list(
         map(
@@ -199,19 +181,13 @@ def _position_answers(asked: _Asked, table: MarketTable, now_ms: int) -> list[Po
             ["isolated" if position.isolated else "cross" for position in positions],
             *_market_columns(batch.legs.market.tolist(), own.tolist(), figures, table, now_ms),
             (batch.markets.stale[batch.legs.market] & ~own).tolist(),
-            figures.notional.tolist(),
-            figures.unrealised_pnl.tolist(),
-            figures.initial_margin.tolist(),
-            figures.maintenance_margin.tolist(),
-            asked.assessment.pools.margin_ratio[batch.legs.pool].tolist(),
-            figures.leverage.tolist(),
-            solved.liquidation.tolist(),
+            *_lists(asked.figures.of_legs),
             [_PRICE_REASONS[reason] for reason in solved.reason.tolist()],
-            solved.below.tolist(),
-            solved.above.tolist(),
-            solved.bankruptcy.tolist(),
+            below,
+            above,
+            bankruptcy,
             [_PRICE_REASONS[reason] for reason in solved.bankruptcy_reason.tolist()],
-            solved.distance_pct.tolist(),
+            distance,
         )
     )
 
@@ -241,18 +217,3 @@ def _market_facts(
     if time_ms == FROM_REQUEST_MS:
         return instrument_venue, table.mark_venue(market), "request", 0
     return instrument_venue, table.mark_venue(market), "stream", max(0, now_ms - time_ms)
-
-
-def _overflown(asked: _Asked) -> Bools:
-    """Return the accounts with a figure that has everything it needs and is no finite number."""
-    batch, assessment = asked.batch, asked.assessment
-    legs, rows = assessment.legs, len(assessment.pools.equity)
-    lacking = np.isnan(legs.mark) | (batch.markets.table[batch.legs.market] < 0)
-    lacking |= np.isnan(legs.settle_price)
-    unpriced = np.bincount(batch.legs.pool, lacking, rows) > 0.0
-    holdings = batch.holdings
-    price = batch.asset_price[holdings.asset]
-    lacking = np.isnan(price) & np.isnan(holdings.price) & batch.pools.multi[holdings.pool]
-    unpriced |= np.bincount(holdings.pool, lacking, rows) > 0.0
-    bad = (assessment.pools.unpriced & ~unpriced).astype(np.float64)
-    return np.bincount(batch.pools.account, bad, len(asked.accounts)) > 0.0
