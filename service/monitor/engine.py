@@ -130,13 +130,13 @@ class Engine:
     def _checked(self, slots: Ints) -> Judgement:
         """Evaluate pools that should be at rest, and suspect those that are not."""
         judged = judge(self.book, slots, self.event_time_ms)
-        for slot in slots[judged.changed()].tolist():
-            account = int(self.book.pools.account[slot])
-            self.stats.mismatches += 1
-            self._suspects.add(account)
-            _log.error(
-                "%s of %s had another level", self.book.key_of(slot), self.book.keys[account]
-            )
+        wrong = slots[judged.changed()]
+        if len(wrong):
+            owners = self.book.pools.account[wrong].tolist()
+            self.stats.mismatches += len(wrong)
+            self._suspects.update(owners)
+            first = f"{self.book.key_of(int(wrong[0]))} of {self.book.keys[owners[0]]}"
+            _log.error("%d pools had another level, %s first", len(wrong), first)
         return judged
 
     def _take_facts(self, entry: MarketEntry) -> Touched:
