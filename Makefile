@@ -32,7 +32,7 @@ check: $(DEV) ## Run everything that must hold before a change lands; pytest com
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/plimsoll openapi --check
 	$(BIN)/python -m tests.benchmarks --size small
-	$(BIN)/python -m loadtests --short
+	$(BIN)/python -m loadtests --short --tries 2
 	$(PYTEST)
 
 lint: $(DEV) ## Run the part of `check` that takes seconds
