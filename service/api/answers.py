@@ -57,6 +57,16 @@ def answer_accounts(
     """
     if not accounts:
         return [], []
+    with np.errstate(all="ignore"):  # what overflows is found and left out
+        return _answered(accounts, table, now_ms, standing)
+
+
+def _answered(
+    accounts: Sequence[Account],
+    table: MarketTable,
+    now_ms: int,
+    standing: Mapping[PoolKey, int],
+) -> tuple[list[AccountAnswer], list[int]]:
     batch, pool_keys = build_batch(accounts, table)
     assessment = assess(batch)
     current = np.array([standing.get(key, 0) for keys in pool_keys for key in keys], dtype=np.int8)
