@@ -127,6 +127,11 @@ class Engine:
         if len(part):
             self._checked(part)
 
+    def suspect_all(self) -> None:
+        """Let every pool be evaluated at the next entry: something was missed."""
+        owners = self.book.pools.account[self.book.live_slots()]
+        self._suspects.update(owners.tolist())
+
     def _checked(self, slots: Ints) -> Judgement:
         """Evaluate pools that should be at rest, and suspect those that are not."""
         judged = judge(self.book, slots, self.event_time_ms)

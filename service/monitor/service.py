@@ -173,6 +173,7 @@ class Monitor:
                 await asyncio.sleep(max(pause_s, RETRY_S[1]))
 
     async def _keep_lease(self) -> None:
+        await self.ready.wait()  # a shard that is still being taken in has nobody who watches it
         if lost := await self._ports.log.renew(self._shards.owned, LEASE_MS):
             raise LeaseLost(f"another monitor owns shards {lost}")
         await self._ports.report(msgspec.json.encode(self.figures()))

@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 ENTRIES_A_READ = 1_000
 CHANGES_A_READ = 1_000
 LEASE_MS = 5_000
+_NO_LEASE_MS = 1  # while shards are taken in nobody watches them, and the lease says so
 APPLY_S = 0.01  # after so long the alerts found are committed before more entries are applied
 RETRY_S = (0.02, 2.0)  # first and longest wait before a commit is sent again
 
@@ -71,7 +72,7 @@ class Shards:
 
     async def recover(self, shards: Sequence[int]) -> None:
         """Become the owner of these shards and take them in as they were committed."""
-        acquired = [Ledger.of(each, await self._log.acquire(each, LEASE_MS)) for each in shards]
+        acquired = [Ledger.of(each, await self._log.acquire(each, _NO_LEASE_MS)) for each in shards]
         self._waiting = sorted(acquired, key=lambda ledger: ledger.market_id)
         first = self._waiting[0].market_id
         snapshot = await self._market.load_snapshot(first)
@@ -190,6 +191,7 @@ class Shards:
         if entries and entries[0].market_id != after + 1:
             self.gaps += 1
             _log.error("market entries %d to %d are gone", after + 1, entries[0].market_id - 1)
+            self.engine.suspect_all()
         if self._waiting and not entries:
             raise OutOfStep(f"the market stream ends at {after}, before what was committed")
         return entries

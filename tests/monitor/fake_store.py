@@ -10,6 +10,7 @@ from typing import TypeAlias
 import orjson
 
 from service.contract.alerts import split_alerts
+from service.errors import StoreUnavailable
 from service.store.accounts import AccountChange, ShardCounter
 from service.store.alert_log import Commit, Outcome, ShardState
 from service.store.keys import shard_of
@@ -52,6 +53,7 @@ class FakeStore:
         self.shards = [Shard() for _ in range(shards)]
         self.snapshots: dict[int, bytes] = {}
         self.calls = 0
+        self.lost: list[bool] = []  # of the next commits: no answer comes, and whether it was done
         self._crash: tuple[int, bool] | None = None
         self._event_time_ms = 0
 
@@ -171,12 +173,18 @@ class FakeStore:
         return dict(self.shards[shard].seqs)
 
     async def commit(self, commits: Sequence[tuple[int, Commit]]) -> list[Outcome]:
-        outcomes = []
+        outcomes: list[Outcome] = []
+        if self.lost and not self.lost[0]:
+            self.lost.pop(0)
+            raise StoreUnavailable("before it was done")
         for shard, commit in commits:  # shards are atomic one by one only
             dies = self._enter()
             outcomes.append(self._commit(self.shards[shard], commit))
             if dies:
                 raise CrashedError
+        if self.lost:
+            self.lost.pop(0)
+            raise StoreUnavailable("after it was done")
         return outcomes
 
     def _commit(self, stored: Shard, commit: Commit) -> Outcome:

@@ -1,0 +1,122 @@
+"""From committed state to the next commit: answers that do not come, owners that are not, logs in pieces."""
+
+import asyncio
+
+import pytest
+
+from service.errors import LeaseLost, OutOfStep
+from service.monitor import commits, shards
+from service.monitor.shards import Shards
+from service.risk.model import Account, Balance, Mark, Position
+from tests.monitor.fake_store import FakeStore
+from tests.monitor.streams import document_of, put_instrument, put_mark
+from tests.monitor.test_incremental import exhaust, log_from_scratch, monitor_of
+from tests.risk.building import BTC, contract, one_rate
+
+
+def store_with(count: int) -> FakeStore:
+    """A store with so many accounts, long one coin at 100 with ever less behind it."""
+    store, book = FakeStore(), monitor_of(FakeStore()).engine.book
+    put_instrument(contract(BTC, one_rate(0.01)))(store, book)
+    put_mark(Mark(BTC, 100.0))(store, book)
+    for number in range(count):
+        wallet = Balance("USDT", 30.0 - number)
+        held = (Position(BTC, 1.0, 100.0),)
+        account = Account(f"default/{number}", balances=(wallet,), positions=held)
+        store.notice(store.write(account.account_key, document_of(account)))
+    return store
+
+
+def fall(store: FakeStore, price: float) -> None:
+    put_mark(Mark(BTC, price), 1_000)(store, monitor_of(FakeStore()).engine.book)
+
+
+async def started(store: FakeStore) -> Shards:
+    monitor = monitor_of(store)
+    await monitor.recover(range(len(store.shards)))
+    await exhaust(monitor)
+    return monitor
+
+
+@pytest.mark.parametrize("lost", [[False], [True], [False, True], [True, True, False, True]])
+def test_a_commit_whose_answer_is_lost_is_sent_again_and_done_once(
+    monkeypatch: pytest.MonkeyPatch, lost: list[bool]
+) -> None:
+    monkeypatch.setattr(shards, "RETRY_S", (0.0, 0.0))
+    store = store_with(10)
+
+    async def run() -> None:
+        monitor = await started(store)
+        for price in (80.0, 70.0, 75.0, 60.0):
+            store.lost = list(lost)
+            fall(store, price)
+            await exhaust(monitor)
+
+    asyncio.run(run())
+    assert sum(map(len, store.logs())) > 10
+    assert store.logs() == log_from_scratch(store)
+
+
+def test_who_has_lost_a_shard_commits_nothing_more() -> None:
+    store = store_with(10)
+
+    async def run() -> None:
+        first = await started(store)
+        second = await started(store)
+        fall(store, 70.0)
+        written = [len(shard.log) for shard in store.shards]
+        with pytest.raises(LeaseLost):
+            await exhaust(first)
+        assert [len(shard.log) for shard in store.shards] == written
+        await exhaust(second)
+
+    asyncio.run(run())
+    assert store.logs() == log_from_scratch(store)
+
+
+def test_a_store_that_is_not_where_it_was_left_ends_the_monitor() -> None:
+    store = store_with(10)
+
+    async def run() -> None:
+        monitor = await started(store)
+        for shard in store.shards:
+            shard.number -= 1
+        fall(store, 70.0)
+        with pytest.raises(OutOfStep):
+            await exhaust(monitor)
+
+    asyncio.run(run())
+
+
+def test_a_stream_that_ends_before_what_was_committed_is_no_place_to_start() -> None:
+    store = store_with(3)
+    store.shards[0].market_id = len(store.entries) + 1
+
+    with pytest.raises(OutOfStep):
+        asyncio.run(started(store))
+
+
+def test_a_burst_is_logged_in_entries_of_limited_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commits, "BLOCK_ALERTS_MAX", 2)
+    store = store_with(20)
+
+    async def run() -> None:
+        monitor = await started(store)
+        fall(store, 50.0)
+        await exhaust(monitor)
+
+    asyncio.run(run())
+    assert store.logs() == log_from_scratch(store)
+
+
+def test_idle_shards_are_committed_with_the_others_when_asked() -> None:
+    store = store_with(1)
+
+    async def run() -> None:
+        monitor = await started(store)
+        await monitor.commit()
+        assert {shard.market_id for shard in store.shards} != {3}
+        await monitor.commit(positions=True)
+        assert {shard.market_id for shard in store.shards} == {3}
+
+    asyncio.run(run())
