@@ -1,6 +1,11 @@
-"""The command line: what `plimsoll` can be told, and little of how it is done."""
+"""The command line: what `plimsoll` can be told, and little of how it is done.
+
+The service itself is imported where it is run: it takes a second that `plimsoll watch` need not wait,
+and the supervisor none of its memory.
+"""
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Coroutine
@@ -16,12 +21,10 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from service import app as rooms
 from service.contract.alerts import LevelName
 from service.contract.evaluation import EvaluateAnswer
 from service.demo.answers import pool_table, position_table, problem_lines
 from service.demo.board import Board
-from service.demo.feed import run_feed
 from service.demo.listener import Wanted, stream_url
 from service.demo.run import DemoOptions, run_demo
 from service.demo.watch import View, watch_stream
@@ -76,14 +79,19 @@ def serve(
     settings = _settings(
         host=host, port=port, data_dir=data_dir, redis_url=redis_url, workers=workers
     )
+    if listen_fd is None and role in ("all", "api"):
+        _run(_serve(settings, monitors=1 if role == "all" else 0))
+        return
+    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s:     %(message)s")
+    from service import app as rooms  # noqa: PLC0415 - see above
+    from service.demo.feed import run_feed  # noqa: PLC0415 - see above
+
     if listen_fd is not None:
         rooms.run_api(settings, socket.socket(fileno=listen_fd))
     elif role == "monitor":
         rooms.run_monitor(settings)
-    elif role == "feed":
-        _run(run_feed(settings))
     else:
-        _run(_serve(settings, monitors=1 if role == "all" else 0))
+        _run(run_feed(settings))
 
 
 async def _serve(settings: Settings, monitors: int) -> None:
@@ -214,6 +222,8 @@ def evaluate(
 
 
 async def _evaluate(body: bytes, url: str | None, settings: Settings) -> httpx.Response:
+    from service import app as rooms  # noqa: PLC0415 - see above
+
     inside = None if url else httpx.ASGITransport(app=rooms.build_api(settings))
     async with httpx.AsyncClient(
         base_url=url or DEFAULT_URL, transport=inside, timeout=60.0, trust_env=False
@@ -228,6 +238,8 @@ def openapi(
     folder: Annotated[Path, typer.Option(help="Where they are.")] = Path("openapi"),
 ) -> None:
     """Write openapi.json and asyncapi.json, the contract as programs read it."""
+    from service import app as rooms  # noqa: PLC0415 - see above
+
     documents = {folder / name: text for name, text in rooms.contract_documents().items()}
     old = [
         str(path)

@@ -13,7 +13,7 @@ class Rhythm:
     """How often marks go out, how long the calm lasts before a crash, and the crash itself."""
 
     tick_s: float = 0.25
-    calm_s: float = 8.0
+    calm_s: float = 5.0
     crash: Crash = field(default_factory=Crash)
 
 

@@ -53,7 +53,7 @@ class RunningService:
         """Kill -9 a child; returns when another one has taken its place."""
         (pid,) = self.children(name)
         os.kill(pid, signal.SIGKILL)
-        until(lambda: self.children(name) and pid not in self.children(name))
+        until(lambda: self.children(name) and pid not in self.children(name), 30.0)
 
     def answers(self, path: str) -> bool:
         try:
@@ -75,11 +75,9 @@ class RunningService:
         assert response.is_success, response.text
         return response
 
-    def stop(self, seconds: float = 10.0) -> int:
-        """SIGTERM; return the exit code. Fails when it takes longer."""
+    def ended(self, seconds: float = 10.0) -> int:
+        """Wait for its end after a signal; return the exit code. Fails when it takes longer."""
         self.http.close()
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(seconds)
         self._reader.join(5.0)
         assert self.process.stdout is not None
