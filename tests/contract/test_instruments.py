@@ -1,7 +1,7 @@
 """Instruments and marks: refused when a table has a hole, read back as they were written."""
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -30,7 +30,7 @@ def tier(low: Any, high: Any, rate: Any = 0.01) -> dict[str, Any]:
 
 
 def test_every_venue_with_rules_may_be_named() -> None:
-    assert set(Venue.__args__) == set(RULES)
+    assert set(get_args(Venue)) == set(RULES)
 
 
 def test_an_instrument_reads_back_as_it_was_written() -> None:

@@ -126,7 +126,8 @@ def test_plain_and_gzipped_files_read_alike(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not TAPE.exists(), reason="the crash tape is not beside this checkout")
 def test_the_whole_crash_tape_reads_in_order() -> None:
-    bars, last_ms, symbols = 0, 0, set()
+    bars, last_ms = 0, 0
+    symbols: set[tuple[str | float, str | float]] = set()
     for frame in read_tape(TAPE):
         assert frame.time_ms is not None
         assert frame.time_ms > last_ms

@@ -48,13 +48,13 @@ def contract(symbol: str = BTC, tiers: tuple[Tier, ...] = THREE_TIERS, **terms: 
 
 
 def table_with(
-    *instruments: Instrument, pegged: tuple[str, ...] = (), **marks: float
+    *instruments: Instrument, pegged: tuple[str, ...] = (), marks: Mapping[str, float] | None = None
 ) -> MarketTable:
     """A table with these contracts; marks by symbol."""
     table = MarketTable(pegged=pegged)
     for instrument in instruments:
         table.put_instrument(instrument)
-    put_marks(table, marks)
+    put_marks(table, marks or {})
     return table
 
 

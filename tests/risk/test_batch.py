@@ -20,7 +20,7 @@ def keys_of(account: Account) -> list[PoolKey]:
     return account_rows(account, table()).keys
 
 
-def test_an_account_with_nothing_has_no_pools():
+def test_an_account_with_nothing_has_no_pools() -> None:
     batch, keys = build_batch(
         [Account("a"), Account("b", balances=(Balance("USDT", 0.0),))], table()
     )
@@ -28,13 +28,13 @@ def test_an_account_with_nothing_has_no_pools():
     assert len(batch.pools.rule) == len(batch.legs.pool) == len(batch.holdings.pool) == 0
 
 
-def test_no_accounts_make_an_empty_batch():
+def test_no_accounts_make_an_empty_batch() -> None:
     batch, keys = build_batch([], table())
     assert keys == []
     assert len(batch.pools.rule) == 0
 
 
-def test_pools_come_cross_first_by_settle_then_isolated_by_symbol_and_side():
+def test_pools_come_cross_first_by_settle_then_isolated_by_symbol_and_side() -> None:
     account = held(
         Position(ETH, 1.0, 10.0, isolated=True, leverage=1.0),
         Position(BTC, -1.0, 10.0, isolated=True, leverage=1.0),
@@ -52,7 +52,7 @@ def test_pools_come_cross_first_by_settle_then_isolated_by_symbol_and_side():
     ]
 
 
-def test_a_balance_alone_is_a_pool_unless_it_is_zero():
+def test_a_balance_alone_is_a_pool_unless_it_is_zero() -> None:
     balances = (Balance("USDT", 1.0), Balance("DOGE", -1.0), Balance("BTC", 0.0))
     assert keys_of(Account("a", balances=balances)) == [
         PoolKey("cross", "DOGE"),
@@ -60,7 +60,7 @@ def test_a_balance_alone_is_a_pool_unless_it_is_zero():
     ]
 
 
-def test_multi_mode_has_one_cross_pool_in_usd_and_isolated_ones_beside_it():
+def test_multi_mode_has_one_cross_pool_in_usd_and_isolated_ones_beside_it() -> None:
     account = held(
         Position(BTC, 1.0, 10.0),
         Position(BTC_COIN, 1.0, 10.0),
@@ -74,11 +74,11 @@ def test_multi_mode_has_one_cross_pool_in_usd_and_isolated_ones_beside_it():
     assert batch.pools.isolated.tolist() == [False, True]
 
 
-def test_a_contract_nobody_listed_still_has_a_pool_by_its_name():
+def test_a_contract_nobody_listed_still_has_a_pool_by_its_name() -> None:
     assert keys_of(held(Position("DOGE/USDC:USDC", 1.0, 1.0))) == [PoolKey("cross", "USDC")]
 
 
-def test_rows_of_several_accounts_stand_one_after_the_other():
+def test_rows_of_several_accounts_stand_one_after_the_other() -> None:
     first = held(Position(BTC, 1.0, 10.0), Position(ETH, -2.0, 20.0), usdt=3.0)
     second = Account("b")
     third = held(
@@ -98,7 +98,7 @@ def test_rows_of_several_accounts_stand_one_after_the_other():
     assert len(np.unique(batch.pools.rule)) == 2
 
 
-def test_what_is_not_given_is_nan():
+def test_what_is_not_given_is_nan() -> None:
     given = Position(BTC, 1.0, 10.0, leverage=3.0, contract_size=0.1, mark_price=9.0, margin=2.0)
     legs = build_batch([held(given, Position(ETH, 1.0, 10.0))], table())[0].legs
     for column, value in (
@@ -112,6 +112,6 @@ def test_what_is_not_given_is_nan():
         assert math.isnan(found[1])
 
 
-def test_an_unknown_venue_is_refused():
+def test_an_unknown_venue_is_refused() -> None:
     with pytest.raises(UnknownVenue):
         build_batch([Account("a", venue="ftx")], table())

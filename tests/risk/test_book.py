@@ -37,7 +37,8 @@ def test_the_book_is_the_accounts_that_were_put_last(
     history: tuple[World, list[tuple[str, Account | None]]],
 ) -> None:
     world, steps = history
-    book, held = Book(table_of(world)), {}
+    book = Book(table_of(world))
+    held: dict[str, Account] = {}
     for key, account in steps:
         if key == "":
             book.compact()

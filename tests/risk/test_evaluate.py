@@ -15,7 +15,7 @@ def table(mark: float = 100.0) -> MarketTable:
         contract(BTC, one_rate(0.01)),
         contract(ETH),
         contract(BTC_COIN),
-        **{BTC: mark, ETH: 10.0, BTC_COIN: 100.0},
+        marks={BTC: mark, ETH: 10.0, BTC_COIN: 100.0},
     )
 
 
@@ -32,11 +32,11 @@ LONG = Position(BTC, 1.0, 100.0, isolated=True, leverage=5.0)
         (79.0, Level.BANKRUPT),
     ],
 )
-def test_a_falling_mark_goes_through_the_levels(mark, level):
+def test_a_falling_mark_goes_through_the_levels(mark: float, level: Level) -> None:
     assert outcome(table(mark), held(LONG)).assessment.pools.level.tolist() == [level]
 
 
-def test_a_position_without_a_mark_is_unpriced_and_one_without_a_pool_is_not():
+def test_a_position_without_a_mark_is_unpriced_and_one_without_a_pool_is_not() -> None:
     priceless = table_with(contract(BTC))
     account = held(LONG, usdt=5.0)
     pools = outcome(priceless, account).assessment.pools
@@ -44,7 +44,7 @@ def test_a_position_without_a_mark_is_unpriced_and_one_without_a_pool_is_not():
     assert pools.open.tolist() == [False, True]
 
 
-def test_a_pool_is_stale_by_the_marks_it_goes_by():
+def test_a_pool_is_stale_by_the_marks_it_goes_by() -> None:
     market = table()
     market.market("generic", BTC)
     market.set_stale("generic", BTC, True)
@@ -54,7 +54,7 @@ def test_a_pool_is_stale_by_the_marks_it_goes_by():
     assert outcome(market, own).assessment.pools.stale.tolist() == [False]
 
 
-def test_an_empty_batch_has_an_empty_answer():
+def test_an_empty_batch_has_an_empty_answer() -> None:
     batch, _ = build_batch([], MarketTable())
     assessment = assess(batch)
     assert len(assessment.pools.level) == len(prices(batch, assessment).below) == 0
@@ -82,11 +82,11 @@ def market() -> MarketTable:
         contract(ETH),
         contract(BTC_COIN),
         pegged=("USDT",),
-        **{BTC: 100.0, ETH: 10.0, BTC_COIN: 101.0},
+        marks={BTC: 100.0, ETH: 10.0, BTC_COIN: 101.0},
     )
 
 
-def test_an_accounts_figures_do_not_depend_on_its_company():
+def test_an_accounts_figures_do_not_depend_on_its_company() -> None:
     together, _ = build_batch(varied(), market())
     all_figures = assess(together)
     all_prices = prices(together, all_figures)
@@ -105,7 +105,7 @@ def test_an_accounts_figures_do_not_depend_on_its_company():
         first_pool, first_leg = pools.stop, legs.stop
 
 
-def test_selected_pools_keep_their_figures_in_the_order_asked():
+def test_selected_pools_keep_their_figures_in_the_order_asked() -> None:
     batch, _ = build_batch(varied(), market())
     whole = assess(batch)
     wanted = np.array([4, 0, 3])
@@ -119,7 +119,7 @@ def test_selected_pools_keep_their_figures_in_the_order_asked():
     assert part.holdings.pool.max() < len(wanted)
 
 
-def test_selecting_nothing_is_a_batch_of_nothing():
+def test_selecting_nothing_is_a_batch_of_nothing() -> None:
     batch, _ = build_batch(varied(), market())
     part = select(batch, np.array([], dtype=np.int64))
     assert len(assess(part).pools.level) == 0

@@ -49,7 +49,7 @@ def level_of(
         (-100.0, 100.0, BANKRUPT),
     ],
 )
-def test_levels_by_the_table(equity, maintenance, level):
+def test_levels_by_the_table(equity: float, maintenance: float, level: Level) -> None:
     assert level_of(equity, maintenance) is level
 
 
@@ -57,17 +57,17 @@ def test_levels_by_the_table(equity, maintenance, level):
     ("maintenance", "level"),
     [(100.0, MARGIN_CALL), (np.nextafter(100.0, 200.0), LIQUIDATION)],
 )
-def test_a_strict_venue_liquidates_above_equality(maintenance, level):
+def test_a_strict_venue_liquidates_above_equality(maintenance: float, level: Level) -> None:
     assert level_of(100.0, maintenance, strict=True) is level
 
 
 @pytest.mark.parametrize("equity", [-5.0, 0.0, 5.0, float("nan")])
-def test_a_pool_without_positions_is_healthy(equity):
+def test_a_pool_without_positions_is_healthy(equity: float) -> None:
     assert level_of(equity, 0.0, open_=False) is HEALTHY
     assert level_of(equity, 0.0, open_=False, unpriced=True) is HEALTHY
 
 
-def test_what_is_unpriced_says_so():
+def test_what_is_unpriced_says_so() -> None:
     assert level_of(float("nan"), float("nan"), unpriced=True) is UNPRICED
     assert level_of(-5.0, 1.0, unpriced=True) is UNPRICED
 
@@ -115,17 +115,19 @@ def heading(
         (UNPRICED, 50.0, WARNING),
     ],
 )
-def test_where_a_pool_with_equity_100_is_heading(current, maintenance, level):
+def test_where_a_pool_with_equity_100_is_heading(
+    current: Level, maintenance: float, level: Level
+) -> None:
     assert heading(current, 100.0, maintenance) is level
 
 
-def test_a_bankrupt_pool_stays_so_while_equity_is_below_zero():
+def test_a_bankrupt_pool_stays_so_while_equity_is_below_zero() -> None:
     assert heading(BANKRUPT, -1e-9, 1.0) is BANKRUPT
     assert heading(BANKRUPT, 0.0, 1.0) is LIQUIDATION
 
 
 @pytest.mark.parametrize("current", list(Level))
-def test_nothing_is_held_by_a_pool_that_is_closed_unpriced_or_free(current):
+def test_nothing_is_held_by_a_pool_that_is_closed_unpriced_or_free(current: Level) -> None:
     assert heading(current, 10.0, 0.0, open_=False) is HEALTHY
     assert heading(current, float("nan"), float("nan"), unpriced=True) is UNPRICED
     assert heading(current, 0.0, 0.0) is HEALTHY
@@ -143,7 +145,9 @@ def test_nothing_is_held_by_a_pool_that_is_closed_unpriced_or_free(current):
         (UNPRICED, HEALTHY, True, UNPRICED),
     ],
 )
-def test_a_stale_mark_raises_no_liquidation(level, current, stale, expected):
+def test_a_stale_mark_raises_no_liquidation(
+    level: Level, current: Level, stale: bool, expected: Level
+) -> None:
     capped = cap_stale(one(level, np.int8), one(current, np.int8), one(stale, bool))
     assert Level(int(capped[0])) is expected
 
@@ -164,11 +168,11 @@ def walk(start: Level, heads: list[tuple[int, Level]], wait_ms: int) -> list[tup
     return seen
 
 
-def test_a_rise_happens_at_once_to_the_highest_line():
+def test_a_rise_happens_at_once_to_the_highest_line() -> None:
     assert walk(HEALTHY, [(7, BANKRUPT)], 5_000) == [(BANKRUPT, NOT_PENDING)]
 
 
-def test_a_fall_waits_and_goes_to_what_it_is_then():
+def test_a_fall_waits_and_goes_to_what_it_is_then() -> None:
     heads = [(1_000, MARGIN_CALL), (3_000, HEALTHY), (5_999, HEALTHY), (6_000, WARNING)]
     assert walk(LIQUIDATION, heads, 5_000) == [
         (LIQUIDATION, 1_000),
@@ -178,7 +182,7 @@ def test_a_fall_waits_and_goes_to_what_it_is_then():
     ]
 
 
-def test_an_evaluation_that_says_otherwise_cancels_a_fall():
+def test_an_evaluation_that_says_otherwise_cancels_a_fall() -> None:
     heads = [
         (1_000, HEALTHY),
         (5_000, WARNING),
@@ -191,15 +195,15 @@ def test_an_evaluation_that_says_otherwise_cancels_a_fall():
     assert [pending for _, pending in levels] == [1_000, NOT_PENDING, 5_500, 5_500, NOT_PENDING]
 
 
-def test_a_rise_cancels_a_fall_too():
+def test_a_rise_cancels_a_fall_too() -> None:
     assert walk(WARNING, [(0, HEALTHY), (1, LIQUIDATION)], 5_000)[1] == (LIQUIDATION, NOT_PENDING)
 
 
-def test_without_a_wait_a_fall_happens_at_once():
+def test_without_a_wait_a_fall_happens_at_once() -> None:
     assert walk(LIQUIDATION, [(3, HEALTHY)], 0) == [(HEALTHY, NOT_PENDING)]
 
 
-def test_a_fall_may_begin_at_event_time_zero():
+def test_a_fall_may_begin_at_event_time_zero() -> None:
     assert walk(WARNING, [(0, HEALTHY), (9, HEALTHY), (10, HEALTHY)], 10) == [
         (WARNING, 0),
         (WARNING, 0),
@@ -207,7 +211,7 @@ def test_a_fall_may_begin_at_event_time_zero():
     ]
 
 
-def test_a_pool_without_positions_falls_at_once():
+def test_a_pool_without_positions_falls_at_once() -> None:
     level, pending = step(
         one(BANKRUPT, np.int8),
         one(NOT_PENDING, np.int64),

@@ -30,8 +30,10 @@ from tests.risk.building import (
         (-1.0, (20.0 + 100.0) / (0.01 + 1.0), 120.0),
     ],
 )
-def test_an_isolated_linear_position(contracts, liquidation, bankruptcy):
-    table = table_with(contract(BTC, one_rate(0.01)), **{BTC: 105.0 if contracts > 0 else 95.0})
+def test_an_isolated_linear_position(
+    contracts: float, liquidation: float, bankruptcy: float
+) -> None:
+    table = table_with(contract(BTC, one_rate(0.01)), marks={BTC: 105.0 if contracts > 0 else 95.0})
     found = outcome(
         table, held(Position(BTC, contracts, 100.0, isolated=True, leverage=5.0))
     ).prices
@@ -47,8 +49,10 @@ def test_an_isolated_linear_position(contracts, liquidation, bankruptcy):
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_an_isolated_inverse_position(sign):
-    table = table_with(contract(BTC_COIN, one_rate(0.01), contract_size=100.0), **{BTC_COIN: 100.0})
+def test_an_isolated_inverse_position(sign: float) -> None:
+    table = table_with(
+        contract(BTC_COIN, one_rate(0.01), contract_size=100.0), marks={BTC_COIN: 100.0}
+    )
     position = Position(BTC_COIN, sign * 10.0, 100.0, isolated=True, margin=2.0)
     found = outcome(table, held(position)).prices
     denominator = 2.0 + sign * 1_000.0 / 100.0
@@ -56,10 +60,10 @@ def test_an_isolated_inverse_position(sign):
     assert found.bankruptcy[0] == pytest.approx(1_000.0 * sign / denominator, rel=1e-14)
 
 
-def test_the_published_cross_example_of_two_positions():
+def test_the_published_cross_example_of_two_positions() -> None:
     btc = contract(BTC, one_rate(0.025, 16_300.0))
     eth = contract(ETH, one_rate(0.1, 135_365.0))
-    table = table_with(btc, eth, **{BTC: 31_967.27, ETH: 1_335.18})
+    table = table_with(btc, eth, marks={BTC: 31_967.27, ETH: 1_335.18})
     account = held(
         Position(BTC, 109.488, 32_481.98),
         Position(ETH, 3_683.979, 1_456.84),
@@ -69,8 +73,8 @@ def test_the_published_cross_example_of_two_positions():
     assert outcome(table, account).prices.liquidation[0] == pytest.approx(26_316.89, abs=0.005)
 
 
-def test_the_tier_at_the_liquidation_price_counts_not_the_one_at_the_mark():
-    table = table_with(contract(BTC), **{BTC: 100.0})
+def test_the_tier_at_the_liquidation_price_counts_not_the_one_at_the_mark() -> None:
+    table = table_with(contract(BTC), marks={BTC: 100.0})
     short = held(Position(BTC, -90.0, 100.0, isolated=True, margin=5_000.0))
     found = outcome(table, short)
     # At the mark 9,000 is in the first tier; at the answer 13,6xx is in the second.
@@ -80,16 +84,16 @@ def test_the_tier_at_the_liquidation_price_counts_not_the_one_at_the_mark():
 
 
 @pytest.mark.parametrize("mark", [100.0, 480.0, 5_000.0])
-def test_a_long_with_profits_comes_back_through_its_tiers(mark):
-    table = table_with(contract(BTC), **{BTC: mark})
+def test_a_long_with_profits_comes_back_through_its_tiers(mark: float) -> None:
+    table = table_with(contract(BTC), marks={BTC: mark})
     account = held(Position(BTC, 110.0, 100.0), usdt=2_000.0)
     price = outcome(table, account).prices.liquidation[0]
     assert abs(slack_at(table, account, BTC, price)[0]) < 1e-9 * 13_000.0
     assert price == pytest.approx((2_000.0 - 11_000.0) / (110.0 * (0.01 - 1.0)), rel=1e-12)
 
 
-def test_both_legs_of_a_hedge_share_their_prices():
-    table = table_with(contract(BTC), **{BTC: 100.0})
+def test_both_legs_of_a_hedge_share_their_prices() -> None:
+    table = table_with(contract(BTC), marks={BTC: 100.0})
     account = held(Position(BTC, 30.0, 90.0), Position(BTC, -50.0, 95.0), usdt=900.0)
     found = outcome(table, account).prices
     assert found.above[0] == found.above[1] == found.liquidation[0]
@@ -98,10 +102,10 @@ def test_both_legs_of_a_hedge_share_their_prices():
     assert found.bankruptcy[0] == found.bankruptcy[1] == pytest.approx(147.5, rel=1e-14)
 
 
-def test_a_rate_above_one_kills_below_and_above():
+def test_a_rate_above_one_kills_below_and_above() -> None:
     """A long whose top tier asks more than the profit brings is in danger on both sides."""
     tiers = (Tier(0.0, 2_000.0, 0.5), Tier(2_000.0, INF, 1.5))
-    table = table_with(contract(BTC, tiers), **{BTC: 100.0})
+    table = table_with(contract(BTC, tiers), marks={BTC: 100.0})
     account = held(Position(BTC, 10.0, 100.0, isolated=True, margin=700.0))
     found = outcome(table, account).prices
     assert found.below[0] == pytest.approx(60.0, rel=1e-14)
@@ -113,24 +117,24 @@ def test_a_rate_above_one_kills_below_and_above():
         assert slack_at(table, account, BTC, 100.0 + (price - 100.0) * 1.01)[0] < 0.0
 
 
-def test_a_zero_slope_has_no_price():
+def test_a_zero_slope_has_no_price() -> None:
     """A rate of 1 takes all that a rising price brings: flat above the floor, no root there."""
     tiers = (Tier(0.0, 2_000.0, 0.5), Tier(2_000.0, INF, 1.0))
-    table = table_with(contract(BTC, tiers), **{BTC: 300.0})
+    table = table_with(contract(BTC, tiers), marks={BTC: 300.0})
     account = held(Position(BTC, 10.0, 100.0, isolated=True, margin=700.0))
     found = outcome(table, account).prices
     assert math.isnan(found.above[0])
     assert found.below[0] == pytest.approx(60.0, rel=1e-13)
     flat = held(Position(BTC, 10.0, 100.0), usdt=1_000.0)
-    table = table_with(contract(BTC, one_rate(1.0)), **{BTC: 300.0})
+    table = table_with(contract(BTC, one_rate(1.0)), marks={BTC: 300.0})
     assert outcome(table, flat).assessment.pools.level[0] == Level.LIQUIDATION
 
 
 WHOLE = (Tier(0.0, 12_000.0, 0.01), Tier(12_000.0, INF, 0.5))
 
 
-def test_a_whole_position_table_liquidates_at_its_border():
-    table = table_with(contract(BTC, WHOLE, tiering="whole"), **{BTC: 100.0})
+def test_a_whole_position_table_liquidates_at_its_border() -> None:
+    table = table_with(contract(BTC, WHOLE, tiering="whole"), marks={BTC: 100.0})
     account = held(Position(BTC, -100.0, 100.0, isolated=True, margin=6_000.0))
     found = outcome(table, account).prices
     assert found.above[0] == 120.0
@@ -138,10 +142,10 @@ def test_a_whole_position_table_liquidates_at_its_border():
     assert slack_at(table, account, BTC, 120.0)[0] < 0.0
 
 
-def test_a_jump_downwards_in_price_is_a_border_too():
+def test_a_jump_downwards_in_price_is_a_border_too() -> None:
     """Given amounts may make the lower tier the dearer one."""
     tiers = (Tier(0.0, 8_000.0, 0.1, None, -3_000.0), Tier(8_000.0, INF, 0.1, None, 0.0))
-    table = table_with(contract(BTC, tiers), **{BTC: 100.0})
+    table = table_with(contract(BTC, tiers), marks={BTC: 100.0})
     account = held(Position(BTC, 100.0, 100.0, isolated=True, margin=4_000.0))
     found = outcome(table, account).prices
     assert found.below[0] == 80.0
@@ -149,8 +153,8 @@ def test_a_jump_downwards_in_price_is_a_border_too():
     assert slack_at(table, account, BTC, np.nextafter(80.0, 0.0))[0] < 0.0
 
 
-def test_equal_legs_of_a_hedge_jump_together():
-    table = table_with(contract(BTC, WHOLE, tiering="whole"), **{BTC: 100.0})
+def test_equal_legs_of_a_hedge_jump_together() -> None:
+    table = table_with(contract(BTC, WHOLE, tiering="whole"), marks={BTC: 100.0})
     account = held(Position(BTC, 100.0, 100.0), Position(BTC, -100.0, 100.0), usdt=7_000.0)
     found = outcome(table, account)
     assert found.prices.above.tolist() == [120.0, 120.0]
@@ -158,17 +162,17 @@ def test_equal_legs_of_a_hedge_jump_together():
     assert {REASONS[code] for code in found.prices.bankruptcy_reason} == {"price_independent"}
 
 
-def test_tiers_by_contracts_stay_what_they_are_at_any_price():
+def test_tiers_by_contracts_stay_what_they_are_at_any_price() -> None:
     tiers = (Tier(0.0, 50.0, 0.01), Tier(50.0, INF, 0.1))
     terms = contract(BTC, tiers, tiering="whole", tier_unit="contracts")
-    table = table_with(terms, **{BTC: 100.0})
+    table = table_with(terms, marks={BTC: 100.0})
     account = held(Position(BTC, -60.0, 100.0, isolated=True, margin=3_000.0))
     price = outcome(table, account).prices.above[0]
     assert price == pytest.approx(9_000.0 / (60.0 * 1.1), rel=1e-14)
 
 
-def test_a_requirement_at_entry_does_not_move():
-    table = table_with(contract(BTC), **{BTC: 100.0})
+def test_a_requirement_at_entry_does_not_move() -> None:
+    table = table_with(contract(BTC), marks={BTC: 100.0})
     account = held(
         Position(
             BTC,
@@ -186,8 +190,8 @@ def test_a_requirement_at_entry_does_not_move():
     assert found.prices.liquidation[0] == pytest.approx(price, rel=1e-14)
 
 
-def test_a_fee_on_the_notional_is_counted_at_the_liquidation_price():
-    table = table_with(contract(BTC, one_rate(0.01), taker_fee=0.0006), **{BTC: 10.0})
+def test_a_fee_on_the_notional_is_counted_at_the_liquidation_price() -> None:
+    table = table_with(contract(BTC, one_rate(0.01), taker_fee=0.0006), marks={BTC: 10.0})
     account = held(Position(BTC, 1.0, 10.0, isolated=True, leverage=5.0), venue="gate")
     found = outcome(table, account).prices
     assert found.liquidation[0] == pytest.approx(8.085708510208207, rel=1e-14)
@@ -195,14 +199,14 @@ def test_a_fee_on_the_notional_is_counted_at_the_liquidation_price():
 
 
 @pytest.mark.parametrize(("contracts", "bankruptcy"), [(1.0, 9_800.0), (-1.0, 10_200.0)])
-def test_bybits_bankruptcy_price_is_entry_and_leverage(contracts, bankruptcy):
-    table = table_with(contract(BTC, one_rate(0.005)), **{BTC: 10_000.0})
+def test_bybits_bankruptcy_price_is_entry_and_leverage(contracts: float, bankruptcy: float) -> None:
+    table = table_with(contract(BTC, one_rate(0.005)), marks={BTC: 10_000.0})
     account = held(Position(BTC, contracts, 10_000.0, isolated=True, leverage=50.0), venue="bybit")
     assert outcome(table, account).prices.bankruptcy[0] == pytest.approx(bankruptcy, rel=1e-13)
 
 
-def test_coin_collateral_moves_with_the_mark():
-    table = table_with(contract(BTC, one_rate(0.01)), pegged=("USDT",), **{BTC: 100.0})
+def test_coin_collateral_moves_with_the_mark() -> None:
+    table = table_with(contract(BTC, one_rate(0.01)), pegged=("USDT",), marks={BTC: 100.0})
     balances = (Balance("BTC", 10.0, 0.9), Balance("USDT", -200.0))
     account = held(Position(BTC, 10.0, 100.0), balances=balances, collateral_mode="multi")
     found = outcome(table, account).prices
@@ -210,9 +214,9 @@ def test_coin_collateral_moves_with_the_mark():
     assert found.bankruptcy[0] == pytest.approx(1_200.0 / 19.0, rel=1e-14)
 
 
-def test_a_short_covered_by_its_coin_is_safe_above_and_falls_below():
+def test_a_short_covered_by_its_coin_is_safe_above_and_falls_below() -> None:
     """The collateral outweighs the short: what kills it is a falling price."""
-    table = table_with(contract(BTC, one_rate(0.01)), pegged=("USDT",), **{BTC: 100.0})
+    table = table_with(contract(BTC, one_rate(0.01)), pegged=("USDT",), marks={BTC: 100.0})
     balances = (Balance("BTC", 10.0), Balance("USDT", -900.0))
     account = held(Position(BTC, -2.0, 100.0), balances=balances, collateral_mode="multi")
     found = outcome(table, account).prices
@@ -220,7 +224,7 @@ def test_a_short_covered_by_its_coin_is_safe_above_and_falls_below():
     assert math.isnan(found.above[0])
 
 
-def test_an_inverse_position_in_a_usd_pool_has_a_price():
+def test_an_inverse_position_in_a_usd_pool_has_a_price() -> None:
     table = table_with(contract(BTC_COIN, one_rate(0.01), contract_size=100.0), pegged=("USDT",))
     put_marks(table, {BTC_COIN: 100.0})
     balances = (Balance("BTC", 2.0), Balance("USDT", 50.0))
@@ -231,9 +235,9 @@ def test_an_inverse_position_in_a_usd_pool_has_a_price():
     assert found.bankruptcy[0] == pytest.approx(950.0 / 12.0, rel=1e-14)
 
 
-def test_small_money_beside_large_positions_keeps_its_digits():
+def test_small_money_beside_large_positions_keeps_its_digits() -> None:
     """The slack is 1e-9 of the notional: a difference of notionals would have lost it."""
-    table = table_with(contract(BTC, one_rate(1e-6)), **{BTC: 0.3})
+    table = table_with(contract(BTC, one_rate(1e-6)), marks={BTC: 0.3})
     account = held(Position(BTC, 1e9, 0.1 + 0.2, isolated=True, margin=600.0))
     price = outcome(table, account).prices.below[0]
     layer = MarketTable(table)

@@ -32,11 +32,11 @@ def mark_of(table: MarketTable, market: int) -> float:
         ("odd", "odd", "odd"),
     ],
 )
-def test_a_symbol_names_its_assets(symbol, base, settle):
+def test_a_symbol_names_its_assets(symbol: str, base: str, settle: str) -> None:
     assert (base_of(symbol), settle_of(symbol)) == (base, settle)
 
 
-def test_a_market_nobody_listed_has_neither_table_nor_mark():
+def test_a_market_nobody_listed_has_neither_table_nor_mark() -> None:
     table = MarketTable()
     market = table.market("okx", BTC)
     columns = table.columns()
@@ -48,7 +48,7 @@ def test_a_market_nobody_listed_has_neither_table_nor_mark():
     assert table.market("okx", BTC) == market
 
 
-def test_a_venues_own_mark_goes_before_generics_whichever_came_first():
+def test_a_venues_own_mark_goes_before_generics_whichever_came_first() -> None:
     table = MarketTable()
     market = table.market("okx", BTC)
     put_marks(table, {BTC: 100.0})
@@ -58,7 +58,7 @@ def test_a_venues_own_mark_goes_before_generics_whichever_came_first():
     assert (mark_of(table, market), table.mark_venue(market)) == (101.0, "okx")
 
 
-def test_a_mark_names_the_markets_that_it_moved():
+def test_a_mark_names_the_markets_that_it_moved() -> None:
     table = MarketTable()
     generic, okx, gate = (table.market(venue, BTC) for venue in ("generic", "okx", "gate"))
     table.market("okx", BTC_COIN)
@@ -68,7 +68,7 @@ def test_a_mark_names_the_markets_that_it_moved():
     assert [table.mark_time(market) for market in (generic, okx, gate)] == [7, 6, 7]
 
 
-def test_a_venues_own_contract_goes_before_generics():
+def test_a_venues_own_contract_goes_before_generics() -> None:
     table = MarketTable()
     market = table.market("okx", BTC)
     assert table.put_instrument(contract(BTC, contract_size=1.0)) == [market]
@@ -78,7 +78,7 @@ def test_a_venues_own_contract_goes_before_generics():
     assert table.instrument_venue(market) == "okx"
 
 
-def test_a_contract_may_be_listed_again_with_more_or_fewer_tiers():
+def test_a_contract_may_be_listed_again_with_more_or_fewer_tiers() -> None:
     table = MarketTable()
     market = table.market("generic", BTC)
     twenty = tuple(
@@ -91,7 +91,7 @@ def test_a_contract_may_be_listed_again_with_more_or_fewer_tiers():
         assert all(math.isinf(floor) for floor in row[len(tiers) :])
 
 
-def test_rows_outlive_the_growth_of_the_table():
+def test_rows_outlive_the_growth_of_the_table() -> None:
     table = MarketTable()
     symbols = [f"C{n}/USDT:USDT" for n in range(100)]
     for n, symbol in enumerate(symbols):
@@ -105,7 +105,7 @@ def test_rows_outlive_the_growth_of_the_table():
         assert table.tables().rate[columns.table[market], 0] == 0.01
 
 
-def test_a_layer_answers_first_and_leaves_its_parent_alone():
+def test_a_layer_answers_first_and_leaves_its_parent_alone() -> None:
     parent = MarketTable(pegged=("USDT",))
     parent.put_instrument(contract(BTC, venue="okx"))
     parent.put_mark(Mark(BTC, 100.0, venue="okx"), 5)
@@ -122,7 +122,7 @@ def test_a_layer_answers_first_and_leaves_its_parent_alone():
     assert parent.columns().contract_size[kept] == 1.0
 
 
-def test_finding_an_instrument_registers_nothing():
+def test_finding_an_instrument_registers_nothing() -> None:
     table = MarketTable()
     table.put_instrument(contract(BTC))
     found = table.find_instrument("okx", BTC)
@@ -132,7 +132,7 @@ def test_finding_an_instrument_registers_nothing():
     assert len(table.columns().mark) == 0
 
 
-def test_staleness_is_of_the_mark_that_is_shown():
+def test_staleness_is_of_the_mark_that_is_shown() -> None:
     table = MarketTable()
     okx, gate = table.market("okx", BTC), table.market("gate", BTC)
     put_marks(table, {BTC: 100.0})
@@ -145,7 +145,7 @@ def test_staleness_is_of_the_mark_that_is_shown():
     assert not table.columns().stale.any()
 
 
-def test_staleness_is_remembered_for_markets_that_come_later():
+def test_staleness_is_remembered_for_markets_that_come_later() -> None:
     table = MarketTable()
     put_marks(table, {BTC: 100.0})
     table.set_stale("generic", BTC, True)
@@ -157,16 +157,16 @@ def test_staleness_is_remembered_for_markets_that_come_later():
 
 
 @pytest.mark.parametrize("asset", ["USDT", "BTC", "nothing"])
-def test_an_unknown_price_is_not_guessed(asset):
+def test_an_unknown_price_is_not_guessed(asset: str) -> None:
     assert math.isnan(price_of(MarketTable(), asset))
 
 
-def test_usd_is_one_and_so_is_what_is_pegged():
+def test_usd_is_one_and_so_is_what_is_pegged() -> None:
     assert price_of(MarketTable(), "USD") == 1.0
     assert price_of(MarketTable(pegged=("USDT",)), "USDT", "okx") == 1.0
 
 
-def test_an_assets_price_takes_the_index_and_the_nearest_source():
+def test_an_assets_price_takes_the_index_and_the_nearest_source() -> None:
     table = MarketTable()
     asset = table.asset("okx", "BTC")
     prices = []
@@ -184,7 +184,7 @@ def test_an_assets_price_takes_the_index_and_the_nearest_source():
     assert prices[1:] == [5.0, 5.0, 40.0, 50.0, 61.0]
 
 
-def test_a_venues_own_price_of_an_asset_goes_before_generics():
+def test_a_venues_own_price_of_an_asset_goes_before_generics() -> None:
     table = MarketTable()
     put_marks(table, {"BTC/USD": 60.0})
     put_marks(table, {"BTC/USD": 62.0}, venue="okx")
@@ -192,7 +192,7 @@ def test_a_venues_own_price_of_an_asset_goes_before_generics():
     assert price_of(table, "BTC", "gate") == 60.0
 
 
-def test_whoever_moves_a_market_learns_which_assets_follow():
+def test_whoever_moves_a_market_learns_which_assets_follow() -> None:
     table = MarketTable()
     asset, tether = table.asset("okx", "BTC"), table.asset("okx", "USDT")
     followed = {

@@ -13,17 +13,17 @@ from tests.risk.building import BTC, ETH, contract, held, one_rate, outcome, tab
 
 
 def btc_table(mark: float, rate: float = 0.01) -> MarketTable:
-    return table_with(contract(BTC, one_rate(rate)), **{BTC: mark})
+    return table_with(contract(BTC, one_rate(rate)), marks={BTC: mark})
 
 
 def deposits(table: MarketTable, account: Account) -> list[float]:
     found = outcome(table, account)
-    return to_restore(found.batch, found.assessment).deposit.tolist()
+    return list(to_restore(found.batch, found.assessment).deposit.tolist())
 
 
 def reductions(table: MarketTable, account: Account) -> list[float]:
     found = outcome(table, account)
-    return to_restore(found.batch, found.assessment).reduce.tolist()
+    return list(to_restore(found.batch, found.assessment).reduce.tolist())
 
 
 def is_restored(table: MarketTable, account: Account) -> bool:
@@ -37,14 +37,14 @@ def with_wallet(account: Account, amount: float) -> Account:
     return replace(account, balances=(Balance("USDT", amount),))
 
 
-def test_a_healthy_pool_needs_nothing():
+def test_a_healthy_pool_needs_nothing() -> None:
     account = held(Position(BTC, 1.0, 100.0), usdt=50.0)
     assert deposits(btc_table(100.0), account) == [0.0]
     assert reductions(btc_table(100.0), account) == [0.0]
 
 
 @pytest.mark.parametrize("wallet", [1.9, 1.0, 0.5, -3.0])
-def test_the_deposit_is_enough_and_no_more(wallet):
+def test_the_deposit_is_enough_and_no_more(wallet: float) -> None:
     table = btc_table(100.0)
     account = held(Position(BTC, 1.0, 100.0), usdt=wallet)
     (deposit,) = deposits(table, account)
@@ -57,8 +57,8 @@ def test_the_deposit_is_enough_and_no_more(wallet):
     ("contracts", "wallet"), [(300.0, 950.0), (300.0, 100.0), (700.0, 5_000.0)]
 )
 @pytest.mark.parametrize("tiering", ["marginal", "whole"])
-def test_the_reduction_is_enough_and_no_more(contracts, wallet, tiering):
-    table = table_with(contract(BTC, tiering=tiering), **{BTC: 100.0})
+def test_the_reduction_is_enough_and_no_more(contracts: float, wallet: float, tiering: str) -> None:
+    table = table_with(contract(BTC, tiering=tiering), marks={BTC: 100.0})
     account = held(Position(BTC, -contracts, 100.0), usdt=wallet)
     (reduce,) = reductions(table, account)
     assert 0.0 < reduce < contracts
@@ -68,18 +68,18 @@ def test_the_reduction_is_enough_and_no_more(contracts, wallet, tiering):
     assert not is_restored(table, more)
 
 
-def test_each_position_is_reduced_as_if_alone():
+def test_each_position_is_reduced_as_if_alone() -> None:
     table = table_with(
-        contract(BTC, one_rate(0.01)), contract(ETH, one_rate(0.1)), **{BTC: 100.0, ETH: 10.0}
+        contract(BTC, one_rate(0.01)), contract(ETH, one_rate(0.1)), marks={BTC: 100.0, ETH: 10.0}
     )
     account = held(Position(BTC, 1.0, 100.0), Position(ETH, 1.0, 10.0), usdt=3.0)
     # Required 1 + 1, allowed 0.45 x 3 = 1.35: either position alone must shed 0.65 of its 1.
     assert reductions(table, account) == pytest.approx([0.65, 0.65], rel=1e-10)
 
 
-def test_a_position_whose_closing_is_not_enough_has_no_reduction():
+def test_a_position_whose_closing_is_not_enough_has_no_reduction() -> None:
     table = table_with(
-        contract(BTC, one_rate(0.01)), contract(ETH, one_rate(0.1)), **{BTC: 100.0, ETH: 100.0}
+        contract(BTC, one_rate(0.01)), contract(ETH, one_rate(0.1)), marks={BTC: 100.0, ETH: 100.0}
     )
     account = held(Position(BTC, 1.0, 100.0), Position(ETH, 1.0, 100.0), usdt=12.0)
     small, large = reductions(table, account)
@@ -87,11 +87,11 @@ def test_a_position_whose_closing_is_not_enough_has_no_reduction():
     assert large == pytest.approx((11.0 - 5.4) / 10.0, rel=1e-10)
 
 
-def test_closing_the_only_position_always_does():
+def test_closing_the_only_position_always_does() -> None:
     assert reductions(btc_table(100.0), held(Position(BTC, 2.0, 200.0), usdt=50.0)) == [2.0]
 
 
-def test_a_level_that_hysteresis_holds_needs_what_leaves_it():
+def test_a_level_that_hysteresis_holds_needs_what_leaves_it() -> None:
     table = btc_table(100.0)
     account = held(Position(BTC, 1.0, 100.0), usdt=2.1)
     found = outcome(table, account)
@@ -102,13 +102,13 @@ def test_a_level_that_hysteresis_holds_needs_what_leaves_it():
     assert needed.reduce[0] == pytest.approx(1.0 - 0.45 * 2.1, rel=1e-10)
 
 
-def test_an_accounts_own_lines_count():
+def test_an_accounts_own_lines_count() -> None:
     lines = Thresholds(warning=0.2, margin_call=0.8, hysteresis=0.1)
     account = held(Position(BTC, 1.0, 100.0), usdt=4.0, thresholds=lines)
     assert deposits(btc_table(100.0), account) == pytest.approx([6.0], rel=1e-10)
 
 
-def test_what_is_unpriced_needs_what_nobody_knows():
+def test_what_is_unpriced_needs_what_nobody_knows() -> None:
     account = held(Position(BTC, 1.0, 100.0), usdt=4.0)
     table = table_with(contract(BTC))
     assert math.isnan(deposits(table, account)[0])
@@ -119,19 +119,19 @@ def test_what_is_unpriced_needs_what_nobody_knows():
     ("venue", "left"),
     [("generic", 30.0), ("okx", 30.0), ("binance", 0.0), ("krakenfutures", 0.0), ("dydx", 0.0)],
 )
-def test_what_is_owed_below_zero_is_the_venues_policy(venue, left):
+def test_what_is_owed_below_zero_is_the_venues_policy(venue: str, left: float) -> None:
     account = held(Position(BTC, 1.0, 100.0, isolated=True, leverage=5.0), venue=venue)
     found = outcome(btc_table(50.0), account)
     assert shortfall(found.assessment.pools.equity).tolist() == [30.0]
     assert owed(found.batch, found.assessment).tolist() == [left]
 
 
-def test_above_zero_nothing_falls_short():
+def test_above_zero_nothing_falls_short() -> None:
     found = outcome(btc_table(100.0), held(Position(BTC, 1.0, 100.0), usdt=1.0))
     assert shortfall(found.assessment.pools.equity).tolist() == [0.0]
     assert owed(found.batch, found.assessment).tolist() == [0.0]
 
 
-def test_an_unknown_shortfall_is_not_zero():
+def test_an_unknown_shortfall_is_not_zero() -> None:
     found = outcome(table_with(contract(BTC)), held(Position(BTC, 1.0, 100.0), venue="binance"))
     assert math.isnan(owed(found.batch, found.assessment)[0])

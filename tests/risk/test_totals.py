@@ -31,7 +31,7 @@ def table(pegged: tuple[str, ...] = ("USDT",)) -> MarketTable:
 ISOLATED = Position(BTC, 1.0, 100.0, isolated=True, leverage=5.0)
 
 
-def test_pools_that_share_an_asset_are_summed_in_it():
+def test_pools_that_share_an_asset_are_summed_in_it() -> None:
     market = table()
     found = totals(market, held(ISOLATED, Position(BTC, -1.0, 100.0, leverage=5.0), usdt=50.0))
     assert market.asset_name(int(found.settle[0])) == "USDT"
@@ -45,7 +45,7 @@ def test_pools_that_share_an_asset_are_summed_in_it():
     assert found.health_factor[0] == pytest.approx(70.0 / 2.2, rel=1e-15)
 
 
-def test_different_assets_are_summed_in_usd():
+def test_different_assets_are_summed_in_usd() -> None:
     account = held(
         ISOLATED,
         Position(BTC_COIN, 1.0, 100.0),
@@ -57,21 +57,21 @@ def test_different_assets_are_summed_in_usd():
     assert found.equity[0] == pytest.approx(coins * 125.0 + 5.0 + 30.0, rel=1e-14)
 
 
-def test_an_asset_without_a_price_leaves_no_mixed_sum():
+def test_an_asset_without_a_price_leaves_no_mixed_sum() -> None:
     found = totals(table(pegged=()), held(ISOLATED, balances=(Balance("BTC", 2.0),)))
     assert REASONS[found.reason[0]] == "no_conversion_price"
     assert math.isnan(found.equity[0])
     assert math.isnan(found.margin_ratio[0])
 
 
-def test_an_unpriced_pool_leaves_no_totals():
+def test_an_unpriced_pool_leaves_no_totals() -> None:
     found = totals(table(), held(ISOLATED, Position(ETH, 1.0, 10.0)))
     assert REASONS[found.reason[0]] == "unpriced"
     assert math.isnan(found.equity[0])
     assert found.level[0] == Level.UNPRICED
 
 
-def test_one_pools_plenty_does_not_cover_anothers_want():
+def test_one_pools_plenty_does_not_cover_anothers_want() -> None:
     under = Position(BTC, -1.0, 50.0, isolated=True, leverage=1.0)
     found = totals(table(), held(under, usdt=1_000.0))
     assert found.equity[0] == 990.0
@@ -81,7 +81,7 @@ def test_one_pools_plenty_does_not_cover_anothers_want():
     assert found.available_margin[0] == 1_000.0
 
 
-def test_accounts_do_not_mix_and_an_empty_one_has_zeros():
+def test_accounts_do_not_mix_and_an_empty_one_has_zeros() -> None:
     found = totals(table(), held(usdt=1.0), Account("none"), held(ISOLATED))
     assert found.equity.tolist() == [1.0, 0.0, 30.0]
     assert found.settle[1] == IN_USD
@@ -90,7 +90,7 @@ def test_accounts_do_not_mix_and_an_empty_one_has_zeros():
     assert np.isnan(found.margin_ratio).tolist() == [False, True, False]
 
 
-def test_a_multi_account_is_in_usd():
+def test_a_multi_account_is_in_usd() -> None:
     market = table()
     account = held(Position(BTC, 1.0, 100.0), collateral_mode="multi", usdt=10.0)
     found = totals(market, account)

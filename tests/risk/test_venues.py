@@ -31,19 +31,19 @@ CONTRACT_VENUES = [
 ]
 
 
-def test_the_table_has_exactly_the_venues_of_the_contract():
+def test_the_table_has_exactly_the_venues_of_the_contract() -> None:
     assert list(RULES) == CONTRACT_VENUES
     assert [rule_index(venue) for venue in CONTRACT_VENUES] == list(range(len(CONTRACT_VENUES)))
 
 
 @pytest.mark.parametrize("venue", ["", "Binance", "ftx"])
-def test_an_unknown_venue_is_refused(venue):
+def test_an_unknown_venue_is_refused(venue: str) -> None:
     with pytest.raises(UnknownVenue) as refused:
         rule_index(venue)
     assert refused.value.code == "unknown_venue"
 
 
-def test_generic_is_binance_but_for_who_pays_below_zero():
+def test_generic_is_binance_but_for_who_pays_below_zero() -> None:
     generic, binance = RULES["generic"], RULES["binance"]
     differing = [
         name for name in generic.__slots__ if getattr(generic, name) != getattr(binance, name)
@@ -51,11 +51,11 @@ def test_generic_is_binance_but_for_who_pays_below_zero():
     assert differing == ["name", "negative_balance_protection"]
 
 
-def test_only_dydx_and_hyperliquid_are_strict():
+def test_only_dydx_and_hyperliquid_are_strict() -> None:
     assert {rule.name for rule in RULES.values() if rule.strict} == {"dydx", "hyperliquid"}
 
 
-def test_a_rule_may_depend_on_the_margin_mode():
+def test_a_rule_may_depend_on_the_margin_mode() -> None:
     kucoin = np.array([rule_index("kucoin")] * 2)
     isolated = np.array([False, True])
     assert by_mode(RULE_COLUMNS.on_entry, isolated, kucoin).tolist() == [False, True]
@@ -84,18 +84,18 @@ def test_a_rule_may_depend_on_the_margin_mode():
     ],
 )
 def test_requirements_of_a_long_of_200_marked_at_220_by_venue(
-    venue, isolated, maintenance, initial
-):
-    table = table_with(contract(BTC, one_rate(0.01)), **{BTC: 110.0})
+    venue: str, isolated: bool, maintenance: float, initial: float
+) -> None:
+    table = table_with(contract(BTC, one_rate(0.01)), marks={BTC: 110.0})
     position = Position(BTC, 2.0, 100.0, isolated=isolated, leverage=5.0)
     legs = outcome(table, held(position, usdt=1_000.0, venue=venue)).assessment.legs
     assert legs.maintenance_margin[0] == pytest.approx(maintenance, rel=1e-12)
     assert legs.initial_margin[0] == pytest.approx(initial, rel=1e-12)
 
 
-def test_an_instruments_own_fee_goes_before_the_venues():
+def test_an_instruments_own_fee_goes_before_the_venues() -> None:
     position = Position(BTC, 1.0, 100.0, leverage=5.0)
     for fee, expected in ((None, 1.05), (0.0, 1.0), (0.002, 1.2)):
-        table = table_with(contract(BTC, one_rate(0.01), taker_fee=fee), **{BTC: 100.0})
+        table = table_with(contract(BTC, one_rate(0.01), taker_fee=fee), marks={BTC: 100.0})
         legs = outcome(table, held(position, usdt=50.0, venue="okx")).assessment.legs
         assert legs.maintenance_margin[0] == pytest.approx(expected, rel=1e-12)
