@@ -109,5 +109,7 @@ def unexplained(account: dict[str, Any]) -> Any:
             yield "marginRatio"
     for position in account["positions"]:
         for name in ("liquidationPrice", "bankruptcyPrice"):
-            if (position[name] is None) != (position[f"{name}Reason"] is not None) or (position[name] is not None and position[name] <= 0):
+            if (position[name] is None) != (position[f"{name}Reason"] is not None) or (
+                position[name] is not None and position[name] <= 0
+            ):
                 yield name
