@@ -103,8 +103,7 @@ class Engine:
             self._replace(versions, work)
             written += self._run(work, now_ms)
         if self.book.wasteful:
-            self.book.compact()
-            self._timers.rebuild()
+            self.compact()
         return written
 
     def load(self, accounts: Sequence[tuple[Account, int, Sequence[PoolState]]]) -> None:
@@ -126,6 +125,12 @@ class Engine:
         self.stats.audited += len(part)
         if len(part):
             self._checked(part)
+
+    def compact(self) -> None:
+        """Close the gaps in the book, and find everything again where it is now."""
+        self.book.compact()
+        self._timers.rebuild()
+        self._audited_to = 0
 
     def suspect_all(self) -> None:
         """Let every pool be evaluated at the next entry: something was missed."""

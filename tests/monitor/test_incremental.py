@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.monitor.alerts import Written
 from service.monitor.engine import Engine
 from service.monitor.facts import Touched
 from service.monitor.shards import Shards
 from service.risk.columns import Ints
 from service.risk.records import PoolState
+from service.store.accounts import AccountChange
+from service.store.market_stream import MarketEntry
 from tests.monitor.fake_store import CrashedError, FakeStore, Log
 from tests.monitor.streams import Step, streams
 from tests.strategies import effort
@@ -22,6 +25,17 @@ class ScratchEngine(Engine):
 
     def _due(self, touched: Touched) -> list[Ints]:
         return [*super()._due(touched), self.book.live_slots()]
+
+
+class RestlessEngine(Engine):
+    """Compacts its book after every entry."""
+
+    def apply(
+        self, entry: MarketEntry, changes: Sequence[AccountChange], now_ms: int
+    ) -> list[Written]:
+        written = super().apply(entry, changes, now_ms)
+        self.compact()
+        return written
 
 
 def monitor_of(store: FakeStore, engine: type[Engine] = Engine) -> Shards:
@@ -110,6 +124,15 @@ async def run_with_deaths(store: FakeStore, steps: Sequence[Step], plan: list[De
     await exhaust(monitor)
     await monitor.commit(positions=True)
     return monitor
+
+
+@given(streams())
+@effort(15, 5_000)
+def test_a_book_that_is_compacted_at_any_time_stays_the_same(steps: list[Step]) -> None:
+    store = FakeStore()
+    monitor = asyncio.run(run(store, steps, RestlessEngine))
+    assert store.logs() == log_from_scratch(store)
+    assert monitor.engine.stats.mismatches == 0
 
 
 @given(streams(), deaths)
