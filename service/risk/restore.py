@@ -101,7 +101,8 @@ def _share_kept(batch: Batch, assessment: Assessment, budget: Floats) -> Floats:
         rebate = tables.rebate[table, tier] * basis / np.abs(batch.legs.contracts)
         room = budget + tables.deduction[table, tier] + rebate
         share = np.where(whole > 0.0, room / whole, np.where(room > 0.0, np.inf, -np.inf))
-        share = np.minimum(share, ends / size * (1.0 - _SAFELY))
+        # No more than is held: a higher tier whose given deduction is large is no way out.
+        share = np.minimum(np.minimum(share, 1.0), ends / size * (1.0 - _SAFELY))
         valid: Bools = (share > floor / size) & (share > 0.0)
         best = np.where(valid, np.maximum(best, share), best)
     return best

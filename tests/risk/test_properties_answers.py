@@ -5,7 +5,15 @@ from fractions import Fraction
 
 from hypothesis import given
 
-from service.risk.model import Account
+from service.risk.model import (
+    Account,
+    Balance,
+    Instrument,
+    Mark,
+    Position,
+    Thresholds,
+    Tier,
+)
 from service.risk.restore import owed, shortfall, to_restore
 from service.risk.totals import IN_USD, account_totals
 from tests import agreement
@@ -103,6 +111,26 @@ def scale_in(pool: Pool, currency: str) -> Fraction:
     price = Fraction(1) if shared else asset_price(pool.world, pool.venue, pool.key.settle)
     assert price is not None
     return agreement.scale(pool, worth) * price
+
+
+def test_a_cut_never_counts_on_a_larger_position() -> None:
+    """A higher tier may ask for less where its deduction is given: growing into it is no answer."""
+    symbol = "BTC/USD:BTC"
+    tiers = (
+        Tier(0.0, 494.0, 0.004),
+        Tier(494.0, 1_014.0, 0.004),
+        Tier(1_014.0, math.inf, 0.004, None, 2.028),
+    )
+    listed = Instrument(symbol, False, 1.0, "BTC", "USD", "BTC", tiers, tier_unit="contracts")
+    key = (listed.venue, symbol)
+    world = World(instruments={key: listed}, marks={key: Mark(symbol, 2.0)})
+    account = Account(
+        "a",
+        balances=(Balance("BTC", 92.4),),
+        positions=(Position(symbol, -1_000.0, 1.8),),
+        thresholds=Thresholds(0.02, 0.03, 0.0),
+    )
+    assert_restorations_agree(world, account)
 
 
 @effort(60, 20_000)
