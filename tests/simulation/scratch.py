@@ -7,6 +7,7 @@ import numpy as np
 from service.risk.batch import build_batch
 from service.risk.columns import Batch
 from service.risk.evaluate import assess
+from service.risk.margin import PoolFigures
 from service.risk.markets import MarketTable
 from service.risk.model import Account, Instrument, Level, Mark
 from tests.reference.levels import Judgement, Name, Standing
@@ -22,6 +23,7 @@ class VectorisedEvaluator:
         self._names: list[Name] = []
         self._slots: dict[Name, int] = {}
         self._batch: Batch | None = None
+        self._pools: PoolFigures | None = None  # of the prices as they are
         self._level = np.zeros(0, np.int8)
         self._waiting = np.zeros(0, np.bool_)
         self._standings: dict[Name, Standing] = {}
@@ -40,8 +42,13 @@ class VectorisedEvaluator:
     def apply(self, entry: Entry) -> None:
         payload = entry.payload
         if isinstance(payload, Mark):
+            before = self._prices()
             self._table.put_mark(payload, entry.event_time_ms)
-        elif isinstance(payload, Instrument):
+            if before != self._prices():  # the same prices would give the same figures
+                self._pools = None
+            return
+        self._pools = None
+        if isinstance(payload, Instrument):
             self._table.put_instrument(payload)
             self._batch = None
         elif isinstance(payload, Quality):
@@ -54,7 +61,9 @@ class VectorisedEvaluator:
     def judge(self) -> Iterator[Judgement]:
         """Assess everything; speak of the pools whose table level is not where they stand."""
         batch = self._current()
-        pools = assess(batch).pools
+        if self._pools is None:
+            self._pools = assess(batch).pools
+        pools = self._pools
         for slot in np.flatnonzero((pools.level != self._level) | self._waiting).tolist():
             account = self._accounts[self._names[slot][0]]
             unpriced = bool(pools.unpriced[slot])
@@ -75,6 +84,9 @@ class VectorisedEvaluator:
             self._level[slot] = standing.level
             self._waiting[slot] = standing.falling_since_ms is not None
 
+    def _prices(self) -> tuple[bytes, bytes]:
+        return self._table.columns().mark.tobytes(), self._table.asset_prices().tobytes()
+
     def _current(self) -> Batch:
         if self._batch is None:
             self._build(list(self._accounts.values()))
@@ -85,6 +97,7 @@ class VectorisedEvaluator:
         return self._batch
 
     def _build(self, accounts: Sequence[Account]) -> None:
+        self._pools = None
         self._batch, keys = build_batch(accounts, self._table)
         self._names = [
             (account.account_key, key)
