@@ -26,7 +26,7 @@ KEPT_ALERTS = 200
 NOTES = 3
 PICTURE_WIDTH = 132
 PICTURE_ALERTS = 18
-BAR_WIDTH = 26
+BAR_WIDTH = 60
 
 
 class Board:
@@ -73,6 +73,9 @@ class Board:
     def note(self, text: str) -> None:
         """Show a line of news below the figures for a while."""
         self._notes.append(text)
+
+    def forget_notes(self) -> None:
+        self._notes.clear()
 
     def levels(self) -> Counter[LevelName]:
         """How many accounts stand at each level; an account counts at its worst pool's."""
@@ -132,7 +135,7 @@ class Board:
         grid.add_column()
         grid.add_column(justify="right")
         for level in LEVELS:
-            if level == "HEALTHY" and not self.accounts:
+            if not counts[level] and level in {"HEALTHY", "UNPRICED"}:
                 continue
             length = -(-BAR_WIDTH * counts[level] // most)
             bar = Text("█" * length, STYLES[level].split()[-1])

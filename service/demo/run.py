@@ -65,6 +65,8 @@ async def run_demo(options: DemoOptions, settings: Settings, console: Console) -
         market = SyntheticMarket(markets.assets(), options.seed)
         board.accounts = await _load(client, market, options, console)
         board.urls = _addresses(url)
+        board.title += f": {board.accounts} accounts on {len(markets.instruments())} contracts"
+        board.forget_notes()
         try:
             async with asyncio.timeout(options.seconds):
                 await first_to_end(_show(client, market, board, options, console), *ended)

@@ -36,10 +36,10 @@ def level_text(level: LevelName) -> Text:
 def money(amount: float, asset: str) -> str:
     """Two decimals for a currency, more where the amount is small (coins)."""
     size = abs(amount)
-    shown = f"{amount:,.0f}" if size >= 10_000 else f"{amount:,.2f}"
-    if size < 1.0:
-        shown = f"{amount:.4g}"
-    return f"{shown} {asset}"
+    digits = 0 if size >= 1_000.0 else 2
+    if 0.0 < size < 1.0:
+        digits = min(12, 3 - math.floor(math.log10(size)))
+    return f"{amount:,.{digits}f} {asset}"
 
 
 def quantity(contracts: float) -> str:
@@ -71,30 +71,36 @@ def nearest_liquidation(alert: Alert) -> str:
         return NOTHING
     nearest = min(priced, key=lambda p: p.distance_pct or 0.0)
     at = price(nearest.liquidation_price or 0.0)
-    return f"{short_symbol(nearest.symbol)} at {at}, {nearest.distance_pct or 0.0:.1f} % away"
+    return f"{short_symbol(nearest.symbol)} at {at}, {nearest.distance_pct or 0.0:.1f} %"
 
 
 def remedy(to_restore: ToRestore | None, settle: str) -> str:
     """What brings the pool back to HEALTHY: a deposit, or the first reduction that does."""
-    if to_restore is None:
-        return NOTHING
-    ways = [f"deposit {money(to_restore.deposit, settle)}"] if to_restore.deposit else []
-    ways += [
-        f"close {quantity(row.contracts)} {short_symbol(row.symbol)}"
-        for row in to_restore.reduce
-        if row.contracts
-    ][:1]
-    return " or ".join(ways) or NOTHING
+    deposit, reduction = _remedies(to_restore, settle)
+    ways = [f"deposit {deposit}"] if deposit else []
+    return " or ".join([*ways, f"close {reduction}"] if reduction else ways) or NOTHING
 
 
-def outcome(alert: Alert) -> str:
-    """The last column: what helps, or what is left to pay once equity is gone."""
+def outcome(alert: Alert, cell: bool = False) -> str:
+    """What helps, or what is left to pay once equity is gone; `cell` leaves the verbs out."""
     settle = alert.pool.settle
     if alert.level == "BANKRUPT" and alert.shortfall:
         return f"{money(alert.shortfall, settle)} short"
     if alert.level == "HEALTHY":
         return "healthy again"
+    if cell:
+        return " or ".join(filter(None, _remedies(alert.to_restore, settle))) or NOTHING
     return remedy(alert.to_restore, settle)
+
+
+def _remedies(to_restore: ToRestore | None, settle: str) -> tuple[str, str]:
+    if to_restore is None:
+        return "", ""
+    deposit = money(to_restore.deposit, settle) if to_restore.deposit else ""
+    for row in to_restore.reduce:
+        if row.contracts:
+            return deposit, f"{quantity(row.contracts)} {short_symbol(row.symbol)}"
+    return deposit, ""
 
 
 def clock(time_ms: int) -> str:
@@ -123,14 +129,12 @@ def alert_table(alerts: Sequence[Alert], width: int) -> Table:
     """The alerts as a table, the newest first."""
     wide = width >= NARROW
     table = Table(box=None, expand=True, header_style="dim", padding=(0, 1))
-    for name, needed in (("time", True), ("level", True), ("was", wide), ("account", True)):
-        if needed:
-            table.add_column(name, no_wrap=True)
-    table.add_column("pool", no_wrap=True)
+    for name in ("time", "level", "account", "pool"):
+        table.add_column(name, no_wrap=True)
     table.add_column("ratio", justify="right", no_wrap=True)
     table.add_column("nearest liquidation", no_wrap=True)
     if wide:
-        table.add_column("back to healthy by", no_wrap=True, overflow="ellipsis", ratio=1)
+        table.add_column("deposit, or close", no_wrap=True, overflow="ellipsis", ratio=1)
     for alert in alerts:
         table.add_row(*_cells(alert, wide))
     return table
@@ -138,11 +142,11 @@ def alert_table(alerts: Sequence[Alert], width: int) -> Table:
 
 def _cells(alert: Alert, wide: bool) -> list[Text | str]:
     ratio = NOTHING if alert.margin_ratio is None else f"{alert.margin_ratio:.3f}"
-    before = Text(alert.previous_level, style=f"dim {STYLES[alert.previous_level].split()[-1]}")
-    cells: list[Text | str] = [clock(alert.event_time), level_text(alert.level)]
-    cells += [before] if wide else []
-    cells += [alert.account_id, pool_words(alert.pool), ratio, nearest_liquidation(alert)]
-    return [*cells, outcome(alert)] if wide else cells
+    worse = LEVELS.index(alert.level) > LEVELS.index(alert.previous_level)
+    level = Text("▲ " if worse else "▼ ", "dim").append(level_text(alert.level))
+    cells: list[Text | str] = [clock(alert.event_time), level, alert.account_id]
+    cells += [pool_words(alert.pool), ratio, nearest_liquidation(alert)]
+    return [*cells, outcome(alert, cell=True)] if wide else cells
 
 
 def short_symbol(symbol: str) -> str:

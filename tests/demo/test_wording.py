@@ -79,7 +79,12 @@ def test_prices_keep_six_digits(value: float, shown: str) -> None:
 
 @pytest.mark.parametrize(
     ("amount", "shown"),
-    [(12_345.6, "12,346 USDT"), (1_234.5, "1,234.50 USDT"), (0.0123612, "0.01236 USDT")],
+    [
+        (12_345.6, "12,346 USDT"),
+        (234.5, "234.50 USDT"),
+        (0.0123612, "0.01236 USDT"),
+        (0.0, "0.00 USDT"),
+    ],
 )
 def test_money_is_as_exact_as_it_is_small(amount: float, shown: str) -> None:
     assert money(amount, "USDT") == shown
@@ -87,7 +92,7 @@ def test_money_is_as_exact_as_it_is_small(amount: float, shown: str) -> None:
 
 def test_the_nearest_liquidation_is_the_one_that_counts() -> None:
     near = nearest_liquidation(alert(level="WARNING"))
-    assert near == "BTC/USD:BTC at 101,000, 1.0 % away"
+    assert near == "BTC/USD:BTC at 101,000, 1.0 %"
     assert nearest_liquidation(alert(level="LIQUIDATION")) == "reached"
 
 
@@ -99,13 +104,13 @@ def test_quantities_are_never_in_powers_of_ten(contracts: float, shown: str) -> 
 
 
 def test_a_remedy_is_a_deposit_or_a_reduction() -> None:
-    assert remedy(alert().to_restore, "USDT") == "deposit 1,234.50 USDT or close 0.25 BTC/USDT"
+    assert remedy(alert().to_restore, "USDT") == "deposit 1,234 USDT or close 0.25 BTC/USDT"
     assert remedy(ToRestore(None, [Reduction("BTC/USDT:USDT", "long", None)]), "USDT") == "-"
 
 
 def test_a_line_says_it_all() -> None:
     said = line(alert("desk-7"))
-    for word in ("LIQUIDATION", "desk-7", "cross USDT", "ratio 1.01", "deposit 1,234.50 USDT"):
+    for word in ("LIQUIDATION", "desk-7", "cross USDT", "ratio 1.01", "deposit 1,234 USDT"):
         assert word in said
     assert "5.00 USDT short" in line(alert(level="BANKRUPT"))
 
