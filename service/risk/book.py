@@ -250,6 +250,7 @@ class Book:
         grow(self.legs, self._legs + len(order))
         part = slice(self._legs, self._legs + len(order))
         self.legs.pool[part] = given.pool[order] + first_slot
+        self.legs.position[part] = order  # of the batch: ever greater within an account
         for name in ("market", "contracts", "contract_size", "entry_price", "leverage", "margin"):
             getattr(self.legs, name)[part] = getattr(given, name)[order]
         self._legs += len(order)

@@ -41,10 +41,15 @@ class Rest:
 
 
 def group_legs(batch: Batch, assessment: Assessment) -> Groups:
-    """Group the legs of every pool that is priced."""
+    """Group the legs of every pool that is priced.
+
+    Groups of a pool stand in the order of their first legs: by market number the order of a sum, and with it the last bits of a price, would
+    hang on which market was registered first.
+    """
     rows = np.flatnonzero(~assessment.pools.unpriced[batch.legs.pool])
     key = batch.legs.pool[rows] * (len(batch.markets.mark) + 1) + batch.legs.market[rows]
-    rows = rows[np.argsort(key, kind="stable")]
+    _, head, group = np.unique(key, return_index=True, return_inverse=True)
+    rows = rows[np.lexsort((head[group], batch.legs.pool[rows]))]
     pool, market = batch.legs.pool[rows], batch.legs.market[rows]
     starts = np.ones(len(rows), dtype=np.bool_)
     starts[1:] = (pool[1:] != pool[:-1]) | (market[1:] != market[:-1])

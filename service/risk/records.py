@@ -60,7 +60,10 @@ class Records:
         )
 
     def account(self, key: str, slots: Ints, rows: Ints, backs: Ints) -> Account:
-        """Return the account that has these pools, legs and holdings; at least one pool."""
+        """Return the account that has these pools, legs and holdings; at least one pool.
+
+        Positions are in the order they were given in: sums in another order have other last bits.
+        """
         pools, first = self._pools, slots[0]
         thresholds = Thresholds(
             float(pools.warning[first]),
@@ -73,7 +76,9 @@ class Records:
             _VENUES[int(pools.rule[first])],
             "multi" if pools.multi[slots].any() else "single",
             tuple(self._balance(row) for row in backs.tolist()),
-            tuple(self._position(row) for row in rows.tolist()),
+            tuple(
+                self._position(row) for row in rows[np.argsort(self._legs.position[rows])].tolist()
+            ),
             thresholds,
         )
 

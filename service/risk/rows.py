@@ -71,6 +71,7 @@ class LegColumns:
     """One row an open position, as `columns.Legs` without the mark."""
 
     pool: Int32s = field(default_factory=_int32s)
+    position: Int32s = field(default_factory=_int32s)  # grows with its place among the account's
     market: Int32s = field(default_factory=_int32s)
     contracts: Floats = field(default_factory=_floats)
     contract_size: Floats = field(default_factory=_floats)

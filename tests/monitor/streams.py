@@ -125,7 +125,7 @@ def write(account_key: str, doc: bytes | None, cause: str, notice: bool, wait_ms
 def streams(draw: st.DrawFn, steps: int = 25) -> list[Step]:
     """A world, a few accounts in it, and what happens to them."""
     venue = draw(st.sampled_from(VENUES))
-    symbols = tuple(draw(st.lists(st.sampled_from(SYMBOLS), min_size=1, max_size=3, unique=True)))
+    symbols = tuple(draw(st.lists(st.sampled_from(SYMBOLS), min_size=1, max_size=5, unique=True)))
     world = draw(worlds(venue, symbols))
     keys = [f"default/{name}" for name in draw(st.sampled_from(("a", "ab", "abc")))]
     stream = [put_instrument(instrument) for instrument in world.instruments.values()]
