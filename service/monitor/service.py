@@ -105,7 +105,8 @@ class Monitor:
             await asyncio.wait((follow,), timeout=CLOSING_S if self.ready.is_set() else 0.0)
             for task in (*others, follow, stopped):
                 task.cancel()
-        if self.ready.is_set():
+        # One that was cut short may have a commit on its way: nothing may be sent after that.
+        if not follow.cancelled():
             await self._close()
 
     async def _recover_and_follow(self, stop: asyncio.Event) -> None:

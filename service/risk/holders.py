@@ -83,9 +83,9 @@ class Holders:
         segment = self._segments.get(market)
         if segment is None:
             return np.zeros(0, np.int64)
-        part = slice(segment.start, segment.start + segment.count)
-        inside = (self._arena.low[part] <= mark) & (mark <= self._arena.high[part])
-        return self._arena.row[part][~inside].astype(np.int64)
+        part, arena = slice(segment.start, segment.start + segment.count), self._arena
+        outside = np.flatnonzero((mark < arena.low[part]) | (mark > arena.high[part]))
+        return arena.row[part][outside].astype(np.int64)
 
     def rows(self, market: int) -> Ints:
         """Return the rows of all legs in the market."""
