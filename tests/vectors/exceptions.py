@@ -21,7 +21,6 @@ LEFT_OUT = {
     ("kucoin", "pos_init_mark"): "its leverage is not among the inputs",
     ("kucoin", "pos_comm"): "the commission is shown apart and is no part of the requirement",
     ("kucoin", "pos_margin"): "as the commission, which it has in",
-    ("htx", "position_margin"): "an input as well",
 }
 LEFT_OUT_OF = {
     ("kucoin-real-xrp-iso-short", "pos_maint"): "has the commission in, which is shown apart",

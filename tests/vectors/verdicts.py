@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tests.vectors import dydx, shapes
 from tests.vectors.asking import Ask
-from tests.vectors.exceptions import EXCEPTIONS, is_left_out
+from tests.vectors.exceptions import EXCEPTIONS, LEFT_OUT, LEFT_OUT_OF, is_left_out
 from tests.vectors.figures import Figure, figures_of
 from tests.vectors.published import Vector
 from tests.vectors.reading import read_single, venue_of
@@ -85,3 +85,5 @@ def table(verdicts: Sequence[Verdict]) -> Iterable[str]:
             yield f"exception {verdict.vector.id}: {verdict.exception}"
         elif verdict.missed:
             yield f"MISSED {verdict.vector.id}: {'; '.join(verdict.missed)}"
+    for (of, figure), reason in (LEFT_OUT | LEFT_OUT_OF).items():
+        yield f"left out {of} {figure}: {reason}"
