@@ -178,26 +178,25 @@ def replay(
 
 
 async def _replay(file: Path, url: str, pace: float, loop: bool, timestamps: Timestamps) -> None:
+    tally = Tally()
     shown = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     async with httpx.AsyncClient(base_url=url, timeout=30.0, trust_env=False) as client:
         with Progress(*shown, console=log, transient=True) as progress:
             bar = progress.add_task(f"replaying {file.name}", total=None)
 
-            def tell(tally: Tally, time_ms: int | None) -> None:
+            def tell(time_ms: int | None) -> None:
                 at = "" if time_ms is None else f" at {clock(time_ms)}"
-                progress.update(bar, description=f"{file.name}{at}: {_counted(tally)}")
+                progress.update(bar, description=f"{file.name}{at}: {tally}")
 
             frames = laps(lambda: read_tape(file), loop)
             sink = HttpSink(client, GIVE_UP_AFTER_S)
-            tally = await play(frames, sink, pace, timestamps, tell)
-    typer.echo(_counted(tally))
+            try:
+                await play(frames, sink, tally, pace=pace, timestamps=timestamps, on_sent=tell)
+            finally:
+                progress.stop()
+                typer.echo(str(tally))
     if "stale_timestamp" in tally.refused:
         typer.echo("Newer marks of these symbols were there already; try --timestamps drop.")
-
-
-def _counted(tally: Tally) -> str:
-    refused = ", ".join(f"{count:,} {code}" for code, count in tally.refused.most_common())
-    return f"{tally.accepted:,} marks taken" + (f", refused: {refused}" if refused else "")
 
 
 @cli.command()

@@ -35,22 +35,22 @@ def laps(open_tape: Callable[[], Iterable[Frame]], loop: bool) -> Iterator[Frame
 async def play(
     frames: Iterable[Frame],
     sink: MarkSink,
+    tally: Tally,
+    *,
     pace: float = 1.0,
     timestamps: Timestamps = "keep",
-    on_sent: Callable[[Tally, int | None], None] = lambda _tally, _time_ms: None,
-) -> Tally:
-    """Send every mark of `frames` in order and return what became of them.
+    on_sent: Callable[[int | None], None] = lambda _time_ms: None,
+) -> None:
+    """Send every mark of `frames` in order and count in `tally` what became of them.
 
     `pace` is tape seconds a second; 0 is as fast as the sink answers. "drop" leaves the tape's own
-    timestamps out: the service stamps the marks as they arrive. `on_sent` is told the tally and
-    the tape's time after each batch.
+    timestamps out: the service stamps the marks as they arrive. `on_sent` is told the tape's
+    time after each batch.
     """
-    tally = Tally()
     async for time_ms, marks in _batches(frames, pace):
         sent = marks if timestamps == "keep" else [_without_time(mark) for mark in marks]
         tally.add(await sink.send(sent))
-        on_sent(tally, time_ms)
-    return tally
+        on_sent(time_ms)
 
 
 async def _batches(

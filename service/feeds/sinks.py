@@ -10,14 +10,21 @@ import httpx
 import msgspec
 import orjson
 
-from service.contract.results import BatchResult
+from service.contract.problems import ItemResult
 from service.errors import InvalidInput, StoreUnavailable
 from service.feeds.tape import MarkDoc
 
 RETRY_FIRST_S = 0.1
 RETRY_MAX_S = 2.0
 
-_RESULT = msgspec.json.Decoder(BatchResult)
+
+class _Answer(msgspec.Struct):
+    """What an answer to a list has, whether or not anything of it was taken."""
+
+    results: list[ItemResult]
+
+
+_ANSWER = msgspec.json.Decoder(_Answer)
 
 
 @dataclass(slots=True)
@@ -31,6 +38,10 @@ class Tally:
         """Count one answer an item: None is an accepted mark, a text the code of its refusal."""
         self.accepted += sum(code is None for code in codes)
         self.refused.update(code for code in codes if code is not None)
+
+    def __str__(self) -> str:
+        refused = ", ".join(f"{count:,} {code}" for code, count in self.refused.most_common())
+        return f"{self.accepted:,} marks taken" + (f", refused: {refused}" if refused else "")
 
 
 class MarkSink(Protocol):
@@ -84,7 +95,7 @@ async def _until_answered(
 
 def _codes(response: httpx.Response) -> list[str | None]:
     try:
-        results = _RESULT.decode(response.content).results
+        results = _ANSWER.decode(response.content).results
     except msgspec.DecodeError as error:
         said = f"POST /v1/marks answered {response.status_code}: {response.text[:200]}"
         raise InvalidInput(said) from error

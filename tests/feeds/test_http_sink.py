@@ -49,6 +49,13 @@ async def test_an_answer_an_item() -> None:
         assert await HttpSink(service, 5.0).send(MARKS) == [None, "stale_timestamp"]
 
 
+async def test_a_list_of_which_nothing_was_taken() -> None:
+    problem = {"type": "x", "title": "x", "status": 422, "code": "invalid_input", "detail": "x"}
+    answer = httpx.Response(422, content=orjson.dumps({**problem, "results": [REFUSED, REFUSED]}))
+    async with client(iter([answer])) as service:
+        assert await HttpSink(service, 5.0).send(MARKS) == ["stale_timestamp"] * 2
+
+
 async def test_an_outage_is_waited_out() -> None:
     answers = iter([None, httpx.Response(503), None, result(TAKEN, TAKEN)])
     async with client(answers) as service:

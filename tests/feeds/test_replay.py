@@ -37,7 +37,8 @@ def frame(time_ms: int, count: int = 1) -> Frame:
 def test_as_fast_as_it_goes_sends_full_batches_in_order() -> None:
     frames = [frame(1_000 * n, 7) for n in range(400)]
     taker = Taker()
-    tally = asyncio.run(play(frames, taker, pace=0.0))
+    tally = Tally()
+    asyncio.run(play(frames, taker, tally, pace=0.0))
 
     assert tally.accepted == 2_800
     assert taker.marks == [mark for one in frames for mark in one.marks]
@@ -48,7 +49,7 @@ def test_as_fast_as_it_goes_sends_full_batches_in_order() -> None:
 def test_pace_divides_the_tapes_time() -> None:
     frames = [frame(1_000_000 + 1_000 * n) for n in range(5)]
     taker = Taker()
-    asyncio.run(play(frames, taker, pace=20.0))
+    asyncio.run(play(frames, taker, Tally(), pace=20.0))
 
     times = [time for time, _ in taker.batches]
     assert len(times) == 5
@@ -58,7 +59,7 @@ def test_pace_divides_the_tapes_time() -> None:
 def test_frames_without_a_time_do_not_wait() -> None:
     frames = [Frame(None, [{"symbol": "A", "markPrice": 1.0}])] * 50
     taker = Taker()
-    asyncio.run(play(frames, taker, pace=1.0))
+    asyncio.run(play(frames, taker, Tally(), pace=1.0))
 
     assert len(taker.marks) == 50
     assert len(taker.batches) == 1
@@ -66,21 +67,19 @@ def test_frames_without_a_time_do_not_wait() -> None:
 
 def test_dropped_timestamps_do_not_travel() -> None:
     taker = Taker()
-    asyncio.run(play([frame(5)], taker, pace=0.0, timestamps="drop"))
+    asyncio.run(play([frame(5)], taker, Tally(), pace=0.0, timestamps="drop"))
 
     assert taker.marks == [{"symbol": "S0", "markPrice": 1.0}]
 
 
 def test_refusals_are_counted_by_code() -> None:
-    seen: list[tuple[int, int | None]] = []
-
-    def tell(tally: Tally, time_ms: int | None) -> None:
-        seen.append((tally.refused["stale_timestamp"], time_ms))
-
-    tally = asyncio.run(play([frame(5, 3)], Taker("stale_timestamp"), pace=0.0, on_sent=tell))
+    seen: list[int | None] = []
+    tally = Tally()
+    sink = Taker("stale_timestamp")
+    asyncio.run(play([frame(5, 3)], sink, tally, pace=0.0, on_sent=seen.append))
 
     assert (tally.accepted, dict(tally.refused)) == (0, {"stale_timestamp": 3})
-    assert seen == [(3, 5)]
+    assert seen == [5]
 
 
 def test_laps_move_time_on() -> None:
