@@ -25,8 +25,8 @@ BLOCK_MS = 100  # a read waits no longer: commits that can wait do not wait for 
 NEWS_S, POSITIONS_S, SNAPSHOT_S, RETENTION_S = 0.5, 5.0, 10.0, 60.0
 CLOCK_S, LEASE_S, NOTICES_S, QUESTIONS_MS = 0.25, 1.0, 1.0, 1_000
 AUDIT_S, AUDIT_POOLS_MAX = 20.0, 2_000  # a sweep takes about so long; so many pools in one go
-RETRY_S = (0.05, 2.0)
-CLOSING_S = 5.0
+RETRY_S = (0.05, 1.0)
+CLOSING_S = 4.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ CHANGES_A_READ = 1_000
 LEASE_MS = 5_000
 _NO_LEASE_MS = 1  # while shards are taken in nobody watches them, and the lease says so
 APPLY_S = 0.01  # after so long the alerts found are committed before more entries are applied
-RETRY_S = (0.02, 2.0)  # first and longest wait before a commit is sent again
+RETRY_S = (0.02, 1.0)  # first and longest wait before a commit is sent again
 
 
 class _Notice(msgspec.Struct):
