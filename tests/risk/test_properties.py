@@ -9,7 +9,8 @@ from tests import agreement
 from tests.reference.legs import initial, isolated_wallet, maintenance, notional, unrealised
 from tests.reference.pools import figures, table_level
 from tests.reference.world import World
-from tests.strategies import effort, safe_scenes, scenes
+from tests.safe_scenes import safe_scenes
+from tests.strategies import effort, scenes
 
 RELATIVE = agreement.RELATIVE
 
@@ -20,6 +21,7 @@ def assert_pools_agree(world: World, account: Account) -> None:
     for slot, pool in enumerate(both.pools):
         worth = figures(pool)
         level = table_level(pool, worth)
+        assert both.assessment.pools.stale[slot] == any(leg.stale for leg in pool.legs)
         if worth is None:
             assert bool(both.assessment.pools.unpriced[slot])
             assert agreement.level_of(both, slot) is level

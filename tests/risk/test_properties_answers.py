@@ -23,7 +23,8 @@ from tests.reference.legs import ZERO, Leg
 from tests.reference.pools import Figures, Pool, figures
 from tests.reference.restore import deposit, fall_line, is_needed, reduce, requirement_of
 from tests.reference.world import World, asset_price
-from tests.strategies import effort, safe_scenes, scenes
+from tests.safe_scenes import safe_scenes
+from tests.strategies import effort, scenes
 
 
 def assert_reduction(pool: Pool, leg: Leg, worth: Figures, found: float, allowed: Fraction) -> None:

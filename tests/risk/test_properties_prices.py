@@ -21,7 +21,8 @@ from tests.reference.prices import (
     left_for_creditors,
 )
 from tests.reference.world import World
-from tests.strategies import effort, safe_scenes, scenes
+from tests.safe_scenes import safe_scenes
+from tests.strategies import effort, scenes
 
 FURTHEST = 10**9  # a price this many times off the mark, or as near to 0, may be called none
 ASIDE = Fraction(1, 10**6)  # how far beside a border we look, as a part of it

@@ -25,9 +25,8 @@ def answer(asked: Mapping[str, Any]) -> Mapping[str, Any]:
     listed = [to_instrument(document) for document in request.instruments or ()]
     world = World(instruments={(one.venue, one.symbol): one for one in listed})
     found = [evaluate(to_account(document, document.id), world) for document in request.accounts]
-    return {
-        "accounts": [account_of(one, account) for one, account in zip(found, asked["accounts"])]
-    }
+    pairs = zip(found, asked["accounts"], strict=True)
+    return {"accounts": [account_of(one, account) for one, account in pairs]}
 
 
 def number(exact: Fraction | None) -> float | None:

@@ -8,12 +8,11 @@ import pytest
 from service.contract.instruments import InstrumentDocument, TierDocument, to_instrument
 from service.risk.markets import MarketTable
 from service.risk.tiers import deductions
-from tests.vectors.published import shared_folder
 from tests.vectors.tables import binance_tables
 
 TABLES = binance_tables()
 pytestmark = pytest.mark.skipif(
-    not TABLES, reason=f"the real tier tables are not in {shared_folder().name}"
+    not TABLES, reason="the real tier tables are not here (PLIMSOLL_SHARED says where they are)"
 )
 LAST_BITS = 8  # units in the last place of a tier's gross requirement, over a dozen additions
 

@@ -5,7 +5,7 @@ import pytest
 from tests.vectors.asking import Ask
 from tests.vectors.exact import evaluate_by_reference
 from tests.vectors.exceptions import EXCEPTIONS
-from tests.vectors.published import Vector, shared_folder, vectors
+from tests.vectors.published import Vector, vectors
 from tests.vectors.verdicts import judge, table
 from tests.vectors.worker import evaluate_by_api
 
@@ -13,7 +13,7 @@ VECTORS = vectors()
 # At equality in decimals; the floats that stand for them, taken exactly, are not equal.
 TIED = {"dydx-isliquidatable-2"}
 needs_vectors = pytest.mark.skipif(
-    not VECTORS, reason=f"the published vectors are not in {shared_folder().name}"
+    not VECTORS, reason="the published vectors are not here (PLIMSOLL_SHARED says where they are)"
 )
 
 
