@@ -4,6 +4,7 @@ import asyncio
 import io
 import re
 from collections import Counter, deque
+from itertools import islice
 from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
@@ -84,17 +85,20 @@ class Board:
             worst[account_id] = max(worst.get(account_id, 0), LEVELS.index(level))
         counts = Counter(LEVELS[number] for number in worst.values() if number)
         if self.accounts:
-            counts["HEALTHY"] = self.accounts - counts.total()
+            counts["HEALTHY"] = max(0, self.accounts - counts.total())
         return counts
 
     def newest(self) -> Alert | None:
         return self._alerts[0] if self._alerts else None
 
-    def render(self, width: int, height: int) -> RenderableType:
-        """Draw it into `width` x `height` characters."""
+    def alerts_that_fit(self, height: int) -> int:
+        """How many rows of alerts a terminal of `height` lines has room for."""
+        return max(3, height - 4 - self._head_lines() - len(self._notes))
+
+    def render(self, width: int, alerts: int) -> RenderableType:
+        """Draw it `width` characters wide with the newest `alerts`."""
         head = Panel(self._head(), title=Text(self.title, "bold"), title_align="left")
-        rows = max(3, height - 2 - self._head_lines() - len(self._notes) - 2)
-        shown = list(self._alerts)[: min(rows, KEPT_ALERTS)]
+        shown = list(islice(self._alerts, alerts))
         notes = [Text(note, "dim italic") for note in self._notes]
         if shown:
             return Group(head, alert_table(shown, width), *notes)
@@ -152,7 +156,7 @@ def export_svg(board: Board, path: Path) -> None:
         force_terminal=True,
         color_system="truecolor",
     )
-    console.print(board.render(PICTURE_WIDTH, PICTURE_ALERTS + 4 + board._head_lines()))
+    console.print(board.render(PICTURE_WIDTH, PICTURE_ALERTS))
     svg = console.export_svg(title="plimsoll demo")
     # The stylesheet asks a host for a font; viewers that may not fetch it would show nothing better.
     svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
 from service.demo.board import Board
@@ -28,16 +28,15 @@ async def watch_stream(url: str, wanted: Wanted, view: View, give_up_after_s: fl
 
     Raises StoreUnavailable when the service is away for so long, InvalidInput when it refuses.
     """
-    board, console = view.board, view.console
-    board.urls.setdefault("stream", stream_url(url))
+    view.board.urls.setdefault("stream", stream_url(url))
     if view.plain:
         await _follow(url, wanted, view, give_up_after_s)
         return
-    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+    with Live(console=view.console, auto_refresh=False, vertical_overflow="crop") as live:
         try:
             await first_to_end(_follow(url, wanted, view, give_up_after_s), _redraw(live, view))
         finally:
-            live.update(board.render(console.width, console.height - 1), refresh=True)
+            live.update(_picture(view), refresh=True)
 
 
 async def first_to_end(*work: Awaitable[None]) -> None:
@@ -63,6 +62,10 @@ async def _follow(url: str, wanted: Wanted, view: View, give_up_after_s: float) 
 
 async def _redraw(live: Live, view: View) -> None:
     while True:
-        console = view.console
-        live.update(view.board.render(console.width, console.height - 1), refresh=True)
+        live.update(_picture(view), refresh=True)
         await asyncio.sleep(REFRESH_S)
+
+
+def _picture(view: View) -> RenderableType:
+    width, height = view.console.size
+    return view.board.render(width, view.board.alerts_that_fit(height - 1))

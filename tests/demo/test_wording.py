@@ -152,7 +152,7 @@ def test_a_board_draws_in_any_size() -> None:
     board.take(Notice("stale", venue="binance", symbol="BTC/USDT:USDT"))
     board.take(AlertsFrame("alerts", [alert(), alert(settle="ETH")] * 30, "c"))
     for width, height in ((40, 10), (120, 40)):
-        text = drawn(board.render(width, height), width)
+        text = drawn(board.render(width, board.alerts_that_fit(height)), width)
 
     assert "-10.0 %" in text
     assert "stale binance BTC/USDT:USDT" in text
