@@ -203,20 +203,29 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 @events.test_start.add_listener
 def prepare(environment: Environment, **_: Any) -> None:
-    """Give the service its instruments, marks and accounts, and start the floor."""
+    """Start the floor, give the service its instruments, marks and accounts, and wait until the monitor has taken them."""
     run.servers.close()
     run.floor_url = run.servers.enter_context(floor())
+    host, alerts = str(environment.host), f"/v1/alerts?accountId={traffic.CANARY_ACCOUNT}"
     stored = traffic.accounts(traffic.STORED_ACCOUNTS, 3, "stored")
-    for method, path, body in (
-        ("PUT", "/v1/instruments", traffic.instruments()),
-        ("POST", "/v1/marks", traffic.marks(0)),
-        ("POST", "/v1/marks", traffic.canary_mark(traffic.CANARY_HEALTHY)),
-        ("POST", "/v1/accounts:batch", traffic.dump(stored)),
-        ("PUT", f"/v1/accounts/{traffic.CANARY_ACCOUNT}", traffic.canary_account()),
-    ):
-        request = Request(f"{environment.host}{path}", body.encode(), JSON, method=method)
-        with urlopen(request, timeout=60) as answer:
-            assert not orjson.loads(answer.read()).get("refused"), f"{method} {path}: a refusal"
+    call(host, "PUT", "/v1/instruments", traffic.instruments())
+    call(host, "POST", "/v1/marks", traffic.marks(0))
+    call(host, "POST", "/v1/marks", traffic.canary_mark(traffic.CANARY_HEALTHY))
+    call(host, "POST", "/v1/accounts:batch", traffic.dump(stored))
+    call(host, "PUT", f"/v1/accounts/{traffic.CANARY_ACCOUNT}", traffic.canary_account())
+    before = len(call(host, "GET", alerts)["alerts"])
+    call(host, "POST", "/v1/marks", traffic.canary_mark(traffic.CANARY_WARNED))
+    while len(call(host, "GET", alerts)["alerts"]) == before:
+        time.sleep(0.1)
+
+
+def call(host: str, method: str, path: str, body: str | None = None) -> Any:
+    """Make one call before the users do; AssertionError when an item of it is refused."""
+    data = None if body is None else body.encode()
+    with urlopen(Request(f"{host}{path}", data, JSON, method=method), timeout=60) as answer:
+        read = orjson.loads(answer.read())
+    assert not read.get("refused"), f"{method} {path}: a refusal"
+    return read
 
 
 @events.request.add_listener
