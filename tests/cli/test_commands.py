@@ -1,0 +1,123 @@
+"""The commands that need no service: what they print, how they refuse, how they end."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from service.cli import cli
+from service.settings import Settings
+
+REQUEST = {
+    "accounts": [
+        {
+            "id": "a1",
+            "venue": "binance",
+            "balances": [{"asset": "USDT", "amount": 1_000}],
+            "positions": [
+                {
+                    "symbol": "BTC/USDT:USDT",
+                    "side": "long",
+                    "contracts": 0.1,
+                    "entryPrice": 60_000,
+                }
+            ],
+        },
+        {"id": "a2", "venue": "binance", "positions": [{"symbol": "BTC/USDT:USDT"}]},
+    ],
+    "marks": {"BTC/USDT:USDT": 55_000},
+    "instruments": [
+        {
+            "venue": "binance",
+            "symbol": "BTC/USDT:USDT",
+            "linear": True,
+            "contractSize": 1,
+            "base": "BTC",
+            "quote": "USDT",
+            "settle": "USDT",
+            "tiers": [{"minNotional": 0, "maintenanceMarginRate": 0.004}],
+        }
+    ],
+}
+
+
+@pytest.fixture
+def request_file(tmp_path: Path) -> Path:
+    path = tmp_path / "request.json"
+    path.write_text(json.dumps(REQUEST))
+    return path
+
+
+def test_evaluate_prints_pools_positions_and_what_was_wrong(request_file: Path) -> None:
+    ended = CliRunner().invoke(cli, ["evaluate", str(request_file)], env={"COLUMNS": "120"})
+
+    assert ended.exit_code == 0, ended.output
+    for words in ("cross USDT", "HEALTHY", "500.00 USDT", "0.0440", "BTC/USDT long", "50,200.8"):
+        assert words in ended.output
+    assert "/accounts/1/positions/0" in ended.output
+
+
+def test_evaluate_gives_the_answer_as_json(request_file: Path) -> None:
+    ended = CliRunner().invoke(cli, ["evaluate", str(request_file), "-o", "json"])
+
+    answer = json.loads(ended.stdout)
+    assert answer["accounts"][0]["positions"][0]["liquidationPrice"] == pytest.approx(
+        (1_000 - 6_000) / (0.1 * (0.004 - 1.0))
+    )
+
+
+def test_evaluate_refuses_what_is_no_request(tmp_path: Path) -> None:
+    path = tmp_path / "request.json"
+    path.write_text("{")
+    ended = CliRunner().invoke(cli, ["evaluate", str(path)])
+
+    assert ended.exit_code == 1
+    assert "malformed_body" in ended.output
+    assert "Traceback" not in ended.output
+
+
+def test_config_shows_every_setting_and_where_its_value_is_from() -> None:
+    environment = {"PLIMSOLL_PORT": "8123", "COLUMNS": "200"}
+    ended = CliRunner().invoke(cli, ["config"], env=environment)
+
+    assert ended.exit_code == 0
+    for name in Settings.model_fields:
+        assert f"PLIMSOLL_{name.upper()}" in ended.output
+    (line,) = (line for line in ended.output.splitlines() if "PLIMSOLL_PORT" in line)
+    assert line.split()[1:3] == ["8123", "environment"]
+
+
+def test_a_setting_that_cannot_be_is_named() -> None:
+    ended = CliRunner().invoke(cli, ["config"], env={"PLIMSOLL_SHARDS": "many"})
+
+    assert ended.exit_code == 2
+    assert "PLIMSOLL_SHARDS" in ended.output
+
+
+def test_openapi_tells_old_documents_from_new(tmp_path: Path) -> None:
+    folder = ["--folder", str(tmp_path / "openapi")]
+    runner = CliRunner()
+
+    assert runner.invoke(cli, ["openapi", "--check", *folder]).exit_code == 1
+    assert runner.invoke(cli, ["openapi", *folder]).exit_code == 0
+    assert runner.invoke(cli, ["openapi", "--check", *folder]).exit_code == 0
+    assert json.loads((tmp_path / "openapi" / "asyncapi.json").read_text())["asyncapi"] == "3.0.0"
+    (tmp_path / "openapi" / "openapi.json").write_text("{}")
+    assert runner.invoke(cli, ["openapi", "--check", *folder]).exit_code == 1
+
+
+def test_a_replay_of_nothing_we_know_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tape.parquet"
+    path.write_text("x")
+    ended = CliRunner().invoke(cli, ["replay", str(path)])
+
+    assert ended.exit_code == 1
+    assert "neither .csv nor .ndjson" in ended.output
+
+
+def test_watch_knows_the_levels() -> None:
+    ended = CliRunner().invoke(cli, ["watch", "--level", "WORRIED"])
+
+    assert ended.exit_code == 2
+    assert "MARGIN_CALL" in ended.output
