@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import uvicorn
 
-NOTICE_S = 1.5  # between "we restart" and the closing of the sockets
-DRAIN_MAX_S = 2.5
+NOTICE_S = 5.0  # between "we restart" and the closing of the sockets, as the contract promises
+DRAIN_MAX_S = 6.5
 
 
 class DrainingServer(uvicorn.Server):

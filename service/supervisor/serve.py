@@ -30,9 +30,9 @@ VALKEY = "valkey"
 READY_WITHIN_S = 120.0
 READY_POLL_S = 0.05
 READY_SAY_EVERY_S = 3.0
-STOP_API_S = 5.0
+STOP_API_S = 8.0  # five of them are the notice to those who listen
 STOP_MONITOR_S = 6.0
-STOP_VALKEY_S = 3.0  # after the others: together below the ten seconds a container's stop allows
+STOP_VALKEY_S = 1.5  # after the others: together below ten seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +83,11 @@ async def running(settings: Settings, say: Say, monitors: int = 1) -> AsyncItera
         tasks.append(asyncio.create_task(child.keep_running(), name=f"keep {part.name} running"))
 
     async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(_stop_all, children, tasks)
         sockets = resources.listen(settings.host, settings.port, settings.workers)
         for listening in sockets:
+            # Before the workers stop: who comes now is refused and does not wait in the backlog.
             stack.callback(listening.close)
-        stack.push_async_callback(_stop_all, children, tasks)
         redis_url = settings.redis_url
         if redis_url is None:
             part, socket_file = await _valkey(settings, stack)
