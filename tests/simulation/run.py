@@ -21,7 +21,7 @@ from tests.simulation.subscriber import Subscriber
 from tests.simulation.tape import Crash
 
 BATCH_MARKS = 250
-SETTLE_S = 900.0
+SETTLE_S = 3_600.0
 
 
 async def post(url: str, method: str, path: str, body: Any) -> Any:

@@ -27,6 +27,8 @@ class VectorisedEvaluator:
         self._level = np.zeros(0, np.int8)
         self._waiting = np.zeros(0, np.bool_)
         self._standings: dict[Name, Standing] = {}
+        self._market_id = 0
+        self.figures: dict[tuple[int, Name], tuple[float, float]] = {}  # equity, maintenance
 
     def load(self, accounts: Iterable[Account]) -> None:
         """Take many accounts at once."""
@@ -41,6 +43,7 @@ class VectorisedEvaluator:
 
     def apply(self, entry: Entry) -> None:
         payload = entry.payload
+        self._market_id = entry.market_id
         if isinstance(payload, Mark):
             before = self._prices()
             self._table.put_mark(payload, entry.event_time_ms)
@@ -80,9 +83,17 @@ class VectorisedEvaluator:
     def settled(self, name: Name, standing: Standing) -> None:
         self._standings[identity(name)] = standing
         slot = self._slots.get(identity(name))
-        if slot is not None:
+        if slot is not None and self._pools is not None:
+            if self._level[slot] != standing.level:
+                self._note(slot, name)
             self._level[slot] = standing.level
             self._waiting[slot] = standing.falling_since_ms is not None
+
+    def _note(self, slot: int, name: Name) -> None:
+        """Keep the figures a pool changed its level with."""
+        assert self._pools is not None
+        equity, maintenance = self._pools.equity[slot], self._pools.maintenance_margin[slot]
+        self.figures[self._market_id, identity(name)] = (float(equity), float(maintenance))
 
     def _prices(self) -> tuple[bytes, bytes]:
         return self._table.columns().mark.tobytes(), self._table.asset_prices().tobytes()

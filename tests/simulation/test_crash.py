@@ -1,13 +1,15 @@
 """The real crash through the real service: the log is that of judging everybody after every mark, whoever dies on the way."""
 
+import math
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from tests.reference.log import Entry, ExactEvaluator, Logged, LogWriter
-from tests.simulation.history import History, expected, judged, marks_of, marks_of_tape, told
+from tests.reference.levels import Name
+from tests.reference.log import Entry, ExactEvaluator, Logged, LogWriter, identity
+from tests.simulation.history import Alert, History, expected, judged, marks_of, marks_of_tape, told
 from tests.simulation.run import Run, random_kills
 from tests.simulation.scratch import VectorisedEvaluator
 from tests.simulation.tape import Crash, crash, needs_tape
@@ -29,7 +31,9 @@ def tape() -> Crash:
 def check(run: Run, history: History) -> None:
     """The stream is the tape, the log is the from-scratch log, both clients have exactly the log."""
     assert marks_of(history.entries) == marks_of_tape(run.crash.marks)
-    assert told(history.alerts) == expected(_truth(history))
+    truth = _truth(history)
+    assert told(history.alerts) == expected(truth.log)
+    _check_figures(history.alerts, truth)
     log = {alert["id"]: alert for alert in history.alerts}
     assert len(log) == len(history.alerts)
     for client in (run.always, run.resuming):
@@ -43,18 +47,43 @@ def check(run: Run, history: History) -> None:
     )
 
 
-_TRUTHS: list[tuple[list[Entry], list[Logged]]] = []
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What these entries must lead to, by judging everybody after each of them."""
+
+    entries: list[Entry]
+    log: list[Logged]
+    figures: dict[tuple[int, Name], tuple[float, float]]  # equity, maintenance
 
 
-def _truth(history: History) -> list[Logged]:
+_TRUTHS: list[Truth] = []
+
+
+def _truth(history: History) -> Truth:
     """The from-scratch log; a run with exactly the entries of an earlier one has its truth."""
-    for entries, log in _TRUTHS:
-        if entries == history.entries:
-            return log
-    log = judged(history.entries, LogWriter(VectorisedEvaluator()))
+    for known in _TRUTHS:
+        if known.entries == history.entries:
+            return known
+    evaluator = VectorisedEvaluator()
+    log = judged(history.entries, LogWriter(evaluator))
     _check_sample(history, log)
-    _TRUTHS.append((history.entries, log))
-    return log
+    _TRUTHS.append(Truth(history.entries, log, evaluator.figures))
+    return _TRUTHS[-1]
+
+
+def _check_figures(alerts: list[Alert], truth: Truth) -> None:
+    """Every alert's money is what judging from scratch says; null is NaN there."""
+    for alert, logged in zip(alerts, truth.log, strict=True):
+        name = identity((logged.account_key, logged.pool))
+        figures = truth.figures.get((logged.market_id, name), (math.nan, math.nan))
+        for given, known in zip(
+            (alert["equity"], alert["maintenanceMargin"]), figures, strict=True
+        ):
+            if given is None:
+                assert not math.isfinite(known), alert
+            else:
+                scale = 1.0 + abs(figures[0]) + figures[1]
+                assert math.isclose(given, known, rel_tol=1e-9, abs_tol=1e-9 * scale), alert
 
 
 def _check_sample(history: History, truth: list[Logged]) -> None:
