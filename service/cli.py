@@ -208,7 +208,8 @@ def evaluate(
     ] = "table",
 ) -> None:
     """Evaluate the accounts in a file, written as in POST /v1/evaluate; needs no service."""
-    response = asyncio.run(_evaluate(file.read_bytes(), url, _settings()))
+    with log.status("evaluating"):
+        response = asyncio.run(_evaluate(file.read_bytes(), url, _settings()))
     if output == "json":
         typer.echo(response.content)
     if not response.is_success:
