@@ -109,14 +109,20 @@ def level_at(both: Both, slot: int, symbol: str, price: float) -> Level:
         for row, leg in zip(agreement.legs_of(both, slot), pool.legs, strict=True)
         if leg.position.symbol == symbol
     ]
-    market = batch.legs.market[rows[0]]
+    base = batch.markets.base[batch.legs.market[rows[0]]]
+    moved_by = price / float(both.assessment.legs.mark[rows[0]])
     marks, values = batch.legs.mark.copy(), batch.asset_price.copy()
+    given = batch.holdings.price.copy()
     marks[rows] = price
-    values[batch.markets.base[market]] *= price / batch.markets.mark[market]
-    moved = replace(batch, legs=replace(batch.legs, mark=marks), asset_price=values)
-    given = replace(moved.holdings, price=moved.holdings.price.copy())
-    given.price[given.asset == batch.markets.base[market]] *= price / batch.markets.mark[market]
-    return Level(int(assess(replace(moved, holdings=given)).pools.level[slot]))
+    values[base] *= moved_by
+    given[batch.holdings.asset == base] *= moved_by
+    moved = replace(
+        batch,
+        legs=replace(batch.legs, mark=marks),
+        holdings=replace(batch.holdings, price=given),
+        asset_price=values,
+    )
+    return Level(int(assess(moved).pools.level[slot]))
 
 
 def assert_sides(both: Both, slot: int, symbol: str, mark: Fraction, found: float) -> None:
