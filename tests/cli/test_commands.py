@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
+from service import cli as commands
 from service.cli import cli
 from service.settings import Settings
 
@@ -42,6 +44,11 @@ REQUEST = {
 }
 
 
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "out", Console(width=200))
+
+
 @pytest.fixture
 def request_file(tmp_path: Path) -> Path:
     path = tmp_path / "request.json"
@@ -50,7 +57,7 @@ def request_file(tmp_path: Path) -> Path:
 
 
 def test_evaluate_prints_pools_positions_and_what_was_wrong(request_file: Path) -> None:
-    ended = CliRunner().invoke(cli, ["evaluate", str(request_file)], env={"COLUMNS": "120"})
+    ended = CliRunner().invoke(cli, ["evaluate", str(request_file)])
 
     assert ended.exit_code == 0, ended.output
     for words in ("cross USDT", "HEALTHY", "500.00 USDT", "0.0440", "BTC/USDT long", "50,200.8"):
@@ -78,8 +85,7 @@ def test_evaluate_refuses_what_is_no_request(tmp_path: Path) -> None:
 
 
 def test_config_shows_every_setting_and_where_its_value_is_from() -> None:
-    environment = {"PLIMSOLL_PORT": "8123", "COLUMNS": "200"}
-    ended = CliRunner().invoke(cli, ["config"], env=environment)
+    ended = CliRunner().invoke(cli, ["config"], env={"PLIMSOLL_PORT": "8123"})
 
     assert ended.exit_code == 0
     for name in Settings.model_fields:
