@@ -60,14 +60,23 @@ class MarketFacts:
         self._instruments: dict[tuple[str, str], bytes] = {}
 
     def mark(self, payload: bytes, event_time_ms: int) -> Touched:
-        """Take a mark; `marked` are the markets that show it now."""
+        """Take a mark; `marked` are the markets that show another price now, their own or of an asset."""
         mark = decode_mark(payload)
-        stale = self.table.columns().stale.copy()
-        rows = self.table.put_mark(mark, event_time_ms)
+        table = self.table
+        stale, prices = table.columns().stale.copy(), table.columns().mark.copy()
+        assets = table.asset_prices().copy()
+        rows = table.put_mark(mark, event_time_ms)
         self._marks[mark.venue, mark.symbol] = _MarkFact(event_time_ms, msgspec.Raw(payload))
         # A venue's first own mark may take over from a stale one of generic's.
-        changed = [row for row in rows if self.table.columns().stale[row] != stale[row]]
-        return Touched(tuple(rows), tuple(changed))
+        changed = [row for row in rows if table.columns().stale[row] != stale[row]]
+        repriced = table.asset_prices() != assets
+        marked = [
+            row
+            for row in rows
+            if table.columns().mark[row] != prices[row]
+            or any(repriced[asset] for asset in table.assets_priced_by(row))
+        ]
+        return Touched(tuple(marked), tuple(changed))
 
     def quality(self, payload: bytes) -> Touched:
         """Take the gate's word that a symbol's marks are stale, or fresh again."""
