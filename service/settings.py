@@ -58,7 +58,9 @@ class Settings(BaseSettings):
 
     heartbeat_s: float = Field(15.0, gt=0.0, description="a silent subscription gets a heartbeat")
     session_queue_bytes: int = Field(
-        4 * 2**20, ge=65_536, description="a client this far behind is closed with 4008"
+        4 * 2**20,
+        ge=65_536,
+        description="most that waits for one client; beyond it is served from the log",
     )
     frame_max_bytes: int = Field(
         256 * 1_024, ge=4_096, description="no frame we send is larger; lists are split"
