@@ -16,7 +16,7 @@ from service.store.accounts import Accounts
 from service.store.alert_log import AlertLog
 from service.store.client import Client
 from service.store.market_stream import MarketEntry, MarketStream
-from tests.reference.log import Change, Entry, Logged, LogWriter, Quality
+from tests.reference.log import Change, Entry, Logged, Quality
 
 Alert = dict[str, Any]
 SHARDS = 64
@@ -101,13 +101,6 @@ def order(alert: Alert) -> tuple[Any, ...]:
     pool = alert["pool"]
     name = (pool["kind"], pool["settle"], pool.get("symbol", ""), pool.get("side", ""))
     return (alert["marketId"], -Level[alert["level"]], alert["accountId"], name)
-
-
-def judged(entries: Iterable[Entry], writer: LogWriter) -> list[Logged]:
-    """Feed every entry to the from-scratch writer and return its log, in the pinned order."""
-    for entry in entries:
-        writer.feed(entry)
-    return writer.log
 
 
 def told(alerts: Iterable[Alert]) -> list[tuple[Any, ...]]:

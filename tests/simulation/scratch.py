@@ -1,6 +1,7 @@
 """All accounts judged from scratch after every mark by the vectorised engine: what the monitor's log must equal."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,7 +12,15 @@ from service.risk.margin import PoolFigures
 from service.risk.markets import MarketTable
 from service.risk.model import Account, Instrument, Level, Mark
 from tests.reference.levels import Judgement, Name, Standing
-from tests.reference.log import Entry, Quality, identity
+from tests.reference.log import (
+    Entry,
+    Evaluator,
+    ExactEvaluator,
+    Logged,
+    LogWriter,
+    Quality,
+    identity,
+)
 
 
 class VectorisedEvaluator:
@@ -29,11 +38,6 @@ class VectorisedEvaluator:
         self._standings: dict[Name, Standing] = {}
         self._market_id = 0
         self.figures: dict[tuple[int, Name], tuple[float, float]] = {}  # equity, maintenance
-
-    def load(self, accounts: Iterable[Account]) -> None:
-        """Take many accounts at once."""
-        self._accounts.update({account.account_key: account for account in accounts})
-        self._batch = None
 
     def replace(self, account_key: str, account: Account | None) -> None:
         self._accounts.pop(account_key, None)
@@ -119,3 +123,29 @@ class VectorisedEvaluator:
         stands = [self._standings.get(identity(name), Standing()) for name in self._names]
         self._level = np.array([standing.level for standing in stands], np.int8)
         self._waiting = np.array([s.falling_since_ms is not None for s in stands], np.bool_)
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What some entries must lead to, by judging everybody after each of them."""
+
+    log: list[Logged]
+    figures: dict[tuple[int, Name], tuple[float, float]]  # equity, maintenance
+
+
+def judge_all(entries: Sequence[Entry]) -> Truth:
+    """Judge all accounts with the vectorised engine."""
+    evaluator = VectorisedEvaluator()
+    return Truth(_fed(entries, evaluator), evaluator.figures)
+
+
+def judge_exactly(entries: Sequence[Entry]) -> list[Logged]:
+    """Judge with the exact reference."""
+    return _fed(entries, ExactEvaluator())
+
+
+def _fed(entries: Sequence[Entry], evaluator: Evaluator) -> list[Logged]:
+    writer = LogWriter(evaluator)
+    for entry in entries:
+        writer.feed(entry)
+    return writer.log

@@ -1,18 +1,21 @@
 """The real crash through the real service: the log is that of judging everybody after every mark, whoever dies on the way."""
 
+import asyncio
 import math
+import multiprocessing
 import os
+import tempfile
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from tests.reference.levels import Name
-from tests.reference.log import Entry, ExactEvaluator, Logged, LogWriter, identity
-from tests.simulation.history import Alert, History, expected, judged, marks_of, marks_of_tape, told
+from tests.reference.log import Entry, Logged, identity
+from tests.simulation.history import Alert, History, expected, marks_of, marks_of_tape, told
 from tests.simulation.run import Run, random_kills
-from tests.simulation.scratch import VectorisedEvaluator
-from tests.simulation.tape import Crash, crash, needs_tape
+from tests.simulation.scratch import Truth, judge_all, judge_exactly
+from tests.simulation.tape import crash, needs_tape
 
 SOAK = os.environ.get("PLIMSOLL_SOAK") == "1"
 ACCOUNTS, SAMPLE = (10_000, 200) if SOAK else (200, 20)
@@ -20,18 +23,55 @@ START_S, SECONDS = (0, None) if SOAK else (2_160, 20)  # where WIF and AAVE lost
 KILLS = 20 if SOAK else 4
 SEED = 20_251_010
 
-pytestmark = [needs_tape, pytest.mark.anyio, pytest.mark.soak]
+pytestmark = [needs_tape, pytest.mark.soak]
 
 
-@pytest.fixture(scope="module")
-def tape() -> Crash:
-    return crash(ACCOUNTS, SEED, START_S, SECONDS)
+@dataclass(frozen=True, slots=True)
+class Story:
+    """An undisturbed run, a run with deaths, and what both must have come to."""
+
+    quiet: tuple[Run, History]
+    deadly: tuple[Run, History]
+    everybody: "Future[Truth]"
+    sample: "Future[list[Logged]]"
+    chosen: set[str]
 
 
-def check(run: Run, history: History) -> None:
+def play(pool: ProcessPoolExecutor) -> Story:
+    """Play both runs; the first one's entries are judged beside the second."""
+    tape = crash(ACCOUNTS, SEED, START_S, SECONDS)
+    with tempfile.TemporaryDirectory(prefix="plimsoll-") as folder:
+        quiet = Run(tape, Path(folder))
+        history = asyncio.run(quiet.play(seed=SEED))
+    chosen = _some_accounts(history)
+    everybody = pool.submit(judge_all, history.entries)
+    sample = pool.submit(judge_exactly, _only(history.entries, chosen))
+    with tempfile.TemporaryDirectory(prefix="plimsoll-") as folder:
+        deadly = Run(tape, Path(folder))
+        kills = random_kills(KILLS, len(tape.marks), SEED, ("monitor", "valkey"))
+        deaths = asyncio.run(deadly.play(kills, SEED))
+    return Story((quiet, history), (deadly, deaths), everybody, sample, chosen)
+
+
+def _some_accounts(history: History) -> set[str]:
+    """A sample of those that something happened to."""
+    names = sorted({f"default/{alert['accountId']}" for alert in history.alerts})
+    return set(names[:: max(1, len(names) // SAMPLE)][:SAMPLE])
+
+
+def _only(entries: list[Entry], chosen: set[str]) -> list[Entry]:
+    """The same stream with the changes of these accounts alone."""
+    return [
+        replace(entry, payload=tuple(c for c in entry.payload if c.account_key in chosen))
+        if isinstance(entry.payload, tuple)
+        else entry
+        for entry in entries
+    ]
+
+
+def check(run: Run, history: History, truth: Truth) -> None:
     """The stream is the tape, the log is the from-scratch log, both clients have exactly the log."""
     assert marks_of(history.entries) == marks_of_tape(run.crash.marks)
-    truth = _truth(history)
     assert told(history.alerts) == expected(truth.log)
     _check_figures(history.alerts, truth)
     log = {alert["id"]: alert for alert in history.alerts}
@@ -47,38 +87,13 @@ def check(run: Run, history: History) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """What these entries must lead to, by judging everybody after each of them."""
-
-    entries: list[Entry]
-    log: list[Logged]
-    figures: dict[tuple[int, Name], tuple[float, float]]  # equity, maintenance
-
-
-_TRUTHS: list[Truth] = []
-
-
-def _truth(history: History) -> Truth:
-    """The from-scratch log; a run with exactly the entries of an earlier one has its truth."""
-    for known in _TRUTHS:
-        if known.entries == history.entries:
-            return known
-    evaluator = VectorisedEvaluator()
-    log = judged(history.entries, LogWriter(evaluator))
-    _check_sample(history, log)
-    _TRUTHS.append(Truth(history.entries, log, evaluator.figures))
-    return _TRUTHS[-1]
-
-
 def _check_figures(alerts: list[Alert], truth: Truth) -> None:
     """Every alert's money is what judging from scratch says; null is NaN there."""
     for alert, logged in zip(alerts, truth.log, strict=True):
         name = identity((logged.account_key, logged.pool))
         figures = truth.figures.get((logged.market_id, name), (math.nan, math.nan))
-        for given, known in zip(
-            (alert["equity"], alert["maintenanceMargin"]), figures, strict=True
-        ):
+        told_figures = (alert["equity"], alert["maintenanceMargin"])
+        for given, known in zip(told_figures, figures, strict=True):
             if given is None:
                 assert not math.isfinite(known), alert
             else:
@@ -86,37 +101,24 @@ def _check_figures(alerts: list[Alert], truth: Truth) -> None:
                 assert math.isclose(given, known, rel_tol=1e-9, abs_tol=1e-9 * scale), alert
 
 
-def _check_sample(history: History, truth: list[Logged]) -> None:
-    """Some accounts are judged by the exact reference too."""
-    sample = {one.account_key for one in truth}
-    chosen = set(sorted(sample)[:: max(1, len(sample) // SAMPLE)][:SAMPLE])
-    exact = judged(_only(history, chosen), LogWriter(ExactEvaluator()))
-    assert expected(exact) == expected(one for one in truth if one.account_key in chosen)
-    print(f"\nexact reference: {len(chosen)} accounts, {len(exact)} alerts, all equal")
+def check_sample(story: Story) -> None:
+    """The exact reference judges some of the accounts alike."""
+    exact, everybody = story.sample.result(), story.everybody.result()
+    assert expected(exact) == expected(
+        one for one in everybody.log if one.account_key in story.chosen
+    )
+    print(f"\nexact reference: {len(story.chosen)} accounts, {len(exact)} alerts, all equal")
 
 
-def _only(history: History, chosen: set[str]) -> list[Entry]:
-    return [
-        replace(entry, payload=tuple(c for c in entry.payload if c.account_key in chosen))
-        if isinstance(entry.payload, tuple)
-        else entry
-        for entry in history.entries
-    ]
-
-
-async def test_the_log_of_the_crash_is_that_of_judging_everybody_after_every_mark(
-    tape: Crash, tmp_path: Path
-) -> None:
-    run = Run(tape, tmp_path)
-    history = await run.play(seed=SEED)
-    check(run, history)
-    assert len(history.alerts) > ACCOUNTS // 10
-
-
-async def test_kill_9_of_monitor_and_valkey_loses_nothing_and_doubles_nothing(
-    tape: Crash, tmp_path: Path
-) -> None:
-    run = Run(tape, tmp_path)
-    kills = random_kills(KILLS, len(tape.marks), SEED, ("monitor", "valkey"))
-    check(run, await run.play(kills, SEED))
-    assert len(run.deaths) == KILLS
+@pytest.mark.timeout(0 if SOAK else 240)
+def test_the_log_is_that_of_judging_everybody_after_every_mark_whoever_dies() -> None:
+    """One test, because both runs are held against the same judgement, which takes longest."""
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        story = play(pool)
+        truth = story.everybody.result()
+        check(*story.quiet, truth)
+        check_sample(story)
+        assert len(story.quiet[1].alerts) > ACCOUNTS // 10
+        assert story.deadly[1].entries == story.quiet[1].entries
+        check(*story.deadly, truth)
+        assert len(story.deadly[0].deaths) == KILLS
