@@ -10,7 +10,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import orjson
-from locust import FastHttpUser, User, constant_pacing, events, task
+from locust import FastHttpUser, User, between, events, task
 from locust.env import Environment
 from websockets.sync.client import connect
 
@@ -19,6 +19,8 @@ from loadtests.budget import Calls, judge, read_budget, table
 from loadtests.servers import floor
 
 JSON = {"Content-Type": "application/json"}
+# Never in step: users with one pace would all call at the same moment, and each wait for the others.
+FIVE_A_SECOND = between(0.15, 0.25)
 TICK_TO_ALERT = "tick to alert"
 ALERT_LOST_S = 2.0
 
@@ -47,14 +49,12 @@ run = Run()
 class Bot(FastHttpUser):
     """Evaluates its three positions every tick."""
 
-    wait_time = constant_pacing(0.2)
+    wait_time = FIVE_A_SECOND
     bodies = tuple(traffic.evaluation([account]) for account in traffic.accounts(50, 3, "bot"))
     numbers = itertools.count()
 
     def on_start(self) -> None:
-        number = next(self.numbers)
-        self.body = self.bodies[number % len(self.bodies)]
-        time.sleep(number % 10 * 0.02)  # bots are not in step
+        self.body = self.bodies[next(self.numbers) % len(self.bodies)]
 
     @task
     def evaluate(self) -> None:
@@ -65,7 +65,7 @@ class Desk(FastHttpUser):
     """Evaluates a book of 1,000 positions twice a second."""
 
     fixed_count = 1
-    wait_time = constant_pacing(0.5)
+    wait_time = between(0.4, 0.6)
     body = traffic.evaluation(traffic.accounts(traffic.DESK_ACCOUNTS, 5, "desk"))
 
     @task
@@ -77,7 +77,7 @@ class AccountSync(FastHttpUser):
     """Writes accounts as they trade: one at a time, and now and then twenty."""
 
     fixed_count = 1
-    wait_time = constant_pacing(0.2)
+    wait_time = FIVE_A_SECOND
     one = traffic.accounts(1, 3, "sync")[0]
     many = traffic.dump(traffic.accounts(traffic.SYNC_ACCOUNTS, 3, "stored"))
     turn = itertools.count()
@@ -99,7 +99,7 @@ class MarkProducer(FastHttpUser):
     """Posts a mark of every symbol, five times a second."""
 
     fixed_count = 1
-    wait_time = constant_pacing(0.2)
+    wait_time = FIVE_A_SECOND
     bodies = itertools.cycle([traffic.marks(seed) for seed in range(20)])
 
     @task
@@ -111,7 +111,7 @@ class Canary(FastHttpUser):
     """Moves one account over its warning line and back, each time at a price that was never used before."""
 
     fixed_count = 1
-    wait_time = constant_pacing(0.2)
+    wait_time = FIVE_A_SECOND
     steps = itertools.count()
 
     @task
@@ -153,7 +153,7 @@ class Floor(FastHttpUser):
     """Calls the server that does nothing, at the same time and from the same place as the others call ours."""
 
     fixed_count = 1
-    wait_time = constant_pacing(0.03)
+    wait_time = between(0.02, 0.04)
     turn = itertools.count()
 
     @task
