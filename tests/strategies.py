@@ -1,9 +1,12 @@
 """What Hypothesis may build: any mixture of contracts, accounts, marks, and streams of them."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from typing import TypeVar
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
@@ -19,6 +22,8 @@ from service.risk.model import (
 )
 from tests.reference.rules import RULES
 from tests.reference.world import World
+
+Test = TypeVar("Test", bound=Callable[..., None])
 
 LINEAR = ("BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDC:USDC")
 INVERSE = ("BTC/USD:BTC", "ETH/USD:ETH")
@@ -39,13 +44,13 @@ fees = st.none() | st.just(0.0) | st.floats(0.0, 0.01)
 _MONEYS = st.sampled_from((100.0, 1e4)) | st.floats(1.0, 1e6)
 
 
-def effort(small: int, soak: int) -> settings:
+def effort(small: int, soak: int) -> Callable[[Test], Test]:
     """How many examples a property is tried with: always the same few, or many new ones.
 
     The variable PLIMSOLL_SOAK=1 chooses the many.
     """
     soaking = os.environ.get("PLIMSOLL_SOAK") == "1"
-    return settings(
+    chosen = settings(
         max_examples=soak if soaking else small,
         derandomize=not soaking,
         deadline=None,
@@ -53,6 +58,12 @@ def effort(small: int, soak: int) -> settings:
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         database=None if not soaking else settings().database,
     )
+
+    def decorate(test: Test) -> Test:
+        marked: Test = pytest.mark.soak(chosen(test))
+        return marked
+
+    return decorate
 
 
 def assets_of(symbol: str) -> tuple[str, str, str]:

@@ -67,7 +67,7 @@ def log_from_scratch(store: FakeStore) -> list[Log]:
 
 
 @given(streams())
-@effort(25, 5_000)
+@effort(25, 1_000)
 def test_only_what_is_due_gives_the_log_of_everything(steps: list[Step]) -> None:
     store = FakeStore()
     monitor = asyncio.run(run(store, steps))
@@ -127,7 +127,7 @@ async def run_with_deaths(store: FakeStore, steps: Sequence[Step], plan: list[De
 
 
 @given(streams())
-@effort(15, 5_000)
+@effort(15, 1_000)
 def test_a_book_that_is_compacted_at_any_time_stays_the_same(steps: list[Step]) -> None:
     store = FakeStore()
     monitor = asyncio.run(run(store, steps, RestlessEngine))
@@ -136,7 +136,7 @@ def test_a_book_that_is_compacted_at_any_time_stays_the_same(steps: list[Step]) 
 
 
 @given(streams(), deaths)
-@effort(25, 5_000)
+@effort(25, 1_000)
 def test_a_monitor_that_dies_anywhere_loses_and_doubles_nothing(
     steps: list[Step], plan: list[Death]
 ) -> None:

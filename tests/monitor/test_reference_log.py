@@ -135,7 +135,7 @@ def log_of(evaluator: ExactEvaluator, entries: list[Entry]) -> list[tuple[object
     return [line_of(logged) for logged in writer.log]
 
 
-@effort(40, 5_000)
+@effort(40, 1_000)
 @given(streams())
 def test_the_monitor_logs_what_the_reference_does(steps: list[Step]) -> None:
     store = FakeStore()

@@ -52,7 +52,7 @@ PLACES = st.sampled_from((0.0, 1.0)) | st.floats(0.0, 1.0)
 
 
 @given(scenes(), st.sampled_from(list(Level)), st.lists(st.lists(PLACES, min_size=8, max_size=8)))
-@effort(100, 20_000)
+@effort(100, 2_000)
 def test_inside_its_bands_a_pool_is_heading_where_it_was(
     scene: tuple[World, Account], level: Level, boxes: list[list[float]]
 ) -> None:

@@ -32,7 +32,7 @@ def histories(draw: st.DrawFn) -> tuple[World, list[tuple[str, Account | None]]]
 
 
 @given(histories())
-@effort(60, 5_000)
+@effort(60, 1_000)
 def test_the_book_is_the_accounts_that_were_put_last(
     history: tuple[World, list[tuple[str, Account | None]]],
 ) -> None:

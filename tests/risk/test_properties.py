@@ -56,19 +56,19 @@ def assert_legs_agree(world: World, account: Account) -> None:
                 assert agreement.near(float(value), exact, RELATIVE * abs(exact))
 
 
-@effort(100, 20_000)
+@effort(100, 2_000)
 @given(scenes() | safe_scenes())
 def test_pools_are_what_the_reference_says(scene: tuple[World, Account]) -> None:
     assert_pools_agree(*scene)
 
 
-@effort(60, 20_000)
+@effort(60, 2_000)
 @given(scenes(nasty=True))
 def test_pools_agree_at_nasty_magnitudes(scene: tuple[World, Account]) -> None:
     assert_pools_agree(*scene)
 
 
-@effort(60, 20_000)
+@effort(60, 2_000)
 @given(scenes())
 def test_legs_are_what_the_reference_says(scene: tuple[World, Account]) -> None:
     assert_legs_agree(*scene)

@@ -134,19 +134,19 @@ def test_a_cut_never_counts_on_a_larger_position() -> None:
     assert_restorations_agree(world, account)
 
 
-@effort(60, 20_000)
+@effort(60, 2_000)
 @given(safe_scenes() | scenes())
 def test_restoring_takes_no_more_and_no_less(scene: tuple[World, Account]) -> None:
     assert_restorations_agree(*scene)
 
 
-@effort(50, 10_000)
+@effort(50, 1_000)
 @given(scenes())
 def test_debts_are_what_the_venue_leaves(scene: tuple[World, Account]) -> None:
     assert_debts_agree(*scene)
 
 
-@effort(50, 10_000)
+@effort(50, 1_000)
 @given(scenes())
 def test_totals_never_mix_currencies(scene: tuple[World, Account]) -> None:
     assert_totals_agree(*scene)

@@ -189,19 +189,19 @@ def assert_leg(both: Both, slot: int, row: int, found: LegPrices) -> None:
     assert math.isnan(nearest) if not gaps else abs(Fraction(nearest) - mark) == min(gaps)
 
 
-@effort(100, 20_000)
+@effort(100, 2_000)
 @given(safe_scenes())
 def test_safe_pools_have_their_borders(scene: tuple[World, Account]) -> None:
     assert_prices_agree(*scene)
 
 
-@effort(60, 20_000)
+@effort(60, 2_000)
 @given(scenes())
 def test_prices_are_borders(scene: tuple[World, Account]) -> None:
     assert_prices_agree(*scene)
 
 
-@effort(40, 20_000)
+@effort(40, 2_000)
 @given(scenes(nasty=True))
 def test_prices_are_borders_at_nasty_magnitudes(scene: tuple[World, Account]) -> None:
     assert_prices_agree(*scene)

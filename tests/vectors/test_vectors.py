@@ -32,6 +32,7 @@ def test_a_published_number_is_reproduced(ask: Ask, vector: Vector) -> None:
 
 
 @needs_vectors
+@pytest.mark.soak
 def test_exceptions_are_of_vectors_that_are_there(capsys: pytest.CaptureFixture[str]) -> None:
     known = {vector.id for vector in VECTORS}
     assert set(EXCEPTIONS) <= known
