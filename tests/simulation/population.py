@@ -1,4 +1,7 @@
-"""Seeded accounts over the markets of the crash tape: isolated, cross, hedged, inverse and multi-asset, as REST bodies."""
+"""Seeded accounts over the crash tape's markets, of every kind, as REST bodies.
+
+Isolated, cross, hedged, inverse and multi-asset.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +13,7 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A market accounts may hold: its venue's instrument body and the first price the tape gives it."""
+    """A market accounts may hold: its instrument body and the tape's first price."""
 
     venue: str
     symbol: str
@@ -21,9 +24,10 @@ class Listing:
 
 
 def instrument_body(listing: Listing, tiers: list[list[float]]) -> Body:
-    """An instrument as `PUT /v1/instruments` takes it; inverse tiers are scaled from quote into coin.
+    """An instrument as `PUT /v1/instruments` takes it; inverse tiers scaled into coin.
 
-    `tiers` rows are [floor, cap, rate, max leverage, deduction] in quote, as the real tables have them.
+    `tiers` rows are [floor, cap, rate, max leverage, deduction] in quote, as the real tables have
+    them.
     """
     scale = 1.0 if listing.linear else 1.0 / listing.first_price
     return {

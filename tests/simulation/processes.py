@@ -1,4 +1,4 @@
-"""The service as real processes over a scratch directory: each can be killed at any moment and started again."""
+"""The service as real processes over a scratch directory: to kill and start at any moment."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""All accounts judged from scratch after every mark by the vectorised engine: what the monitor's log must equal."""
+"""All accounts judged from scratch after every mark: what the monitor's log must equal."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -106,7 +106,8 @@ class VectorisedEvaluator:
         if self._batch is None:
             self._build(list(self._accounts.values()))
         assert self._batch is not None
-        # Marks and asset prices are views of the table's live columns; a table that grew has new ones.
+        # Marks and asset prices are views of the table's live columns; a table that grew has new
+        # ones.
         self._batch.markets = self._table.columns()
         self._batch.asset_price = self._table.asset_prices()
         return self._batch

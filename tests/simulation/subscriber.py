@@ -1,4 +1,4 @@
-"""A WebSocket client of all alerts that keeps its cursor; it can be cut off at will and resumes where it stopped."""
+"""A WebSocket client of all alerts: cut off at will, it resumes where it stopped."""
 
 import asyncio
 import contextlib
@@ -13,12 +13,12 @@ Alert = dict[str, Any]
 
 
 class Subscriber:
-    """Collects every alert once by id; `doubled` counts those the service sent again after a resume."""
+    """Collects alerts once by id; `doubled` counts those sent again after a resume."""
 
     def __init__(self, url: str, accounts: list[str] | None = None) -> None:
         self.url = url.replace("http", "ws", 1) + "/v1/stream"
         self.accounts = accounts or ["*"]
-        self.alerts: dict[str, Alert] = {}
+        self.alerts: dict[str, bytes] = {}  # by id
         self.doubled = 0
         self.unrecovered = 0
         self.out_of_order = 0
@@ -27,7 +27,7 @@ class Subscriber:
         self._seen: dict[str, int] = {}
 
     async def follow(self, cut_every_s: float | None = None, seed: int = 0) -> None:
-        """Run until cancelled; with `cut_every_s` the socket is aborted at random about that often."""
+        """Run until cancelled; `cut_every_s`: abort the socket at random about so often."""
         chance = random.Random(seed)
         while True:
             limit = None if cut_every_s is None else chance.expovariate(1.0 / cut_every_s)
@@ -72,4 +72,4 @@ class Subscriber:
         last = self._seen.get(alert["accountId"], 0)
         self.out_of_order += alert["seq"] <= last
         self._seen[alert["accountId"]] = alert["seq"]
-        self.alerts[alert["id"]] = alert
+        self.alerts[alert["id"]] = orjson.dumps(alert)

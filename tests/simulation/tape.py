@@ -1,4 +1,4 @@
-"""The real crash of 2025-10-10 as marks, its markets with real tier tables, and accounts that live through it."""
+"""The real crash of 2025-10-10 as marks, its real tiers, and accounts that live through it."""
 
 import gzip
 import os
