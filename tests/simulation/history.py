@@ -20,10 +20,21 @@ from tests.reference.log import Change, Entry, Logged, Quality
 
 Alert = dict[str, Any]
 SHARDS = 64
-_COMPARED = (
-    "id marketId eventTime accountId seq pool level previousLevel transition cause accountVersion"
-    " equity maintenanceMargin"
-).split()
+_COMPARED = [
+    "id",
+    "marketId",
+    "eventTime",
+    "accountId",
+    "seq",
+    "pool",
+    "level",
+    "previousLevel",
+    "transition",
+    "cause",
+    "accountVersion",
+    "equity",
+    "maintenanceMargin",
+]
 
 
 @dataclass(slots=True)
