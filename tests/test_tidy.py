@@ -9,6 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("service", "tests", "loadtests", "examples")
 FILE_LINES_MAX = 300
 FUNCTION_LINES_MAX = 50
+LINE_COLUMNS_MAX = 100
 
 # A word of a name that we define (snake or camel case) -> what to write instead.
 WORDS = {
@@ -68,6 +69,10 @@ def python_files(*rooms: str) -> list[Path]:
     return sorted(path for room in rooms for path in (ROOT / room).rglob("*.py"))
 
 
+def lua_files(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.lua"))
+
+
 def text_files() -> Iterator[Path]:
     """Every file of the project but this one, hidden folders and build products left out."""
     for path in sorted(ROOT.rglob("*")):
@@ -105,10 +110,21 @@ def names_defined(tree: ast.AST) -> Iterator[tuple[str, int]]:
 
 
 def test_no_file_is_long() -> None:
-    scripts = sorted((ROOT / "service").rglob("*.lua"))
-    lengths = {path: len(path.read_text().splitlines()) for path in python_files(*ROOMS) + scripts}
+    files = python_files(*ROOMS) + lua_files("service/store")
+    lengths = {path: len(path.read_text().splitlines()) for path in files}
     long = [f"{place(path)}: {lines}" for path, lines in lengths.items() if lines > FILE_LINES_MAX]
     assert not long, f"split what has more than {FILE_LINES_MAX} lines: {long}"
+
+
+def test_no_line_of_a_script_is_long() -> None:
+    # What Python files hold to by `line-length`.
+    long = [
+        place(path, number)
+        for path in lua_files("service/store")
+        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        if len(line) > LINE_COLUMNS_MAX
+    ]
+    assert not long, f"wrap what has more than {LINE_COLUMNS_MAX} columns: {long}"
 
 
 def test_no_function_is_long() -> None:
@@ -199,7 +215,7 @@ def test_keys_of_redis_are_made_in_one_file() -> None:
 
 def test_every_script_names_its_arguments_first() -> None:
     mute = []
-    for path in sorted((ROOT / "service").rglob("*.lua")):
+    for path in lua_files("service/store/scripts"):
         code = [
             line
             for line in path.read_text().splitlines()

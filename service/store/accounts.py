@@ -1,8 +1,9 @@
 """Accounts with versions, and the changes a monitor takes in.
 
-A write is two steps: the shard's script (JSON, version, change), then a notice in the market stream that binds the change to a place in the
-one order. A writer that dies in between leaves a change without a notice; the owner of the shard sees it by `counters` and appends the notice.
-`load` gives accounts as of the change id that the owner has committed, whatever was written since.
+A write is two steps: the shard's script (JSON, version, change), then a notice in the market stream
+that binds the change to a place in the one order. A writer that dies in between leaves a change
+without a notice; the owner of the shard sees it by `counters` and appends the notice. `load` gives
+accounts as of the change id that the owner has committed, whatever was written since.
 """
 
 from collections import defaultdict
@@ -61,14 +62,15 @@ class Accounts:
     ) -> int:
         """Store an account and return its new version.
 
-        `if_version` is the version it must have now, 0 for none there; `VersionMismatch` when not. `StoreUnavailable` leaves the outcome
-        open: the same call again is safe, it writes the same account under a further version.
+        `if_version` is the version it must have now, 0 for none there; `VersionMismatch` when not.
+        `StoreUnavailable` leaves the outcome open: the same call again is safe, it writes the same
+        account under a further version.
         """
         assert doc
         return await self._write(account_key, doc, cause, if_version)
 
     async def delete(self, account_key: str, if_version: int | None = None) -> int:
-        """Remove an account and return the version of its removal; `UnknownAccount` when it is not there."""
+        """Remove an account; return its removal's version; `UnknownAccount` when not there."""
         return await self._write(account_key, b"", "account", if_version)
 
     async def _write(self, account_key: str, doc: bytes, cause: str, if_version: int | None) -> int:
@@ -86,7 +88,7 @@ class Accounts:
     async def put_many(
         self, accounts: Sequence[tuple[str, bytes]], cause: str = "account"
     ) -> list[int]:
-        """Store accounts, each atomic by itself, and return their versions in order; one notice a shard."""
+        """Store accounts, each atomic by itself; return versions in order; one notice a shard."""
         versions: list[int] = []
         upto: dict[int, int] = {}
         for start in range(0, len(accounts), ACCOUNTS_A_BATCH):
@@ -130,9 +132,10 @@ class Accounts:
     async def load(
         self, shard: int, count: int = 1_000
     ) -> AsyncIterator[list[tuple[str, int, bytes]]]:
-        """Yield (account key, version, JSON) in chunks, as of the change id its owner has committed.
+        """Yield chunks of (account key, version, JSON) as of the committed change id.
 
-        Only the owner may call it: a commit meanwhile would move what it reads. Writes meanwhile do not matter.
+        Only the owner may call it: a commit meanwhile would move what it reads. Writes meanwhile do
+        not matter.
         """
         of = self._shards[shard]
         seen: set[bytes] = set()
@@ -172,7 +175,7 @@ class Accounts:
         ]
 
     async def trim_changes(self, shard: int, before_ms: int, keep: int) -> int:
-        """Drop committed changes that are older or beyond the newest `keep`; return the highest id gone."""
+        """Drop committed changes older or beyond the newest `keep`; return the highest id gone."""
         of = self._shards[shard]
         return int(await self._client.run(self._trim, (of.changes, of.state), (before_ms, keep)))
 

@@ -1,8 +1,10 @@
 """The shards' alert logs, and the commits that write them.
 
-A commit carries where its owner stands in the input and all that follows from it: levels, seqs, alerts. It is one step in one slot, so that
-after a crash either all of it happened or nothing. It is numbered: sent again (because the reply was lost) it is recognised, and it is refused
-once another owner holds the shard. Alerts count 1, 2, 3 ... in each shard; that count is the offset a reader resumes from.
+A commit carries where its owner stands in the input and all that follows from it: levels, seqs,
+alerts. It is one step in one slot, so that after a crash either all of it happened or nothing. It
+is numbered: sent again (because the reply was lost) it is recognised, and it is refused once
+another owner holds the shard. Alerts count 1, 2, 3 ... in each shard; that count is the offset a
+reader resumes from.
 """
 
 import secrets
@@ -23,7 +25,10 @@ Outcome = Literal["committed", "repeated", "lease_lost", "out_of_step"]
 
 @dataclass(frozen=True, slots=True)
 class ShardState:
-    """What a new owner goes on from; `token` is its own, the rest as the last commit left it (zeros before the first)."""
+    """What a new owner goes on from.
+
+    `token` is its own, the rest as the last commit left it (zeros before the first).
+    """
 
     token: int
     number: int
@@ -35,7 +40,7 @@ class ShardState:
 
 @dataclass(frozen=True, slots=True)
 class LogBlock:
-    """Alerts that become one log entry: `alerts` is a JSON list, `account_keys` says whose each is."""
+    """Alerts that become one log entry: a JSON list; `account_keys` says whose each is."""
 
     account_keys: Sequence[str]
     alerts: bytes
@@ -45,7 +50,8 @@ class LogBlock:
 class Commit:
     """One step of a shard. `number` is the last one's + 1; `offset` is the log's before it.
 
-    `drained`: for each account with changes in it, its newest change id up to `change_id`. `levels`: JSON by account, b"" removes.
+    `drained`: for each account with changes in it, its newest change id up to `change_id`.
+    `levels`: JSON by account, b"" removes.
     """
 
     token: int
@@ -61,7 +67,7 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """Alerts with offsets `offset_first` .. `offset_last`; `account_keys` runs parallel to the JSON list `alerts`."""
+    """Alerts `offset_first` .. `offset_last`; `account_keys` runs parallel to the JSON list."""
 
     offset_first: int
     offset_last: int
@@ -97,7 +103,10 @@ class AlertLog:
         return ShardState(*(int(value or 0) for value in answer))
 
     async def renew(self, tokens: Iterable[tuple[int, int]], lease_ms: int = 5_000) -> list[int]:
-        """Say that we are alive as owner of (shard, token) pairs; return the shards that we have lost. 0 ms gives them back."""
+        """Say that we are alive as owner of (shard, token) pairs; return the shards lost.
+
+        0 ms gives them back.
+        """
         owned = list(tokens)
         calls = [
             ScriptCall(
@@ -118,8 +127,9 @@ class AlertLog:
     async def commit(self, commits: Sequence[tuple[int, Commit]]) -> list[Outcome]:
         """Commit shards in one go, each atomic by itself; the outcome of each.
 
-        `repeated`: it is stored already. `lease_lost`: another owner has the shard. `out_of_step`: it does not follow what is stored. The
-        last two wrote nothing. After `StoreUnavailable` send exactly the same again.
+        `repeated`: it is stored already. `lease_lost`: another owner has the shard. `out_of_step`:
+        it does not follow what is stored. The last two wrote nothing. After `StoreUnavailable` send
+        exactly the same again.
         """
         answers = await self._client.batch([self._call(shard, commit) for shard, commit in commits])
         return [answer.decode() for answer in answers]
@@ -138,7 +148,7 @@ class AlertLog:
         return ScriptCall(self._commit, names, arguments)
 
     async def read(self, shard: int, after: int, count: int = 100) -> list[LogEntry]:
-        """Return up to `count` entries that end after offset `after`; the first may begin before it."""
+        """Return up to `count` entries ending after offset `after`; the first may begin before."""
         return (await self.read_many([(shard, after)], count))[0]
 
     async def read_many(
@@ -164,7 +174,7 @@ class AlertLog:
         ]
 
     async def levels(self, shard: int) -> tuple[int, dict[str, bytes]]:
-        """Return a shard's log offset and, as of just then, JSON pool states of its accounts that are not at rest."""
+        """Return a shard's log offset and, as of then, JSON states of accounts not at rest."""
         of = self._shards[shard]
         offset, levels = await self._client.batch(
             [("HGET", of.state, "offset"), ("HGETALL", of.levels)], atomic=True
@@ -186,14 +196,17 @@ class AlertLog:
         return {key.decode(): int(seq) for key, seq in pairs(flat)}
 
     async def trim_log(self, shard: int, before_ms: int, keep: int) -> int:
-        """Drop entries that are older or wholly beyond the newest `keep` alerts; return the highest offset gone."""
+        """Drop entries older or wholly beyond the newest `keep`; return the highest offset gone."""
         of = self._shards[shard]
         return int(
             await self._client.run(self._trim, (of.log, of.times, of.state), (before_ms, keep))
         )
 
     async def listen(self) -> AsyncIterator[tuple[int, int] | None]:
-        """Yield None once listening, then (shard, offset) after each commit with alerts: a wake-up, the log is the truth."""
+        """Yield None once listening, then (shard, offset) after each commit with alerts.
+
+        It is a wake-up; the log is the truth.
+        """
         assert self._blocking is not None
         async for message in self._blocking.listen(keys.ALERTS_CHANNEL):
             if message is None:
@@ -204,9 +217,10 @@ class AlertLog:
 
 
 async def settle(client: Client, shards: int) -> str:
-    """Fix the number of shards at the first start and return the log's epoch; `WrongShards` when it was another number.
+    """Fix the number of shards at the first start; return the log's epoch.
 
-    The epoch is new when the log may have lost what was acknowledged: there was none, or the server restarted without fsync at every write.
+    `WrongShards` when it was another number. The epoch is new when the log may have lost what was
+    acknowledged: there was none, or the server restarted without fsync at every write.
     """
     run_id = _field(await client.call("INFO", "server"), b"run_id")
     durable = await _is_durable(client)

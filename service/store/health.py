@@ -1,4 +1,4 @@
-"""Whether the store answers, and how fast, and what the monitors say of themselves: what readyz and metrics ask."""
+"""Whether and how fast the store answers, what monitors report: for readyz and metrics."""
 
 import time
 
@@ -10,7 +10,7 @@ REPORTS_LIVE_MS = 60_000
 
 
 async def ping(client: Client, timeout_s: float) -> float:
-    """Return the seconds a round trip takes; `StoreUnavailable` when there is no answer within `timeout_s`."""
+    """Return a round trip's seconds; `StoreUnavailable` without an answer in `timeout_s`."""
     started = time.perf_counter()
     async with at_most(timeout_s):
         await client.call("PING")
@@ -36,7 +36,7 @@ async def forget_monitor(client: Client, name: str) -> None:
 
 
 async def monitors(client: Client) -> dict[str, bytes]:
-    """Return the newest figures (JSON) of every live monitor, by name; those of dead ones are dropped."""
+    """Return the newest figures (JSON) of live monitors, by name; the dead ones' are dropped."""
     flat, now_ms = await client.call("HGETALL", keys.MONITORS), await _now_ms(client)
     live, dead = {}, []
     for name, value in zip(flat[::2], flat[1::2], strict=True):

@@ -1,34 +1,47 @@
 """Every Redis key of the service, with its slot, encoding and lifetime; no other file spells a key.
 
-The part in braces is the hash tag: keys that share it live in one slot, so one script may touch them together.
+The part in braces is the hash tag: keys that share it live in one slot, so one script may touch
+them together.
 
-| key | type | holds | lives |
-|---|---|---|---|
-| `{market}:stream` | stream | entries `k` kind, `t` event time ms, `d` payload; id `<market id>-0` | trimmed below every shard's committed id |
-| `{market}:clock` | hash | `sequence` last market id, `eventTime` ms | for good |
-| `{market}:newest` | hash | `venue|symbol` -> `<market id> <event time> <mark JSON>` | for good |
-| `{market}:sources` | hash | (venue, symbol, source) -> newest timestamp ms | for good |
-| `{market}:times` | zset | `venue|symbol` by event time of its mark, fresh ones only | for good |
-| `{market}:stale` | set | `venue|symbol` that are stale | for good |
-| `{market}:instruments` | hash | `venue|symbol` -> instrument JSON | for good |
-| `{market}:snapshots` | hash | market id -> the monitor's blob of marks and instruments | until a newer one serves every shard |
-| `{market}:producer:<name>` | string | `<batch> <part> <results>` of a producer's last append | a day after it |
-| `{market}:shards` `:epoch` `:server` | string | shard count, log epoch, run id of the server | for good |
-| `{s07}:accounts` | hash | account key -> account JSON, newest | until deleted |
-| `{s07}:versions` | hash | account key -> version | for good, so that a re-created account goes on |
-| `{s07}:last` | hash | account key -> newest change id | for good |
-| `{s07}:before` | hash | account key -> `<version> <JSON>` as of the committed change id, no JSON: not there | while a change is not committed |
-| `{s07}:changes` | stream | `k` account key, `v` version, `c` cause, `d` JSON (empty: deleted), `t` ms; id `<change id>-0` | trimmed once committed |
-| `{s07}:seqs` | hash | account key -> last alert seq | for good |
-| `{s07}:levels` | hash | account key -> JSON list of pool states | while a pool is not at rest |
-| `{s07}:state` | hash | `token`, `commit`, `marketId`, `changeId`, `offset`, `changes`, `trimmed`, `logTime` | for good |
-| `{s07}:lease` | string | fencing token of a live owner | expires unless renewed |
-| `{s07}:log` | stream | `n` alerts, `accounts` JSON list, `alerts` JSON list; id `<offset of the last alert>-0` | by the log's retention |
-| `{s07}:times` | zset | offset by time of its commit | with its log entry |
-| `{ask}:questions` | stream | `i` id, `k` kind, `d` payload, `x` ms the asker waits | newest thousand |
-| `{ask}:monitors` | hash | monitor -> `<ms it is good until> <figures JSON>` | a minute after the last monitor |
-| `{ask}:answer:<id>` | list | `<shards> <payload>` | half a minute |
-| channel `alerts` | pub/sub | `<shard>:<offset>`, a wake-up only | - |
+A line a key: its type, what it holds; how long it lives.
+
+{market}:stream           stream: entries `k` kind, `t` event time ms, `d` payload, id
+                          `<market id>-0`; trimmed below every shard's committed id
+{market}:clock            hash: `sequence` last market id, `eventTime` ms; for good
+{market}:newest           hash: market -> `<market id> <event time> <mark JSON>`; for good
+{market}:sources          hash: (venue, symbol, source) -> newest timestamp ms; for good
+{market}:times            zset: market by event time of its mark, fresh ones only; for good
+{market}:stale            set: markets that are stale; for good
+{market}:instruments      hash: market -> instrument JSON; for good
+{market}:snapshots        hash: market id -> the monitor's blob of marks and instruments; until a
+                          newer one serves every shard
+{market}:producer:<name>  string: `<batch> <part> <results>` of its last append; a day after it
+{market}:shards           string: shard count; for good, as are the next two
+{market}:epoch            string: the log's epoch
+{market}:server           string: run id of the server
+{s07}:accounts            hash: account key -> account JSON, newest; until deleted
+{s07}:versions            hash: account key -> version; for good: a re-created account goes on
+{s07}:last                hash: account key -> newest change id; for good
+{s07}:before              hash: account key -> `<version> <JSON>` as of the committed change id (no
+                          JSON: not there); while a change is not committed
+{s07}:changes             stream: `k` account key, `v` version, `c` cause, `d` JSON (empty:
+                          deleted), `t` ms, id `<change id>-0`; trimmed once committed
+{s07}:seqs                hash: account key -> last alert seq; for good
+{s07}:levels              hash: account key -> JSON list of pool states; while one is not at rest
+{s07}:state               hash: `token`, `commit`, `marketId`, `changeId`, `offset`, `changes`,
+                          `trimmed`, `logTime`; for good
+{s07}:lease               string: fencing token of a live owner; expires unless renewed
+{s07}:log                 stream: `n` alerts, `accounts` JSON list, `alerts` JSON list, id
+                          `<offset of the last alert>-0`; by the log's retention
+{s07}:times               zset: offset by time of its commit; with its log entry
+{ask}:questions           stream: `i` id, `k` kind, `d` payload, `x` ms the asker waits; newest
+                          thousand
+{ask}:monitors            hash: monitor -> `<ms it is good until> <figures JSON>`; a minute after
+                          the last monitor
+{ask}:answer:<id>         list: `<shards> <payload>`; half a minute
+channel alerts            `<shard>:<offset>`, a wake-up only
+
+A market is the field `venue|symbol`.
 """
 
 import zlib

@@ -1,8 +1,10 @@
 """The market stream: the one order in which everything a monitor reacts to has happened.
 
-Marks, changes of a symbol's quality, instruments, clock entries and notices of account changes are entries of one stream, numbered 1, 2, 3 ...
-without gaps. Event time never goes backwards. Which mark is too old, from the future or stale is decided here, in the script that appends
-it, so that every reader sees the same. A retried append with the same (producer, batch) appends nothing and answers what it answered then.
+Marks, changes of a symbol's quality, instruments, clock entries and notices of account changes are
+entries of one stream, numbered 1, 2, 3 ... without gaps. Event time never goes backwards. Which
+mark is too old, from the future or stale is decided here, in the script that appends it, so that
+every reader sees the same. A retried append with the same (producer, batch) appends nothing and
+answers what it answered then.
 """
 
 from collections.abc import Sequence
@@ -24,7 +26,7 @@ CLOCK_SILENCE_MS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The rules of the mark gate. `event_time`: our clock at receipt, or the marks' own timestamps."""
+    """The mark gate's rules; `event_time`: our clock at receipt, or the marks' own timestamps."""
 
     event_time: Literal["received", "source"] = "received"
     max_age_ms: int = 10_000
@@ -44,7 +46,11 @@ class NewMark:
 
 @dataclass(frozen=True, slots=True)
 class MarketEntry:
-    """One entry. Kinds: m mark, q quality {venue, symbol, stale}, i instrument, c clock, a account changes {shard, upto}."""
+    """One entry of the stream.
+
+    Kinds: m mark, q quality {venue, symbol, stale}, i instrument, c clock, a account changes
+    {shard, upto}.
+    """
 
     market_id: int
     kind: str
@@ -75,7 +81,7 @@ class MarketPicture:
 
 
 class MarketStream:
-    """Writes and reads the stream; `blocking` (of `connect_blocking`) is needed to wait for entries."""
+    """Writes and reads the stream; `blocking` (`connect_blocking`) is for waiting reads."""
 
     def __init__(
         self, client: Client, gate: Gate | None = None, blocking: Client | None = None
@@ -92,8 +98,9 @@ class MarketStream:
     ) -> list[int | str]:
         """Append marks in order; by mark the market id, or why it was refused.
 
-        Refusals: `stale_timestamp`, `future_timestamp`, `timestamp_required`; `repeated` when a batch of this producer was appended before
-        and its answer is no longer known. Batches of a producer must be numbered upwards.
+        Refusals: `stale_timestamp`, `future_timestamp`, `timestamp_required`; `repeated` when a
+        batch of this producer was appended before and its answer is no longer known. Batches of a
+        producer must be numbered upwards.
         """
         results: list[int | str] = []
         iterator = iter(marks)
@@ -108,7 +115,10 @@ class MarketStream:
         return results
 
     async def append_clock(self) -> None:
-        """Notice what went stale, and append a clock entry when the stream was silent for a second; nothing by source time."""
+        """Notice what went stale, and break a second's silence by a clock entry.
+
+        By source time it does nothing.
+        """
         await self._append((), None, 0, 0, CLOCK_SILENCE_MS)
 
     async def _append(
@@ -131,13 +141,13 @@ class MarketStream:
         return answer
 
     async def append_instruments(self, instruments: Sequence[tuple[str, str, bytes]]) -> list[int]:
-        """Store instruments (venue, symbol, JSON) and append a change of each; 0 for one that is stored just so."""
+        """Store instruments (venue, symbol, JSON), append changes; 0 for one stored just so."""
         return await self._append_plain(
             [("i", keys.market_name(venue, symbol), doc) for venue, symbol, doc in instruments]
         )
 
     async def append_changes(self, upto: Sequence[tuple[int, int]]) -> list[int]:
-        """Tell the owners of shards, as (shard, change id), that account changes up to there are in."""
+        """Tell shards' owners, as (shard, change id), that changes up to there are in."""
         return await self._append_plain(
             [("a", "", orjson.dumps({"shard": shard, "upto": change})) for shard, change in upto]
         )
@@ -154,9 +164,10 @@ class MarketStream:
         return results
 
     async def read(self, after: int, count: int = 1_000, block_ms: int = 0) -> list[MarketEntry]:
-        """Return up to `count` entries after market id `after`; wait up to `block_ms` for the first.
+        """Return up to `count` entries after market id `after`; wait `block_ms` for the first.
 
-        Market ids have no gaps: a first entry that is not `after` + 1 means that older ones were trimmed.
+        Market ids have no gaps: a first entry that is not `after` + 1 means that older ones were
+        trimmed.
         """
         if block_ms == 0:
             rows = await self._client.call(
@@ -176,7 +187,7 @@ class MarketStream:
         return int(sequence or 0), int(event_time or 0)
 
     async def picture(self) -> MarketPicture:
-        """Return newest marks and instruments, all as of one market id; follow with `read(picture.market_id)`."""
+        """Return newest marks and instruments as of one market id; `read` goes on from it."""
         clock, marks, stale, instruments = await self._client.batch(
             [
                 ("HMGET", keys.CLOCK, "sequence", "eventTime"),
@@ -203,7 +214,7 @@ class MarketStream:
     async def instruments(
         self, venue: str | None = None, symbol: str | None = None
     ) -> list[tuple[str, str, bytes]]:
-        """Return stored instruments as (venue, symbol, JSON), those of a venue or symbol where given, in order of name."""
+        """Return instruments (venue, symbol, JSON) by name, of a venue or symbol where given."""
         found = []
         for name, doc in pairs(await self._client.call("HGETALL", keys.INSTRUMENTS)):
             of_venue, of_symbol = keys.market_of(name.decode())
@@ -225,7 +236,10 @@ class MarketStream:
         return None
 
     async def trim(self, committed: int, keep: int) -> int:
-        """Drop what no restart from `committed` (the least of all shards) needs, but for the newest `keep` entries; return the highest id gone."""
+        """Drop what no restart from `committed` needs; return the highest id gone.
+
+        `committed` is the least of all shards; the newest `keep` entries stay.
+        """
         names = (keys.STREAM, keys.SNAPSHOTS, keys.CLOCK)
         return int(await self._client.run(self._trim, names, (committed, keep)))
 

@@ -1,6 +1,7 @@
 """Questions about the whole book: an API worker asks, every monitor answers for the shards it owns.
 
-A worker holds no book, so "who is worst?" goes out over a stream that every monitor reads; each answers once, into a list of that question.
+A worker holds no book, so "who is worst?" goes out over a stream that every monitor reads; each
+answers once, into a list of that question.
 """
 
 import asyncio
@@ -36,7 +37,7 @@ class Questions:
         self._after = b"0-0"
 
     async def ask(self, kind: str, payload: bytes, timeout_s: float) -> list[bytes]:
-        """Return the answers that together cover every shard; `MonitorUnavailable` when they are not all in in time."""
+        """Return the answers that cover every shard; `MonitorUnavailable` when some are late."""
         question_id = secrets.token_hex(8)
         timeout_ms = int(timeout_s * 1_000)
         kept = ("MAXLEN", "~", QUESTIONS_KEPT)
@@ -61,7 +62,7 @@ class Questions:
         return {int(shard) for shard in shards.split(b",")}, answer
 
     async def next_questions(self, block_ms: int, count: int = 100) -> list[Question]:
-        """Wait up to `block_ms` for questions not seen yet; those whose asker has given up are left out."""
+        """Wait up to `block_ms` for new questions; those whose asker has given up are left out."""
         wait = ("COUNT", count, "BLOCK", block_ms)
         async with at_most(block_ms / 1_000 + 5.0):
             answer = await self._blocking.call(

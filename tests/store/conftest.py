@@ -1,4 +1,4 @@
-"""The store over a plain server and over one that is a node of a cluster: scripts must name every key, all in one slot."""
+"""The store over a plain server and over a cluster's node: scripts name keys of one slot."""
 
 import socket
 from collections.abc import AsyncIterator, Iterator

@@ -1,4 +1,7 @@
-"""The mark gate by source time, mark by mark in plain Python: what the script must do however marks are batched."""
+"""The mark gate by source time, mark by mark in plain Python: the script's truth.
+
+The script must do this however marks are batched.
+"""
 
 from service.store.market_stream import NewMark
 

@@ -39,7 +39,7 @@ async def open_store(url: str) -> AsyncIterator[Store]:
 
 
 async def crash(store: Store, server: ValkeyServer) -> None:
-    """Kill the server and start it again over its files; return when the store's clients have seen it."""
+    """Kill the server, start it over its files; return when the store's clients see it."""
     server.kill()
     with contextlib.suppress(StoreUnavailable):
         await store.client.call("PING")

@@ -1,4 +1,4 @@
-"""Accounts: versions, changes in order, and `load` as of what was committed, whatever is written meanwhile."""
+"""Accounts: versions, changes in order, `load` as of the commit, whatever is written."""
 
 import itertools
 

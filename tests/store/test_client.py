@@ -1,4 +1,4 @@
-"""The door to Redis: failures have one name, nothing is sent twice, no answer goes to the wrong call."""
+"""The door to Redis: failures have one name, nothing is sent twice, no answer is mixed up."""
 
 import asyncio
 import hashlib

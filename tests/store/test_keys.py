@@ -45,10 +45,10 @@ def test_the_market_lives_in_one_slot() -> None:
 def test_the_table_of_keys_is_complete() -> None:
     table = keys.__doc__ or ""
     for name in ShardKeys.__slots__[1:]:
-        assert f"| `{{s07}}:{name}` |" in table
+        assert f"\n{{s07}}:{name} " in table
     for name, value in vars(keys).items():
         if name.isupper() and isinstance(value, str) and value.startswith("{"):
-            assert value in table or f"`:{value.partition(':')[2]}`" in table
+            assert f"\n{value} " in table
 
 
 def test_fields_are_not_taken_for_one_another() -> None:
@@ -80,3 +80,17 @@ def test_a_script_names_its_arguments_first_and_touches_no_other_key(path: Path)
     text = load_script(path.stem).text
     assert text.count("KEYS[") == sum(line.count("KEYS[") for line in named)
     assert not re.search(r"redis\.call\('(?!TIME|PUBLISH)\w+', ['\"]", text)
+
+
+def test_a_script_needs_the_preludes_it_uses_and_no_others() -> None:
+    preludes = Path(keys.__file__).parent / "preludes"
+    functions = {
+        path.stem: re.findall(r"^local function (\w+)", path.read_text(), re.MULTILINE)
+        for path in preludes.glob("*.lua")
+    }
+    assert functions.keys() == {"chunks", "numbers"}
+    for path in SCRIPTS:
+        code = path.read_text()
+        named = re.search(r"^-- needs: (.+)$", code, re.MULTILINE)
+        used = [name for name in functions if any(f"{each}(" in code for each in functions[name])]
+        assert sorted(used) == (named[1].split(", ") if named else []), path.name

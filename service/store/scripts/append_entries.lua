@@ -4,11 +4,12 @@ local instruments = KEYS[3]
 local by_source_time = ARGV[1] == 'source'
 local first_entry = 2 -- from here on by entry: kind ('i' or 'a'), market name or '', payload
 
--- Appends instrument changes and notices of account changes. Answers the market id of each; 0 for an instrument that is stored just so
--- already, which makes a repeated call change nothing.
+-- Appends instrument changes and notices of account changes. Answers the market id of each; 0 for
+-- an instrument that is stored just so already, which makes a repeated call change nothing.
 
-local server_time = redis.call('TIME')
-local now = tonumber(server_time[1]) * 1000 + math.floor(tonumber(server_time[2]) / 1000)
+-- needs: numbers
+
+local now = server_ms()
 local state = redis.call('HMGET', clock, 'sequence', 'eventTime')
 local sequence = tonumber(state[1]) or 0
 local event_time = tonumber(state[2]) or 0
@@ -21,10 +22,11 @@ for at = first_entry, #ARGV, 3 do
     results[#results + 1] = 0
   else
     sequence = sequence + 1
-    redis.call('XADD', stream, string.format('%.0f-0', sequence), 'k', kind, 't', string.format('%.0f', event_time), 'd', payload)
+    local id, time = digits(sequence) .. '-0', digits(event_time)
+    redis.call('XADD', stream, id, 'k', kind, 't', time, 'd', payload)
     if kind == 'i' then redis.call('HSET', instruments, name, payload) end
     results[#results + 1] = sequence
   end
 end
-redis.call('HSET', clock, 'sequence', string.format('%.0f', sequence), 'eventTime', string.format('%.0f', event_time))
+redis.call('HSET', clock, 'sequence', digits(sequence), 'eventTime', digits(event_time))
 return results

@@ -18,10 +18,14 @@ local levels_count = tonumber(ARGV[9]) -- pairs: account key, JSON ('' removes)
 local seqs_count = tonumber(ARGV[10]) -- pairs: account key, seq
 local first_pair = 11 -- then triples: alerts in the entry, account keys JSON, alerts JSON
 
--- One commit of a shard's owner: input position, levels, seqs and alerts in one step. Everything is checked before anything is written.
--- Answers 'committed', 'repeated' (this commit is stored already), 'lease_lost' or 'out_of_step' (it does not follow what is stored).
+-- One commit of a shard's owner: input position, levels, seqs and alerts in one step. Everything is
+-- checked before anything is written. Answers 'committed', 'repeated' (this commit is stored
+-- already), 'lease_lost' or 'out_of_step' (it does not follow what is stored).
 
-local stored = redis.call('HMGET', state, 'token', 'commit', 'marketId', 'changeId', 'offset', 'logTime')
+-- needs: chunks, numbers
+
+local stored =
+  redis.call('HMGET', state, 'token', 'commit', 'marketId', 'changeId', 'offset', 'logTime')
 if stored[1] ~= token then return 'lease_lost' end
 local stored_number = tonumber(stored[2]) or 0
 if number == stored_number then return 'repeated' end
@@ -30,24 +34,6 @@ if number ~= stored_number + 1
   or tonumber(change_id) < (tonumber(stored[4]) or 0)
   or offset ~= (tonumber(stored[5]) or 0) then
   return 'out_of_step'
-end
-
-local CHUNK = 2000 -- arguments of one call; Lua's stack ends at about 8,000
-
-local function call_in_chunks(command, key, arguments)
-  for start = 1, #arguments, CHUNK do
-    redis.call(command, key, unpack(arguments, start, math.min(start + CHUNK - 1, #arguments)))
-  end
-end
-
-local function read_in_chunks(key, fields)
-  local values = {}
-  for start = 1, #fields, CHUNK do
-    local stop = math.min(start + CHUNK - 1, #fields)
-    local answer = redis.call('HMGET', key, unpack(fields, start, stop))
-    for index = 1, #answer do values[fields[start + index - 1]] = answer[index] end
-  end
-  return values
 end
 
 local function doc_of_change(id)
@@ -60,10 +46,11 @@ local levels_at = first_pair + 2 * drained_count
 local seqs_at = levels_at + 2 * levels_count
 local blocks_at = seqs_at + 2 * seqs_count
 
--- An account whose newest change is in this commit needs no `before` any more; one that changed again meanwhile gets what is committed now.
+-- An account whose newest change is in this commit needs no `before` any more; one that changed
+-- again meanwhile gets what is committed now.
 local drained, settled, overtaken = {}, {}, {}
 for at = first_pair, levels_at - 1, 2 do drained[#drained + 1] = ARGV[at] end
-local last_of = read_in_chunks(last, drained)
+local last_of = read_in_chunks('HMGET', last, drained)
 for at = first_pair, levels_at - 1, 2 do
   local key, id = ARGV[at], ARGV[at + 1]
   if tonumber(last_of[key] or '0') <= tonumber(change_id) then
@@ -90,22 +77,18 @@ end
 call_in_chunks('HDEL', levels, removed)
 call_in_chunks('HSET', levels, kept)
 
-for start = seqs_at, blocks_at - 1, CHUNK do
-  redis.call('HSET', seqs, unpack(ARGV, start, math.min(start + CHUNK, blocks_at) - 1))
-end
+call_in_chunks('HSET', seqs, ARGV, seqs_at, blocks_at - 1)
 
 local log_time = tonumber(stored[6]) or 0
-if blocks_at <= #ARGV then
-  local server_time = redis.call('TIME')
-  log_time = math.max(log_time, tonumber(server_time[1]) * 1000 + math.floor(tonumber(server_time[2]) / 1000))
-end
+if blocks_at <= #ARGV then log_time = math.max(log_time, server_ms()) end
 for at = blocks_at, #ARGV, 3 do
   offset = offset + tonumber(ARGV[at])
-  local id = string.format('%.0f', offset)
-  redis.call('XADD', log, id .. '-0', 'n', ARGV[at], 'accounts', ARGV[at + 1], 'alerts', ARGV[at + 2])
-  redis.call('ZADD', times, string.format('%.0f', log_time), id)
+  local id = digits(offset)
+  local keys, alerts = ARGV[at + 1], ARGV[at + 2]
+  redis.call('XADD', log, id .. '-0', 'n', ARGV[at], 'accounts', keys, 'alerts', alerts)
+  redis.call('ZADD', times, digits(log_time), id)
 end
 redis.call('HSET', state, 'commit', ARGV[2], 'marketId', market_id, 'changeId', change_id,
-  'offset', string.format('%.0f', offset), 'logTime', string.format('%.0f', log_time))
-if blocks_at <= #ARGV then redis.call('PUBLISH', channel, shard .. ':' .. string.format('%.0f', offset)) end
+  'offset', digits(offset), 'logTime', digits(log_time))
+if blocks_at <= #ARGV then redis.call('PUBLISH', channel, shard .. ':' .. digits(offset)) end
 return 'committed'

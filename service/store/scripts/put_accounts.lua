@@ -4,40 +4,24 @@ local last = KEYS[3]
 local before = KEYS[4]
 local changes = KEYS[5]
 local state = KEYS[6]
-local first_item = 1 -- by item: account key, JSON ('' deletes), cause, version it must have ('' any, 0 none there)
+local first_item = 1 -- by item: account key, JSON ('' deletes), cause, version it must have
 
--- Writes accounts, each by itself, and appends a change of each. Keeps what the monitor has committed in `before` until it has committed this.
--- Answers the newest change id, then by account its new version, or: -1 not there to delete, -2 another version.
+-- Writes accounts, each by itself, and appends a change of each. The version '' allows any, 0 none
+-- there. Keeps what the monitor has committed in `before` until it has committed this. Answers the
+-- newest change id, then by account its new version, or -1: not there to delete, -2: another one.
 
-local CHUNK = 2000 -- arguments of one call; Lua's stack ends at about 8,000
+-- needs: chunks, numbers
 
-local function call_in_chunks(command, key, arguments)
-  for start = 1, #arguments, CHUNK do
-    redis.call(command, key, unpack(arguments, start, math.min(start + CHUNK - 1, #arguments)))
-  end
-end
-
-local function read_in_chunks(key, fields)
-  local values = {}
-  for start = 1, #fields, CHUNK do
-    local stop = math.min(start + CHUNK - 1, #fields)
-    local answer = redis.call('HMGET', key, unpack(fields, start, stop))
-    for index = 1, #answer do values[fields[start + index - 1]] = answer[index] end
-  end
-  return values
-end
-
-local server_time = redis.call('TIME')
-local now = string.format('%.0f', tonumber(server_time[1]) * 1000 + math.floor(tonumber(server_time[2]) / 1000))
+local now = digits(server_ms())
 local counters = redis.call('HMGET', state, 'changes', 'changeId')
 local change = tonumber(counters[1]) or 0
 local committed = tonumber(counters[2]) or 0
 
 local names = {}
 for at = first_item, #ARGV, 4 do names[#names + 1] = ARGV[at] end
-local doc_of = read_in_chunks(accounts, names)
-local version_of = read_in_chunks(versions, names)
-local last_of = read_in_chunks(last, names)
+local doc_of = read_in_chunks('HMGET', accounts, names)
+local version_of = read_in_chunks('HMGET', versions, names)
+local last_of = read_in_chunks('HMGET', last, names)
 local written, new_before = {}, {}
 local answers = { 0 }
 
@@ -52,14 +36,17 @@ for at = first_item, #ARGV, 4 do
   else
     if tonumber(last_of[key] or '0') <= committed then
       new_before[#new_before + 1] = key
-      new_before[#new_before + 1] = string.format('%.0f ', version) .. (stored or '')
+      new_before[#new_before + 1] = digits(version) .. ' ' .. (stored or '')
     end
     change = change + 1
     doc_of[key] = doc ~= '' and doc or false
-    version_of[key] = string.format('%.0f', version + 1)
-    last_of[key] = string.format('%.0f', change)
+    version_of[key] = digits(version + 1)
+    last_of[key] = digits(change)
     written[key] = true
-    redis.call('XADD', changes, last_of[key] .. '-0', 'k', key, 'v', version_of[key], 'c', cause, 'd', doc, 't', now)
+    local id = last_of[key] .. '-0'
+    redis.call(
+      'XADD', changes, id, 'k', key, 'v', version_of[key], 'c', cause, 'd', doc, 't', now
+    )
     answers[#answers + 1] = version + 1
   end
 end
@@ -82,6 +69,6 @@ call_in_chunks('HDEL', accounts, removed)
 call_in_chunks('HSET', versions, new_versions)
 call_in_chunks('HSET', last, new_last)
 call_in_chunks('HSET', before, new_before)
-redis.call('HSET', state, 'changes', string.format('%.0f', change))
+redis.call('HSET', state, 'changes', digits(change))
 answers[1] = change
 return answers

@@ -7,9 +7,12 @@ local of_before = ARGV[1] == 'before'
 local cursor = ARGV[2]
 local count = ARGV[3]
 
--- One step of a scan over the accounts as of the committed change id. Answers the next cursor, then by account its key, version, JSON.
--- Step 'accounts' goes over what is stored now, replaced by what was committed where they differ; step 'before' over the replacements, for
--- those that are deleted now. An account that came after the committed change id is in neither.
+-- One step of a scan over the accounts as of the committed change id. Answers the next cursor, then
+-- by account its key, version, JSON. Step 'accounts' goes over what is stored now, replaced by what
+-- was committed where they differ; step 'before' over the replacements, for those that are deleted
+-- now. An account that came after the committed change id is in neither.
+
+-- needs: chunks
 
 local committed = tonumber(redis.call('HGET', state, 'changeId') or '0')
 local page = redis.call('HSCAN', of_before and before or accounts, cursor, 'COUNT', count)
@@ -28,22 +31,10 @@ local function add_replacement(key, replacement)
   add(key, string.sub(replacement, 1, space - 1), string.sub(replacement, space + 1))
 end
 
-local CHUNK = 2000 -- arguments of one call; Lua's stack ends at about 8,000
-
-local function read_in_chunks(key, fields)
-  local values = {}
-  for start = 1, #fields, CHUNK do
-    local stop = math.min(start + CHUNK - 1, #fields)
-    local answer = redis.call('HMGET', key, unpack(fields, start, stop))
-    for index = 1, #answer do values[fields[start + index - 1]] = answer[index] end
-  end
-  return values
-end
-
 local names = {}
 for at = 1, #page[2], 2 do names[#names + 1] = page[2][at] end
-local last_of = read_in_chunks(last, names)
-local version_of = of_before and {} or read_in_chunks(versions, names)
+local last_of = read_in_chunks('HMGET', last, names)
+local version_of = of_before and {} or read_in_chunks('HMGET', versions, names)
 
 for at = 1, #page[2], 2 do
   local key, doc = page[2][at], page[2][at + 1]

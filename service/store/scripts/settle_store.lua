@@ -4,9 +4,10 @@ local server = KEYS[3]
 local shards = ARGV[1]
 local new_epoch = ARGV[2]
 local run_id = ARGV[3]
-local durable = ARGV[4] == '1' -- nothing that was acknowledged can be missing after a restart of the server
+local durable = ARGV[4] == '1' -- a restart of the server loses nothing that was acknowledged
 
--- Fixes the number of shards at the first start and the epoch of the log. Answers both as they are stored now.
+-- Fixes the number of shards at the first start and the epoch of the log. Answers both as they are
+-- stored now.
 
 redis.call('SET', shard_count, shards, 'NX')
 local stored_run = redis.call('GET', server)

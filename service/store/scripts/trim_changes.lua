@@ -3,8 +3,10 @@ local state = KEYS[2]
 local before_ms = tonumber(ARGV[1])
 local keep = tonumber(ARGV[2])
 
--- Drops account changes that are committed and either beyond the newest `keep` or (2,000 a call) older than `before_ms`. Answers the
--- highest id gone.
+-- Drops account changes that are committed and either beyond the newest `keep` or (2,000 a call)
+-- older than `before_ms`. Answers the highest id gone.
+
+-- needs: numbers
 
 local counters = redis.call('HMGET', state, 'changes', 'changeId')
 local newest, committed = tonumber(counters[1]) or 0, tonumber(counters[2]) or 0
@@ -24,5 +26,5 @@ for _ = 1, 4 do -- the rest next time: a long step would hold everybody up
   end
   if late then break end
 end
-if cut > 0 then redis.call('XTRIM', changes, 'MINID', string.format('%.0f', cut + 1)) end
+if cut > 0 then redis.call('XTRIM', changes, 'MINID', digits(cut + 1)) end
 return math.max(cut, 0)

@@ -4,7 +4,10 @@ local state = KEYS[3]
 local before_ms = ARGV[1]
 local keep = tonumber(ARGV[2])
 
--- Drops log entries that are older than `before_ms` or wholly beyond the newest `keep` alerts. Answers the highest offset that is gone.
+-- Drops log entries that are older than `before_ms` or wholly beyond the newest `keep` alerts.
+-- Answers the highest offset that is gone.
+
+-- needs: numbers
 
 local known = redis.call('HMGET', state, 'offset', 'trimmed')
 local newest, trimmed = tonumber(known[1]) or 0, tonumber(known[2]) or 0
@@ -12,16 +15,17 @@ local cut = trimmed
 local old = redis.call('ZREVRANGEBYSCORE', times, '(' .. before_ms, '-inf', 'LIMIT', 0, 1)[1]
 if old then cut = math.max(cut, tonumber(old)) end
 if newest - keep > cut then
-  local entry = redis.call('XREVRANGE', log, string.format('%.0f-0', newest - keep), '-', 'COUNT', 1)[1]
+  local from = digits(newest - keep) .. '-0'
+  local entry = redis.call('XREVRANGE', log, from, '-', 'COUNT', 1)[1]
   if entry then cut = math.max(cut, tonumber(string.match(entry[1], '^%d+'))) end
 end
 if cut > trimmed then
-  local time = redis.call('ZSCORE', times, string.format('%.0f', cut))
+  local time = redis.call('ZSCORE', times, digits(cut))
   redis.call('ZREMRANGEBYSCORE', times, '-inf', '(' .. time)
   for _, offset in ipairs(redis.call('ZRANGEBYSCORE', times, time, time)) do
     if tonumber(offset) <= cut then redis.call('ZREM', times, offset) end
   end
-  redis.call('XTRIM', log, 'MINID', string.format('%.0f', cut + 1))
-  redis.call('HSET', state, 'trimmed', string.format('%.0f', cut))
+  redis.call('XTRIM', log, 'MINID', digits(cut + 1))
+  redis.call('HSET', state, 'trimmed', digits(cut))
 end
 return cut

@@ -4,7 +4,10 @@ local clock = KEYS[3]
 local committed = tonumber(ARGV[1]) -- smallest committed market id of all shards
 local keep = tonumber(ARGV[2]) -- entries to keep behind the newest
 
--- A restart needs the newest snapshot at or below `committed` and every entry after it. Answers the highest id that is gone.
+-- A restart needs the newest snapshot at or below `committed` and every entry after it. Answers the
+-- highest id that is gone.
+
+-- needs: numbers
 
 local base = 0
 local ids = redis.call('HKEYS', snapshots)
@@ -17,5 +20,5 @@ for _, id in ipairs(ids) do
 end
 local sequence = tonumber(redis.call('HGET', clock, 'sequence') or '0')
 local cut = math.min(base, sequence - keep)
-if cut > 0 then redis.call('XTRIM', stream, 'MINID', string.format('%.0f', cut + 1)) end
+if cut > 0 then redis.call('XTRIM', stream, 'MINID', digits(cut + 1)) end
 return math.max(cut, 0)
