@@ -1,4 +1,4 @@
-"""A bot's ear: every alert of some accounts, none missed over restarts of the bot, the network or the service.
+"""A bot's ear: alerts of some accounts, none missed over restarts of bot, network or service.
 
     python examples/follow.py a1 a2          (no names: all accounts)
 

@@ -1,4 +1,4 @@
-"""A bot that asks before it acts: its open positions as ccxt gives them, evaluated; what to close is printed.
+"""A bot that asks before it acts: ccxt positions in, evaluated, what to close is printed.
 
     python examples/guard.py
 

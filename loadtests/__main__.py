@@ -1,4 +1,4 @@
-"""A whole run on this machine: starts the service, sends Locust at it, ends with the budget's verdict as its exit code."""
+"""A whole run on this machine: service, Locust, and the budget's verdict as exit code."""
 
 import argparse
 import subprocess

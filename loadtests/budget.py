@@ -1,4 +1,4 @@
-"""Whether a run kept its budget: percentiles of each kind of call against multiples of the floor's, as a table of rows."""
+"""Whether a run kept its budget: percentiles by call against multiples of the floor's."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -67,7 +67,7 @@ def _line(name: str, table: Mapping[str, object]) -> Line:
 
 
 def judge(budget: Budget, calls: Mapping[str, Calls], seconds: float) -> list[Finding]:
-    """Every rule of the budget against `seconds` of calls; what was hardly called breaks its rules."""
+    """Every rule of the budget against `seconds` of calls; too few calls break a rule."""
     quiet = _of(calls, "floor: empty").percentile(99) <= budget.quiet_p99_ms
     return [finding for line in budget.lines for finding in _judge(line, calls, seconds, quiet)]
 

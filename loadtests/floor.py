@@ -1,6 +1,7 @@
-"""What the budget is counted in: a server that does nothing but what any server must, measured in the same run as ours.
+"""The budget's unit: a server that does what any must, measured in the same run as ours.
 
-`/empty` is an empty FastAPI route, `/echo` only decodes and encodes the body, `/durable` puts the body on the disk before it answers.
+`/empty` is an empty FastAPI route, `/echo` only decodes and encodes the body, `/durable` puts the
+body on the disk before it answers.
 """
 
 import os

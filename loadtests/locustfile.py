@@ -1,4 +1,7 @@
-"""The users of a running service and the budget they check when the run ends: `locust -f loadtests/locustfile.py --host URL`."""
+"""The users of a running service, and the budget checked when the run ends.
+
+`locust -f loadtests/locustfile.py --host URL`
+"""
 
 import itertools
 import time
@@ -19,14 +22,15 @@ from loadtests.budget import Calls, judge, read_budget, table
 from loadtests.servers import floor
 
 JSON = {"Content-Type": "application/json"}
-# Never in step: users with one pace would all call at the same moment, and each wait for the others.
+# Never in step: users with one pace would all call at the same moment, and each wait for the
+# others.
 FIVE_A_SECOND = between(0.15, 0.25)
 TICK_TO_ALERT = "tick to alert"
 ALERT_LOST_S = 2.0
 
 
 class Run:
-    """What the users of this process share: samples, when canary marks were sent, the floor's address."""
+    """What the users share: samples, canary marks' send times, the floor's address."""
 
     def __init__(self) -> None:
         self.calls: dict[str, Calls] = defaultdict(Calls)
@@ -108,7 +112,7 @@ class MarkProducer(FastHttpUser):
 
 
 class Canary(FastHttpUser):
-    """Moves one account over its warning line and back, each time at a price that was never used before."""
+    """Moves an account over its warning line and back, each time at an unused price."""
 
     fixed_count = 1
     wait_time = FIVE_A_SECOND
@@ -127,7 +131,10 @@ class Canary(FastHttpUser):
 
 
 class Subscriber(User):
-    """Listens to the canary's alerts; measures from before its mark was posted to the frame that carries the alert."""
+    """Listens to the canary's alerts.
+
+    Measures from before its mark was posted to the frame that carries the alert.
+    """
 
     fixed_count = 1
 
@@ -150,7 +157,7 @@ class Subscriber(User):
 
 
 class Floor(FastHttpUser):
-    """Calls the server that does nothing, at the same time and from the same place as the others call ours."""
+    """Calls the server that does nothing, from the same place, while others call ours."""
 
     fixed_count = 1
     wait_time = between(0.02, 0.04)
@@ -158,7 +165,8 @@ class Floor(FastHttpUser):
 
     @task
     def call(self) -> None:
-        # One call a turn: a second one would find this user awake already and look faster than the others' calls.
+        # One call a turn: a second one would find this user awake already and look faster than the
+        # others' calls.
         turn = next(self.turn) % 10
         if turn == 9:
             self._post("echo", Desk.body, "floor: echo large")
@@ -203,7 +211,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 @events.test_start.add_listener
 def prepare(environment: Environment, **_: Any) -> None:
-    """Start the floor, give the service its instruments, marks and accounts, and wait until the monitor has taken them."""
+    """Start the floor, give the service all it needs, wait until the monitor has it."""
     run.servers.close()
     run.floor_url = run.servers.enter_context(floor())
     host, alerts = str(environment.host), f"/v1/alerts?accountId={traffic.CANARY_ACCOUNT}"

@@ -1,4 +1,4 @@
-"""The processes of a run: the service in a scratch directory, the floor beside it, and a proxy that plants a delay."""
+"""The processes of a run: the service, the floor beside it, a proxy that plants a delay."""
 
 import asyncio
 import contextlib
@@ -77,7 +77,7 @@ def floor() -> Iterator[str]:
 
 @contextlib.contextmanager
 def delayed(url: str, delay_ms: float) -> Iterator[str]:
-    """A proxy before `url` that holds back each piece of an answer for `delay_ms`; yields its address."""
+    """A proxy before `url` that delays each piece of an answer; yields its address."""
     port, target = free_port(), int(url.rsplit(":", 1)[1])
     loop = asyncio.new_event_loop()
 

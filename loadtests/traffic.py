@@ -1,4 +1,4 @@
-"""What the users send: instruments, accounts and marks from one seed, as text made before the clock runs."""
+"""What the users send, from one seed, as text made before the clock runs."""
 
 import random
 from typing import Any
@@ -13,7 +13,8 @@ SYNC_ACCOUNTS = 20
 
 CANARY = "CANARY/USDT:USDT"
 CANARY_ACCOUNT = "canary"
-# A long of one coin entered at 100 over a balance of 20 is warned from 80.65 down and called from 80.40: these are on either side of the first.
+# A long of one coin entered at 100 over a balance of 20 is warned from 80.65 down and called from
+# 80.40: these are on either side of the first.
 CANARY_HEALTHY, CANARY_WARNED = 90.0, 80.5
 
 

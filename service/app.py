@@ -1,7 +1,8 @@
-"""The composition root: it reads top to bottom as the architecture, and is the one file that knows every room.
+"""The composition root: the architecture from top to bottom, the one file that knows every room.
 
-`build_api` puts a worker together: the store's clients, the follower of the market stream, the hub of the alert stream, and the routes over them.
-Everything is given what it needs; nothing looks anything up.
+`build_api` puts a worker together: the store's clients, the follower of the market stream, the hub
+of the alert stream, and the routes over them. Everything is given what it needs; nothing looks
+anything up.
 """
 
 import asyncio
@@ -198,7 +199,10 @@ def run_api(settings: Settings, listening: socket.socket) -> None:
 
 
 def run_monitor(settings: Settings) -> None:
-    """Watch all accounts until SIGTERM or SIGINT; LeaseLost and OutOfStep end it, a new start recovers."""
+    """Watch all accounts until SIGTERM or SIGINT.
+
+    LeaseLost and OutOfStep end it, a new start recovers.
+    """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_monitor(settings))
 
@@ -274,7 +278,7 @@ async def kept(**work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
 
 
 def calm_collector() -> None:
-    """Take what was made at the start out of the garbage collector's sight, and let it look seldom."""
+    """Take what the start made out of the garbage collector's sight, and let it look seldom."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)

@@ -1,7 +1,7 @@
 """The command line: what `plimsoll` can be told, and little of how it is done.
 
-The service itself is imported where it is run: it takes a second that `plimsoll watch` need not wait,
-and the supervisor none of its memory.
+The service itself is imported where it is run: it takes a second that `plimsoll watch` need not
+wait, and the supervisor none of its memory.
 """
 
 import asyncio

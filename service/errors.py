@@ -1,4 +1,7 @@
-"""What can go wrong by somebody else's doing: one tree, a stable code each; `api/problems.py` alone knows the HTTP status."""
+"""What can go wrong by somebody else's doing: one tree, a stable code each.
+
+`api/problems.py` alone knows the HTTP status.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -6,7 +9,11 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong with an input: `pointer` is a JSON pointer (RFC 6901) into the body, `code` is for programs, `detail` for people."""
+    """One thing wrong with an input.
+
+    `pointer` is a JSON pointer (RFC 6901) into the body, `code` is for programs, `detail` for
+    people.
+    """
 
     pointer: str
     code: str
@@ -75,7 +82,7 @@ class InvalidCursor(ServiceError):
 
 
 class StoreUnavailable(ServiceError):
-    """Redis does not answer: nothing was written, or the outcome of an idempotent write is not known yet."""
+    """Redis does not answer: nothing was written, or it is not known yet whether it was."""
 
     code = "store_unavailable"
 
@@ -99,6 +106,6 @@ class WrongShards(ServiceError):
 
 
 class OutOfStep(ServiceError):
-    """What the store has does not go with what its owner holds: only a start from the store helps."""
+    """What the store has does not go with its owner's state: only a start from the store helps."""
 
     code = "out_of_step"

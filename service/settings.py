@@ -1,4 +1,4 @@
-"""Every setting of the service: read once from `PLIMSOLL_*`, passed down as arguments, never imported by a room."""
+"""Every setting of the service: read once from `PLIMSOLL_*`, passed down, never imported."""
 
 from typing import Literal
 

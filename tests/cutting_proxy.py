@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a server: lets requests through and can keep back or lose what comes back."""
+"""A TCP proxy in front of a server: passes requests, can keep or lose what comes back."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,10 @@ import anyio
 
 
 class CuttingProxy:
-    """`hold` cleared keeps answers back. `lose_after` n lets n parts of answers pass, then cuts the connection at the next one."""
+    """`hold` cleared keeps answers back.
+
+    `lose_after` n lets n parts of answers pass, then cuts the connection at the next one.
+    """
 
     def __init__(self, socket_file: Path) -> None:
         self.url = ""

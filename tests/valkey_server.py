@@ -1,4 +1,4 @@
-"""A real server process for tests: to start, kill as a crash would, and start again over the same files."""
+"""A real server process for tests: to start, kill as a crash would, start again."""
 
 import socket
 import subprocess

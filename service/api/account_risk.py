@@ -1,4 +1,4 @@
-"""Stored accounts, judged: one evaluated now at the newest marks, or all at or beyond a level, worst first."""
+"""Stored accounts, judged: one at the newest marks, or all from a level up, worst first."""
 
 import time
 from typing import get_args

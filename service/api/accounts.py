@@ -1,4 +1,4 @@
-"""`/v1/accounts`: what accounts hold, one at a time and in batches; every write has a version, every version an ETag."""
+"""`/v1/accounts`: what accounts hold, one or many at a time; each version is an ETag."""
 
 import math
 from collections import Counter
@@ -181,7 +181,7 @@ def _check_positions(documents: Iterable[AccountDocument], positions_max: int) -
 
 
 def _pieces(body: bytes, media_type: str, items_max: int) -> list[bytes]:
-    """Return the accounts of a batch as they are: the items of a list, or the lines that are not empty."""
+    """Return a batch's accounts as they are: a list's items, or the lines that are not empty."""
     if media_type != NDJSON:
         return split_list(body, items_max, "accounts")
     pieces = [line for line in body.splitlines() if line.strip()]

@@ -1,6 +1,7 @@
-"""`GET /v1/alerts`: the alert log as pages, resumed by cursor; the alerts travel as the bytes they were logged in.
+"""`GET /v1/alerts`: the alert log as pages, resumed by cursor; alerts travel as logged.
 
-Shards have a log each. A page merges them by market id, so that what happened first stands first as far as a page can know.
+Shards have a log each. A page merges them by market id, so that what happened first stands first as
+far as a page can know.
 """
 
 import heapq
@@ -37,7 +38,10 @@ _place_decoder = msgspec.json.Decoder(_Place)
 
 @dataclass(slots=True)
 class _ShardReader:
-    """One shard's log from `offset` on; `waiting` are (offset, market id, alert or None where unwanted)."""
+    """One shard's log from `offset` on.
+
+    `waiting` are (offset, market id, alert or None where unwanted).
+    """
 
     shard: int
     offset: int  # of the last alert that was passed on or passed over
@@ -125,7 +129,7 @@ async def _page(
 
 
 def _merge(readers: list[_ShardReader], alerts: list[bytes], limit: int) -> int:
-    """Pass on by market id until the page is full or a shard has to be read on; return how many were looked at."""
+    """Pass on by market id until the page is full or a shard is dry; return how many were seen."""
     heap = [(r.waiting[0][1], r.shard, r) for r in readers if r.waiting]
     heapq.heapify(heap)
     looked_at = 0

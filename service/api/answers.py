@@ -1,6 +1,7 @@
-"""From columns to the contract's answer: every figure is computed and turned into a list once for the whole batch, then cut by account.
+"""From columns to the contract's answer: a figure becomes one list for the batch, cut by account.
 
-A NaN in a list is written as null, so a figure that is not known needs no test of its own; the reasons stand beside it.
+A NaN in a list is written as null, so a figure that is not known needs no test of its own; the
+reasons stand beside it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -205,7 +206,7 @@ def _position_answers(asked: _Asked, table: MarketTable, now_ms: int) -> list[Po
 def _market_columns(
     markets: list[int], own: list[bool], figures: Any, table: MarketTable, now_ms: int
 ) -> Iterator[list[Any]]:
-    """Yield instrument venue, mark venue, mark source, mark and mark age, each a list over the legs."""
+    """Yield instrument venue, mark venue, source, mark and mark age, each a list by leg."""
     known = {market: _market_facts(table, market, now_ms) for market in set(markets)}
     position = (None, "position", 0)
     rows = [

@@ -1,7 +1,7 @@
 """`POST /v1/evaluate`: accounts in, every figure of the contract out; nothing is kept.
 
-Marks and instruments of the body are laid over the worker's picture for this one call. An account with a fault is named and left out; the others
-are answered. When none is left, the call is refused.
+Marks and instruments of the body are laid over the worker's picture for this one call. An account
+with a fault is named and left out; the others are answered. When none is left, the call is refused.
 """
 
 import time
@@ -44,7 +44,7 @@ from service.risk.model import Account, Mark
 
 @dataclass(slots=True)
 class _Sorted:
-    """The accounts of a call: those to evaluate with their places in the body, and what was wrong with others."""
+    """The accounts to evaluate with their places in the body, and what was wrong with others."""
 
     accounts: list[Account] = field(default_factory=list)
     places: list[int] = field(default_factory=list)

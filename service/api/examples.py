@@ -1,4 +1,4 @@
-"""The examples of the OpenAPI document; answers with figures are not written down but evaluated, so that they stay true."""
+"""The examples of the OpenAPI document; figures are evaluated, so that they stay true."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Every figure of an answer as a column, in the order of the contract's records, and which accounts have one that overflows."""
+"""Every figure of an answer as a column, in the contract's order, and which ones overflow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ Columns: TypeAlias = tuple[Floats, ...]
 
 @dataclass(slots=True)
 class Figures:
-    """Columns named like the fields of `PoolAnswer`, `PositionAnswer` and `AccountAnswer` that they fill."""
+    """Columns named like the fields of the `PoolAnswer` (and so on) that they fill."""
 
     totals: AccountTotals
     solved: LegPrices

@@ -1,7 +1,8 @@
-"""The worker's picture of the markets: every instrument and newest mark, kept by following the market stream.
+"""The worker's picture of the markets: instruments and newest marks, from the market stream.
 
-A worker holds no book; this is all it remembers, and it is rebuilt from Redis whenever the way to it was lost. While Redis is away the last
-picture stays, growing old honestly. Who wrote something waits by `reached` until the picture has it, so that a client reads its own writes.
+A worker holds no book; this is all it remembers, and it is rebuilt from Redis whenever the way to
+it was lost. While Redis is away the last picture stays, growing old honestly. Who wrote something
+waits by `reached` until the picture has it, so that a client reads its own writes.
 """
 
 import asyncio
@@ -57,7 +58,7 @@ _quality_decoder = msgspec.json.Decoder(_Quality)
 
 @contextlib.contextmanager
 def _unreadable_left_out() -> Iterator[None]:
-    """Something else wrote to the stream what we would have refused: it must not keep us from the rest."""
+    """Another wrote to the stream what we would have refused: it must not keep us from the rest."""
     try:
         yield
     except (InvalidInput, MalformedBody, msgspec.DecodeError) as error:
@@ -113,12 +114,12 @@ class MarketFollower:
         return True
 
     async def catch_up(self, timeout_s: float) -> None:
-        """Wait until the picture has all that is in the stream now: another worker may have written it."""
+        """Wait until the picture has all that is in the stream: another worker may have added."""
         newest, _ = await self._stream.tail()
         await self.reached(newest, timeout_s)
 
     def clock_ms(self) -> int:
-        """Return the time that ages of marks are counted to: ours, or the newest the sources gave."""
+        """Return the time that marks' ages are counted to: ours, or the newest of the sources."""
         return self._event_time_ms if self._by_source else int(time.time() * 1_000)
 
     def newest_age_s(self) -> float:
@@ -149,7 +150,7 @@ class MarketFollower:
         await self._move(picture.market_id)
 
     async def _step(self) -> bool:
-        """Take the next entries; False when they do not go on from here: trimmed, or another stream."""
+        """Take the next entries; False when they do not go on from here: a trim, a new stream."""
         entries = await self._stream.read(self.market_id, ENTRIES_A_READ, BLOCK_MS)
         if not entries:
             newest, _ = await self._stream.tail()

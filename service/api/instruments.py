@@ -62,7 +62,7 @@ def build_instruments_router(
 def _read_instruments(
     body: bytes, items_max: int
 ) -> tuple[dict[int, ItemResult], dict[int, Instrument]]:
-    """Return what is refused and what is good, by place; two of one (venue, symbol) are both refused."""
+    """Return what is refused and what is good, by place; two of one market are both refused."""
     pieces = split_list(body, items_max, "instruments")
     results: dict[int, ItemResult] = {}
     good: dict[int, Instrument] = {}

@@ -1,4 +1,4 @@
-"""`/v1/marks`: prices in, each by itself and in order; newest prices out, with their ages and quality."""
+"""`/v1/marks`: prices in, each by itself and in order; newest out, with age and quality."""
 
 import msgspec
 from fastapi import APIRouter, Request, Response

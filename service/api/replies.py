@@ -25,9 +25,10 @@ def etag(version: int) -> dict[str, str]:
 
 
 def wanted_versions(request: Request) -> set[int] | None:
-    """Return the versions that `If-Match` allows; None: any, even none. Raises VersionMismatch when it can match nothing.
+    """Return the versions that `If-Match` allows; None: any, even none.
 
-    `*` is returned as an empty set: any version, but there must be one.
+    Raises VersionMismatch when it can match nothing. `*` is returned as an empty set: any version,
+    but there must be one.
     """
     header = request.headers.get("if-match")
     if header is None:
@@ -53,7 +54,7 @@ def refused(index: int, faults: Sequence[Fault], name: str | None = None) -> Ite
 
 
 def results_reply(results: list[ItemResult]) -> Response:
-    """Answer a list item by item; when nothing of it was taken, as a problem that has the results too."""
+    """Answer item by item; when nothing was taken, as a problem that has the results too."""
     accepted = sum(result.status == "ok" for result in results)
     if results and not accepted:
         return refused_list_response(results)

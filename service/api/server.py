@@ -1,4 +1,4 @@
-"""uvicorn, stopped politely: nobody new is let in, WebSocket clients are told, requests are finished, exit code 0."""
+"""uvicorn, stopped politely: nobody new, WebSocket clients told, requests finished, exit 0."""
 
 import asyncio
 import contextlib

@@ -1,7 +1,7 @@
-"""The evaluate call: what is asked, what is answered, and a figure that has no value is null with its reason beside it.
+"""The evaluate call, asked and answered; a figure without a value is null, its reason beside it.
 
-The answer's records are filled from columns (`map` over lists, in the order of the fields), so the order of fields is part of the code that
-fills them; NaN is written as null by the encoder.
+The answer's records are filled from columns (`map` over lists, in the order of the fields), so the
+order of fields is part of the code that fills them; NaN is written as null by the encoder.
 """
 
 from typing import Annotated, Literal, TypeAlias
@@ -126,7 +126,7 @@ class AccountAnswer(Struct, rename="camel"):
 
 
 class EvaluateAnswer(Struct, rename="camel"):
-    """The accounts that could be evaluated, in the order asked, and what was wrong with the others."""
+    """The accounts that could be evaluated, in the order asked, and what was wrong with others."""
 
     timestamp: int
     accounts: list[AccountAnswer]

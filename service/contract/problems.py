@@ -1,4 +1,4 @@
-"""What an error looks like on the wire: RFC 9457 `application/problem+json` with a stable `code`."""
+"""What an error looks like on the wire: RFC 9457 problem+json with a stable `code`."""
 
 from collections.abc import Iterable
 from typing import Annotated, Literal

@@ -1,7 +1,8 @@
 """What an API worker asks the monitors about the whole book, and what each answers for its shards.
 
-"worst": accounts at or beyond a level, worst first. The order is total, so that a page can go on where the last one ended: level falling, margin
-ratio of the worst pool falling (no equity left is the highest), account key rising.
+"worst": accounts at or beyond a level, worst first. The order is total, so that a page can go on
+where the last one ended: level falling, margin ratio of the worst pool falling (no equity left is
+the highest), account key rising.
 """
 
 import binascii

@@ -1,4 +1,4 @@
-"""The live picture of `plimsoll demo` and `plimsoll watch`: where everybody stands, and the newest alerts."""
+"""The live picture of `plimsoll demo` and `watch`: where all stand, and the newest alerts."""
 
 import asyncio
 import io
@@ -158,7 +158,8 @@ def export_svg(board: Board, path: Path) -> None:
     )
     console.print(board.render(PICTURE_WIDTH, PICTURE_ALERTS))
     svg = console.export_svg(title="plimsoll demo")
-    # The stylesheet asks a host for a font; viewers that may not fetch it would show nothing better.
+    # The stylesheet asks a host for a font; viewers that may not fetch it would show nothing
+    # better.
     svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(svg.replace("Fira Code", "ui-monospace"), encoding="utf-8")

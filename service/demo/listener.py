@@ -38,7 +38,7 @@ _DECODER: msgspec.json.Decoder[ServerFrame] = msgspec.json.Decoder(
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to listen to: ids or patterns of accounts, levels (none: all), and marks as well or not."""
+    """What to listen to: ids or patterns of accounts, levels (none: all), perhaps marks too."""
 
     accounts: tuple[str, ...] = ("*",)
     levels: tuple[LevelName, ...] = ()

@@ -1,4 +1,4 @@
-"""Brings the demo's contracts, prices and accounts into a service, by the calls anybody would use."""
+"""Brings the demo's contracts, prices and accounts into a service, by everybody's calls."""
 
 from collections.abc import AsyncIterator, Sequence
 

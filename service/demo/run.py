@@ -1,4 +1,4 @@
-"""`plimsoll demo`: a service, accounts, a market that crashes and comes back, and the alerts as they come.
+"""`plimsoll demo`: a service, accounts, a market that crashes and recovers, live alerts.
 
 Nothing here is staged: the accounts go in by the REST calls, the marks too, and the picture is what
 any subscriber of the WebSocket stream gets to see.

@@ -1,4 +1,4 @@
-"""From a pool that moved to the alert as it is logged: numbered by account, with the figures of that very moment."""
+"""From a pool that moved to the logged alert: numbered by account, with that moment's figures."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -100,7 +100,7 @@ def transition_of(previous: int, level: int) -> Transition:
 
 
 class AlertWriter:
-    """Numbers alerts and fills in their figures; the book must be as of the entry they belong to."""
+    """Numbers alerts and fills in their figures; the book must be as of their entry."""
 
     def __init__(self, book: Book, epoch: str) -> None:
         self._book = book

@@ -1,7 +1,8 @@
 """What a shard has to say since its last commit, and the commit that says it.
 
-A ledger gathers; `build` turns it into one numbered commit as of the engine's present market id, and the ledger begins a new page. Until the
-store has answered, the very same commit is sent again: it is recognised by its number, so nothing is written twice.
+A ledger gathers; `build` turns it into one numbered commit as of the engine's present market id,
+and the ledger begins a new page. Until the store has answered, the very same commit is sent again:
+it is recognised by its number, so nothing is written twice.
 """
 
 from collections.abc import Iterable
@@ -22,7 +23,7 @@ BLOCK_ALERTS_MAX = 500  # of one log entry: a reader takes it in one piece
 
 @dataclass(slots=True)
 class Ledger:
-    """One shard's position and its news; `drained_to` is the change id that the engine has taken in."""
+    """A shard's position and news; `drained_to` is the change id that the engine has taken in."""
 
     shard: int
     token: int
@@ -89,7 +90,7 @@ class Ledger:
 
 
 def _states(book: Book, account: int) -> bytes:
-    """Return an account's states as they are stored: of its pools that are not at rest, nothing when all are."""
+    """Return an account's states as stored: of its pools not at rest; nothing when all are."""
     states = [_stored(state) for state in book.states(account) if state.level != Level.HEALTHY]
     return encode_states(states) if states else b""
 

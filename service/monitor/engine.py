@@ -1,10 +1,12 @@
-"""From one entry of the market stream to the alerts it raises: only what is due is evaluated, and nothing is decided but by evaluation.
+"""From a stream entry to its alerts: only what is due is evaluated, and only evaluation decides.
 
-The engine does no I/O and has no clock: it is fed entries one by one and says which levels moved. What is due at an entry: pools whose safe
-band does not hold a new mark, pools of accounts that changed, all holders of a market whose terms or quality changed, multi-asset pools whose
-collateral was repriced, and pools whose wait to fall is over. Everything else would be judged as it is, so the alerts are those of
-evaluating every pool after every entry. Account changes are applied one by one: when an entry brings several versions of an account, they
-make as many rounds, each ordered by itself.
+The engine does no I/O and has no clock: it is fed entries one by one and says which levels moved.
+What is due at an entry: pools whose safe band does not hold a new mark, pools of accounts that
+changed, all holders of a market whose terms or quality changed, multi-asset pools whose collateral
+was repriced, and pools whose wait to fall is over. Everything else would be judged as it is, so the
+alerts are those of evaluating every pool after every entry. Account changes are applied one by one:
+when an entry brings several versions of an account, they make as many rounds, each ordered by
+itself.
 """
 
 import logging
@@ -83,13 +85,13 @@ class Engine:
         return self.facts.event_time_ms
 
     def replay(self, entry: MarketEntry) -> None:
-        """Take an entry's facts without judging anybody: the way to where the book was committed."""
+        """Take an entry's facts and judge nobody: the way to where the book was committed."""
         self._take_facts(entry)
 
     def apply(
         self, entry: MarketEntry, changes: Sequence[AccountChange], now_ms: int
     ) -> list[Written]:
-        """Take one entry, with the account changes it brings (oldest first); return its alerts in order."""
+        """Take an entry, with its account changes (oldest first); return its alerts in order."""
         self.stats.entries += 1
         touched = self._take_facts(entry)
         first, *later = _versions_apart(changes) or [[]]
@@ -107,7 +109,7 @@ class Engine:
         return written
 
     def load(self, accounts: Sequence[tuple[Account, int, Sequence[PoolState]]]) -> None:
-        """Take in accounts with their versions and levels as they were committed at the present market id."""
+        """Take in accounts with versions and levels as committed at the present market id."""
         places = self.book.put([account for account, _, _ in accounts])
         for (index, _), (_, version, states) in zip(places, accounts, strict=True):
             self.book.accounts.version[index] = version
@@ -119,7 +121,10 @@ class Engine:
             self._timers.watch(slots)
 
     def audit(self, count: int) -> None:
-        """Evaluate the next `count` pools of a sweep over the whole book; what is not as it should be is evaluated at the next entry."""
+        """Evaluate the next `count` pools of a sweep over the whole book.
+
+        What is not as it should be is evaluated at the next entry.
+        """
         part = self.book.next_slots(self._audited_to, count)
         self._audited_to = int(part[-1]) + 1 if len(part) == count else 0
         self.stats.audited += len(part)
@@ -217,7 +222,7 @@ class Engine:
                 self.touched.add(index)
 
     def _run(self, work: _Round, now_ms: int) -> list[Written]:
-        """Evaluate what the round looks at; return its alerts, worse level first, then by account and pool."""
+        """Evaluate the round's pools; return its alerts, worse first, then by account and pool."""
         moves = [_left(account, state, work) for account, state in work.gone if state.level]
         slots = np.unique(np.concatenate(work.slots)) if work.slots else np.zeros(0, np.int64)
         slots = slots[self.book.pools.account[slots] >= 0]
@@ -262,7 +267,7 @@ def _cause_of(change: AccountChange) -> Cause:
 
 
 def _versions_apart(changes: Sequence[AccountChange]) -> list[list[AccountChange]]:
-    """Return the first change of each account, then the second of those that have one, and so on."""
+    """Return the first change of each account, then the second of those that have one, ..."""
     seen: Counter[str] = Counter()
     rounds: list[list[AccountChange]] = []
     for change in changes:

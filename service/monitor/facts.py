@@ -1,7 +1,8 @@
-"""What the market stream has said so far: the table the engine evaluates by, and the same as a blob that a restart begins with.
+"""What the market stream has said so far: the engine's table, and a blob to restart from.
 
-A snapshot is the newest mark, the quality and the terms of every symbol as of one market id. Pools are never restored from newer marks than
-the ones they were committed at: that would invent a crossing, or lose one.
+A snapshot is the newest mark, the quality and the terms of every symbol as of one market id. Pools
+are never restored from newer marks than the ones they were committed at: that would invent a
+crossing, or lose one.
 """
 
 from collections.abc import Iterable
@@ -42,7 +43,11 @@ _encoder = msgspec.json.Encoder()
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """Markets an entry has touched: moved to a new mark, or changed in a way that no band covers; and markets that settle elsewhere now."""
+    """Markets an entry has touched.
+
+    They moved to a new mark, or changed in a way that no band covers; and markets that settle
+    elsewhere now.
+    """
 
     marked: tuple[int, ...] = ()
     changed: tuple[int, ...] = ()
@@ -60,7 +65,7 @@ class MarketFacts:
         self._instruments: dict[tuple[str, str], bytes] = {}
 
     def mark(self, payload: bytes, event_time_ms: int) -> Touched:
-        """Take a mark; `marked` are the markets that show another price now, their own or of an asset."""
+        """Take a mark; `marked` are the markets with another price now, own or of an asset."""
         mark = decode_mark(payload)
         table = self.table
         stale, prices = table.columns().stale.copy(), table.columns().mark.copy()

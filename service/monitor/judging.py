@@ -14,7 +14,7 @@ from service.risk.margin import PoolFigures
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What evaluating these pools says: where they were, and where the machine of levels puts them."""
+    """What evaluating pools says: where they were, and where the machine of levels puts them."""
 
     slots: Ints
     batch: Batch

@@ -1,4 +1,4 @@
-"""What the monitor needs of the store, as narrow as its use; `store`'s classes fit, and so do a test's."""
+"""What the monitor needs of the store, as narrow as its use; a test's own class fits too."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Protocol

@@ -1,7 +1,8 @@
-"""The monitor as it runs: one task follows the stream and commits, others keep the clock and the lease and answer questions.
+"""The monitor as it runs: a task to follow and commit, others for clock, lease and questions.
 
-When the store is away the state is kept and everything waits: a commit that was not answered is sent again as it was, reads go on where they
-stood. When a shard is lost to another monitor, or the store is not where we left it, the process ends with a message: a new start recovers.
+When the store is away the state is kept and everything waits: a commit that was not answered is
+sent again as it was, reads go on where they stood. When a shard is lost to another monitor, or the
+store is not where we left it, the process ends with a message: a new start recovers.
 """
 
 import asyncio
@@ -220,7 +221,10 @@ class Monitor:
         }
 
     async def _close(self) -> None:
-        """Commit everything and give the shards back; what cannot be committed now is derived again at the next start."""
+        """Commit everything and give the shards back.
+
+        What cannot be committed now is derived again at the next start.
+        """
         try:
             async with asyncio.timeout(CLOSING_S):
                 await self._shards.save_snapshot(self._retention.market_entries)

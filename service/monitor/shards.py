@@ -1,9 +1,11 @@
-"""The shards this monitor owns: from their committed state through the market stream to the next commit.
+"""The shards this monitor owns: from committed state through the stream to the next commit.
 
-A shard's state is exact as of its committed market id. So a start takes the newest snapshot of the market at or below the least of them,
-goes through the entries from there without judging anybody, takes each shard in where it was committed, and from there on everything is the
-usual round: read entries, fetch the account changes they bind, apply them one by one, commit what they say. The engine is ahead of the store
-by one batch at most; while a commit is not answered nothing more is applied.
+A shard's state is exact as of its committed market id. So a start takes the newest snapshot of the
+market at or below the least of them, goes through the entries from there without judging anybody,
+takes each shard in where it was committed, and from there on everything is the usual round: read
+entries, fetch the account changes they bind, apply them one by one, commit what they say. The
+engine is ahead of the store by one batch at most; while a commit is not answered nothing more is
+applied.
 """
 
 import asyncio
@@ -43,7 +45,7 @@ _notice_decoder = msgspec.json.Decoder(_Notice)
 
 
 class Shards:
-    """One engine over some shards; `recover`, `follow` and `commit` are called by one task alone."""
+    """One engine over some shards; `recover`, `follow` and `commit` belong to one task."""
 
     def __init__(
         self,
@@ -87,7 +89,10 @@ class Shards:
             await self.follow(0)
 
     async def follow(self, block_ms: int) -> int:
-        """Read entries, waiting up to `block_ms` for the first; apply them and commit their alerts. Returns how many."""
+        """Read entries, apply them, commit their alerts; return how many.
+
+        Waits up to `block_ms` for the first.
+        """
         entries = await self._read(ENTRIES_A_READ, block_ms)
         fetched = await self._fetch_changes(entries)
         started = time.monotonic()
@@ -101,7 +106,7 @@ class Shards:
         return len(entries)
 
     async def commit(self, *, alerts_only: bool = False, positions: bool = False) -> None:
-        """Commit shards that have alerts, else those with any news, else (`positions`) all that are behind."""
+        """Commit shards with alerts, else those with news, else (`positions`) all behind."""
         market_id = self.engine.market_id
         commits = []
         for ledger in self.ledgers.values():
@@ -113,14 +118,17 @@ class Shards:
             self.commits += len(commits)
 
     async def save_snapshot(self, keep: int) -> None:
-        """Commit all shards at one place, keep the market as of there, and let entries go that no start needs, but for the newest `keep`."""
+        """Commit all shards at one place, keep the market as of there, and trim the stream.
+
+        Entries that no start needs are let go, but for the newest `keep`.
+        """
         await self.commit(positions=True)
         market_id = self.engine.market_id
         await self._market.save_snapshot(market_id, self.engine.facts.snapshot())
         await self._market.trim(market_id, keep)
 
     async def _send(self, commits: Sequence[tuple[int, Commit]]) -> None:
-        """Send the same commits until the store has answered; raises LeaseLost when it is not us any more who may."""
+        """Send the same commits until the store has answered; LeaseLost when we may no more."""
         wait_s, longest_s = RETRY_S
         while True:
             try:
@@ -151,7 +159,7 @@ class Shards:
     def _bound_by(
         self, entry: MarketEntry, fetched: dict[int, deque[AccountChange]]
     ) -> list[AccountChange]:
-        """Return the changes that this notice brings in: those up to its id that no earlier one has."""
+        """Return the changes a notice brings in: up to its id, those no earlier one has."""
         notice = _notice_decoder.decode(entry.payload)
         ledger = self.ledgers.get(notice.shard)
         if ledger is None or notice.upto <= ledger.drained_to:
@@ -182,7 +190,7 @@ class Shards:
         return fetched
 
     async def _read(self, count: int, block_ms: int) -> list[MarketEntry]:
-        """Read on after the engine's place, but not past where a waiting shard is to be taken in."""
+        """Read on after the engine's place, but not past where a waiting shard comes in."""
         after = self.engine.market_id
         if self._waiting:
             count = min(count, self._waiting[0].market_id - after)
@@ -226,9 +234,10 @@ class Shards:
         return self.ledgers[shard_of(key, self._shards)]
 
     async def append_missing_notices(self) -> None:
-        """See to account changes whose writer died before he told the market stream; call it now and then.
+        """See to changes whose writer died before his notice; call it now and then.
 
-        A change is given the time between two calls, so that the notices of writers alive are not doubled (which would do no harm).
+        A change is given the time between two calls, so that the notices of writers alive are not
+        doubled (which would do no harm).
         """
         late = {}
         for counter in await self._accounts.counters():

@@ -10,7 +10,7 @@ from service.risk.levels import NOT_PENDING
 
 
 class Timers:
-    """A heap of (due, slot). A timer too many is harmless: it makes a pool be evaluated, and the evaluation decides.
+    """A heap of (due, slot); a timer too many is harmless: the evaluation decides.
 
     `queued` of a pool is the time it stands in the heap for, so that no evaluation adds it twice.
     """

@@ -13,8 +13,8 @@ from service.risk.evaluate import assess
 def worst(book: Book, question: WorstQuestion) -> list[RankedPlace]:
     """Return the first `limit` accounts at or beyond a level that come after a place, worst first.
 
-    An account is ranked by its worst pool, by the level that pool is at and its ratio at the marks as they are. Only pools at the level or
-    beyond are evaluated.
+    An account is ranked by its worst pool, by the level that pool is at and its ratio at the marks
+    as they are. Only pools at the level or beyond are evaluated.
     """
     prefix = f"{question.tenant}/"
     places = (

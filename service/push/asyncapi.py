@@ -1,4 +1,7 @@
-"""The AsyncAPI 3 document of the stream, written from the frames' classes: `openapi/asyncapi.json` is this and a test compares them."""
+"""The AsyncAPI 3 document of the stream, written from the frames' classes.
+
+`openapi/asyncapi.json` is this, and a test compares them.
+"""
 
 import inspect
 import json
@@ -35,11 +38,12 @@ Document = dict[str, Any]
 _ABOUT = """\
 Alerts the moment an account's level changes, resumable without loss, and the newest marks.
 
-Subscribe first; the answer is `subscribed`, then a `snapshot` of the accounts that are not HEALTHY \
-(unless `recovered`), then `alerts` as they are logged. Keep the last `cursor` you have dealt with \
-and give it back as `since` when you come back: everything after it follows, nothing twice in the \
-log, nothing left out. An alert may reach you twice around a reconnection; `id` tells. Frames are \
-JSON text and never larger than 256 KiB. Fields you do not know may appear: ignore them.
+Subscribe first; the answer is `subscribed`, then a `snapshot` of the accounts that are not \
+HEALTHY (unless `recovered`), then `alerts` as they are logged. Keep the last `cursor` you have \
+dealt with and give it back as `since` when you come back: everything after it follows, nothing \
+twice in the log, nothing left out. An alert may reach you twice around a reconnection; `id` \
+tells. Frames are JSON text and never larger than 256 KiB. Fields you do not know may appear: \
+ignore them.
 
 When we close, 4000 to 4499 mean "come back and resume", 4500 to 4999 "do not"; a frame of yours \
 that is too large is answered by the protocol's own 1009.\

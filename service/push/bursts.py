@@ -1,9 +1,9 @@
-"""New log entries of one shard as frames: sliced, filtered and framed once, however many clients get them.
+"""A shard's new log entries as frames: sliced, filtered and framed once for all clients.
 
-The alerts' own bytes go out unchanged. A subscriber of everything gets them as they stand in the log;
-a filtering one gets slices. The cursor of a frame says: all of this shard up to here, and of the other
-shards what the reader had before; so a client that is cut off between two frames of a burst resumes
-exactly there.
+The alerts' own bytes go out unchanged. A subscriber of everything gets them as they stand in the
+log; a filtering one gets slices. The cursor of a frame says: all of this shard up to here, and of
+the other shards what the reader had before; so a client that is cut off between two frames of a
+burst resumes exactly there.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,10 +1,10 @@
 """Follows every shard's log and hands new entries, once and in order, to whoever listens here.
 
-Pub/sub only wakes it; the log is the truth, read by offset from where it stands, so a lost or doubled
-wake-up changes nothing. Once a second it looks at the log's ends and its epoch itself. When Redis goes
-away it comes back with growing pauses and goes on at the same offsets: the sessions notice nothing but
-silence. When the log was lost meanwhile (a new epoch, or an end before where we stand) or trimmed below
-us, everybody has to subscribe again: `resync`.
+Pub/sub only wakes it; the log is the truth, read by offset from where it stands, so a lost or
+doubled wake-up changes nothing. Once a second it looks at the log's ends and its epoch itself. When
+Redis goes away it comes back with growing pauses and goes on at the same offsets: the sessions
+notice nothing but silence. When the log was lost meanwhile (a new epoch, or an end before where we
+stand) or trimmed below us, everybody has to subscribe again: `resync`.
 """
 
 import asyncio

@@ -1,9 +1,9 @@
 """One hub a worker: who is connected, who of them hears of what, and how they end.
 
-Publishing never waits. A burst is framed once for all who want all of it and sliced for the others; who
-listens to single accounts is found by the account, so a burst costs work in proportion to its alerts and
-their listeners, not to the subscriptions there are. A client that is late is left to read the log by
-itself; one that does not read at all is closed (4008); nobody else notices either.
+Publishing never waits. A burst is framed once for all who want all of it and sliced for the others;
+who listens to single accounts is found by the account, so a burst costs work in proportion to its
+alerts and their listeners, not to the subscriptions there are. A client that is late is left to
+read the log by itself; one that does not read at all is closed (4008); nobody else notices either.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ class AlertStore(LogReader, StoredAlerts, Protocol):
 
 
 class Hub:
-    """`settle` makes sure that the store is ours and returns the log's epoch (store/alert_log.py)."""
+    """`settle` makes sure the store is ours and returns the log's epoch (store/alert_log.py)."""
 
     def __init__(
         self,

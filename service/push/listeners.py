@@ -1,4 +1,4 @@
-"""Which live subscriptions hear of which alerts: found by the account, or by looking where patterns ask for it."""
+"""Which live subscriptions hear of which alerts: found by account, or looked for by pattern."""
 
 from collections.abc import Iterator
 

@@ -92,7 +92,7 @@ class MarkBoard:
         return iter(self._listeners)
 
     def picture(self, marks: Iterable[NewestMark]) -> None:
-        """Take all newest marks anew: the stream was out of reach, or is read for the first time."""
+        """Take all newest marks anew: the stream was away, or is read for the first time."""
         for mark in marks:
             entry = MarketEntry(mark.market_id, "m", mark.event_time_ms, mark.payload)
             self._put(entry)

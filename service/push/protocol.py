@@ -1,7 +1,7 @@
-"""uvicorn's WebSocket protocol with what a slow peer needs: small buffers, and a close that gets through.
+"""uvicorn's WebSocket protocol for slow peers: small buffers, and a close that gets through.
 
-As it comes, a close waits behind the frames that the peer does not read, so that nobody is ever told
-4008, and a peer that reads nothing holds about 4 MB of kernel buffers.
+As it comes, a close waits behind the frames that the peer does not read, so that nobody is ever
+told 4008, and a peer that reads nothing holds about 4 MB of kernel buffers.
 """
 
 import socket

@@ -1,4 +1,4 @@
-"""Whose alerts a subscription wants: accounts by name or by beginning, within its tenant, and levels."""
+"""Whose alerts a subscription wants: accounts by name or beginning, in its tenant, and levels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -94,7 +94,7 @@ class Session:
         self.outbox.seal()
 
     async def run(self, socket: WebSocket) -> None:
-        """Serve an accepted socket until one side ends it; raises WebSocketDisconnect in a group."""
+        """Serve an accepted socket until a side ends it; raises WebSocketDisconnect in a group."""
         async with anyio.create_task_group() as tasks:
 
             async def first_to_end(work: Callable[[], Awaitable[object]]) -> None:

@@ -1,10 +1,11 @@
-"""A subscription to the alert log, from its first frame to the point where it hears new alerts at once.
+"""A subscription to the alert log: from its first frame to hearing new alerts at once.
 
-It has two states. *Behind*: it reads the log itself, at its client's speed, from its own `positions`;
-this is how it begins (after `subscribed` and perhaps a snapshot), and where it goes back to when its
-client's outbox is full. *Live*: it stands where the follower stands and is handed bursts. It changes
-from behind to live in a step without an await, at equal positions, so nothing is lost or sent twice
-between the two; and a burst costs no memory for a client that is late, because the log keeps it.
+It has two states. *Behind*: it reads the log itself, at its client's speed, from its own
+`positions`; this is how it begins (after `subscribed` and perhaps a snapshot), and where it goes
+back to when its client's outbox is full. *Live*: it stands where the follower stands and is handed
+bursts. It changes from behind to live in a step without an await, at equal positions, so nothing is
+lost or sent twice between the two; and a burst costs no memory for a client that is late, because
+the log keeps it.
 """
 
 import asyncio
@@ -74,7 +75,7 @@ class AlertSubscription:
         self._snapshot_due = False
 
     def deliver(self, burst: Burst, frames: Iterable[Frame], positions: Sequence[int]) -> bool:
-        """Take a burst's frames; False when the outbox has no room, and from there on it is behind."""
+        """Take a burst's frames; False when the outbox is full, and from there it is behind."""
         offset = positions[burst.shard]
         for frame in frames:
             if not self._outbox.offer(frame.text):
@@ -137,7 +138,7 @@ class AlertSubscription:
         self._positions[shard] = burst.last
 
     async def _send_snapshot(self, log: StoredAlerts, epoch: str) -> None:
-        """Send the accounts that are not HEALTHY now; what changed meanwhile follows from the log."""
+        """Send the accounts that are not HEALTHY now; later changes follow from the log."""
         opening = '{"type":"snapshot","id":' + msgspec.json.encode(self.id).decode()
         cursor = encode_cursor(epoch, self._positions)
         room = self._frame_max - len(cursor) - 512
@@ -179,7 +180,7 @@ class AlertSubscription:
 
 
 def _covers(since: Cursor, epoch: str, tails: list[LogTail]) -> bool:
-    """Return whether the log still has everything after the cursor, and the cursor is of this log."""
+    """Return whether the log has everything after the cursor, and the cursor is of this log."""
     return (
         since.epoch == epoch
         and len(since.offsets) == len(tails)
@@ -191,7 +192,7 @@ def _covers(since: Cursor, epoch: str, tails: list[LogTail]) -> bool:
 
 
 def _account_pieces(key: str, states: bytes, selection: Selection) -> list[str]:
-    """Return the encoded states of one account, in pieces that fit a frame; none when filtered out."""
+    """Return an account's encoded states, in pieces that fit a frame; none when filtered out."""
     pools = decode_states(states)
     if not any(selection.wants_level(pool.level) for pool in pools):
         return []

@@ -1,13 +1,16 @@
-"""Safe bands: how far each mark may move before any comparison that decides a pool's level could turn out otherwise.
+"""Safe bands: how far each mark may move before anything that decides a pool's level can change.
 
-Inside one tier a pool's equity and maintenance are straight lines in x (x = price, or 1 / price for an inverse contract), one term a market. So is
-g = ratio x equity - maintenance for each line of the level table, and a level can only change where one of four g changes its sign: the lines
-that rise above the current level, those that hold it less the hysteresis, and equity itself. The slack |g| is shared out over the pool's
-markets so that all may move by the same fraction at once, each against us; moves the other way are free. A band also ends where the tier
-does, so jumps of a table, given deductions and kinks need no care of their own.
+Inside one tier a pool's equity and maintenance are straight lines in x (x = price, or 1 / price for
+an inverse contract), one term a market. So is g = ratio x equity - maintenance for each line of the
+level table, and a level can only change where one of four g changes its sign: the lines that rise
+above the current level, those that hold it less the hysteresis, and equity itself. The slack |g| is
+shared out over the pool's markets so that all may move by the same fraction at once, each against
+us; moves the other way are free. A band also ends where the tier does, so jumps of a table, given
+deductions and kinks need no care of their own.
 
-What is not such a sum (multi-asset pools: a price times a price) gets no band: it is due at every mark. A guard far above any rounding and
-far below any price step keeps the float evaluation and the band from disagreeing: near a line a pool is due, and the exact evaluation decides.
+What is not such a sum (multi-asset pools: a price times a price) gets no band: it is due at every
+mark. A guard far above any rounding and far below any price step keeps the float evaluation and the
+band from disagreeing: near a line a pool is due, and the exact evaluation decides.
 """
 
 from dataclasses import dataclass
@@ -46,7 +49,10 @@ class _Moves:
 
 @dataclass(frozen=True, slots=True)
 class _Lines:
-    """Four functions g = ratio x equity - counted x maintenance a pool; (lines, pools) but for `counted`, (lines,)."""
+    """Four functions a pool: g = ratio x equity - counted x maintenance.
+
+    All are (lines, pools) but for `counted`, which is (lines,).
+    """
 
     ratio: Floats
     counted: Floats
@@ -57,7 +63,7 @@ class _Lines:
 def safe_bands(
     batch: Batch, equity: Floats, maintenance: Floats, unpriced: Bools, level: Levels
 ) -> Bands:
-    """Return a band by leg; `equity`, `maintenance`, `unpriced` and the level after the evaluation are by pool."""
+    """Return a band by leg; figures and the level after the evaluation are by pool."""
     with np.errstate(all="ignore"):
         moves = _moves(batch)
         groups, first = _groups(batch)
@@ -72,7 +78,7 @@ def safe_bands(
 
 
 def _settled(batch: Batch, unpriced: Bools, low: Floats, high: Floats) -> Bands:
-    """Take back what is not proven, and free the legs of pools whose level waits for another mark."""
+    """Take back what is not proven; free the legs of pools whose level waits for another mark."""
     pool, market, many = batch.legs.pool, batch.legs.market, len(unpriced)
     missing = np.isnan(batch.markets.mark[market]) | (batch.markets.table[market] < 0)
     multi = batch.pools.multi[pool]
@@ -122,7 +128,10 @@ def _tier_borders(batch: Batch, tier: Ints, size: Floats) -> tuple[Floats, Float
 
 
 def _groups(batch: Batch) -> tuple[Ints, Ints]:
-    """Number the (pool, market) pairs: legs of one pool in one market move together. Returns group by leg, and a leg of each group."""
+    """Number the (pool, market) pairs; return each leg's, and a leg of each.
+
+    Legs of one pool in one market move together.
+    """
     pair = batch.legs.pool * len(batch.markets.mark) + batch.legs.market
     _, first, groups = np.unique(pair, return_index=True, return_inverse=True)
     return groups.astype(np.int64), first
@@ -147,7 +156,7 @@ def _lines(
 def _shared_out(
     batch: Batch, moves: _Moves, groups: Ints, first: Ints, lines: _Lines
 ) -> tuple[Floats, Floats]:
-    """Return the x-interval by group in which no line's slack is used up; NaN where none is proven."""
+    """Return the x-interval by group in which no line's slack is used up; NaN: none is proven."""
     many = len(batch.pools.rule)
     pool, x = batch.legs.pool[first], moves.x[first]
     equity = sums_by(groups, moves.equity, len(first))

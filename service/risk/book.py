@@ -1,13 +1,16 @@
 """All monitored pools as columns: no object a position, a contiguous range of rows an account.
 
-An account has a fixed index; its pools, legs and holdings stand in one range each, legs and holdings in the order of their pools. A changed
-account is appended anew and its old rows die; when more rows are dead than alive the book is compacted (slots and rows change then, account
-indices never). A pool's name is not stored: it follows from its columns, and from its first leg when it is isolated. An account that is gone
-keeps its index, its version and its seq: they go on if it comes back. Index words: `slot` a pool's, `row` a leg's, `account` an account's.
+An account has a fixed index; its pools, legs and holdings stand in one range each, legs and
+holdings in the order of their pools. A changed account is appended anew and its old rows die; when
+more rows are dead than alive the book is compacted (slots and rows change then, account indices
+never). A pool's name is not stored: it follows from its columns, and from its first leg when it is
+isolated. An account that is gone keeps its index, its version and its seq: they go on if it comes
+back. Index words: `slot` a pool's, `row` a leg's, `account` an account's.
 """
 
 from array import array
 from collections.abc import Sequence
+from dataclasses import fields
 
 import numpy as np
 
@@ -20,6 +23,9 @@ from service.risk.markets import MarketTable
 from service.risk.model import Account, PoolKey
 from service.risk.records import PoolState, Records, identity
 from service.risk.rows import AccountColumns, HoldingColumns, LegColumns, PoolColumns
+
+# What a pool of a batch brings; `account` counts within the batch.
+_POOL_FIELDS = tuple(field.name for field in fields(Pools) if field.name != "account")
 
 
 class Book:
@@ -71,7 +77,8 @@ class Book:
     def put(self, accounts: Sequence[Account]) -> list[tuple[int, list[PoolState]]]:
         """Replace these accounts (each named once); levels are carried over by pool.
 
-        Returns for each account its index and the states of its pools that are gone. The pools that stay or come are due until evaluated.
+        Returns for each account its index and the states of its pools that are gone. The pools that
+        stay or come are due until evaluated.
         """
         indices = [self.enter(each.account_key) for each in accounts]
         before = [self.states(index) for index in indices]
@@ -106,7 +113,7 @@ class Book:
         return self._records.key_of(slot)
 
     def account_of(self, account: int) -> Account:
-        """Return the account as its columns have it: what `put` was given, less balances of 0; it must have a pool."""
+        """Return the account that `put` was given, less balances of 0; it must have a pool."""
         slots = self.slots_of(account)
         return self._records.account(
             self.keys[account], slots, self.rows_of(slots), self._backs_of(slots)
@@ -179,7 +186,7 @@ class Book:
         return dead > 4_096 and 2 * dead > self._legs + self._pools
 
     def compact(self) -> None:
-        """Close the gaps that replaced accounts left: slots and rows change, bands and levels stay."""
+        """Close the gaps of replaced accounts: slots and rows change, bands and levels stay."""
         slots = self.live_slots()
         pools, rows = self.pools, self.rows_of(slots)
         backs = self._backs_of(slots)
@@ -195,7 +202,7 @@ class Book:
         self.holders.set_bands(np.arange(len(rows), dtype=np.int64), low, high)
 
     def _renumber(self) -> None:
-        """Point accounts, legs and holdings at the pools' new slots, and pools at their new rows."""
+        """Point accounts, legs and holdings at the pools' new slots, pools at their new rows."""
         pools, accounts = self.pools, self.accounts
         numbers = np.arange(self._pools, dtype=np.int32)
         for first, count in ((pools.leg, pools.legs), (pools.holding, pools.holdings)):
@@ -226,16 +233,7 @@ class Book:
         grow(self.pools, self._pools + many)
         part, pools = slice(self._pools, self._pools + many), self.pools
         pools.account[part] = indices[given.account]
-        for name in (
-            "rule",
-            "settle",
-            "isolated",
-            "multi",
-            "warning",
-            "margin_call",
-            "hysteresis",
-            "ease_after_ms",
-        ):
+        for name in _POOL_FIELDS:
             getattr(pools, name)[part] = getattr(given, name)
         for first, count, owners, used in (
             (pools.leg, pools.legs, batch.legs.pool, self._legs),
@@ -287,7 +285,7 @@ class Book:
     def _carry(
         self, first: int, names: Sequence[PoolKey], states: Sequence[PoolState]
     ) -> list[PoolState]:
-        """Give the pools from slot `first` on the states they had; returns the states no pool took."""
+        """Give the pools from slot `first` on their former states; returns those no pool took."""
         left = {identity(state.key): state for state in states}
         for slot, name in enumerate(names, first):
             state = left.pop(identity(name), None)

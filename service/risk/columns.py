@@ -19,7 +19,7 @@ Bools: TypeAlias = NDArray[np.bool_]
 
 @dataclass(slots=True)
 class Markets:
-    """What is known of every market now; the mark is NaN until one came, `table` is -1 until an instrument came."""
+    """What is known of every market now; no mark yet is NaN, no instrument yet `table` -1."""
 
     linear: Bools
     contract_size: Floats
@@ -33,11 +33,11 @@ class Markets:
 
 @dataclass(slots=True)
 class TierTables:
-    """Tier tables padded to one width, a power of two: row `table`, column `tier`; padding floor +inf.
+    """Tier tables padded to a power of two: row `table`, column `tier`; padding floor +inf.
 
-    A size n belongs to the last tier with floor <= n. Money: n * rate - deduction, for whole-position
-    tables too (whose deductions are mostly 0). A table by contracts is continuous in contracts: what
-    that takes off is `rebate` contracts' worth, the notional of one each.
+    A size n belongs to the last tier with floor <= n. Money: n * rate - deduction, for
+    whole-position tables too (whose deductions are mostly 0). A table by contracts is continuous in
+    contracts: what that takes off is `rebate` contracts' worth, the notional of one each.
     """
 
     floor: Floats  # (tables, tiers)

@@ -1,4 +1,4 @@
-"""A batch in columns to every figure of an answer: one vectorised pass that the API and the monitor share."""
+"""A batch in columns to every figure of an answer: one pass that API and monitor share."""
 
 from dataclasses import fields
 from typing import TypeVar
@@ -62,7 +62,7 @@ def _pool_figures(batch: Batch, legs: LegFigures) -> PoolFigures:
 
 
 def prices(batch: Batch, assessment: Assessment) -> LegPrices:
-    """Return liquidation prices (below, above, nearest) and bankruptcy prices with their reasons."""
+    """Return liquidation prices (below, above, nearest) and bankruptcy prices, with reasons."""
     return solve_prices(batch, assessment)
 
 

@@ -1,8 +1,8 @@
-"""The legs of one pool in one market move together: group them, and say what in their pool stays or moves with them.
+"""The legs of a pool in one market move together: group them, and say what moves with them.
 
 One price is the unknown at a time. Linear groups are solved in t = price / mark, inverse ones in
 t = mark / price: either way a leg's notional is (notional at the mark) x t. The rest of the pool is
-`still` or, as far as it is money in the market's own base coin, `moving` in proportion to the price.
+`still` or, as far as it is money in the market's own base coin, `moving` with the price.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _POLISH_MOST = 1e-6  # relative: a longer step would be no polish
 
 @dataclass(slots=True)
 class Groups:
-    """One row a (pool, market) of the priced pools, ordered by pool; `legs` are leg rows by group."""
+    """A row a (pool, market) of the priced pools, ordered by pool; `legs` are leg rows by group."""
 
     legs: Ints
     group_of: Ints  # of each entry of `legs`
@@ -43,8 +43,8 @@ class Rest:
 def group_legs(batch: Batch, assessment: Assessment) -> Groups:
     """Group the legs of every pool that is priced.
 
-    Groups of a pool stand in the order of their first legs: by market number the order of a sum, and with it the last bits of a price, would
-    hang on which market was registered first.
+    Groups of a pool stand in the order of their first legs: by market number the order of a sum,
+    and with it the last bits of a price, would hang on which market was registered first.
     """
     rows = np.flatnonzero(~assessment.pools.unpriced[batch.legs.pool])
     key = batch.legs.pool[rows] * (len(batch.markets.mark) + 1) + batch.legs.market[rows]

@@ -1,4 +1,4 @@
-"""Columns that grow: a dataclass of equally long arrays is enlarged as one, and ranges of rows become index arrays."""
+"""Columns that grow: a dataclass of equally long arrays as one; row ranges as index arrays."""
 
 from dataclasses import fields
 from typing import Any, TypeAlias
@@ -12,7 +12,7 @@ _Whole: TypeAlias = NDArray[np.signedinteger[Any]]
 
 
 def grow(columns: Any, rows: int) -> None:
-    """Make room for at least `rows` in every column of a dataclass; capacity doubles, new rows are zero."""
+    """Make room for `rows` in every column of a dataclass; capacity doubles, new rows are zero."""
     for field in fields(columns):
         old = getattr(columns, field.name)
         if len(old) >= rows:

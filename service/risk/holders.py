@@ -1,8 +1,10 @@
-"""Who holds a market: for each market its legs beside each other, with the edges of their safe bands.
+"""Who holds a market: its legs beside each other, with the edges of their safe bands.
 
-One arena of columns; a market owns a segment of it with some room to grow, so that a tick looks at one slice (`low`, `high`) and writing the
-bands of any mixture of legs is one assignment. `place` leads from a leg's row to where its band stands. A band is closed: a mark with
-low <= mark <= high cannot change anything the leg's pool is judged by. A leg without a proven band has low = +inf and is due at every mark.
+One arena of columns; a market owns a segment of it with some room to grow, so that a tick looks at
+one slice (`low`, `high`) and writing the bands of any mixture of legs is one assignment. `place`
+leads from a leg's row to where its band stands. A band is closed: a mark with low <= mark <= high
+cannot change anything the leg's pool is judged by. A leg without a proven band has low = +inf and
+is due at every mark.
 """
 
 from dataclasses import dataclass, field
@@ -118,7 +120,10 @@ class Holders:
         segment.count += len(rows)
 
     def _move(self, segment: _Segment, count: int) -> None:
-        """Give the segment a larger place at the end; when more than half the arena is abandoned, close the gaps."""
+        """Give the segment a larger place at the end.
+
+        When more than half the arena is abandoned, the gaps are closed first.
+        """
         capacity = max(16, count + (count >> 1))
         held = sum(each.capacity for each in self._segments.values())
         if self._used > 2 * held + 4_096:

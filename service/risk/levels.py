@@ -1,4 +1,4 @@
-"""The level of a pool: the table of lines, what a fall waits for, and what a stale mark may not say.
+"""The level of a pool: the lines, what a fall waits for, what a stale mark may not say.
 
 Every comparison is maintenance >= line x equity, never a division, so nothing blows up at equity 0.
 All functions work on columns, one row a pool; levels are `model.Level` as int8.

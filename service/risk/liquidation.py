@@ -140,14 +140,14 @@ def _put_bankruptcy(
     legs, at, of = assessment.legs, groups.legs, groups.group_of
     worth = legs.unrealised_pnl * legs.settle_price
     rest = rest_of_pool(batch, assessment, groups, worth)
-    rate = assessment.terms.bankruptcy_fee_rate[at]
+    rate, fee = assessment.terms.bankruptcy_fee_rate[at], assessment.terms.bankruptcy_fee[at]
     weight = legs.settle_price[at]
     slope = own_slope(assessment, groups, rate) + rest_slope(groups, rest)
-    start = by_group(groups, worth[at] - legs.notional[at] * rate * weight)
+    start = by_group(groups, worth[at] - (legs.notional[at] * rate + fee) * weight)
     start += rest.still + rest.moving
     price = price_at(groups, 1.0 - start / slope)
     pnl, notional = _leg_at(batch, assessment, at, price[of])
-    own = by_group(groups, (pnl - notional * rate) * weight)
+    own = by_group(groups, (pnl - notional * rate - fee) * weight)
     price = polished(groups, rest, price, own, slope)
     price = np.where(groups.unsolved, np.nan, price)
     reason = np.where(np.isnan(price), FULLY_COLLATERALISED, FOUND)

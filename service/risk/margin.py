@@ -1,4 +1,4 @@
-"""Notional, PnL, requirements and equity over columns: what every other figure of an answer is made of.
+"""Notional, PnL, requirements and equity over columns: what other figures are made of.
 
 A leg's money is in its market's settle asset. A pool's is in the pool's settle asset; in multi mode
 that is USD and a leg's money is multiplied by its settle asset's price first. What misses a mark,
@@ -17,7 +17,7 @@ from service.risk.venues import RULE_COLUMNS, ways
 
 @dataclass(slots=True)
 class LegTerms:
-    """What a leg is before any mark: signed size, its rules and its fixed amounts, one row a leg."""
+    """What a leg is before any mark: signed size, its rules, its fixed amounts; a row a leg."""
 
     linear: Bools
     size: Floats  # signed; linear: base, inverse: quote
@@ -27,6 +27,7 @@ class LegTerms:
     initial_on_entry: Bools
     fee_rate: Floats  # counted inside maintenance, a share of the basis notional
     bankruptcy_fee_rate: Floats  # counted in the bankruptcy price, a share of its notional
+    bankruptcy_fee: Floats  # money counted in the bankruptcy price
     on_entry: Bools
     fixed_fee: Floats  # money counted inside maintenance whatever the mark
     margin: Floats  # isolated wallet margin; 0 for cross
@@ -85,11 +86,21 @@ def leg_terms(batch: Batch) -> LegTerms:
     entry_notional = np.where(linear, magnitude * legs.entry_price, magnitude / legs.entry_price)
     leverage = _leverage(batch, entry_notional)
     fee = _given(markets.taker_fee[legs.market], rules.default_fee[rule])
-    # The notional at the bankruptcy price is 1/leverage less for a linear long or an inverse short.
-    nearer = np.where(linear == (size > 0.0), -1.0, 1.0) / leverage
-    closing_fee = fee * entry_notional * np.maximum(0.0, 1.0 + nearer)
+    at_bankruptcy = rules.fee_at_bankruptcy.reshape(-1)[way]
+    on_cost = rules.fee_on_cost.reshape(-1)[way]
+    # At the bankruptcy price the notional is less by the margin: linear longs, inverse shorts.
+    less = np.where((linear == (size > 0.0)) & ~on_cost, -1.0, 1.0)
+    margin = entry_notional / leverage
+    closing_fee = fee * np.maximum(0.0, entry_notional + less * margin)
     initial_fee = closing_fee * rules.initial_fee[rule]
-    initial = entry_notional / leverage + initial_fee
+    initial = margin + initial_fee
+    # A given margin has the fee in: notional = entry notional -+ (margin - fee x notional).
+    share = 1.0 + less * fee
+    own = isolated & at_bankruptcy & ~np.isnan(legs.margin) & (share > 0.0)
+    if own.any():
+        left = np.maximum(0.0, entry_notional + less * legs.margin) / np.where(own, share, 1.0)
+        closing_fee = np.where(own, fee * left, closing_fee)
+    counted = rules.bankruptcy_fee.reshape(-1)[way]
     return LegTerms(
         linear=linear,
         size=size,
@@ -98,9 +109,10 @@ def leg_terms(batch: Batch) -> LegTerms:
         initial_fee=initial_fee,
         initial_on_entry=rules.initial_on_entry.reshape(-1)[way],
         fee_rate=fee * rules.fee_on_notional.reshape(-1)[way],
-        bankruptcy_fee_rate=fee * rules.bankruptcy_fee.reshape(-1)[way],
+        bankruptcy_fee_rate=fee * (counted & ~on_cost),
+        bankruptcy_fee=closing_fee * (counted & on_cost),
         on_entry=rules.on_entry.reshape(-1)[way],
-        fixed_fee=closing_fee * rules.fee_at_bankruptcy.reshape(-1)[way],
+        fixed_fee=closing_fee * (at_bankruptcy | on_cost),
         margin=np.where(isolated, _given(legs.margin, initial), 0.0),
     )
 

@@ -1,4 +1,4 @@
-"""What is known of every market now, by number: instruments, marks, staleness, and what an asset is worth in USD.
+"""What is known of every market now: instruments, marks, staleness, an asset's worth in USD.
 
 A market is a (venue, symbol) as an account of that venue sees it: its own instrument and mark where
 there are any, else generic's. A table made with a parent is a layer over it: what it was given
@@ -32,7 +32,7 @@ class _Report:
 
 
 def settle_of(symbol: str) -> str:
-    """Return the settle asset that a unified symbol names: BTC/USDT:USDT -> USDT, BTC/USD -> USD."""
+    """Return the settle asset of a unified symbol: BTC/USDT:USDT -> USDT, BTC/USD -> USD."""
     pair, _, settle = symbol.partition(":")
     return settle or pair.partition("/")[2] or pair
 
@@ -80,7 +80,7 @@ class MarketTable:
         return row
 
     def asset(self, venue: str, name: str) -> int:
-        """Return the number of an asset as accounts of a venue price it; its price is kept from now on."""
+        """Return an asset's number as a venue's accounts price it; from now on it is priced."""
         number = self._watched.get((venue, name))
         if number is None:
             number = self._watched[(venue, name)] = self._number(venue, name)

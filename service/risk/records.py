@@ -1,4 +1,4 @@
-"""What the book's columns say, told as records again: pools by name, accounts as they were given."""
+"""What the book's columns say, told as records: pools by name, accounts as they were given."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class PoolState:
 
 
 def identity(key: PoolKey) -> tuple[str, str, str]:
-    """Return what makes a pool the same pool: an isolated one stays the same when its settle asset is corrected."""
+    """Return a pool's identity: an isolated one keeps it when its settle asset is corrected."""
     return ("", "", key.settle) if key.kind == "cross" else (key.symbol, key.side, "")
 
 

@@ -87,7 +87,7 @@ def _reduction(batch: Batch, assessment: Assessment) -> Floats:
 def _share_kept(batch: Batch, assessment: Assessment, budget: Floats) -> Floats:
     """Return the largest share of each position whose requirement is below its budget; 0: none is.
 
-    In each tier the requirement is a line in the share, so each tier has a largest share of its own.
+    In each tier the requirement is a line in the share, so each tier has its own largest share.
     """
     terms, tables, width = assessment.terms, batch.tables, batch.tables.floor.shape[1]
     table = np.maximum(batch.markets.table[batch.legs.market], 0)

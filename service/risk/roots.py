@@ -1,4 +1,4 @@
-"""The nearest price on each side of the mark where a pool runs out of slack, through tiers and jumps.
+"""The nearest price on each side of the mark where a pool's slack ends, through tiers and jumps.
 
 In t (see `groups`) the slack, equity less maintenance, is a line between corners: the t where a leg
 enters another tier. Whole-position tables jump there. So: evaluate the slack on both sides of every
@@ -137,7 +137,7 @@ def _no_roots(groups: Groups) -> Roots:
 
 
 def _edges(tables: TierTables, table: Ints) -> Edges:
-    """Look at the tables that are used from their floors; columns that all leave empty are dropped."""
+    """Look at the tables in use from their floors; columns that all leave empty are dropped."""
     rows = np.arange(len(tables.floor))
     place = table
     if len(rows) > len(table):
@@ -193,7 +193,7 @@ def _line_down(corners: Corners) -> Line:
 
 
 def _line_up(corners: Corners) -> Line:
-    """Find the bad corner nearest above t = 1; where none is bad, the line after the last corner."""
+    """Find the bad corner nearest above t = 1; where none is, the line after the last corner."""
     bad = (corners.at > 1.0) & (corners.bad_left | corners.bad_right) & np.isfinite(corners.at)
     pick = np.where(bad, corners.at, np.inf).argmin(axis=1)
     last = np.where(np.isfinite(corners.at), corners.at, 1.0).max(axis=1)

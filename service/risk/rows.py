@@ -1,4 +1,4 @@
-"""What the book keeps, as columns: one dataclass a noun, one array a field, rows beyond those in use are zero."""
+"""What the book keeps, as columns: a dataclass a noun, an array a field, unused rows are zero."""
 
 from dataclasses import dataclass, field
 from typing import TypeAlias

@@ -1,4 +1,4 @@
-"""Maintenance margin by size: tier tables checked, made continuous, padded, and looked up for many legs at once.
+"""Maintenance margin by size: tables checked, made continuous, padded, looked up for many legs.
 
 A table is stored as lines n * rate - deduction over [floor, next floor). Marginal tables get their
 deductions by continuity (a step at a border would fire false alerts); whole-position tables have
@@ -28,7 +28,7 @@ class TierFault:
 
 
 def validate_tiers(tiers: Sequence[Tier]) -> list[TierFault]:
-    """Return every reason to refuse a table, in order of its tiers; an empty list means it is good."""
+    """Return every reason to refuse a table, in order of its tiers; an empty list: it is good."""
     if not tiers:
         return [TierFault(0, "no_tiers", "a table needs at least one tier")]
     faults = []

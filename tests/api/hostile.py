@@ -1,4 +1,4 @@
-"""What a hostile or broken client sends: bodies, media types and names that must each be refused with a reason."""
+"""What hostile or broken clients send: bodies, types and names to be refused with a reason."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Accounts by level: what several monitors say, merged, in pages that neither repeat nor leave out."""
+"""Accounts by level: several monitors' answers merged, in pages without gap or repeat."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Accounts over REST: versions and ETags, batches item by item, adjustments, nothing written by half."""
+"""Accounts over REST: versions, ETags, batches item by item, adjustments, no half writes."""
 
 import asyncio
 import json

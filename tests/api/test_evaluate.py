@@ -1,4 +1,4 @@
-"""POST /v1/evaluate: where marks come from, what is answered, what is refused and how it is named."""
+"""POST /v1/evaluate: where marks come from, what is answered, what is refused and how."""
 
 import asyncio
 import math

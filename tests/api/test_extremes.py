@@ -1,4 +1,7 @@
-"""Numbers from the ends of the range: an answer without a null that has no reason, or a problem; seeded, printed when it fails."""
+"""Numbers from the ends of the range: each null has a reason, or it is a problem.
+
+Seeded; the seed is printed when it fails.
+"""
 
 import random
 from typing import Any

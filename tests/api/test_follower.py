@@ -1,4 +1,4 @@
-"""The worker's picture of the markets: quality, and starting over when entries were trimmed or the store was away."""
+"""The worker's picture: quality, and starting over after a trim or without a store."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is a 4xx problem with a code, never a 500, and memory stands on a plateau."""
+"""Whatever is sent, the answer is a 4xx with a code, never a 500; memory has a plateau."""
 
 import os
 import socket
@@ -52,7 +52,7 @@ class Server:
         )
 
     def failure(self, attack: Attack) -> str | None:
-        """Return what is wrong with the answer to an attack, None when it is refused as it should be."""
+        """Return what is wrong with the answer; None when it is refused as it should be."""
         response = self.send(attack)
         errors_of(response)
         answer = (response.status_code, response.json()["code"])

@@ -1,4 +1,4 @@
-"""Instruments and marks over REST: item by item, in order, and read back at once by who wrote them."""
+"""Instruments and marks over REST: item by item, in order, read back at once."""
 
 from typing import Any
 

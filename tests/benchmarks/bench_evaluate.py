@@ -1,4 +1,7 @@
-"""The vectorised evaluation against the loop that most people would write: the same records, the same figures, checked first."""
+"""The vectorised evaluation against the loop that most people would write.
+
+The same records, the same figures, checked first.
+"""
 
 import random
 from bisect import bisect_right

@@ -1,4 +1,7 @@
-"""A round of marks through the monitor's engine against evaluating the whole book once for that round; the levels must agree."""
+"""A round of marks through the engine against evaluating the whole book for it.
+
+The levels must agree.
+"""
 
 import logging
 import random
@@ -48,7 +51,7 @@ class Rounds:
             self.engine.load([(self._account(number, source), 1, ()) for number in part])
 
     def _account(self, number: int, source: random.Random) -> Account:
-        """Cross, three symbols, log-normal sizes, leverage 1.5 to 30, entries within 5 % of the mark."""
+        """Cross, three symbols, log-normal sizes, leverage 1.5 to 30, entries within 5 %."""
         legs, notional = [], 0.0
         for index in source.sample(range(SYMBOLS), LEGS):
             size, price = source.lognormvariate(9.0, 2.0), float(self._prices[index])

@@ -1,6 +1,7 @@
 """What every benchmark shares: sizes, medians, a hash of the answer, and one JSON line to print.
 
-A `bench_*.py` has `run(size)`, which yields a Measurement for each thing it compares, after it checked that both gave the same answer.
+A `bench_*.py` has `run(size)`, which yields a Measurement for each thing it compares, after it
+checked that both gave the same answer.
 """
 
 import gc
@@ -40,7 +41,7 @@ class Measurement:
 def timed(
     work: Callable[[], Answer], rounds: int = 5, before: Callable[[], object] | None = None
 ) -> tuple[float, Answer]:
-    """Return the median seconds of `rounds` runs and the last answer; `before` runs untimed ahead of each."""
+    """Return `rounds` runs' median seconds and the last answer; `before` runs untimed."""
     seconds = []
     for _ in range(rounds):
         if before:
@@ -53,7 +54,7 @@ def timed(
 
 
 def hash_of(*columns: np.ndarray, digits: int = 9) -> str:
-    """Return a hash of numbers that does not see their last bits: `digits` significant ones, NaN equal to NaN."""
+    """Return a hash blind to last bits: `digits` significant ones, NaN equal to NaN."""
     digest = hashlib.sha256()
     for column in columns:
         digest.update(

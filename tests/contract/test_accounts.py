@@ -1,4 +1,4 @@
-"""Accounts as clients write them: ccxt's rows go in unchanged, what is wrong is named, what is stored reads back the same."""
+"""Accounts as clients write them: ccxt's rows unchanged, faults named, the stored reads back."""
 
 import json
 from typing import Any

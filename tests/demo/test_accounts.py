@@ -1,4 +1,4 @@
-"""The demo's accounts and contracts: valid in the contract's eyes, varied, and the same every time."""
+"""The demo's accounts and contracts: valid, varied, and the same every time."""
 
 import msgspec
 import pytest

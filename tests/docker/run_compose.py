@@ -1,6 +1,7 @@
-"""The Compose file run for real: healthy soon, answers, loses nothing when Valkey restarts, demo, clean stop. `make docker-test`.
+"""The Compose file run for real. `make docker-test`.
 
-Needs a Docker engine; one without a bridge network is given host-network.yml on top.
+Healthy soon, answers, loses nothing when Valkey restarts, demo, clean stop. Needs a Docker engine;
+one without a bridge network is given host-network.yml on top.
 """
 
 import contextlib
@@ -97,7 +98,7 @@ class Compose:
 def timed(
     what: str, condition: Callable[[], bool], limit_s: float, since: float | None = None
 ) -> None:
-    """Poll until `condition` holds and say how long it took; a failure when that is more than `limit_s`."""
+    """Poll until `condition` holds; return how long it took, fail beyond `limit_s`."""
     start = time.monotonic() if since is None else since
     while not condition():
         assert time.monotonic() - start < LIMIT_S, f"waited {LIMIT_S:.0f} s for: {what}"

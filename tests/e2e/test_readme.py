@@ -1,4 +1,4 @@
-"""The README does what it says: its snippets run against a real service, its settings are the service's."""
+"""The README does what it says: snippets run for real, its settings are the service's."""
 
 import contextlib
 import re
@@ -85,7 +85,7 @@ def test_the_guard_says_what_to_close(service: Processes, tmp_path: Path) -> Non
 
 
 def test_the_listener_misses_nothing_while_it_is_away(service: Processes, tmp_path: Path) -> None:
-    """Alerts are raised while it runs, while it is killed, and when it is back: each is heard once."""
+    """Alerts are raised while it runs, is killed, and is back: each is heard once."""
     heard = tmp_path / "heard.txt"
     _store_account(service)
     _mark(service, 200.0)

@@ -12,7 +12,7 @@ from service.feeds.tape import Frame, MarkDoc
 
 
 class Taker:
-    """A sink that keeps what it gets, with the loop's time of each batch; refuses what it is told."""
+    """A sink that keeps what it gets, with the loop's times; refuses what it is told."""
 
     def __init__(self, refuse: str | None = None) -> None:
         self.batches: list[tuple[float, list[MarkDoc]]] = []

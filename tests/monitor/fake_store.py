@@ -1,6 +1,7 @@
-"""The monitor's store in plain memory: exactly what a commit carries survives, and it can die at any call.
+"""The monitor's store in memory: what a commit carries survives, and any call may die.
 
-`crash_at(n)` makes the n-th call of the monitor fail for good, before or after it took effect; `CrashedError` is what the monitor sees then.
+`crash_at(n)` makes the n-th call of the monitor fail for good, before or after it took effect;
+`CrashedError` is what the monitor sees then.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence

@@ -85,7 +85,8 @@ def tick(wait_ms: int) -> Step:
 def put_edge_mark(pick: int, above: bool, place: float, wait_ms: int) -> Step:
     """Move a market a little inside or outside the edge of a band that somebody's leg has there.
 
-    `place` is how far, as a share of the way from the mark to the edge: below 1 nothing may happen, beyond it the pool is due.
+    `place` is how far, as a share of the way from the mark to the edge: below 1 nothing may happen,
+    beyond it the pool is due.
     """
 
     def step(store: FakeStore, book: Book) -> None:

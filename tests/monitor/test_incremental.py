@@ -1,4 +1,7 @@
-"""Incremental equals recomputed: evaluating what is due gives the log of evaluating everything, whatever happened and whoever died."""
+"""Incremental equals recomputed: evaluating what is due or everything gives one log.
+
+It holds whatever happened and whoever died.
+"""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""From committed state to the next commit: answers that do not come, owners that are not, logs in pieces."""
+"""From committed state to the next commit: lost answers, lost leases, logs in pieces."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A worker over an empty store, and the writer of its log; on the event loop that the service runs on."""
+"""A worker over an empty store, and its log's writer; on the event loop of the service."""
 
 import logging
 from collections.abc import AsyncIterator, Iterator

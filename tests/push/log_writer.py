@@ -1,4 +1,4 @@
-"""Writes alerts into the logs as a monitor would: numbered commits, sent again when the store was away."""
+"""Writes alerts into the logs as a monitor would: numbered commits, sent until answered."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""A worker that serves the stream with a real server, and a client that checks every frame it gets."""
+"""A worker that serves the stream for real, and a client that checks every frame."""
 
 import asyncio
 import contextlib
@@ -96,7 +96,7 @@ class Client:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, url: str, receive_buffer: int | None = None) -> AsyncIterator[Self]:
-        """Connect; `receive_buffer` bounds what the kernel holds for a client that does not read."""
+        """Connect; `receive_buffer` bounds what the kernel holds for an unread socket."""
         own = socket.socket()
         own.setblocking(False)
         if receive_buffer is not None:

@@ -1,4 +1,4 @@
-"""The AsyncAPI document in the repository is the one the classes give, and its examples are valid."""
+"""The AsyncAPI document in the repository is the classes' own, and its examples are valid."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The `marks` channel and the notices, fed as the worker's follower of the market stream feeds them."""
+"""The `marks` channel and the notices, fed as by the worker's market follower."""
 
 import json
 

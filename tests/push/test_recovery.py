@@ -1,4 +1,4 @@
-"""Cut connections, a killed Valkey, a new log: what a client ends with is the log, each alert once."""
+"""Cut connections, a killed Valkey, a new log: a client ends with the log, each alert once."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ ACCOUNTS = [f"a{number}" for number in range(40)]
 
 
 class Follower:
-    """A client that keeps its cursor, resumes from it, and counts what it was sent more than once."""
+    """A client that keeps its cursor, resumes from it, and counts repeats."""
 
     def __init__(self, url: str, seed: int | None = None) -> None:
         self.url = url

@@ -6,7 +6,7 @@ from fractions import Fraction
 from functools import cache
 
 from service.risk.model import Instrument, Position
-from tests.reference.rules import Rule
+from tests.reference.rules import Fee, Rule
 
 ZERO = Fraction(0)
 
@@ -96,11 +96,33 @@ def taker_fee(leg: Leg) -> Fraction:
 
 
 def closing_fee(leg: Leg) -> Fraction:
-    """The fee for closing where the initial margin at `leverage` is used up: a fixed sum."""
+    """The fixed fee that goes with the initial margin at `leverage`."""
     assert leg.instrument is not None
+    at_entry = notional(leg, entry(leg))
     direction = -leg.sign if leg.instrument.linear else leg.sign
-    at_bankruptcy = 1 + direction / leverage(leg)
-    return max(ZERO, at_bankruptcy) * notional(leg, entry(leg)) * taker_fee(leg)
+    if fee_of(leg) == "on_cost":
+        direction = 1
+    return max(ZERO, at_entry + direction * at_entry / leverage(leg)) * taker_fee(leg)
+
+
+def fee_of(leg: Leg) -> Fee:
+    return leg.rule.isolated_fee if leg.position.isolated else leg.rule.cross_fee
+
+
+def fixed_fee(leg: Leg) -> Fraction:
+    """The fixed fee inside the requirement.
+
+    At bankruptcy, of a margin W that is given: there the value v is what makes W + pnl = fee x v.
+    """
+    assert leg.instrument is not None
+    given = leg.position.margin
+    if fee_of(leg) != "at_bankruptcy" or given is None or not leg.position.isolated:
+        return closing_fee(leg)
+    direction = -leg.sign if leg.instrument.linear else leg.sign
+    if 1 + direction * taker_fee(leg) <= 0:  # a fee of all there is
+        return closing_fee(leg)
+    without_fee = max(ZERO, notional(leg, entry(leg)) + direction * Fraction(given))
+    return without_fee / (1 + direction * taker_fee(leg)) * taker_fee(leg)
 
 
 def leverage(leg: Leg) -> Fraction:
@@ -118,7 +140,7 @@ def entry(leg: Leg) -> Fraction:
 def maintenance(leg: Leg, price: Fraction) -> Fraction:
     isolated = leg.position.isolated
     basis = leg.rule.isolated_basis if isolated else leg.rule.cross_basis
-    fee = leg.rule.isolated_fee if isolated else leg.rule.cross_fee
+    fee = fee_of(leg)
     at = price if basis == "mark" else entry(leg)
     assert leg.instrument is not None
     number = tier_number(leg, at)
@@ -127,7 +149,7 @@ def maintenance(leg: Leg, price: Fraction) -> Fraction:
     rate = Fraction(tier.maintenance_rate)
     if fee == "on_notional":
         rate += taker_fee(leg)
-    fixed = closing_fee(leg) if fee == "at_bankruptcy" else ZERO
+    fixed = fixed_fee(leg) if fee in ("at_bankruptcy", "on_cost") else ZERO
     return notional(leg, at) * rate - money - contracts * of_one + fixed
 
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from service.risk.model import Level
-from tests.reference.legs import ZERO, Leg, notional, taker_fee
+from tests.reference.legs import ZERO, Leg, closing_fee, fee_of, notional, taker_fee
 from tests.reference.pools import Figures, Move, Pool, figures, money_factor, table_level
 
 LIQUIDATABLE = (Level.LIQUIDATION, Level.BANKRUPT)
@@ -164,11 +164,13 @@ def left_for_creditors(pool: Pool, symbol: str, price: Fraction) -> Fraction:
         return worth.equity
     fees = ZERO
     for leg in moving(pool, symbol):
-        fee = leg.rule.isolated_fee if leg.position.isolated else leg.rule.cross_fee
+        fee = fee_of(leg)
         assert leg.instrument is not None
         factor = money_factor(pool, leg.instrument.settle, Move(symbol, price))
         assert factor is not None
-        if fee != "none":
+        if fee == "on_cost":
+            fees += factor * closing_fee(leg)
+        elif fee != "none":
             fees += factor * taker_fee(leg) * notional(leg, price)
     return worth.equity - fees
 

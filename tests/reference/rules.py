@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Literal
 
 Basis = Literal["mark", "entry"]
-Fee = Literal["none", "on_notional", "at_bankruptcy"]
+Fee = Literal["none", "on_notional", "at_bankruptcy", "on_cost"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,8 @@ class Rule:
     """One venue. A basis says whether a requirement follows the mark or stays at the entry price.
 
     `fee`: "on_notional" adds the taker fee to the maintenance rate; "at_bankruptcy" adds a fixed
-    sum, the fee for closing at the price where the position's own initial margin is used up.
+    sum, the fee for closing at the price where the position's own margin is used up; "on_cost" a
+    fixed sum, the fee on the position's value at entry and its initial margin together.
     """
 
     isolated_basis: Basis = "mark"
@@ -22,7 +23,7 @@ class Rule:
     cross_initial_basis: Basis = "mark"
     isolated_fee: Fee = "none"
     cross_fee: Fee = "none"
-    initial_fee: bool = False  # the fee at bankruptcy is part of the initial margin
+    initial_fee: bool = False  # the fixed fee is part of the initial margin
     bankruptcy_fee: bool = False  # a counted closing fee is owed at the bankruptcy price too
     default_fee: Fraction = Fraction(0)
     whole: bool = False
@@ -41,7 +42,7 @@ def _with_fee(rule: Rule, kind: Fee, rate: float) -> Rule:
         cross_fee=kind,
         default_fee=Fraction(rate),
         bankruptcy_fee=True,
-        initial_fee=kind == "at_bankruptcy",
+        initial_fee=kind in ("at_bankruptcy", "on_cost"),
     )
 
 
@@ -64,7 +65,8 @@ RULES: dict[str, Rule] = {
         cross_fee="on_notional",
         default_fee=Fraction(0.0006),
     ),
-    "bitmex": replace(_with_fee(ENTRY, "at_bankruptcy", 0.00075), protected=True),
+    # posComm = taker (posCost + posInit), long or short, and is not there for the bankruptcy price.
+    "bitmex": replace(_with_fee(ENTRY, "on_cost", 0.00075), protected=True),
     "mexc": ENTRY,
     "krakenfutures": replace(MARK, protected=True),
     "deribit": replace(MARK, whole=True, protected=True),

@@ -1,4 +1,4 @@
-"""Safe bands: inside one nothing a level depends on can change; and they are as wide as the algebra allows."""
+"""Safe bands: inside, nothing a level depends on can change; as wide as the algebra allows."""
 
 import math
 

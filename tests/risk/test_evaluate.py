@@ -1,4 +1,4 @@
-"""One pass over a batch: levels, staleness, picking pools out, and the same figures in any company."""
+"""One pass over a batch: levels, staleness, picking pools, the same figures in any company."""
 
 import numpy as np
 import pytest

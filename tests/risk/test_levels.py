@@ -1,4 +1,4 @@
-"""The level table on both sides of every line, the falling rule, and what a stale mark may not say."""
+"""The level table on both sides of every line, the falling rule, and stale marks."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Liquidation prices below and above, through tiers and jumps, and bankruptcy prices, with their reasons."""
+"""Liquidation prices on both sides, through tiers and jumps; bankruptcy prices; reasons."""
 
 import math
 

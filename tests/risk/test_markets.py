@@ -1,4 +1,4 @@
-"""Which instrument, mark and USD price an account of a venue is given, and what a new one touches."""
+"""Which instrument, mark and USD price an account of a venue gets; what a new one touches."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""No figure hangs on which market was seen first: a monitor that starts again numbers them in another order."""
+"""No figure hangs on which market was seen first: a restarted monitor numbers them anew."""
 
 import random
 from dataclasses import fields

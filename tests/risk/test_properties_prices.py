@@ -1,4 +1,4 @@
-"""Liquidation and bankruptcy prices: there equity is what it should be, inside is safe, outside is not."""
+"""Liquidation and bankruptcy prices: there equity is right, inside is safe, outside is not."""
 
 import math
 from collections.abc import Sequence

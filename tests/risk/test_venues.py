@@ -74,7 +74,7 @@ def test_a_rule_may_depend_on_the_margin_mode() -> None:
         ("gate", True, 2.2 + 0.165, 44.0),
         ("kucoin", True, 2.0, 40.0),
         ("kucoin", False, 2.2 + 0.132, 44.0),
-        ("bitmex", True, 2.0 + 0.12, 40.0 + 0.12),
+        ("bitmex", True, 2.0 + 0.18, 40.0 + 0.18),  # 0.075 % of 200 + 40
         ("mexc", False, 2.0, 40.0),
         ("delta", True, 2.0, 40.0),
         ("bitget", False, 2.2 + 0.132, 44.0),

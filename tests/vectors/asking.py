@@ -9,7 +9,7 @@ Ask = Callable[[Mapping[str, Any]], Mapping[str, Any]]  # a body -> the answer's
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A position and the one tier (or table) it is judged by; sizes in base, or quote if inverse."""
+    """A position and its one tier (or table); sizes in base, or quote if inverse."""
 
     quantity: float
     entry: float

@@ -1,8 +1,10 @@
-"""What is not reproduced, by id, and why; and single figures of reproduced vectors that cannot be."""
+"""What is not reproduced, by id, and why; and single figures that cannot be."""
 
 EXCEPTIONS = {
     "binance-real-open-order-im": "margin of open orders; the contract knows positions only",
-    "kucoin-doc-cross-risk-rate": "margin and fees of open orders; the contract knows positions only",
+    "kucoin-doc-cross-risk-rate": (
+        "margin and fees of open orders; the contract knows positions only"
+    ),
     "kucoin-doc-cross-liq-eth": (
         "KuCoin prints a cross price with the margin shared out by mark value; "
         "ours is where the account is liquidated, the other positions held"

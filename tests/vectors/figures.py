@@ -1,4 +1,4 @@
-"""What an answer says under the names that venues print: rounded as they print, fees apart where they do."""
+"""An answer under the names that venues print: rounded as they do, fees apart where they are."""
 
 import math
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""The numbers that venues and their users published: read from the shared vectors where they are."""
+"""The numbers that venues and users published: from the shared vectors where they are."""
 
 import json
 import os

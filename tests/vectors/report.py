@@ -1,4 +1,4 @@
-"""`python -m tests.vectors.report`: reproduced of applicable by venue, with every exception's reason."""
+"""`python -m tests.vectors.report`: reproduced of applicable by venue, exceptions explained."""
 
 import sys
 

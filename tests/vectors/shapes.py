@@ -42,7 +42,7 @@ def listed_positions(ask: Ask, vector: Vector) -> dict[str, Figure]:
 
 
 def rest_of_account(ask: Ask, vector: Vector) -> dict[str, Figure]:
-    """One position of an account of which only the sums are known: the rest is one other position."""
+    """A position of an account known by its sums only: the rest is one other position."""
     leg = replace(read_leg(vector), isolated=False, rate=vector.inputs["mmr_inferred"])
     rest = vector.inputs["total_ntl_pos"] - leg.notional
     others = Held(rest, 1.0, rate=leg.rate, isolated=False)

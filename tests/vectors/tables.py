@@ -1,4 +1,4 @@
-"""The real Binance tier tables, where they are: symbol -> [floor, cap, rate, leverage, deduction]."""
+"""The real Binance tiers, where they are: symbol -> [floor, cap, rate, leverage, deduction]."""
 
 import gzip
 import json
