@@ -20,7 +20,7 @@ from tests.reference.log import Change, Entry, Logged, Quality
 
 Alert = dict[str, Any]
 SHARDS = 64
-_COMPARED = [
+_COMPARED = (
     "id",
     "marketId",
     "eventTime",
@@ -34,7 +34,7 @@ _COMPARED = [
     "accountVersion",
     "equity",
     "maintenanceMargin",
-]
+)
 
 
 @dataclass(slots=True)
