@@ -1,4 +1,4 @@
-"""How each venue reckons margin: one row a venue, facts only; whatever reads them works by column, never by name."""
+"""How each venue reckons margin: a row a venue, facts only, read by column and never by name."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +10,7 @@ from service.risk.columns import Bools, Floats, Ints
 from service.risk.model import GENERIC_VENUE, Tiering
 
 Basis = Literal["mark", "entry"]
-FeeRule = Literal["none", "on_notional", "at_bankruptcy"]
+FeeRule = Literal["none", "on_notional", "at_bankruptcy", "on_cost"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,10 @@ class VenueRule:
     """One venue's rules; the defaults are Binance's, which are also `generic`'s.
 
     `basis`: the price whose notional the requirement is taken of. `fee`: the closing fee counted
-    inside the maintenance margin: nothing, a share of that notional, or a share of the notional at
-    the bankruptcy price that entry and leverage give (fixed, whatever the mark does).
+    inside the maintenance margin: nothing, a share of that notional, or (fixed, whatever the mark
+    does) a share of the notional at the bankruptcy price that entry and leverage give, or of the
+    entry notional and the initial margin together. Where an isolated position's margin is given,
+    its bankruptcy price is the one which that margin gives.
     """
 
     name: str
@@ -33,7 +35,7 @@ class VenueRule:
     negative_balance_protection: bool = False  # what is below zero is never the trader's debt
     initial_basis_isolated: Basis = "mark"
     initial_basis_cross: Basis = "mark"
-    initial_fee: bool = False  # initial margin holds the closing fee at the bankruptcy price
+    initial_fee: bool = False  # initial margin holds the fixed closing fee
     bankruptcy_fee: bool = False  # the bankruptcy price leaves room for the closing fee
 
 
@@ -49,6 +51,8 @@ _ROWS = (
         initial_basis_isolated="entry",
         bankruptcy_fee=True,
     ),
+    # With margin added, the printed isolated price divides it by 1 +- taker (help centre, 2026-05):
+    # the fee is the one at the bankruptcy price of the margin that is there.
     VenueRule(
         "bybit",
         fee_isolated="at_bankruptcy",
@@ -82,12 +86,14 @@ _ROWS = (
         default_fee=0.0006,
         initial_basis_isolated="entry",
     ),
+    # posComm of real positions (API, 2018 and 2019; shorts too) is taker x (posCost + posInit); the
+    # bankruptcy price leaves room for just that.
     VenueRule(
         "bitmex",
         basis_isolated="entry",
         basis_cross="entry",
-        fee_isolated="at_bankruptcy",
-        fee_cross="at_bankruptcy",
+        fee_isolated="on_cost",
+        fee_cross="on_cost",
         default_fee=0.00075,
         negative_balance_protection=True,
         initial_basis_isolated="entry",
@@ -149,6 +155,7 @@ class RuleColumns:
     on_entry: Bools  # (2, rules) maintenance at entry notional
     fee_on_notional: Bools  # (2, rules)
     fee_at_bankruptcy: Bools  # (2, rules)
+    fee_on_cost: Bools  # (2, rules)
     initial_on_entry: Bools  # (2, rules)
     initial_fee: Bools  # (rules,)
     bankruptcy_fee: Bools  # (2, rules)
@@ -177,6 +184,9 @@ def _columns(rules: tuple[VenueRule, ...]) -> RuleColumns:
         fee_at_bankruptcy=_by_mode(
             [r.fee_cross == "at_bankruptcy" for r in rules],
             [r.fee_isolated == "at_bankruptcy" for r in rules],
+        ),
+        fee_on_cost=_by_mode(
+            [r.fee_cross == "on_cost" for r in rules], [r.fee_isolated == "on_cost" for r in rules]
         ),
         initial_on_entry=_by_mode(
             [r.initial_basis_cross == "entry" for r in rules],

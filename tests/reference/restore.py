@@ -1,4 +1,4 @@
-"""What brings a pool back under the warning line less the hysteresis: a deposit, or a smaller leg."""
+"""What brings a pool under the warning line less the hysteresis: a deposit, or a smaller leg."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -32,11 +32,15 @@ def deposit(pool: Pool, worth: Figures) -> Fraction:
 
 
 def requirement_of(pool: Pool, leg: Leg, contracts: Fraction) -> Fraction:
-    """A leg's maintenance in the pool's money if it were of `contracts`."""
+    """A leg's maintenance in the pool's money at `contracts`, its margin in proportion."""
     if contracts == 0:
         return ZERO
     size = cast(float, leg.sign * contracts)  # exact: the reference computes in Fractions only
     smaller = replace(leg, position=replace(leg.position, contracts=size))
+    if leg.position.margin is not None:
+        share = contracts / abs(Fraction(leg.position.contracts))
+        margin = cast(float, Fraction(leg.position.margin) * share)
+        smaller = replace(leg, position=replace(smaller.position, margin=margin))
     price = price_of(leg, None)
     assert price is not None
     assert leg.instrument is not None
