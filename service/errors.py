@@ -36,6 +36,11 @@ class InvalidInput(ServiceError):
 
     code = "invalid_input"
 
+    @classmethod
+    def of(cls, *faults: Fault) -> "InvalidInput":
+        """Return the error for these faults; in words, the first stands for all."""
+        return cls(faults[0].detail, faults)
+
 
 class MalformedBody(ServiceError):
     """Bytes that are not JSON (or not the media type they claim to be)."""

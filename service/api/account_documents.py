@@ -2,6 +2,7 @@
 
 from service.api import examples
 from service.api.documents import (
+    BODY_ERRORS,
     answer,
     header_parameter,
     json_body,
@@ -21,16 +22,12 @@ from service.contract.results import (
     WrittenAccount,
 )
 from service.errors import (
-    BodyTimeout,
-    BodyTooLarge,
     InvalidCursor,
     InvalidInput,
-    MalformedBody,
     MonitorUnavailable,
     StoreUnavailable,
     TooManyItems,
     UnknownAccount,
-    UnsupportedMediaType,
     VersionMismatch,
 )
 from service.risk.model import Level
@@ -38,7 +35,6 @@ from service.risk.model import Level
 _NAME = path_parameter("account_id", "The account's id.", ACCOUNT_ID_PATTERN)
 _IF_MATCH = header_parameter("If-Match", "Only when the account has this version (its ETag).")
 _WRITTEN = {"id": "a1", "version": 3}
-_BODY_ERRORS = (MalformedBody, BodyTimeout, BodyTooLarge, UnsupportedMediaType, InvalidInput)
 
 PUT = operation(
     "putAccount",
@@ -46,7 +42,7 @@ PUT = operation(
     {200: answer("Stored; the ETag is its version.", WrittenAccount, _WRITTEN)},
     body=json_body(AccountDocument, examples.ACCOUNT),
     parameters=[_NAME, _IF_MATCH],
-    errors=(*_BODY_ERRORS, TooManyItems, VersionMismatch, StoreUnavailable),
+    errors=(*BODY_ERRORS, TooManyItems, VersionMismatch, StoreUnavailable),
 )
 GET = operation(
     "getAccount",
@@ -81,7 +77,7 @@ BATCH = operation(
         [{"id": "a1"} | examples.ACCOUNT],
         lines_of=NamedAccountDocument,
     ),
-    errors=(*_BODY_ERRORS, TooManyItems, StoreUnavailable),
+    errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
 )
 ADJUST = operation(
     "adjustAccount",
@@ -95,7 +91,7 @@ ADJUST = operation(
     },
     body=json_body(Adjustment, {"asset": "USDT", "delta": -9.5, "reason": "funding"}),
     parameters=[_NAME, _IF_MATCH],
-    errors=(*_BODY_ERRORS, UnknownAccount, VersionMismatch, StoreUnavailable),
+    errors=(*BODY_ERRORS, UnknownAccount, VersionMismatch, StoreUnavailable),
 )
 RISK = operation(
     "getRisk",

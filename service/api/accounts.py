@@ -76,7 +76,7 @@ class _Desk:
         name, key = _named(request)
         body, _ = await self._bodies.read(request)
         document = decode_document(body)
-        _check_positions([document], self._limits.positions_max)
+        self._limits.check_positions([document])
         await self._catch_up([document])
         _check(document, name, self._follower)
         expected = await self._expected(key, wanted_versions(request))
@@ -102,7 +102,7 @@ class _Desk:
         pieces = _pieces(body, media_type, self._limits.accounts_max)
         results: dict[int, ItemResult] = {}
         documents = dict(_decoded(pieces, results))
-        _check_positions(documents.values(), self._limits.positions_max)
+        self._limits.check_positions(documents.values())
         await self._catch_up(documents.values())
         good = _good(documents, results, self._follower)
         if good:
@@ -111,7 +111,7 @@ class _Desk:
             versions = await self._accounts.put_many(rows)
             for (index, document), version in zip(good.items(), versions, strict=True):
                 results[index] = ItemResult(index, "ok", id=document.id, version=version)
-        return results_reply([results[index] for index in sorted(results)])
+        return results_reply(results)
 
     async def adjust(self, request: Request) -> Response:
         name, key = _named(request)
@@ -172,12 +172,7 @@ def _check(
         return
     if not follower.known:
         raise StoreUnavailable("the instruments are not known yet")
-    raise InvalidInput(faults[0].detail, tuple(faults))
-
-
-def _check_positions(documents: Iterable[AccountDocument], positions_max: int) -> None:
-    positions = sum(len(document.positions or ()) for document in documents)
-    check_count(positions, positions_max, "positions")
+    raise InvalidInput.of(*faults)
 
 
 def _pieces(body: bytes, media_type: str, items_max: int) -> list[bytes]:
@@ -200,8 +195,8 @@ def _good(
     for index, document in documents.items():
         try:
             if counts[document.id] > 1:
-                fault = Fault(f"/{index}/id", "duplicate_id", "this id is listed more than once")
-                raise InvalidInput(fault.detail, (fault,))
+                detail = "this id is listed more than once"
+                raise InvalidInput.of(Fault(f"/{index}/id", "duplicate_id", detail))
             _check(document, document.id, follower, f"/{index}")
         except InvalidInput as error:
             results[index] = refused(index, error.faults, document.id)
@@ -233,7 +228,6 @@ def _adjust(document: AccountDocument, adjustment: Adjustment) -> float:
         balances.append(balance)
     amount = balance.amount + adjustment.delta
     if not math.isfinite(amount):
-        fault = Fault("/delta", "out_of_range", "the balance would be too large")
-        raise InvalidInput(fault.detail, (fault,))
+        raise InvalidInput.of(Fault("/delta", "out_of_range", "the balance would be too large"))
     balance.amount = amount
     return amount

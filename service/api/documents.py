@@ -15,10 +15,19 @@ from service.api.bodies import JSON, NDJSON
 from service.api.problems import PROBLEM_TYPE, STATUS, problem_of
 from service.contract.numbers import LARGEST
 from service.contract.problems import Problem
-from service.errors import ServiceError
+from service.errors import (
+    BodyTimeout,
+    BodyTooLarge,
+    InvalidInput,
+    MalformedBody,
+    ServiceError,
+    UnsupportedMediaType,
+)
 
 Document: TypeAlias = dict[str, Any]
 _REF = "#/components/schemas/{name}"
+# What every call with a body may refuse.
+BODY_ERRORS = (MalformedBody, BodyTimeout, BodyTooLarge, UnsupportedMediaType, InvalidInput)
 
 DESCRIPTION = """Real-time risk for perpetual futures: how close is each account to a margin call, \
 to liquidation, to owing money?

@@ -5,26 +5,16 @@ from fastapi import APIRouter, Request, Response
 
 from service.api import examples
 from service.api.bodies import BodyReader
-from service.api.documents import answer, json_body, operation, query_parameter
+from service.api.documents import BODY_ERRORS, answer, json_body, operation
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
-from service.api.queries import Query
+from service.api.queries import MARKET_PARAMETERS, asked_market
 from service.api.replies import json_reply, refused, results_reply
 from service.contract.decoding import split_list
 from service.contract.instruments import InstrumentDocument, decode_instrument, encode_instrument
-from service.contract.names import VENUES
 from service.contract.problems import ItemResult
 from service.contract.results import BatchResult, InstrumentsView
-from service.errors import (
-    BodyTimeout,
-    BodyTooLarge,
-    Fault,
-    InvalidInput,
-    MalformedBody,
-    StoreUnavailable,
-    TooManyItems,
-    UnsupportedMediaType,
-)
+from service.errors import Fault, InvalidInput, StoreUnavailable, TooManyItems
 from service.risk.model import Instrument
 from service.store.market_stream import MarketStream
 
@@ -47,12 +37,11 @@ def build_instruments_router(
             for place, market_id in zip(places, ids, strict=True):
                 results[place] = ItemResult(place, "ok", market_id=market_id or None)
             await follower.reached(max(ids), limits.reach_s)
-        return results_reply([results[index] for index in sorted(results)])
+        return results_reply(results)
 
     @router.get("/instruments", response_class=Response, openapi_extra=_GET)
     async def get_instruments(request: Request) -> Response:
-        query = Query(request, "venue", "symbol")
-        found = await stream.instruments(query.one_of("venue", VENUES), query.text("symbol"))
+        found = await stream.instruments(*asked_market(request))
         raw = [msgspec.Raw(doc) for _venue, _symbol, doc in found]
         return json_reply({"instruments": raw})
 
@@ -93,23 +82,12 @@ _PUT = operation(
     "Store contract terms and margin tiers",
     {200: answer("What became of each.", BatchResult, _TAKEN)},
     body=json_body(list[InstrumentDocument], [examples.INSTRUMENT]),
-    errors=(
-        MalformedBody,
-        BodyTimeout,
-        BodyTooLarge,
-        TooManyItems,
-        UnsupportedMediaType,
-        InvalidInput,
-        StoreUnavailable,
-    ),
+    errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
 )
 _GET = operation(
     "getInstruments",
     "Stored instruments",
     {200: answer("Those asked for.", InstrumentsView, {"instruments": [examples.INSTRUMENT]})},
-    parameters=[
-        query_parameter("venue", "Only this venue's.", type="string", enum=list(VENUES)),
-        query_parameter("symbol", "Only this symbol's.", type="string"),
-    ],
+    parameters=MARKET_PARAMETERS,
     errors=(InvalidInput, StoreUnavailable),
 )

@@ -1,6 +1,10 @@
 """The limits of one service, as its settings give them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from service.contract.accounts import AccountDocument
+from service.contract.decoding import check_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,3 +19,9 @@ class Limits:
     positions_max: int = 100_000
     reach_s: float = 1.0
     ask_s: float = 2.0
+
+    def check_positions(self, accounts: Iterable[AccountDocument]) -> int:
+        """Return how many positions the accounts have; raises TooManyItems."""
+        positions = sum(len(account.positions or ()) for account in accounts)
+        check_count(positions, self.positions_max, "positions")
+        return positions

@@ -4,26 +4,16 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from service.api.bodies import BodyReader
-from service.api.documents import answer, json_body, operation, query_parameter
+from service.api.documents import BODY_ERRORS, answer, json_body, operation
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
-from service.api.queries import Query
+from service.api.queries import MARKET_PARAMETERS, asked_market
 from service.api.replies import json_reply, refused, results_reply
 from service.contract.decoding import Item, check_count, decode
 from service.contract.marks import MarkDocument, encode_mark, to_mark
-from service.contract.names import VENUES
 from service.contract.problems import ItemResult
 from service.contract.results import BatchResult, MarksRequest, MarksView, MarkView
-from service.errors import (
-    BodyTimeout,
-    BodyTooLarge,
-    Fault,
-    InvalidInput,
-    MalformedBody,
-    StoreUnavailable,
-    TooManyItems,
-    UnsupportedMediaType,
-)
+from service.errors import Fault, InvalidInput, StoreUnavailable, TooManyItems
 from service.risk.model import Mark
 from service.store.market_stream import MarketStream, NewestMark, NewMark
 
@@ -78,12 +68,11 @@ def build_marks_router(
             ids = [outcome for outcome in taken if isinstance(outcome, int)]
             if ids:
                 await follower.reached(max(ids), limits.reach_s)
-        return results_reply([results[index] for index in sorted(results)])
+        return results_reply(results)
 
     @router.get("/marks", response_class=Response, openapi_extra=_SHOW)
     async def show_marks(request: Request) -> Response:
-        query = Query(request, "venue", "symbol")
-        venue, symbol = query.one_of("venue", VENUES), query.text("symbol")
+        venue, symbol = asked_market(request)
         if not follower.known:
             raise StoreUnavailable("the markets are not known yet")
         now_ms = follower.clock_ms()
@@ -114,8 +103,8 @@ def _read_by_piece(
     check_count(len(decode(body, _counting_decoder).marks), marks_max, "marks")
     pieces = decode(body, _raw_decoder).marks
     if not pieces:
-        fault = Fault("/marks", "invalid_length", "there must be one mark at least")
-        raise InvalidInput(fault.detail, (fault,))
+        detail = "there must be one mark at least"
+        raise InvalidInput.of(Fault("/marks", "invalid_length", detail))
     results: dict[int, ItemResult] = {}
     marks, places = [], []
     for index, piece in enumerate(pieces):
@@ -162,23 +151,12 @@ _TAKE = operation(
     "Take mark prices, in order",
     {200: answer("What became of each.", BatchResult, _TAKEN)},
     body=json_body(MarksRequest, _EXAMPLE),
-    errors=(
-        MalformedBody,
-        BodyTimeout,
-        BodyTooLarge,
-        TooManyItems,
-        UnsupportedMediaType,
-        InvalidInput,
-        StoreUnavailable,
-    ),
+    errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
 )
 _SHOW = operation(
     "getMarks",
     "Newest marks with their ages and quality",
     {200: answer("The newest mark of every symbol asked for.", MarksView, {"marks": [_NEWEST]})},
-    parameters=[
-        query_parameter("venue", "Only this venue's.", type="string", enum=list(VENUES)),
-        query_parameter("symbol", "Only this symbol's.", type="string"),
-    ],
+    parameters=MARKET_PARAMETERS,
     errors=(InvalidInput, StoreUnavailable),
 )

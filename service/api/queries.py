@@ -5,9 +5,15 @@ from typing import NoReturn
 
 from fastapi import Request
 
+from service.api.documents import query_parameter
+from service.contract.names import VENUES
 from service.errors import Fault, InvalidInput
 
 TEXT_MAX = 20_000  # a cursor over a thousand shards fits
+MARKET_PARAMETERS = (
+    query_parameter("venue", "Only this venue's.", type="string", enum=list(VENUES)),
+    query_parameter("symbol", "Only this symbol's.", type="string"),
+)
 
 
 class Query:
@@ -48,5 +54,11 @@ class Query:
         return text
 
 
+def asked_market(request: Request) -> tuple[str | None, str | None]:
+    """Return the venue and the symbol that a request is for, as `MARKET_PARAMETERS` has them."""
+    query = Query(request, "venue", "symbol")
+    return query.one_of("venue", VENUES), query.text("symbol")
+
+
 def _refuse(name: str, code: str, detail: str) -> NoReturn:
-    raise InvalidInput(detail, (Fault(f"?{name}", code, detail),))
+    raise InvalidInput.of(Fault(f"?{name}", code, detail))

@@ -1,6 +1,6 @@
 """How every call answers: records to bytes, versions to ETags, lists of results to one status."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from fastapi import Request, Response
@@ -53,9 +53,10 @@ def refused(index: int, faults: Sequence[Fault], name: str | None = None) -> Ite
     return ItemResult(index, "refused", id=name, errors=fault_answers(faults))
 
 
-def results_reply(results: list[ItemResult]) -> Response:
-    """Answer item by item; when nothing was taken, as a problem that has the results too."""
-    accepted = sum(result.status == "ok" for result in results)
-    if results and not accepted:
-        return refused_list_response(results)
-    return json_reply(BatchResult(accepted, len(results) - accepted, results))
+def results_reply(results: Mapping[int, ItemResult]) -> Response:
+    """Answer by item, in order; when nothing was taken, as a problem that has the results too."""
+    ordered = [results[index] for index in sorted(results)]
+    accepted = sum(result.status == "ok" for result in ordered)
+    if ordered and not accepted:
+        return refused_list_response(ordered)
+    return json_reply(BatchResult(accepted, len(ordered) - accepted, ordered))

@@ -116,7 +116,7 @@ def to_account(
         _thresholds(document.thresholds, pointer, faults),
     )
     if faults:
-        raise InvalidInput(faults[0].detail, tuple(faults[:FAULTS_MAX]))
+        raise InvalidInput.of(*faults[:FAULTS_MAX])
     return account
 
 

@@ -40,8 +40,7 @@ def decode(raw: bytes, decoder: "msgspec.json.Decoder[Record]", pointer: str = "
     try:
         return decoder.decode(raw)
     except msgspec.ValidationError as error:
-        fault = explain(str(error), pointer)
-        raise InvalidInput(fault.detail, (fault,)) from None
+        raise InvalidInput.of(explain(str(error), pointer)) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise MalformedBody("the body is not valid JSON") from None
     except RecursionError:
