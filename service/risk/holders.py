@@ -13,27 +13,19 @@ import numpy as np
 
 from service.risk.columns import Floats, Ints
 from service.risk.growing import grow
-from service.risk.rows import Int32s
-
-
-def _floats() -> Floats:
-    return np.zeros(0, np.float64)
-
-
-def _rows() -> Int32s:
-    return np.zeros(0, np.int32)
+from service.risk.rows import Int32s, floats, int32s
 
 
 @dataclass(slots=True)
 class _Arena:
-    low: Floats = field(default_factory=_floats)
-    high: Floats = field(default_factory=_floats)
-    row: Int32s = field(default_factory=_rows)
+    low: Floats = field(default_factory=floats)
+    high: Floats = field(default_factory=floats)
+    row: Int32s = field(default_factory=int32s)
 
 
 @dataclass(slots=True)
 class _Places:
-    place: Int32s = field(default_factory=_rows)  # by leg row; meaningless for a row not held
+    place: Int32s = field(default_factory=int32s)  # by leg row; meaningless for a row not held
 
 
 @dataclass(slots=True)

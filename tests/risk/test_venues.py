@@ -3,37 +3,16 @@
 import numpy as np
 import pytest
 
+from service.contract.names import VENUES
 from service.errors import UnknownVenue
 from service.risk.model import Position
 from service.risk.venues import RULE_COLUMNS, RULES, by_mode, rule_index
 from tests.risk.building import BTC, contract, held, one_rate, outcome, table_with
 
-CONTRACT_VENUES = [
-    "generic",
-    "binance",
-    "okx",
-    "bybit",
-    "bybit-classic",
-    "hyperliquid",
-    "dydx",
-    "gate",
-    "htx",
-    "kucoin",
-    "bitmex",
-    "mexc",
-    "krakenfutures",
-    "deribit",
-    "drift",
-    "bitget",
-    "phemex",
-    "delta",
-    "edgex",
-]
-
 
 def test_the_table_has_exactly_the_venues_of_the_contract() -> None:
-    assert list(RULES) == CONTRACT_VENUES
-    assert [rule_index(venue) for venue in CONTRACT_VENUES] == list(range(len(CONTRACT_VENUES)))
+    assert tuple(RULES) == VENUES
+    assert [rule_index(venue) for venue in VENUES] == list(range(len(VENUES)))
 
 
 @pytest.mark.parametrize("venue", ["", "Binance", "ftx"])
