@@ -172,6 +172,14 @@ EXAMPLES = (
         2e-6,
     ),
     Example(
+        "KuCoin API, an isolated position of 2026-02-19: by then at the mark with taker, as Gate's",
+        Book(
+            "gate", (Held(0.001, 68_094.2, False, 66_954.6, 0.004, None, 0.0006, 50.0, 2.35897317),)
+        ),
+        {"maintenanceMargin": 0.30799116, "liquidationPrice": 70_130.5725363},
+        1e-11,
+    ),
+    Example(
         "KuCoin support 26686139092889",
         Book("kucoin", (Held(1.0, 40_000.0, rate=0.004, leverage=40.0),)),
         {"liquidationPrice": 39_160.0, "bankruptcyPrice": 39_000.0},
