@@ -14,7 +14,6 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 
 import orjson
 import uvicorn
@@ -35,6 +34,7 @@ from service.api.limits import Limits
 from service.api.marks import build_marks_router
 from service.api.metrics import Metrics, Timing
 from service.api.problems import install_problems
+from service.api.protocol import RequestProtocol
 from service.api.server import DrainingServer
 from service.api.tenants import tenant_of
 from service.errors import LeaseLost, OutOfStep, StoreUnavailable
@@ -54,6 +54,7 @@ from service.store.health import forget_monitor, monitors, ping, report_monitor
 from service.store.market_stream import Gate, MarketStream
 from service.store.questions import Questions
 
+RELEASE = "0.1.0"  # as pyproject.toml has it, also where nothing is installed
 REDIS_URL_DEFAULT = "redis://127.0.0.1:6379/0"
 PICTURE_WITHIN_S = 2.0
 GRACE_S = 1  # for requests that are being answered
@@ -109,7 +110,7 @@ def build_api(settings: Settings) -> FastAPI:
 
     app = FastAPI(
         title="Plimsoll",
-        version=release(),
+        version=RELEASE,
         lifespan=lifespan,
         redirect_slashes=False,
         redoc_url=None,
@@ -161,14 +162,6 @@ def stream_limits_of(settings: Settings) -> StreamLimits:
     )
 
 
-def release() -> str:
-    """Return the version of the distribution that is installed."""
-    try:
-        return version("plimsoll-risk")
-    except PackageNotFoundError:
-        return "0"
-
-
 def contract_documents() -> dict[str, str]:
     """Return the contract as programs read it, by file name; it depends on no setting."""
     document = build_api(Settings.model_validate({})).openapi()
@@ -184,7 +177,7 @@ def run_api(settings: Settings, listening: socket.socket) -> None:
     app = build_api(settings)
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=RequestProtocol,
         loop="uvloop",
         ws=StreamProtocol,
         ws_max_size=settings.client_frame_max_bytes,

@@ -7,6 +7,7 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from service.contract.problems import (
     ERRORS_LISTED_MAX,
@@ -74,6 +75,11 @@ def problem_response(error: ServiceError) -> Response:
     return _response(problem_of(error), headers)
 
 
+def problem_bytes(status: int, code: str, detail: str) -> bytes:
+    """Return the body of a problem that no error of ours stands for."""
+    return _encoder.encode(_problem(status, code, detail, []))
+
+
 def refused_list_response(results: list[ItemResult]) -> Response:
     """Answer a list of which nothing was taken: by item, and the first reasons in front."""
     errors = [error for result in results for error in result.errors][:ERRORS_LISTED_MAX]
@@ -94,12 +100,15 @@ def install_problems(app: FastAPI) -> None:
         return problem_response(error)
 
     @app.exception_handler(HTTPException)
-    async def answer_routing(_request: Request, error: Exception) -> Response:
+    async def answer_routing(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         code = _CODE_OF_STATUS.get(error.status_code, "http_error")
         phrase = HTTPStatus(error.status_code).phrase
         problem = _problem(error.status_code, code, phrase, [])
-        return _response(problem, dict(error.headers or {}))
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers = {"allow": ", ".join(_methods(app, request))}
+        return _response(problem, headers)
 
     @app.exception_handler(ClientDisconnect)
     async def forget_the_gone(_request: Request, _error: Exception) -> Response:
@@ -109,6 +118,18 @@ def install_problems(app: FastAPI) -> None:
     async def answer_bug(_request: Request, _error: Exception) -> Response:
         problem = _problem(500, "internal_error", "the service made a mistake; it is logged", [])
         return _response(problem, {})
+
+
+def _methods(app: FastAPI, request: Request) -> list[str]:
+    """Return what may be done at a path: the router names its first route's methods only."""
+    return [
+        method
+        for method in ("DELETE", "GET", "HEAD", "POST", "PUT")
+        if any(
+            route.matches({**request.scope, "method": method})[0] == Match.FULL
+            for route in app.routes
+        )
+    ]
 
 
 def _problem(status: int, code: str, detail: str, errors: list[FaultAnswer]) -> Problem:

@@ -107,3 +107,12 @@ def test_no_attack_is_answered_with_a_piece_of_itself(server: Server) -> None:
         response = server.send(Attack("secret", "/v1/evaluate", body))
         assert response.status_code == 422
         assert "s3cr3t" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [("/v1/accounts/a", "DELETE, GET, PUT"), ("/v1/marks", "GET, POST"), ("/livez", "GET")],
+)
+def test_a_wrong_method_is_told_all_the_right_ones(server: Server, path: str, allowed: str) -> None:
+    response = server.send(Attack("a wrong method", path, b"", 405, method="PATCH"))
+    assert response.headers["allow"] == allowed

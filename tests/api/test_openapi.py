@@ -1,6 +1,7 @@
 """The OpenAPI document: it is the one in the repository, it resolves, and its examples are true."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from service.api.problems import STATUS
-from service.app import contract_documents
+from service.app import RELEASE, contract_documents
 from tests.api.workers import account, instrument, long
 
-FILE = Path(__file__).parents[2] / "openapi" / "openapi.json"
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "openapi" / "openapi.json"
 CALLS = {
     "POST /v1/evaluate",
     "PUT /v1/instruments",
@@ -143,3 +145,8 @@ async def test_answers_are_as_documented(document: Any, worker: httpx.AsyncClien
         content = documented[str(response.status_code)]["content"]
         schema = content[response.headers["content-type"]]["schema"]
         checker(document, schema).validate(response.json())
+
+
+def test_the_version_is_the_distributions() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == RELEASE

@@ -1,0 +1,80 @@
+"""uvicorn's HTTP protocol, with heads bounded in bytes and in time, and errors that are problems.
+
+As it comes, a head may go on for ever, and what is no HTTP is answered in plain text.
+"""
+
+import asyncio
+from http import HTTPStatus
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service.api.problems import PROBLEM_TYPE, problem_bytes
+
+HEAD_BYTES_MAX = 64 * 1_024  # request line and headers; one read from the socket may be more
+HEAD_S = 10.0  # from the first byte of a head (or the connection) to its last
+
+
+class RequestProtocol(HttpToolsProtocol):
+    """Give it to uvicorn as `http=RequestProtocol`."""
+
+    _in_head = True
+    _head_bytes = 0
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if not self._in_head or self.transport.is_closing():
+            return
+        if self._head_bytes > HEAD_BYTES_MAX:
+            self._refuse(431, "head_too_large", f"more than {HEAD_BYTES_MAX} bytes of headers")
+        elif self._head_timer is None:
+            self._await_head()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def send_400_response(self, _msg: str) -> None:
+        self._refuse(400, "malformed_request", "this is not an HTTP request")
+
+    def _refuse(self, status: int, code: str, detail: str) -> None:
+        """Answer without the app, and hang up."""
+        self._stop_waiting()
+        body = problem_bytes(status, code, detail)
+        head = (
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: {PROBLEM_TYPE}\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
+
+    def _await_head(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_S, self._lose_patience)
+
+    def _stop_waiting(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _lose_patience(self) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._await_head()  # an earlier request of this connection is being answered
+        else:
+            self._refuse(408, "head_timeout", "the headers did not arrive in time")

@@ -1,0 +1,94 @@
+"""Bytes that are no HTTP, or too much of it: answered with a problem, and hung up on."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+import uvicorn
+
+from service.api import protocol
+from service.app import build_api
+from tests.api.workers import settings_of
+
+pytestmark = pytest.mark.anyio
+
+HEAD = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
+PATIENCE_S = 0.5
+
+
+@pytest.fixture
+async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+    """The port of a worker that has no store and little patience."""
+    monkeypatch.setattr(protocol, "HEAD_S", PATIENCE_S)
+    app = build_api(settings_of("redis://127.0.0.1:1/0"))
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(app, http=protocol.RequestProtocol, lifespan="off", log_level="error")
+    )
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    yield int(listening.getsockname()[1])
+    server.should_exit = True
+    await serving
+
+
+async def said_to(port: int, *parts: bytes) -> bytes:
+    """Send the parts and return everything until the service hangs up."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async with asyncio.timeout(10.0):
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0.01)
+        answer = await reader.read()
+    writer.close()
+    return answer
+
+
+def problem_in(answer: bytes) -> tuple[int, str]:
+    head, _, body = answer.rpartition(b"\r\n\r\n")
+    assert b"content-type: application/problem+json" in head
+    assert b"connection: close" in head
+    assert f"content-length: {len(body)}".encode() in head
+    problem = json.loads(body)
+    return problem["status"], problem["code"]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"FOO /livez HTTP/1.1\r\n\r\n",
+        b"GET /a\x00b HTTP/1.1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01",
+        b"POST / HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
+    ],
+    ids=["method", "nul", "tls", "two lengths"],
+)
+async def test_what_is_no_http_is_a_problem(port: int, sent: bytes) -> None:
+    assert problem_in(await said_to(port, sent)) == (400, "malformed_request")
+
+
+async def test_a_head_that_goes_on_is_cut_off(port: int) -> None:
+    line = b"x: " + b"a" * 8_000 + b"\r\n"
+    answer = await said_to(port, HEAD, *[line] * (protocol.HEAD_BYTES_MAX // len(line) + 1))
+    assert problem_in(answer) == (431, "head_too_large")
+
+
+@pytest.mark.parametrize("before", [b"", HEAD + b"\r\n"], ids=["the first", "the second"])
+async def test_a_head_that_does_not_arrive_is_not_waited_for(port: int, before: bytes) -> None:
+    answer = await said_to(port, before + HEAD[:20])
+    assert problem_in(answer) == (408, "head_timeout")
+    assert answer.count(b"200 OK") == (1 if before else 0)
+
+
+async def test_a_connection_that_says_nothing_is_not_kept(port: int) -> None:
+    assert problem_in(await said_to(port)) == (408, "head_timeout")
+
+
+async def test_requests_in_slices_and_in_rows_are_answered(port: int) -> None:
+    many = b"".join([HEAD + b"\r\n"] * 50)
+    last = HEAD + b"connection: close\r\n\r\n"
+    assert (await said_to(port, many + last)).count(b"200 OK") == 51
+    slices = [last[start : start + 7] for start in range(0, len(last), 7)]
+    assert (await said_to(port, *slices)).count(b"200 OK") == 1
