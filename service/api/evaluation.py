@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 from service.api import examples
 from service.api.answers import FROM_REQUEST_MS, answer_accounts
 from service.api.bodies import BodyReader
-from service.api.documents import answer, json_body, operation
+from service.api.documents import BODY_ERRORS, answer, json_body, operation
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
 from service.api.metrics import Metrics
@@ -28,16 +28,7 @@ from service.contract.evaluation import (
 )
 from service.contract.instruments import to_instrument
 from service.contract.problems import fault_answers
-from service.errors import (
-    BodyTimeout,
-    BodyTooLarge,
-    Fault,
-    InvalidInput,
-    MalformedBody,
-    StoreUnavailable,
-    TooManyItems,
-    UnsupportedMediaType,
-)
+from service.errors import Fault, InvalidInput, StoreUnavailable, TooManyItems
 from service.risk.markets import MarketTable
 from service.risk.model import Account, Mark
 
@@ -61,9 +52,9 @@ def build_evaluate_router(
     async def evaluate(request: Request) -> Response:
         body, _ = await bodies.read(request)
         asked, places, faults = decode_request(body, limits.accounts_max)
-        positions = sum(len(account.positions or ()) for account in asked.accounts)
-        check_count(positions, limits.positions_max, "positions")
-        check_count(len(asked.marks or ()), limits.positions_max, "marks")
+        positions = limits.check_positions(asked.accounts)
+        venues = len({account.venue or "generic" for account in asked.accounts})
+        check_count(len(asked.marks or ()) * venues, limits.positions_max, "marks (at each venue)")
         metrics.positions.observe(positions)
         return json_reply(_evaluated(asked, places, faults, follower))
 
@@ -82,7 +73,7 @@ def _evaluated(
         where = pointer_to("accounts", found.places[index])
         found.faults.append(Fault(where, "out_of_range", "a figure is too large for a number"))
     if not answers:
-        raise InvalidInput(found.faults[0].detail, tuple(found.faults))
+        raise InvalidInput.of(*found.faults)
     return EvaluateAnswer(int(time.time() * 1_000), answers, fault_answers(found.faults))
 
 
@@ -142,13 +133,5 @@ _EVALUATE = operation(
         )
     },
     body=json_body(EvaluateRequest, examples.EVALUATE),
-    errors=(
-        MalformedBody,
-        BodyTimeout,
-        BodyTooLarge,
-        TooManyItems,
-        UnsupportedMediaType,
-        InvalidInput,
-        StoreUnavailable,
-    ),
+    errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
 )

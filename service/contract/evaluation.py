@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from service.contract.accounts import NamedAccountDocument
 from service.contract.alerts import LevelName, Side, ToRestore
 from service.contract.decoding import Item, check_count, decode
-from service.contract.instruments import InstrumentDocument
+from service.contract.instruments import InstrumentDocument, StrictlyTyped
 from service.contract.numbers import Positive
 from service.contract.problems import FaultAnswer
 from service.errors import Fault, InvalidInput
@@ -41,6 +41,10 @@ class EvaluateRequest(Struct, rename="camel"):
 class _CountedRequest(Struct):
     accounts: list[Item]
     instruments: list[Item] | None = None
+
+
+class _StrictRequest(Struct):
+    instruments: list[StrictlyTyped] | None = None
 
 
 class _RawEvaluateRequest(Struct):
@@ -134,6 +138,7 @@ class EvaluateAnswer(Struct, rename="camel"):
 
 
 _decoder = msgspec.json.Decoder(EvaluateRequest, strict=False)
+_strict_decoder = msgspec.json.Decoder(_StrictRequest)
 _counting_decoder = msgspec.json.Decoder(_CountedRequest)
 _raw_decoder = msgspec.json.Decoder(_RawEvaluateRequest)
 _account_decoder = msgspec.json.Decoder(NamedAccountDocument, strict=False)
@@ -153,6 +158,8 @@ def decode_request(raw: bytes, accounts_max: int) -> tuple[EvaluateRequest, list
     except InvalidInput:
         return _decode_by_piece(raw, accounts_max)
     check_count(len(request.accounts), accounts_max, "accounts")
+    if request.instruments:
+        decode(raw, _strict_decoder)
     return request, list(range(len(request.accounts))), []
 
 
@@ -172,6 +179,7 @@ def _decode_by_piece(
         decode(bytes(piece), _instrument_decoder, f"/instruments/{index}")
         for index, piece in enumerate(pieces.instruments or ())
     ]
+    decode(raw, _strict_decoder)
     accounts: list[NamedAccountDocument] = []
     places: list[int] = []
     faults: list[Fault] = []

@@ -51,13 +51,22 @@ class InstrumentDocument(Struct, rename="camel", omit_defaults=True):
     tier_unit: Literal["notional", "contracts"] | None = None
 
 
+class StrictlyTyped(Struct):
+    """What the lax reader of numbers in texts would take too much for: 1 or "true" as a boolean."""
+
+    linear: bool
+
+
 _decoder = msgspec.json.Decoder(InstrumentDocument, strict=False)
+_strict_decoder = msgspec.json.Decoder(StrictlyTyped)
 _encoder = msgspec.json.Encoder()
 
 
 def decode_instrument(raw: bytes, pointer: str = "") -> Instrument:
     """Read one instrument; raises InvalidInput for tiers with gaps, overlaps or falling rates."""
-    return to_instrument(decode(raw, _decoder, pointer), pointer)
+    document = decode(raw, _decoder, pointer)
+    decode(raw, _strict_decoder, pointer)
+    return to_instrument(document, pointer)
 
 
 def to_instrument(document: InstrumentDocument, pointer: str = "") -> Instrument:
@@ -75,8 +84,9 @@ def to_instrument(document: InstrumentDocument, pointer: str = "") -> Instrument
     faults = validate_tiers(tiers)[:FAULTS_MAX]
     if faults:
         where = f"{pointer}/tiers"
-        found = tuple(Fault(f"{where}/{row.index}", row.code, row.detail) for row in faults)
-        raise InvalidInput(found[0].detail, found)
+        raise InvalidInput.of(
+            *(Fault(f"{where}/{row.index}", row.code, row.detail) for row in faults)
+        )
     return Instrument(
         document.symbol,
         document.linear,

@@ -250,3 +250,19 @@ async def test_a_stale_mark_liquidates_nobody_and_the_answer_says_so(redis_url: 
             assert (answer["level"], answer["stale"]) == ("MARGIN_CALL", True)
             assert answer["pools"][0]["stale"] is answer["positions"][0]["stale"] is True
             assert answer["shortfall"] == 5_000
+
+
+async def test_linear_in_a_body_is_a_boolean(alone: httpx.AsyncClient) -> None:
+    body = {"accounts": [account(id="a")], "instruments": [instrument(linear=1)]}
+    response = await alone.post("/v1/evaluate", json=body)
+    assert response.status_code == 422
+    assert errors_of(response) == [("/instruments/0/linear", "wrong_type")]
+
+
+async def test_marks_are_counted_at_each_venue(redis_url: str) -> None:
+    async with open_worker(settings_of(redis_url, positions_max=3)) as client:
+        accounts = [account(id="a"), account(id="b", venue="okx"), account(id="c", venue="okx")]
+        body = {"accounts": accounts, "marks": {"X": 1}}
+        assert (await client.post("/v1/evaluate", json=body)).status_code == 200
+        body["marks"] = {"X": 1, "Y": 1}
+        assert (await client.post("/v1/evaluate", json=body)).status_code == 413

@@ -81,3 +81,11 @@ def test_a_price_is_finite_and_positive(price: Any) -> None:
         decode_mark(
             json.dumps({"symbol": "A", "markPrice": price}).encode().replace(b"Infinity", b"1e999")
         )
+
+
+@pytest.mark.parametrize("linear", ["1", "0", '"true"', '"1"', "1.0", "null"])
+def test_linear_is_a_boolean_and_nothing_like_one(linear: str) -> None:
+    raw = json.dumps(BITCOIN).replace('"linear": true', f'"linear": {linear}').encode()
+    with pytest.raises(InvalidInput) as refused:
+        decode_instrument(raw, "/0")
+    assert [fault.pointer for fault in refused.value.faults] == ["/0/linear"]
