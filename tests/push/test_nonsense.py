@@ -56,3 +56,13 @@ async def test_mutated_frames_do_not_hurt_the_service(worker: Worker) -> None:
     async with Client.open(worker.url) as client:
         await client.send(op="ping")
         await client.read("pong")
+
+
+@pytest.mark.anyio
+async def test_a_text_that_is_no_utf8_ends_its_connection(
+    worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Client.open(worker.url) as client:
+        await client.connection.send(b"\xff\xfe", text=True)
+        assert await client.closed() == 1007
+    assert "Traceback" not in caplog.text
