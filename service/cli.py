@@ -1,7 +1,6 @@
 """The command line: what `plimsoll` can be told, and little of how it is done.
 
-The service itself is imported where it is run: it takes a second that `plimsoll watch` need not
-wait, and the supervisor none of its memory.
+The service is imported where it is run: elsewhere it would cost a second, and memory for nothing.
 """
 
 import asyncio
@@ -41,6 +40,7 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 GIVE_UP_AFTER_S = 30.0
 FAILED = 1
 MISUSED = 2
+JSON = "application/json"
 COLOURS = ("cyan", "green", "magenta", "yellow", "blue")
 
 cli = typer.Typer(
@@ -209,7 +209,10 @@ def evaluate(
 ) -> None:
     """Evaluate the accounts in a file, written as in POST /v1/evaluate; needs no service."""
     with log.status("evaluating"):
-        response = asyncio.run(_evaluate(file.read_bytes(), url, _settings()))
+        try:
+            response = asyncio.run(_evaluate(file.read_bytes(), url, _settings()))
+        except httpx.TransportError as error:
+            _failed(f"no service answers at {url}: {error}")
     if output == "json":
         typer.echo(response.content)
     if not response.is_success:
@@ -225,11 +228,9 @@ async def _evaluate(body: bytes, url: str | None, settings: Settings) -> httpx.R
     from service import app as rooms  # noqa: PLC0415 - see above
 
     inside = None if url else httpx.ASGITransport(app=rooms.build_api(settings))
-    async with httpx.AsyncClient(
-        base_url=url or DEFAULT_URL, transport=inside, timeout=60.0, trust_env=False
-    ) as client:
-        headers = {"Content-Type": "application/json"}
-        return await client.post("/v1/evaluate", content=body, headers=headers)
+    async with httpx.AsyncClient(transport=inside, timeout=60.0, trust_env=False) as client:
+        address = f"{(url or DEFAULT_URL).rstrip('/')}/v1/evaluate"
+        return await client.post(address, content=body, headers={"Content-Type": JSON})
 
 
 @cli.command()

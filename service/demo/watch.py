@@ -53,6 +53,8 @@ async def first_to_end(*work: Awaitable[None]) -> None:
 
 
 async def _follow(url: str, wanted: Wanted, view: View, give_up_after_s: float) -> None:
+    if view.plain:
+        view.console.print(f"listening to {stream_url(url)}", style="dim", highlight=False)
     async for frame in listen(url, wanted, give_up_after_s):
         for alert in view.board.take(frame):
             if view.plain:

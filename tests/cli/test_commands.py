@@ -127,3 +127,12 @@ def test_watch_knows_the_levels() -> None:
 
     assert ended.exit_code == 2
     assert "MARGIN_CALL" in ended.output
+
+
+def test_evaluate_says_that_nobody_answers(request_file: Path) -> None:
+    for url in ("http://127.0.0.1:1", "localhost:1"):
+        ended = CliRunner().invoke(cli, ["evaluate", str(request_file), "--url", url])
+
+        assert ended.exit_code == 1
+        assert f"no service answers at {url}" in ended.output
+        assert "Traceback" not in ended.output
