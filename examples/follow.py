@@ -6,6 +6,7 @@ The cursor is kept in a file *after* an alert was dealt with; a new start resume
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -60,4 +61,5 @@ async def follow(accounts: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(follow(sys.argv[1:] or ["*"]))
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(follow(sys.argv[1:] or ["*"]))

@@ -24,7 +24,7 @@ from service.contract.alerts import LevelName
 from service.contract.evaluation import EvaluateAnswer
 from service.demo.answers import pool_table, position_table, problem_lines
 from service.demo.board import Board
-from service.demo.listener import Wanted, stream_url
+from service.demo.listener import Wanted, stream_url, web_address
 from service.demo.run import DemoOptions, run_demo
 from service.demo.watch import View, watch_stream
 from service.demo.wording import clock
@@ -158,7 +158,7 @@ def watch(
         raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(get_args(LevelName))}")
     wanted = Wanted(tuple(account), tuple(level))  # type: ignore[arg-type]  # checked above
     view = View(Board("Plimsoll"), out, plain or not out.is_terminal)
-    _run(watch_stream(url, wanted, view, GIVE_UP_AFTER_S))
+    _run(watch_stream(web_address(url), wanted, view, GIVE_UP_AFTER_S))
 
 
 @cli.command()
@@ -174,7 +174,7 @@ def replay(
     ] = "keep",
 ) -> None:
     """Play recorded marks into a running service."""
-    _run(_replay(file, url, pace, loop, timestamps))
+    _run(_replay(file, web_address(url), pace, loop, timestamps))
 
 
 async def _replay(file: Path, url: str, pace: float, loop: bool, timestamps: Timestamps) -> None:
@@ -229,7 +229,7 @@ async def _evaluate(body: bytes, url: str | None, settings: Settings) -> httpx.R
 
     inside = None if url else httpx.ASGITransport(app=rooms.build_api(settings))
     async with httpx.AsyncClient(transport=inside, timeout=60.0, trust_env=False) as client:
-        address = f"{(url or DEFAULT_URL).rstrip('/')}/v1/evaluate"
+        address = f"{web_address(url or DEFAULT_URL)}/v1/evaluate"
         return await client.post(address, content=body, headers={"Content-Type": JSON})
 
 

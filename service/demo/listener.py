@@ -45,6 +45,11 @@ class Wanted:
     marks: bool = False
 
 
+def web_address(url: str) -> str:
+    """Return the URL of a service; without a scheme it is http's."""
+    return (url if "://" in url else f"http://{url}").rstrip("/")
+
+
 def stream_url(url: str) -> str:
     """The WebSocket's URL of a service at `url` (http or https)."""
     return url.rstrip("/").replace("http", "ws", 1) + "/v1/stream"

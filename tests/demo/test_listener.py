@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from service.contract.frames import Heartbeat, Subscribed
-from service.demo.listener import Wanted, listen, stream_url
+from service.demo.listener import Wanted, listen, stream_url, web_address
 from service.errors import InvalidInput, StoreUnavailable
 
 pytestmark = pytest.mark.anyio
@@ -48,6 +48,11 @@ async def subscribed_then_close(socket: ServerConnection, asked: dict[str, Any])
 def test_the_streams_url_follows_the_services() -> None:
     assert stream_url("http://127.0.0.1:8000/") == "ws://127.0.0.1:8000/v1/stream"
     assert stream_url("https://risk.example") == "wss://risk.example/v1/stream"
+
+
+def test_a_url_without_a_scheme_is_plain_http() -> None:
+    assert web_address("localhost:8000") == "http://localhost:8000"
+    assert web_address("https://risk.example/") == "https://risk.example"
 
 
 async def test_it_comes_back_with_the_last_cursor_it_has_dealt_with() -> None:
