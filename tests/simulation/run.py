@@ -60,12 +60,14 @@ class Run:
     async def play(self, kills: Sequence[tuple[int, str]] = (), seed: int = 0) -> History:
         """Run it to the end and return what is in the store; `kills` are (mark index, process)."""
         with self.processes:
-            await load(self.processes.url, self.crash)
             followers = [
                 asyncio.create_task(self.always.follow(), name="always there"),
                 asyncio.create_task(self.resuming.follow(3.0, seed), name="cut and resumed"),
             ]
-            await _until(lambda: self.always.cursor is not None, "the first subscription")
+            for subscriber in (self.always, self.resuming):
+                await _until(lambda one=subscriber: one.cursor is not None, "a subscription")
+            # Only now: an account without marks is an alert too, and whoever comes later misses it.
+            await load(self.processes.url, self.crash)
             async with connect(self.processes.valkey.url) as client:
                 await self._feed(client, kills)
                 await self._settled(client)
