@@ -25,7 +25,10 @@ class BalanceDocument(Struct, rename="camel", omit_defaults=True):
     asset: Asset
     amount: Annotated[Number, Meta(description="Negative when borrowed.")]
     weight: Annotated[Fraction, Meta(description="Haircut of a positive amount.")] | None = None
-    price: Annotated[Positive, Meta(description="USD; the stream's where absent.")] | None = None
+    price: (
+        Annotated[Positive, Meta(description="USD, in evaluate calls, where the stream has none.")]
+        | None
+    ) = None
 
 
 class PositionDocument(Struct, rename="camel", omit_defaults=True):
@@ -103,7 +106,8 @@ def to_account(
 ) -> Account:
     """Turn a document into the engine's record, or raise InvalidInput with its faults.
 
-    `own_marks` keeps the `markPrice` of positions (evaluate calls); without it they are not read.
+    `own_marks` keeps the `markPrice` of positions and the `price` of balances (evaluate calls);
+    a stored account lives on the stream's alone, so without it they are not read.
     """
     faults: list[Fault] = []
     positions = tuple(_positions(document, pointer, own_marks, faults))
@@ -111,7 +115,7 @@ def to_account(
         account_key,
         document.venue or GENERIC_VENUE,
         document.collateral_mode or "single",
-        tuple(_balances(document, pointer, faults)),
+        tuple(_balances(document, pointer, own_marks, faults)),
         positions,
         _thresholds(document.thresholds, pointer, faults),
     )
@@ -120,7 +124,9 @@ def to_account(
     return account
 
 
-def _balances(document: AccountDocument, pointer: str, faults: list[Fault]) -> Iterator[Balance]:
+def _balances(
+    document: AccountDocument, pointer: str, own_prices: bool, faults: list[Fault]
+) -> Iterator[Balance]:
     seen: set[str] = set()
     for index, row in enumerate(document.balances or ()):
         if row.asset in seen:
@@ -128,7 +134,8 @@ def _balances(document: AccountDocument, pointer: str, faults: list[Fault]) -> I
             faults.append(Fault(where, "duplicate_asset", "this asset is listed twice"))
             continue
         seen.add(row.asset)
-        yield Balance(row.asset, row.amount, 1.0 if row.weight is None else row.weight, row.price)
+        weight = 1.0 if row.weight is None else row.weight
+        yield Balance(row.asset, row.amount, weight, row.price if own_prices else None)
 
 
 def _thresholds(given: ThresholdsDocument | None, pointer: str, faults: list[Fault]) -> Thresholds:

@@ -46,7 +46,7 @@ def account_rows(account: Account, table: MarketTable) -> AccountRows:
         _name(position, settle, multi)
         for position, settle in zip(account.positions, settles, strict=True)
     ]
-    balances = [balance for balance in account.balances if balance.amount != 0.0]
+    balances = [balance for balance in account.balances if _counts(balance, multi)]
     backed: list[_Name] = [(_CROSS, USD if multi else row.asset, "", "") for row in balances]
     ordered = sorted({*names, *backed})
     place = {name: index for index, name in enumerate(ordered)}
@@ -64,6 +64,11 @@ def account_rows(account: Account, table: MarketTable) -> AccountRows:
         balance_pool=[place[name] for name in backed],
         balance_asset=[table.asset(venue, balance.asset) for balance in balances],
     )
+
+
+def _counts(balance: Balance, multi: bool) -> bool:
+    """Nothing of an asset is no balance, but in multi mode its price may serve positions."""
+    return balance.amount != 0.0 or (multi and balance.price is not None)
 
 
 def _name(position: Position, settle: str, multi: bool) -> _Name:

@@ -192,10 +192,29 @@ def leg_figures(batch: Batch, terms: LegTerms) -> LegFigures:
 
 
 def _settle_price(batch: Batch) -> Floats:
-    if not batch.pools.multi.any():
-        return np.ones(len(batch.legs.pool))
-    price = batch.asset_price[batch.markets.settle[batch.legs.market]]
-    return np.where(batch.pools.multi[batch.legs.pool], price, 1.0)
+    """What a unit of each leg's settle asset is in its pool's money; NaN where nobody says."""
+    multi = batch.pools.multi[batch.legs.pool]
+    if not multi.any():
+        return np.ones(len(multi))
+    asset = batch.markets.settle[batch.legs.market]
+    price = batch.asset_price[asset]
+    if np.isnan(price[multi]).any():
+        price = _given(price, _own_price(batch, batch.legs.pool, asset))
+    return np.where(multi, price, 1.0)
+
+
+def _own_price(batch: Batch, pool: Ints, asset: Ints) -> Floats:
+    """The price that a pool's own balance gives for an asset; NaN where it gives none."""
+    holdings, assets = batch.holdings, len(batch.asset_price)
+    given = np.flatnonzero(~np.isnan(holdings.price))
+    price = np.full(len(pool), np.nan)
+    if len(given):
+        name = holdings.pool[given] * assets + holdings.asset[given]
+        order = np.argsort(name)
+        wanted = pool * assets + asset
+        at = order[np.minimum(np.searchsorted(name, wanted, sorter=order), len(order) - 1)]
+        price = np.where(name[at] == wanted, holdings.price[given[at]], np.nan)
+    return price
 
 
 def holding_values(batch: Batch) -> Floats:

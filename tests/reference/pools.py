@@ -78,6 +78,9 @@ def money_factor(pool: Pool, asset: str, move: Move | None = None) -> Fraction |
     if not pool.multi:
         return Fraction(1)
     price = asset_price(pool.world, pool.venue, asset)
+    if price is None:  # then what the account itself says
+        own = [balance.price for balance in pool.balances if balance.asset == asset]
+        price = Fraction(own[0]) if own and own[0] is not None else None
     return None if price is None else price * _moved_asset(pool, asset, move)
 
 
@@ -86,8 +89,6 @@ def balance_value(pool: Pool, balance: Balance, move: Move | None = None) -> Fra
     if not pool.multi or amount == 0:
         return amount
     factor = money_factor(pool, balance.asset, move)
-    if factor is None and balance.price is not None:
-        factor = Fraction(balance.price) * _moved_asset(pool, balance.asset, move)
     if factor is None:
         return None
     return amount * factor * (Fraction(balance.weight) if amount > 0 else 1)
@@ -137,7 +138,9 @@ def pools_of(account: Account, world: World) -> list[Pool]:
     legs = [make_leg(account, position, world) for position in account.positions]
     multi = account.collateral_mode == "multi"
     crossed: dict[str, tuple[list[Leg], list[Balance]]] = {}
-    for balance in (balance for balance in account.balances if balance.amount != 0.0):
+    for balance in account.balances:
+        if balance.amount == 0.0 and not (multi and balance.price is not None):
+            continue
         crossed.setdefault(USD if multi else balance.asset, ([], []))[1].append(balance)
     for leg in (leg for leg in legs if not leg.position.isolated):
         settle = USD if multi else settle_of(leg)
