@@ -5,6 +5,7 @@ made by `operation`, so that the models that decode requests are the ones that a
 """
 
 from collections.abc import Mapping, Sequence
+from inspect import cleandoc
 from typing import Any, TypeAlias
 
 import msgspec
@@ -172,12 +173,17 @@ def _details(error: type[ServiceError]) -> str:
 
 
 def _plain(schema: Any) -> Any:
-    """Say "number or string" where the records say `decimal`; drop bounds that mean "finite"."""
+    """Say "number or string" where the records say `decimal`; drop bounds that mean "finite".
+
+    Descriptions lose the indentation that docstrings have in some versions of Python.
+    """
     if isinstance(schema, list):
         return [_plain(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     plain = {key: _plain(value) for key, value in schema.items()}
+    if isinstance(plain.get("description"), str):
+        plain["description"] = cleandoc(plain["description"])
     if plain.get("format") == "decimal":
         plain["type"] = ["number", "string"]
         for bound in ("minimum", "maximum"):

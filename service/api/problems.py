@@ -49,11 +49,18 @@ STATUS: dict[type[ServiceError], int] = {
     MonitorUnavailable: 503,
 }
 _CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed"}
+# RFC 9110's names; Python has had them since 3.13, and a title must not hang on the interpreter.
+_PHRASES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
 # The rest of such a body is not waited for, so the connection cannot be used again.
 _CLOSING = {BodyTimeout, BodyTooLarge}
 
 _encoder = msgspec.json.Encoder()
 _log = logging.getLogger("plimsoll.api")
+
+
+def phrase_of(status: int) -> str:
+    """Return the name of an HTTP status."""
+    return _PHRASES.get(status) or HTTPStatus(status).phrase
 
 
 def status_of(error: ServiceError) -> int:
@@ -103,8 +110,7 @@ def install_problems(app: FastAPI) -> None:
     async def answer_routing(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         code = _CODE_OF_STATUS.get(error.status_code, "http_error")
-        phrase = HTTPStatus(error.status_code).phrase
-        problem = _problem(error.status_code, code, phrase, [])
+        problem = _problem(error.status_code, code, phrase_of(error.status_code), [])
         headers = dict(error.headers or {})
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             headers = {"allow": ", ".join(_methods(app, request))}
@@ -133,8 +139,8 @@ def _methods(app: FastAPI, request: Request) -> list[str]:
 
 
 def _problem(status: int, code: str, detail: str, errors: list[FaultAnswer]) -> Problem:
-    title = HTTPStatus(status).phrase
-    return Problem(f"urn:plimsoll:problem:{code}", title, status, code, detail, errors)
+    type_ = f"urn:plimsoll:problem:{code}"
+    return Problem(type_, phrase_of(status), status, code, detail, errors)
 
 
 def _response(problem: Problem, headers: dict[str, str]) -> Response:

@@ -4,11 +4,10 @@ As it comes, a head may go on for ever, and what is no HTTP is answered in plain
 """
 
 import asyncio
-from http import HTTPStatus
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.api.problems import PROBLEM_TYPE, problem_bytes
+from service.api.problems import PROBLEM_TYPE, phrase_of, problem_bytes
 
 HEAD_BYTES_MAX = 64 * 1_024  # request line and headers; one read from the socket may be more
 HEAD_S = 10.0  # from the first byte of a head (or the connection) to its last
@@ -59,7 +58,7 @@ class RequestProtocol(HttpToolsProtocol):
         self._stop_waiting()
         body = problem_bytes(status, code, detail)
         head = (
-            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: {PROBLEM_TYPE}\r\n"
+            f"HTTP/1.1 {status} {phrase_of(status)}\r\ncontent-type: {PROBLEM_TYPE}\r\n"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
