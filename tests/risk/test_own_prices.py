@@ -1,4 +1,4 @@
-"""A price an evaluate call gives with a balance serves the whole pool, where the stream has none."""
+"""A price that an evaluate call gives with a balance serves its pool where the stream has none."""
 
 import pytest
 
