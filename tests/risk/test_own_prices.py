@@ -27,10 +27,9 @@ def assessed(*balances: Balance, streamed: float | None = None) -> tuple[float, 
 
 
 def test_the_balances_own_price_counts_the_profit_too() -> None:
-    assert assessed(Balance("USDT", 10_000.0, price=0.99)) == (
-        pytest.approx(0.99 * 12_000.0),
-        Level.HEALTHY,
-    )
+    equity, level = assessed(Balance("USDT", 10_000.0, price=0.99))
+    assert equity == pytest.approx(0.99 * 12_000.0)
+    assert level is Level.HEALTHY
 
 
 def test_nothing_of_an_asset_may_still_say_its_price() -> None:
