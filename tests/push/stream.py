@@ -102,8 +102,14 @@ class Client:
         if receive_buffer is not None:
             own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         address = urlsplit(url)
-        await asyncio.get_running_loop().sock_connect(own, (address.hostname, address.port))
-        connection = await connect(url, sock=own, max_size=2**20, compression=None, close_timeout=1)
+        try:
+            await asyncio.get_running_loop().sock_connect(own, (address.hostname, address.port))
+            connection = await connect(
+                url, sock=own, max_size=2**20, compression=None, close_timeout=1
+            )
+        except BaseException:
+            own.close()
+            raise
         try:
             yield cls(connection)
         finally:
