@@ -11,7 +11,7 @@ from service.risk.evaluate import assess
 from service.risk.margin import Assessment
 from service.risk.markets import MarketTable
 from service.risk.model import Account, Level, PoolKey
-from tests.reference.legs import ZERO, unrealised
+from tests.reference.legs import unrealised
 from tests.reference.pools import (
     Figures,
     Move,
@@ -21,6 +21,7 @@ from tests.reference.pools import (
     pools_of,
     price_of,
 )
+from tests.reference.rules import ZERO
 from tests.reference.world import World
 
 RELATIVE = Fraction(1, 10**9)

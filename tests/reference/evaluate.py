@@ -1,14 +1,15 @@
 """One account evaluated exactly: everything an answer of `POST /v1/evaluate` says, as Fractions."""
 
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 from service.risk.model import USD, Account, Level, PoolKey, Position
-from tests.reference.legs import ZERO, Leg, initial, isolated_wallet, maintenance, notional
+from tests.reference.legs import Leg, initial, isolated_wallet, maintenance, notional
 from tests.reference.legs import unrealised as unrealised_of
 from tests.reference.pools import Figures, Pool, figures, pools_of, table_level
 from tests.reference.prices import Prices, prices
+from tests.reference.rational import Fraction
 from tests.reference.restore import deposit, reduce
+from tests.reference.rules import ZERO
 from tests.reference.world import World, asset_price
 
 

@@ -2,13 +2,11 @@
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cache
 
 from service.risk.model import Instrument, Position
-from tests.reference.rules import Fee, Rule
-
-ZERO = Fraction(0)
+from tests.reference.rational import Fraction
+from tests.reference.rules import ZERO, Fee, Rule
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """The level of one pool over time: rising at once, falling after a wait, as the contract says."""
 
 from dataclasses import dataclass
-from fractions import Fraction
 
 from service.risk.model import Level, PoolKey, Thresholds
+from tests.reference.rational import Fraction
 
 Name = tuple[str, PoolKey]  # account key, pool
 

@@ -1,7 +1,6 @@
 """The pools of an account and their sums at the marks or at a supposed price, exact."""
 
 from dataclasses import dataclass
-from fractions import Fraction
 
 from service.risk.model import (
     GENERIC_VENUE,
@@ -13,8 +12,9 @@ from service.risk.model import (
     Position,
     Thresholds,
 )
-from tests.reference.legs import ZERO, Leg, initial, isolated_wallet, maintenance, unrealised
-from tests.reference.rules import RULES, Rule
+from tests.reference.legs import Leg, initial, isolated_wallet, maintenance, unrealised
+from tests.reference.rational import Fraction
+from tests.reference.rules import RULES, ZERO, Rule
 from tests.reference.world import World, asset_price, look_up
 
 

@@ -7,12 +7,13 @@ its points, so no formula of a slope is written here: the pool is evaluated at s
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import pairwise
 
 from service.risk.model import Level
-from tests.reference.legs import ZERO, Leg, closing_fee, fee_of, notional, taker_fee
+from tests.reference.legs import Leg, closing_fee, fee_of, notional, taker_fee
 from tests.reference.pools import Figures, Move, Pool, figures, money_factor, table_level
+from tests.reference.rational import Fraction
+from tests.reference.rules import ZERO
 
 LIQUIDATABLE = (Level.LIQUIDATION, Level.BANKRUPT)
 

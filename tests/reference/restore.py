@@ -1,13 +1,14 @@
 """What brings a pool under the warning line less the hysteresis: a deposit, or a smaller leg."""
 
 from dataclasses import replace
-from fractions import Fraction
 from itertools import pairwise
 from typing import cast
 
 from service.risk.model import Level
-from tests.reference.legs import ZERO, Leg, entry, maintenance, notional
+from tests.reference.legs import Leg, entry, maintenance, notional
 from tests.reference.pools import Figures, Pool, money_factor, price_of, table_level
+from tests.reference.rational import Fraction
+from tests.reference.rules import ZERO
 
 
 def fall_line(pool: Pool) -> Fraction:

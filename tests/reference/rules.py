@@ -1,8 +1,11 @@
 """What each venue's documents say of its margin rules, written down independently."""
 
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Literal
+
+from tests.reference.rational import Fraction
+
+ZERO = Fraction(0)
 
 Basis = Literal["mark", "entry"]
 Fee = Literal["none", "on_notional", "at_bankruptcy", "on_cost"]
@@ -25,7 +28,7 @@ class Rule:
     cross_fee: Fee = "none"
     initial_fee: bool = False  # the fixed fee is part of the initial margin
     bankruptcy_fee: bool = False  # a counted closing fee is owed at the bankruptcy price too
-    default_fee: Fraction = Fraction(0)
+    default_fee: Fraction = ZERO
     whole: bool = False
     strict: bool = False
     protected: bool = False  # negative-balance protection: nothing is owed

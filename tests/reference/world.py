@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import TypeVar
 
 from service.risk.model import GENERIC_VENUE, USD, Instrument, Mark
+from tests.reference.rational import Fraction
 
 Key = tuple[str, str]  # venue, symbol
 Value = TypeVar("Value")

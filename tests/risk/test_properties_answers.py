@@ -19,9 +19,10 @@ from service.risk.totals import IN_USD, account_totals
 from tests import agreement
 from tests.agreement import RELATIVE
 from tests.reference.evaluate import currency_of, total
-from tests.reference.legs import ZERO, Leg
+from tests.reference.legs import Leg
 from tests.reference.pools import Figures, Pool, figures
 from tests.reference.restore import deposit, fall_line, is_needed, reduce, requirement_of
+from tests.reference.rules import ZERO
 from tests.reference.world import World, asset_price
 from tests.safe_scenes import safe_scenes
 from tests.strategies import effort, scenes
