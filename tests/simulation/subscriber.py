@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import random
 from typing import Any
 
@@ -12,13 +13,18 @@ from websockets.exceptions import ConnectionClosed
 Alert = dict[str, Any]
 
 
+def digest(alert: Alert) -> bytes:
+    """Stands for all of an alert: a long run has hundreds of thousands of them."""
+    return hashlib.blake2b(orjson.dumps(alert), digest_size=16).digest()
+
+
 class Subscriber:
     """Collects alerts once by id; `doubled` counts those sent again after a resume."""
 
     def __init__(self, url: str, accounts: list[str] | None = None) -> None:
         self.url = url.replace("http", "ws", 1) + "/v1/stream"
         self.accounts = accounts or ["*"]
-        self.alerts: dict[str, bytes] = {}  # by id
+        self.alerts: dict[str, bytes] = {}  # digests by id
         self.doubled = 0
         self.unrecovered = 0
         self.out_of_order = 0
@@ -72,4 +78,4 @@ class Subscriber:
         last = self._seen.get(alert["accountId"], 0)
         self.out_of_order += alert["seq"] <= last
         self._seen[alert["accountId"]] = alert["seq"]
-        self.alerts[alert["id"]] = orjson.dumps(alert)
+        self.alerts[alert["id"]] = digest(alert)

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from tests.reference.log import Entry, Logged, identity
-from tests.simulation.history import Alert, History, expected, marks_of, marks_of_tape, told
+from tests.simulation.history import History, expected, marks_of, marks_of_tape, told
 from tests.simulation.run import Run, random_kills
 from tests.simulation.scratch import Truth, judge_all, judge_exactly
+from tests.simulation.subscriber import Alert
 from tests.simulation.tape import crash, needs_tape
 
 SOAK = os.environ.get("PLIMSOLL_SOAK") == "1"
