@@ -11,7 +11,7 @@ from service.risk.evaluate import assess
 from service.risk.margin import Assessment
 from service.risk.markets import MarketTable
 from service.risk.model import Account, Level, PoolKey
-from tests.reference.legs import unrealised
+from tests.reference.legs import entry, floors, notional, unrealised
 from tests.reference.pools import (
     Figures,
     Move,
@@ -25,6 +25,7 @@ from tests.reference.rules import ZERO
 from tests.reference.world import World
 
 RELATIVE = Fraction(1, 10**9)
+ROUNDING = Fraction(1, 2**50)  # of a product of two floats, with some room
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,18 @@ def differing_figures(both: Both, slot: int, worth: Figures, allowed: Fraction) 
             yield f"{name}: {column[slot]!r} is not {float(exact)!r}"
     if not near(float(pools.initial_margin[slot]), worth.initial, RELATIVE * worth.initial):
         yield f"initial_margin: {pools.initial_margin[slot]!r} is not {float(worth.initial)!r}"
+
+
+def is_on_a_jump(pool: Pool) -> bool:
+    """Whether a leg's size is a tier's floor but for rounding: floats may be in either tier."""
+    for leg in pool.legs:
+        if leg.instrument is None or leg.mark is None:
+            continue
+        for size in (notional(leg, leg.mark), notional(leg, entry(leg))):
+            for floor in floors(leg.instrument):
+                if size != floor and abs(size - floor) <= ROUNDING * floor:
+                    return True
+    return False
 
 
 def is_on_a_line(pool: Pool, worth: Figures, allowed: Fraction) -> bool:

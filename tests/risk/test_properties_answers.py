@@ -50,6 +50,8 @@ def assert_restorations_agree(world: World, account: Account) -> None:
     both = agreement.both(world, account)
     found = to_restore(both.batch, both.assessment)
     for slot, pool in enumerate(both.pools):
+        if agreement.is_on_a_jump(pool):
+            continue
         worth = figures(pool)
         if worth is None:
             assert math.isnan(found.deposit[slot])
@@ -84,6 +86,8 @@ def assert_debts_agree(world: World, account: Account) -> None:
 
 def assert_totals_agree(world: World, account: Account) -> None:
     both = agreement.both(world, account)
+    if any(agreement.is_on_a_jump(pool) for pool in both.pools):
+        return
     found = account_totals(both.batch, both.assessment, 1)
     currency = currency_of(both.pools)
     exact = total(both.pools, currency)

@@ -14,6 +14,7 @@ from service.errors import StoreUnavailable
 from service.feeds.tape import MarkDoc
 from service.store.alert_log import AlertLog
 from service.store.client import Client, connect
+from service.store.keys import ShardKeys
 from service.store.market_stream import Gate, MarketStream, NewMark
 from tests.simulation.history import SHARDS, History, read_history
 from tests.simulation.processes import Processes
@@ -21,6 +22,7 @@ from tests.simulation.subscriber import Subscriber
 from tests.simulation.tape import Crash
 
 BATCH_MARKS = 250
+LEAD_MARKS = 5_000  # at most so far is the feed ahead of the monitor: deaths fall in its work
 SETTLE_S = 3_600.0
 
 
@@ -86,26 +88,44 @@ class Run:
                 if start <= at < start + BATCH_MARKS:
                     await asyncio.to_thread(self._die, name, at)
             await sending
+            await self._followed(client, start + BATCH_MARKS - LEAD_MARKS)
 
     def _die(self, name: str, at: int) -> None:
         self.processes.kill(name)
         self.deaths.append((at, name))
         self.processes.start(name)
 
+    async def _followed(self, client: Client, market_id: int) -> None:
+        """Wait until some shard has committed about this far."""
+
+        async def reached() -> bool:
+            try:
+                return max(await _committed(client)) >= market_id
+            except StoreUnavailable:
+                return False
+
+        await _until_async(reached, f"the monitor to come to {market_id}")
+
     async def _settled(self, client: Client) -> None:
         """Wait until the monitor has dealt with all marks and both clients have the whole log."""
         log = AlertLog(client, SHARDS)
         end, _ = await MarketStream(client).tail()
-        states = [f"{{s{shard:02d}}}:state" for shard in range(SHARDS)]
 
         async def committed() -> bool:
-            rows = await client.batch([("HGET", state, "marketId") for state in states])
-            return all(int(row or 0) >= end for row in rows)
+            return min(await _committed(client)) >= end
 
         await _until_async(committed, "every shard to commit the last mark")
         offsets = tuple(tail.offset for tail in await log.tails())
         for subscriber in (self.always, self.resuming):
             await _until(lambda one=subscriber: _reached(one, offsets), "a client to have it all")
+
+
+async def _committed(client: Client) -> list[int]:
+    """How far each shard has committed."""
+    rows = await client.batch(
+        [("HGET", ShardKeys(shard).state, "marketId") for shard in range(SHARDS)]
+    )
+    return [int(row or 0) for row in rows]
 
 
 def _reached(subscriber: Subscriber, offsets: tuple[int, ...]) -> bool:
