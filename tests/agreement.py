@@ -26,6 +26,7 @@ from tests.reference.world import World
 
 RELATIVE = Fraction(1, 10**9)
 ROUNDING = Fraction(1, 2**50)  # of a product of two floats, with some room
+SMALLEST = Fraction(1, 2**1022)  # below it a float has fewer digits, down to none
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +71,14 @@ def scale(pool: Pool, worth: Figures, move: Move | None = None) -> Fraction:
         factor = money_factor(pool, leg.instrument.settle, move)
         assert factor is not None
         lost += abs(unrealised(leg, price)) * factor
-    return max(held, abs(worth.wallet)) + lost + abs(worth.maintenance)
+    return max(SMALLEST, max(held, abs(worth.wallet)) + lost + abs(worth.maintenance))
 
 
 def near(found: float, exact: Fraction | None, tolerance: Fraction) -> bool:
     """Whether a figure is the exact one, or missing where that is missing."""
     if exact is None or not math.isfinite(found):
         return exact is None and math.isnan(found)
-    return abs(Fraction(found) - exact) <= tolerance
+    return abs(Fraction(found) - exact) <= max(tolerance, RELATIVE * SMALLEST)
 
 
 def differing_figures(both: Both, slot: int, worth: Figures, allowed: Fraction) -> Iterator[str]:
