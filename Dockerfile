@@ -10,6 +10,9 @@ COPY README.md LICENSE ./
 COPY service service
 RUN python -m pip --python /opt/plimsoll install --no-cache-dir --no-deps --force-reinstall . \
     && /opt/plimsoll/bin/python -m compileall -q /opt/plimsoll
+# The monitor's ticks are compiled where they are first called; done here, a container starts at once.
+RUN NUMBA_CACHE_DIR=/opt/plimsoll/compiled /opt/plimsoll/bin/python -c \
+    "from service.monitor.judging import warm_up; warm_up()"
 
 FROM python:3.13-slim
 LABEL org.opencontainers.image.title="Plimsoll" \
@@ -19,7 +22,9 @@ RUN groupadd --system --gid 10001 plimsoll \
     && useradd --system --uid 10001 --gid plimsoll --no-create-home --home-dir /data --shell /usr/sbin/nologin plimsoll \
     && install --directory --owner=plimsoll --group=plimsoll /data
 COPY --from=build /opt/plimsoll /opt/plimsoll
+COPY --from=build --chown=plimsoll:plimsoll /opt/plimsoll/compiled /opt/plimsoll/compiled
 ENV PATH=/opt/plimsoll/bin:$PATH \
+    NUMBA_CACHE_DIR=/opt/plimsoll/compiled \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PLIMSOLL_HOST=0.0.0.0 \

@@ -39,6 +39,7 @@ from service.api.server import DrainingServer
 from service.api.tenants import tenant_of
 from service.errors import LeaseLost, OutOfStep, StoreUnavailable
 from service.monitor.engine import Engine
+from service.monitor.judging import warm_up
 from service.monitor.service import Monitor, Ports, Retention
 from service.monitor.shards import Shards
 from service.push import asyncapi
@@ -197,6 +198,7 @@ def run_monitor(settings: Settings) -> None:
     LeaseLost and OutOfStep end it, a new start recovers.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        warm_up()
         runner.run(_monitor(settings))
 
 

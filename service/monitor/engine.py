@@ -23,7 +23,7 @@ from service.contract.alerts import Cause
 from service.errors import ServiceError
 from service.monitor.alerts import GONE, AlertWriter, Move, Written
 from service.monitor.facts import MarketFacts, Touched
-from service.monitor.judging import Judgement, judge, write_bands, write_down
+from service.monitor.judging import Changed, Judge, judge
 from service.monitor.timers import Timers
 from service.risk.book import Book
 from service.risk.columns import Ints
@@ -50,6 +50,7 @@ class EngineStats:
 
     entries: int = 0
     pools_evaluated: int = 0
+    blocks_touched: int = 0
     alerts: int = 0
     audited: int = 0
     mismatches: int = 0
@@ -61,6 +62,7 @@ class _Round:
     """What one round looks at: pools, pools that went away (with their account), and why."""
 
     cause: Cause
+    marked: Sequence[int] = ()  # markets: the pools whose bands do not hold their marks
     slots: list[Ints] = field(default_factory=list)
     gone: list[tuple[int, PoolState]] = field(default_factory=list)
     causes: dict[int, Cause] = field(default_factory=dict)  # by account, where it is not `cause`
@@ -75,6 +77,7 @@ class Engine:
         self.market_id = 0
         self.stats = EngineStats()
         self.touched: set[int] = set()  # accounts with another level, wait or seq than was taken
+        self._judge = Judge(self.book)
         self._timers = Timers(self.book)
         self._suspects: set[int] = set()  # accounts to be evaluated at the next entry
         self._audited_to = 0
@@ -95,7 +98,7 @@ class Engine:
         self.stats.entries += 1
         touched = self._take_facts(entry)
         first, *later = _versions_apart(changes) or [[]]
-        work = _Round(_CAUSES.get(entry.kind, "mark"))
+        work = _Round(_CAUSES.get(entry.kind, "mark"), touched.marked)
         work.slots += self._due(touched)
         self._resettle(touched, work)
         self._replace(first, work)
@@ -116,8 +119,7 @@ class Engine:
             self.book.restore(index, states)
         slots = self._slots_of(index for index, _ in places)
         if len(slots):
-            judged = self._checked(slots)
-            write_bands(self.book, judged)
+            self._suspect(self._judge.check(slots, self.event_time_ms).slots)
             self._timers.watch(slots)
 
     def audit(self, count: int) -> None:
@@ -129,7 +131,7 @@ class Engine:
         self._audited_to = int(part[-1]) + 1 if len(part) == count else 0
         self.stats.audited += len(part)
         if len(part):
-            self._checked(part)
+            self._suspect(part[judge(self.book, part, self.event_time_ms).changed()])
 
     def compact(self) -> None:
         """Close the gaps in the book, and find everything again where it is now."""
@@ -142,17 +144,14 @@ class Engine:
         owners = self.book.pools.account[self.book.live_slots()]
         self._suspects.update(owners.tolist())
 
-    def _checked(self, slots: Ints) -> Judgement:
-        """Evaluate pools that should be at rest, and suspect those that are not."""
-        judged = judge(self.book, slots, self.event_time_ms)
-        wrong = slots[judged.changed()]
+    def _suspect(self, wrong: Ints) -> None:
+        """Let pools that are not where they should be, and their accounts', be evaluated next."""
         if len(wrong):
             owners = self.book.pools.account[wrong].tolist()
             self.stats.mismatches += len(wrong)
             self._suspects.update(owners)
             first = f"{self.book.key_of(int(wrong[0]))} of {self.book.keys[owners[0]]}"
             _log.error("%d pools had another level, %s first", len(wrong), first)
-        return judged
 
     def _take_facts(self, entry: MarketEntry) -> Touched:
         """An entry that cannot be read is counted and passed over: it must not stop the stream."""
@@ -172,11 +171,16 @@ class Engine:
         return Touched()
 
     def _due(self, touched: Touched) -> list[Ints]:
-        """Return the slots that an entry makes due (some may be dead, or come twice)."""
-        book, marks = self.book, self.facts.table.columns().mark
-        due = [self._timers.pop(self.event_time_ms), self._slots_of(self._suspects)]
-        self._suspects.clear()
-        due += [book.due(market, float(marks[market])) for market in touched.marked]
+        """Return the slots that an entry makes due beside those whose bands say so.
+
+        Some may be dead, or come twice.
+        """
+        book, due = self.book, []
+        if self._timers.is_due(self.event_time_ms):
+            due.append(self._timers.pop(self.event_time_ms))
+        if self._suspects:
+            due.append(self._slots_of(self._suspects))
+            self._suspects.clear()
         due += [book.holders_of(market) for market in touched.changed]
         for market in (*touched.marked, *touched.changed):
             due += [book.priced_by(asset) for asset in self.facts.table.assets_priced_by(market)]
@@ -224,10 +228,19 @@ class Engine:
     def _run(self, work: _Round, now_ms: int) -> list[Written]:
         """Evaluate the round's pools; return its alerts, worse first, then by account and pool."""
         moves = [_left(account, state, work) for account, state in work.gone if state.level]
-        slots = np.unique(np.concatenate(work.slots)) if work.slots else np.zeros(0, np.int64)
-        slots = slots[self.book.pools.account[slots] >= 0]
-        if len(slots):
-            moves += self._judge(slots, work)
+        if work.marked:
+            changed = self._judge.tick(work.marked, self.event_time_ms)
+            if len(changed):
+                self._timers.watch(changed.slots)
+                moves += self._moves(changed, work)
+        if work.slots:
+            slots = np.unique(np.concatenate(work.slots))
+            slots = slots[self.book.pools.account[slots] >= 0]
+            changed = self._judge.settle(slots, self.event_time_ms)
+            self._timers.watch(slots)
+            moves += self._moves(changed, work)
+        self.stats.pools_evaluated = self._judge.judged
+        self.stats.blocks_touched = self._judge.blocks
         if not moves:
             return []
         moves.sort(key=self._order)
@@ -239,20 +252,16 @@ class Engine:
         key = move.key
         return -move.level, self.book.keys[move.account], key.kind, key.settle, key.symbol, key.side
 
-    def _judge(self, slots: Ints, work: _Round) -> list[Move]:
-        judged = judge(self.book, slots, self.event_time_ms)
-        write_down(self.book, judged)
-        self._timers.watch(slots)
-        self.stats.pools_evaluated += len(slots)
-        owners = self.book.pools.account[slots]
-        self.touched.update(owners[judged.changed()].tolist())
-        waited, moves = judged.waited(), []
-        for index in judged.moved().tolist():
-            account = int(owners[index])
-            cause = "time" if waited[index] else work.causes.get(account, work.cause)
-            slot, before = int(slots[index]), int(judged.before[index])
-            key = self.book.key_of(slot)
-            moves.append(Move(account, slot, key, before, int(judged.level[index]), cause))
+    def _moves(self, changed: Changed, work: _Round) -> list[Move]:
+        """Return the changes of level among these; whose state changed at all is touched."""
+        owners = self.book.pools.account[changed.slots]
+        self.touched.update(owners.tolist())
+        levels, moves = self.book.pools.level[changed.slots], []
+        for index in np.flatnonzero(levels != changed.before).tolist():
+            account, slot = int(owners[index]), int(changed.slots[index])
+            cause = "time" if changed.waited[index] else work.causes.get(account, work.cause)
+            before, key = int(changed.before[index]), self.book.key_of(slot)
+            moves.append(Move(account, slot, key, before, int(levels[index]), cause))
         return moves
 
 

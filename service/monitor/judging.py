@@ -1,20 +1,52 @@
-"""Evaluating some pools of the book, and writing down what follows: levels, waits and bands."""
+"""Judging pools of the book: those a mark makes due, those that are named, those that should rest.
 
+Most are judged by compiled code (`kernels`), which also keeps their bands. What it leaves (pools
+over several assets, with something missing, with numbers of extreme size) is evaluated by the
+vectorised engine, which is also what the audit holds all of it against.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from service.risk.bands import safe_bands
+from service.monitor.compiled import (
+    BLOCKS,
+    CHANGED,
+    ELSEWHERE,
+    JUDGED,
+    SCRATCH_COLUMNS,
+    Columns,
+    Found,
+)
+from service.monitor.kernels import settle, tick
+from service.risk.bands import plain_bands
 from service.risk.book import Book
 from service.risk.columns import Batch, Bools, Ints
 from service.risk.evaluate import assess
+from service.risk.holders import BLOCK
 from service.risk.levels import NOT_PENDING, Levels, cap_stale, next_level, step
 from service.risk.margin import PoolFigures
+from service.risk.markets import MarketTable
+
+WASTE_MAX = 4  # times a segment's blocks may be looked at for nothing before it is arranged anew
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Pools that are at another level now, or whose wait to fall has begun or ended."""
+
+    slots: Ints
+    before: Levels
+    waited: Bools  # fell because the wait was over
+
+    def __len__(self) -> int:
+        return len(self.slots)
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What evaluating pools says: where they were, and where the machine of levels puts them."""
+    """What the vectorised engine says: where pools were, and where the machine of levels goes."""
 
     slots: Ints
     batch: Batch
@@ -23,10 +55,6 @@ class Judgement:
     pending_before: Ints
     level: Levels
     pending_since: Ints
-
-    def moved(self) -> Ints:
-        """Return the indices of pools at another level now."""
-        return np.flatnonzero(self.level != self.before)
 
     def changed(self) -> Ints:
         """Return the indices of pools at another level, or with a wait begun or given up."""
@@ -68,17 +96,122 @@ def judge(book: Book, slots: Ints, event_time_ms: int) -> Judgement:
     return Judgement(slots, batch, figures, before, pending, level, since)
 
 
-def write_down(book: Book, judged: Judgement) -> None:
-    """Make the judgement the book's state, with the bands that hold from here."""
-    book.pools.level[judged.slots] = judged.level
-    book.pools.pending_since[judged.slots] = judged.pending_since
-    write_bands(book, judged)
+class Judge:
+    """Brings pools of a book up to date; levels, waits and bands are written here alone."""
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+        self.judged = 0  # pools, since the start
+        self.blocks = 0  # of bands that were looked at
+        self._found = _room(0)
+
+    def tick(self, markets: Iterable[int], event_time_ms: int) -> Changed:
+        """Judge the pools whose bands do not hold the present marks of these markets."""
+        self._book.sync()
+        columns, found = self._columns(), self._emptied()
+        arranged = []
+        for market in markets:
+            if market < len(columns.segments):
+                tick(columns, found, market, event_time_ms)
+                if self._is_wasteful(market):
+                    arranged.append(market)
+        changed = self._told(found, event_time_ms, write=True)
+        for market in arranged:
+            self._book.holders.arrange(market, float(columns.markets["mark"][market]))
+        return changed
+
+    def settle(self, slots: Ints, event_time_ms: int) -> Changed:
+        """Judge these live pools (each named once), whatever their bands say."""
+        return self._settled(slots, event_time_ms, write=True)
+
+    def check(self, slots: Ints, event_time_ms: int) -> Changed:
+        """Give these pools bands and tell which are not where they should be; levels stay."""
+        return self._settled(slots, event_time_ms, write=False)
+
+    def _settled(self, slots: Ints, event_time_ms: int, write: bool) -> Changed:
+        self._book.sync()
+        found = self._emptied()
+        settle(self._columns(), found, slots, event_time_ms, write)
+        return self._told(found, event_time_ms, write)
+
+    def _told(self, found: Found, event_time_ms: int, write: bool) -> Changed:
+        """Return what was found, after the vectorised engine has judged what was left to it."""
+        counts = found.counts
+        self.judged += int(counts[JUDGED])
+        self.blocks += int(counts[BLOCKS])
+        part = slice(int(counts[CHANGED]))
+        slots = found.slot[part].astype(np.int64)
+        changed = Changed(slots, found.before[part].copy(), found.waited[part].copy())
+        if not counts[ELSEWHERE]:
+            return changed
+        more = self._judged_elsewhere(
+            np.unique(found.elsewhere[: int(counts[ELSEWHERE])]), event_time_ms, write
+        )
+        return Changed(
+            np.concatenate([changed.slots, more.slots]),
+            np.concatenate([changed.before, more.before]),
+            np.concatenate([changed.waited, more.waited]),
+        )
+
+    def _judged_elsewhere(self, slots: Ints, event_time_ms: int, write: bool) -> Changed:
+        book, slots = self._book, slots.astype(np.int64)
+        judged = judge(book, slots, event_time_ms)
+        if write:
+            book.pools.level[slots] = judged.level
+            book.pools.pending_since[slots] = judged.pending_since
+        book.holders.set_bands(book.rows_of(slots), *plain_bands(judged.batch))
+        changed = judged.changed()
+        return Changed(slots[changed], judged.before[changed], judged.waited()[changed])
+
+    def _is_wasteful(self, market: int) -> bool:
+        segment = self._book.holders.segments[market]
+        return bool(segment["wasted"] * BLOCK > WASTE_MAX * segment["count"] + BLOCK)
+
+    def _columns(self) -> Columns:
+        book, holders = self._book, self._book.holders
+        tables = book.table.tables()
+        return Columns(
+            book.pools.hot,
+            book.legs.hot,
+            book.legs.contracts,
+            holders.arena.low,
+            holders.arena.high,
+            holders.arena.row,
+            holders.blocks.low,
+            holders.blocks.high,
+            holders.segments,
+            book.market_rows.rows,
+            tables.floor,
+            tables.rate,
+            tables.deduction,
+            tables.rebate,
+            book.lines.columns,
+            np.empty((book.longest, SCRATCH_COLUMNS)),
+        )
+
+    def _emptied(self) -> Found:
+        """Return room for what may be found: a pool may be named once a leg."""
+        needed = max(len(self._book.legs.contracts), len(self._book.pools.account))
+        if len(self._found.slot) < needed:
+            self._found = _room(needed)
+        self._found.counts[:] = 0
+        return self._found
 
 
-def write_bands(book: Book, judged: Judgement) -> None:
-    """Write the bands that hold for the judged pools at these marks."""
-    figures = judged.figures
-    bands = safe_bands(
-        judged.batch, figures.equity, figures.maintenance_margin, figures.unpriced, judged.level
+def _room(pools: int) -> Found:
+    return Found(
+        np.empty(pools, np.int32),
+        np.empty(pools, np.int8),
+        np.empty(pools, np.bool_),
+        np.empty(pools, np.int32),
+        np.zeros(4, np.int64),
     )
-    book.holders.set_bands(book.rows_of(judged.slots), bands.low, bands.high)
+
+
+def warm_up() -> None:
+    """Have everything compiled, or read from where it was kept: no tick waits for that later."""
+    judge = Judge(Book(MarketTable()))
+    nobody = np.zeros(0, np.int64)
+    judge.settle(nobody, 0)
+    judge.check(nobody, 0)
+    judge.tick((0,), 0)

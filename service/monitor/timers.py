@@ -26,11 +26,15 @@ class Timers:
         """See to it that those of these pools that wait to fall are due in time."""
         pools = self._book.pools
         since = pools.pending_since[slots]
-        due = np.where(since == NOT_PENDING, 0, since + pools.ease_after_ms[slots])
+        due = np.where(since == NOT_PENDING, 0, since + self._book.ease_after_ms(slots))
         for index in np.flatnonzero((due > 0) & (due != pools.queued[slots])).tolist():
             slot = int(slots[index])
             pools.queued[slot] = due[index]
             heapq.heappush(self._heap, (int(due[index]), slot))
+
+    def is_due(self, event_time_ms: int) -> bool:
+        """Whether `pop` would have any."""
+        return bool(self._heap) and self._heap[0][0] <= event_time_ms
 
     def pop(self, event_time_ms: int) -> Ints:
         """Return the pools whose time has come."""

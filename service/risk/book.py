@@ -8,24 +8,24 @@ isolated. An account that is gone keeps its index, its version and its seq: they
 back. Index words: `slot` a pool's, `row` a leg's, `account` an account's.
 """
 
-from array import array
 from collections.abc import Sequence
-from dataclasses import fields
 
 import numpy as np
 
 from service.risk.batch import build_batch
-from service.risk.columns import Batch, Holdings, Ints, Legs, Pools
+from service.risk.columns import Batch, Holdings, Ints, Legs
+from service.risk.dependents import Dependents
+from service.risk.given import given_holdings, given_legs, given_pools
 from service.risk.growing import grow, keep, spread
 from service.risk.holders import Holders
 from service.risk.levels import NOT_PENDING
+from service.risk.lines import Lines
+from service.risk.market_rows import MarketRows
 from service.risk.markets import MarketTable
 from service.risk.model import Account, PoolKey
 from service.risk.records import PoolState, Records, identity
 from service.risk.rows import AccountColumns, HoldingColumns, LegColumns, PoolColumns
-
-# What a pool of a batch brings; `account` counts within the batch.
-_POOL_FIELDS = tuple(field.name for field in fields(Pools) if field.name != "account")
+from service.risk.terms import write_terms
 
 
 class Book:
@@ -33,13 +33,16 @@ class Book:
 
     def __init__(self, table: MarketTable) -> None:
         self.table = table
-        self.holders = Holders()
         self.accounts, self.pools = AccountColumns(), PoolColumns()
         self.legs, self.holdings = LegColumns(), HoldingColumns()
-        self._records = Records(table, self.pools, self.legs, self.holdings)
+        self.holders = Holders(self.legs)
+        self.lines = Lines()
+        self.market_rows = MarketRows(table)
+        self.longest = 1  # legs of a pool, at most so many so far
+        self._records = Records(table, self.lines, self.pools, self.legs, self.holdings)
         self.keys: list[str] = []
         self._index: dict[str, int] = {}
-        self._multi_by_asset: dict[int, array[int]] = {}
+        self._dependents = Dependents()
         self._pools = self._legs = self._holdings = 0  # rows used
         self._dead_legs = self._dead_pools = 0
 
@@ -126,13 +129,24 @@ class Book:
         """Return the slots of all pools with a leg in the market (a slot may come twice)."""
         return self.legs.pool[self.holders.rows(market)].astype(np.int64)
 
-    def due(self, market: int, mark: float) -> Ints:
-        """Return the slots of the pools whose safe band in this market does not hold the mark."""
-        return self.legs.pool[self.holders.due(market, mark)].astype(np.int64)
+    def sync(self) -> None:
+        """Bring what compiled code reads in line with the market table."""
+        for market in self.market_rows.sync():
+            slots = np.unique(self.holders_of(market))
+            if len(slots):
+                self._write_terms(slots)
+
+    def _write_terms(self, slots: Ints) -> None:
+        write_terms(self.pools, self.legs, slots, self.rows_of(slots), self.batch(slots))
+
+    def ease_after_ms(self, slots: Ints) -> Ints:
+        """Return how long falls of these pools wait."""
+        waits: Ints = self.lines.columns["ease_after_ms"][self.pools.lines[slots]]
+        return waits
 
     def priced_by(self, asset: int) -> Ints:
         """Return the slots of the multi-asset pools that the asset's price may move."""
-        slots = np.array(self._multi_by_asset.get(asset, array("i")), np.int64)
+        slots = self._dependents.of(asset)
         return slots[self.pools.account[slots] >= 0]
 
     def rows_of(self, slots: Ints) -> Ints:
@@ -141,41 +155,15 @@ class Book:
 
     def batch(self, slots: Ints) -> Batch:
         """Return these pools with their legs and holdings, at the table's marks."""
-        pools, legs, holdings, many = self.pools, self.legs, self.holdings, len(slots)
-        rows = self.rows_of(slots)
-        backs = self._backs_of(slots)
-        numbers = np.arange(many, dtype=np.int64)
+        numbers = np.arange(len(slots), dtype=np.int64)
         return Batch(
             self.table.columns(),
             self.table.tables(),
             self.table.asset_prices(),
-            Pools(
-                pools.account[slots].astype(np.int64),
-                pools.rule[slots].astype(np.int64),
-                pools.isolated[slots],
-                pools.multi[slots],
-                pools.settle[slots].astype(np.int64),
-                pools.warning[slots],
-                pools.margin_call[slots],
-                pools.hysteresis[slots],
-                pools.ease_after_ms[slots],
-            ),
-            Legs(
-                np.repeat(numbers, pools.legs[slots]),
-                legs.market[rows].astype(np.int64),
-                legs.contracts[rows],
-                legs.contract_size[rows],
-                legs.entry_price[rows],
-                legs.leverage[rows],
-                legs.margin[rows],
-                np.full(len(rows), np.nan),
-            ),
-            Holdings(
-                np.repeat(numbers, pools.holdings[slots]),
-                holdings.asset[backs].astype(np.int64),
-                holdings.amount[backs],
-                holdings.weight[backs],
-                holdings.price[backs],
+            given_pools(self.pools, self.lines, slots),
+            given_legs(self.legs, self.rows_of(slots), np.repeat(numbers, self.pools.legs[slots])),
+            given_holdings(
+                self.holdings, self._backs_of(slots), np.repeat(numbers, self.pools.holdings[slots])
             ),
         )
 
@@ -197,7 +185,7 @@ class Book:
         self._pools, self._legs, self._holdings = len(slots), len(rows), len(backs)
         self._dead_pools = self._dead_legs = 0
         self._renumber()
-        self.holders = Holders()
+        self.holders = Holders(self.legs)
         self.holders.add(self.legs.market.astype(np.int64), np.arange(len(rows), dtype=np.int64))
         self.holders.set_bands(np.arange(len(rows), dtype=np.int64), low, high)
 
@@ -213,8 +201,8 @@ class Book:
         accounts.pools[:] = 0
         accounts.pool[owners] = firsts
         accounts.pools[owners] = np.bincount(pools.account)[owners]
-        self._multi_by_asset.clear()
-        self._index_assets(np.flatnonzero(pools.multi))
+        self._dependents = Dependents()
+        self._note_dependents(np.flatnonzero(pools.multi))
 
     def _append(self, batch: Batch, indices: Ints) -> int:
         """Write the rows of new pools behind the others; returns their first slot."""
@@ -225,7 +213,8 @@ class Book:
         self._append_legs(batch.legs, legs, first)
         self._append_holdings(batch.holdings, holdings, first)
         self._pools += many
-        self._index_assets(first + np.flatnonzero(batch.pools.multi))
+        self._write_terms(np.arange(first, self._pools))
+        self._note_dependents(first + np.flatnonzero(batch.pools.multi))
         return first
 
     def _append_pools(self, batch: Batch, indices: Ints) -> None:
@@ -233,14 +222,16 @@ class Book:
         grow(self.pools, self._pools + many)
         part, pools = slice(self._pools, self._pools + many), self.pools
         pools.account[part] = indices[given.account]
-        for name in _POOL_FIELDS:
+        for name in ("rule", "settle", "isolated", "multi"):
             getattr(pools, name)[part] = getattr(given, name)
+        pools.lines[part] = self.lines.numbers(given)
         for first, count, owners, used in (
             (pools.leg, pools.legs, batch.legs.pool, self._legs),
             (pools.holding, pools.holdings, batch.holdings.pool, self._holdings),
         ):
             count[part] = np.bincount(owners, minlength=many)
             first[part] = used + np.cumsum(count[part]) - count[part]
+        self.longest = max(self.longest, int(pools.legs[part].max(initial=0)))
         pools.level[part], pools.pending_since[part] = 0, NOT_PENDING
         pools.since[part], pools.level_seq[part], pools.queued[part] = 0, 0, 0
 
@@ -262,16 +253,13 @@ class Book:
             getattr(self.holdings, name)[part] = getattr(given, name)[order]
         self._holdings += len(order)
 
-    def _index_assets(self, slots: Ints) -> None:
+    def _note_dependents(self, slots: Ints) -> None:
         """Note which assets' prices these multi-asset pools depend on."""
-        settles = self.table.columns().settle
-        for slot in slots.tolist():
-            first, count = int(self.pools.leg[slot]), int(self.pools.legs[slot])
-            assets = set(settles[self.legs.market[first : first + count]].tolist())
-            first, count = int(self.pools.holding[slot]), int(self.pools.holdings[slot])
-            assets.update(self.holdings.asset[first : first + count].tolist())
-            for asset in assets:
-                self._multi_by_asset.setdefault(asset, array("i")).append(slot)
+        if len(slots):
+            settles = self.table.columns().settle[self.legs.market[self.rows_of(slots)]]
+            self._dependents.add(np.repeat(slots, self.pools.legs[slots]), settles)
+            held = self.holdings.asset[self._backs_of(slots)].astype(np.int64)
+            self._dependents.add(np.repeat(slots, self.pools.holdings[slots]), held)
 
     def _drop_rows(self, account: int) -> None:
         slots = self.slots_of(account)

@@ -1,10 +1,14 @@
 """Who holds a market: its legs beside each other, with the edges of their safe bands.
 
-One arena of columns; a market owns a segment of it with some room to grow, so that a tick looks at
-one slice (`low`, `high`) and writing the bands of any mixture of legs is one assignment. `place`
-leads from a leg's row to where its band stands. A band is closed: a mark with low <= mark <= high
-cannot change anything the leg's pool is judged by. A leg without a proven band has low = +inf and
-is due at every mark.
+One arena of columns; a market owns a segment of it with some room to grow. The arena is cut into
+blocks, each with the highest of its lows and the lowest of its highs: a mark inside those is inside
+every band of the block, so a calm tick looks at the summaries alone. For that the legs of a segment
+stand in the order of their distance to the nearer edge, as it was when `arrange` put them so; what
+comes due often shares few blocks.
+
+A band is closed: a mark with low <= mark <= high cannot change anything the leg's pool is judged
+by. A leg without a proven band has low = +inf and is due at every mark. Summaries may be tighter
+than the bands, never wider.
 """
 
 from dataclasses import dataclass, field
@@ -13,42 +17,54 @@ import numpy as np
 
 from service.risk.columns import Floats, Ints
 from service.risk.growing import grow
-from service.risk.rows import Int32s, floats, int32s
+from service.risk.rows import Int32s, LegColumns, Records, floats, int32s
+
+BLOCK = 64  # legs; compiled code divides by it
+
+SEGMENT = np.dtype(
+    [
+        ("start", np.int64),  # a multiple of BLOCK, as is the capacity
+        ("count", np.int64),
+        ("capacity", np.int64),
+        ("wasted", np.int64),  # blocks looked at for nothing since it was arranged
+    ]
+)
 
 
 @dataclass(slots=True)
-class _Arena:
+class Arena:
+    """A row a place; unused places belong to nobody."""
+
     low: Floats = field(default_factory=floats)
     high: Floats = field(default_factory=floats)
     row: Int32s = field(default_factory=int32s)
 
 
 @dataclass(slots=True)
-class _Places:
-    place: Int32s = field(default_factory=int32s)  # by leg row; meaningless for a row not held
+class Summaries:
+    """A row a block of the arena."""
 
-
-@dataclass(slots=True)
-class _Segment:
-    start: int = 0
-    count: int = 0
-    capacity: int = 0
+    low: Floats = field(default_factory=floats)  # at least the highest low
+    high: Floats = field(default_factory=floats)  # at most the lowest high
 
 
 class Holders:
     """Legs by market; rows are the book's leg rows, markets the market table's."""
 
-    def __init__(self) -> None:
-        self._arena = _Arena()
+    def __init__(self, legs: LegColumns) -> None:
+        self.arena = Arena()
+        self.blocks = Summaries()
+        self.segments: Records = np.zeros(8, SEGMENT)
+        self._legs = legs
         self._used = 0
-        self._places = _Places()
-        self._segments: dict[int, _Segment] = {}
 
     def add(self, markets: Ints, rows: Ints) -> None:
-        """Enter legs; until `set_bands` they are due at every mark."""
+        """Enter legs; until they are given bands they are due at every mark."""
         if not len(rows):
             return
-        grow(self._places, int(rows.max()) + 1)
+        most = int(markets.max())
+        if most >= len(self.segments):
+            self.segments = np.concatenate([self.segments, np.zeros(most + 1, SEGMENT)])
         if len(rows) == 1:
             self._append(int(markets[0]), rows)
             return
@@ -59,82 +75,101 @@ class Holders:
 
     def remove(self, markets: Ints, rows: Ints) -> None:
         """Take legs out; the last leg of the segment moves into the gap."""
-        place, arena = self._places.place, self._arena
+        place, arena, segments = self._legs.place, self.arena, self.segments
         for market, row in zip(markets.tolist(), rows.tolist(), strict=True):
-            segment = self._segments[market]
-            segment.count -= 1
-            last, gap = segment.start + segment.count, int(place[row])
+            segment = segments[market]
+            segment["count"] -= 1
+            last, gap = int(segment["start"] + segment["count"]), int(place[row])
             moved = arena.row[last]
-            arena.row[gap], arena.low[gap], arena.high[gap] = (
-                moved,
-                arena.low[last],
-                arena.high[last],
-            )
-            place[moved] = gap
-
-    def due(self, market: int, mark: float) -> Ints:
-        """Return the rows whose band does not hold this mark."""
-        segment = self._segments.get(market)
-        if segment is None:
-            return np.zeros(0, np.int64)
-        part, arena = slice(segment.start, segment.start + segment.count), self._arena
-        outside = np.flatnonzero((mark < arena.low[part]) | (mark > arena.high[part]))
-        return arena.row[part][outside].astype(np.int64)
+            self._write(np.array([gap]), arena.low[last], arena.high[last])
+            arena.row[gap], place[moved] = moved, gap
 
     def rows(self, market: int) -> Ints:
         """Return the rows of all legs in the market."""
-        segment = self._segments.get(market)
-        if segment is None:
+        if market >= len(self.segments):
             return np.zeros(0, np.int64)
-        return self._arena.row[segment.start : segment.start + segment.count].astype(np.int64)
+        return self.arena.row[self._part(market)].astype(np.int64)
 
     def set_bands(self, rows: Ints, low: Floats, high: Floats) -> None:
         """Write the bands of these legs."""
-        places = self._places.place[rows]
-        self._arena.low[places] = low
-        self._arena.high[places] = high
+        self._write(self._legs.place[rows].astype(np.int64), low, high)
 
     def bands(self, rows: Ints) -> tuple[Floats, Floats]:
         """Return (low, high) of these legs."""
-        places = self._places.place[rows]
-        return self._arena.low[places], self._arena.high[places]
+        places = self._legs.place[rows]
+        return self.arena.low[places], self.arena.high[places]
+
+    def arrange(self, market: int, mark: float) -> None:
+        """Put the market's legs in the order of their distance to an edge, and sum them up anew."""
+        part, arena = self._part(market), self.arena
+        order = np.argsort(np.minimum(mark - arena.low[part], arena.high[part] - mark))
+        for column in (arena.row, arena.low, arena.high):
+            column[part] = column[part][order]
+        self._legs.place[arena.row[part]] = np.arange(part.start, part.stop)
+        self.segments[market]["wasted"] = 0
+        self._sum_up(part)
+
+    def _part(self, market: int) -> slice:
+        segment = self.segments[market]
+        return slice(int(segment["start"]), int(segment["start"] + segment["count"]))
+
+    def _write(self, places: Ints, low: Floats, high: Floats) -> None:
+        self.arena.low[places], self.arena.high[places] = low, high
+        np.maximum.at(self.blocks.low, places // BLOCK, low)
+        np.minimum.at(self.blocks.high, places // BLOCK, high)
+
+    def _sum_up(self, part: slice) -> None:
+        """Make the summaries of a segment's blocks exact."""
+        if part.start < part.stop:
+            first, last = part.start // BLOCK, (part.stop - 1) // BLOCK + 1
+            cuts = np.arange(part.start, part.stop, BLOCK) - part.start
+            self.blocks.low[first:last] = np.maximum.reduceat(self.arena.low[part], cuts)
+            self.blocks.high[first:last] = np.minimum.reduceat(self.arena.high[part], cuts)
 
     def _append(self, market: int, rows: Ints) -> None:
-        segment = self._segments.setdefault(market, _Segment())
-        if segment.count + len(rows) > segment.capacity:
-            self._move(segment, segment.count + len(rows))
-        first = segment.start + segment.count
+        segment = self.segments[market]
+        if segment["count"] + len(rows) > segment["capacity"]:
+            self._move(market, int(segment["count"]) + len(rows))
+        first = int(segment["start"] + segment["count"])
         part = slice(first, first + len(rows))
-        self._arena.row[part] = rows
-        self._arena.low[part] = np.inf
-        self._arena.high[part] = -np.inf
-        self._places.place[rows] = np.arange(first, first + len(rows))
-        segment.count += len(rows)
+        self.arena.row[part] = rows
+        self._legs.place[rows] = np.arange(part.start, part.stop)
+        self._write(np.arange(part.start, part.stop), np.array(np.inf), np.array(-np.inf))
+        segment["count"] += len(rows)
 
-    def _move(self, segment: _Segment, count: int) -> None:
+    def _move(self, market: int, count: int) -> None:
         """Give the segment a larger place at the end.
 
-        When more than half the arena is abandoned, the gaps are closed first.
+        When more than a third of the arena is abandoned, the gaps are closed first.
         """
-        capacity = max(16, count + (count >> 1))
-        held = sum(each.capacity for each in self._segments.values())
-        if self._used > 2 * held + 4_096:
+        capacity = -(-(count + (count >> 2)) // BLOCK) * BLOCK
+        held = int(self.segments["capacity"].sum())
+        if 2 * self._used > 3 * held + 64 * BLOCK:
             self._close_gaps()
-        grow(self._arena, self._used + capacity)
-        self._copy(segment, self._used)
-        segment.capacity = capacity
+        self._make_room(self._used + capacity)
+        self._copy(market, self._used)
+        self.segments[market]["capacity"] = capacity
         self._used += capacity
 
-    def _copy(self, segment: _Segment, start: int) -> None:
-        old = slice(segment.start, segment.start + segment.count)
-        new = slice(start, start + segment.count)
-        for column in (self._arena.row, self._arena.low, self._arena.high):
+    def _make_room(self, places: int) -> None:
+        grow(self.arena, places)
+        blocks = -(-len(self.arena.row) // BLOCK)
+        known = len(self.blocks.low)
+        grow(self.blocks, blocks)
+        self.blocks.low[known:], self.blocks.high[known:] = -np.inf, np.inf
+
+    def _copy(self, market: int, start: int) -> None:
+        old = self._part(market)
+        new = slice(start, start + old.stop - old.start)
+        for column in (self.arena.row, self.arena.low, self.arena.high):
             column[new] = column[old].copy()
-        self._places.place[self._arena.row[new]] = np.arange(new.start, new.stop)
-        segment.start = start
+        self._legs.place[self.arena.row[new]] = np.arange(new.start, new.stop)
+        self.segments[market]["start"] = start
+        self._sum_up(new)
 
     def _close_gaps(self) -> None:
         self._used = 0
-        for segment in sorted(self._segments.values(), key=lambda each: each.start):
-            self._copy(segment, self._used)
-            self._used += segment.capacity
+        for market in np.argsort(self.segments["start"], kind="stable").tolist():
+            if self.segments[market]["capacity"]:
+                self._copy(market, self._used)
+                self._used += int(self.segments[market]["capacity"])

@@ -16,11 +16,11 @@ import numpy as np
 
 from service.risk.columns import Floats, Markets, TierTables, empty_markets, enlarged
 from service.risk.model import GENERIC_VENUE, USD, Instrument, Mark
+from service.risk.symbols import base_of, direct, quoted, settle_of, sources
 from service.risk.tiers import empty_tables, widened, width_for, write_table
 from service.risk.venues import RULES
 
 Key = tuple[str, str]  # venue, symbol
-STABLE_QUOTES = ("USDT", "USDC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +29,6 @@ class _Report:
 
     mark: Mark
     event_time_ms: int
-
-
-def settle_of(symbol: str) -> str:
-    """Return the settle asset of a unified symbol: BTC/USDT:USDT -> USDT, BTC/USD -> USD."""
-    pair, _, settle = symbol.partition(":")
-    return settle or pair.partition("/")[2] or pair
-
-
-def base_of(symbol: str) -> str:
-    """Return the base asset that a unified symbol names: BTC/USDT:USDT -> BTC."""
-    return symbol.partition("/")[0]
 
 
 class MarketTable:
@@ -56,12 +45,15 @@ class MarketTable:
         self._by_symbol: dict[str, list[int]] = defaultdict(list)
         self._used: list[tuple[Instrument | None, Key | None, _Report | None]] = []
         self._markets = empty_markets(8)
+        self._columns: Markets | None = None  # views of them, made when asked for
         self._tiers = empty_tables(8, 1)
         self._assets: dict[Key, int] = {}
         self._asset_keys: list[Key] = []
         self._priced_by: dict[int, list[int]] = defaultdict(list)
         self._asset_price: Floats = np.full(8, np.nan)
         self._watched: dict[Key, int] = {}  # the assets whose prices are kept
+        self._marked: set[int] = set()  # markets with another mark or quality than was taken
+        self._termed: set[int] = set()  # markets with other terms
 
     # Registering
 
@@ -75,6 +67,8 @@ class MarketTable:
             self._by_symbol[symbol].append(row)
             self._used.append((None, None, None))
             self._make_room(len(self._keys))
+            self._termed.add(row)
+            self._marked.add(row)
             self._refresh_instrument(row)
             self._refresh_mark(row)
         return row
@@ -84,7 +78,7 @@ class MarketTable:
         number = self._watched.get((venue, name))
         if number is None:
             number = self._watched[(venue, name)] = self._number(venue, name)
-            for symbol in () if name in self._pegged else _sources(name):
+            for symbol in () if name in self._pegged else sources(name):
                 self._priced_by[self.market(venue, symbol)].append(number)
             self._refresh_asset(number)
         return number
@@ -106,22 +100,28 @@ class MarketTable:
     def put_instrument(self, instrument: Instrument) -> list[int]:
         """Take a contract's newest terms; returns the markets whose terms are now these."""
         self._instruments[(instrument.venue, instrument.symbol)] = instrument
-        rows = self._rows_of(instrument.venue, instrument.symbol)
+        rows = self.shown_by(instrument.venue, instrument.symbol)
         return [row for row in rows if self._refresh_instrument(row)]
 
+    def shown_by(self, venue: str, symbol: str) -> list[int]:
+        """Return the markets that a mark may be shown by: generic's may serve other venues."""
+        rows = self._by_symbol.get(symbol, ())
+        return [row for row in rows if venue in (GENERIC_VENUE, self._keys[row][0])]
+
     def put_mark(self, mark: Mark, event_time_ms: int = 0) -> list[int]:
-        """Take a newer mark; returns the markets that now show it (generic's may serve others)."""
+        """Take a newer mark; returns the markets that show it now."""
         self._reports[(mark.venue, mark.symbol)] = _Report(mark, event_time_ms)
-        rows = self._rows_of(mark.venue, mark.symbol)
+        rows = self.shown_by(mark.venue, mark.symbol)
         return [row for row in rows if self._refresh_mark(row)]
 
     def set_stale(self, venue: str, symbol: str, stale: bool) -> list[int]:
         """Take the gate's word on a symbol's marks; returns the markets whose flag it is."""
         self._stale[(venue, symbol)] = stale
         rows = []
-        for row in self._rows_of(venue, symbol):
+        for row in self.shown_by(venue, symbol):
             if self._used[row][1] == (venue, symbol):
                 self._markets.stale[row] = stale
+                self._marked.add(row)
                 rows.append(row)
         return rows
 
@@ -168,18 +168,11 @@ class MarketTable:
 
     def columns(self) -> Markets:
         """Return all markets as columns (live views)."""
-        rows = len(self._keys)
-        everything = self._markets
-        return Markets(
-            linear=everything.linear[:rows],
-            contract_size=everything.contract_size[:rows],
-            taker_fee=everything.taker_fee[:rows],
-            table=everything.table[:rows],
-            base=everything.base[:rows],
-            settle=everything.settle[:rows],
-            mark=everything.mark[:rows],
-            stale=everything.stale[:rows],
-        )
+        if self._columns is None:
+            rows, everything = len(self._keys), self._markets
+            views = {name: getattr(everything, name)[:rows] for name in Markets.__slots__}
+            self._columns = Markets(**views)
+        return self._columns
 
     def tables(self) -> TierTables:
         """Return the tier tables; a market's table has the market's number (a live view)."""
@@ -193,11 +186,17 @@ class MarketTable:
         """Return the assets whose USD price may move with this market's mark."""
         return self._priced_by.get(market, [])
 
-    # Inside
+    def take_touched(self) -> tuple[list[int], list[int]]:
+        """Return the markets with another mark or quality, and with other terms, since last asked.
 
-    def _rows_of(self, venue: str, symbol: str) -> list[int]:
-        rows = self._by_symbol.get(symbol, ())
-        return [row for row in rows if venue in (GENERIC_VENUE, self._keys[row][0])]
+        For one who keeps a copy.
+        """
+        marked, termed = list(self._marked), list(self._termed)
+        self._marked.clear()
+        self._termed.clear()
+        return marked, termed
+
+    # Inside
 
     def _find_report(self, venue: str, symbol: str) -> tuple[Key, _Report, bool] | None:
         for key in _lookups(venue, symbol):
@@ -207,6 +206,7 @@ class MarketTable:
         return self._parent._find_report(venue, symbol) if self._parent else None
 
     def _make_room(self, rows: int) -> None:
+        self._columns = None
         if rows > len(self._markets.mark):
             self._markets = enlarged(self._markets, empty_markets(2 * rows))
             self._tiers = widened(self._tiers, 2 * rows, self._tiers.floor.shape[1])
@@ -234,6 +234,8 @@ class MarketTable:
         if width > self._tiers.floor.shape[1]:
             self._tiers = widened(self._tiers, len(self._markets.mark), width)
         write_table(self._tiers, row, instrument, RULES[venue])
+        self._termed.add(row)
+        self._marked.add(row)
         return True
 
     def _refresh_mark(self, row: int) -> bool:
@@ -246,6 +248,7 @@ class MarketTable:
         self._used[row] = (self._used[row][0], key, report)
         self._markets.mark[row] = report.mark.mark_price
         self._markets.stale[row] = stale
+        self._marked.add(row)
         for asset in self._priced_by.get(row, ()):
             self._refresh_asset(asset)
         return True
@@ -253,16 +256,16 @@ class MarketTable:
     def _refresh_asset(self, asset: int) -> None:
         venue, name = self._asset_keys[asset]
         price = self._direct_price(venue, name)
-        for symbol in _quoted(name):
-            if price is None and (quoted := self._reported(venue, symbol)) is not None:
+        for symbol in quoted(name):
+            if price is None and (in_quote := self._reported(venue, symbol)) is not None:
                 quote = self._direct_price(venue, settle_of(symbol))
-                price = None if quote is None else quoted * quote
+                price = None if quote is None else in_quote * quote
         self._asset_price[asset] = np.nan if price is None else price
 
     def _direct_price(self, venue: str, name: str) -> float | None:
         if name in self._pegged:
             return 1.0
-        for symbol in _direct(name):
+        for symbol in direct(name):
             if (price := self._reported(venue, symbol)) is not None:
                 return price
         return None
@@ -277,16 +280,3 @@ class MarketTable:
 
 def _lookups(venue: str, symbol: str) -> tuple[Key, ...]:
     return ((venue, symbol), (GENERIC_VENUE, symbol))
-
-
-def _direct(asset: str) -> tuple[str, ...]:
-    return (f"{asset}/{USD}", f"{asset}/{USD}:{asset}")
-
-
-def _quoted(asset: str) -> tuple[str, ...]:
-    return tuple(f"{asset}/{quote}:{quote}" for quote in STABLE_QUOTES if quote != asset)
-
-
-def _sources(asset: str) -> tuple[str, ...]:
-    quotes = [name for quote in STABLE_QUOTES if quote != asset for name in _direct(quote)]
-    return (*_direct(asset), *_quoted(asset), *quotes)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.risk.columns import Ints
+from service.risk.lines import Lines
 from service.risk.markets import MarketTable
-from service.risk.model import Account, Balance, PoolKey, Position, Thresholds
+from service.risk.model import Account, Balance, PoolKey, Position
 from service.risk.rows import HoldingColumns, LegColumns, PoolColumns
 from service.risk.venues import RULES
 
@@ -33,9 +34,14 @@ class Records:
     """Reads the columns it was given; they grow and shrink in place."""
 
     def __init__(
-        self, table: MarketTable, pools: PoolColumns, legs: LegColumns, holdings: HoldingColumns
+        self,
+        table: MarketTable,
+        lines: Lines,
+        pools: PoolColumns,
+        legs: LegColumns,
+        holdings: HoldingColumns,
     ) -> None:
-        self._table = table
+        self._table, self._lines = table, lines
         self._pools, self._legs, self._holdings = pools, legs, holdings
 
     def key_of(self, slot: int) -> PoolKey:
@@ -65,12 +71,6 @@ class Records:
         Positions are in the order they were given in: sums in another order have other last bits.
         """
         pools, first = self._pools, slots[0]
-        thresholds = Thresholds(
-            float(pools.warning[first]),
-            float(pools.margin_call[first]),
-            float(pools.hysteresis[first]),
-            int(pools.ease_after_ms[first]),
-        )
         return Account(
             key,
             _VENUES[int(pools.rule[first])],
@@ -79,7 +79,7 @@ class Records:
             tuple(
                 self._position(row) for row in rows[np.argsort(self._legs.position[rows])].tolist()
             ),
-            thresholds,
+            self._lines.thresholds(int(pools.lines[first])),
         )
 
     def _position(self, row: int) -> Position:

@@ -4,8 +4,9 @@ import math
 
 import pytest
 
-from service.risk.markets import MarketTable, base_of, settle_of
+from service.risk.markets import MarketTable
 from service.risk.model import Mark, Tier
+from service.risk.symbols import base_of, settle_of
 from tests.risk.building import BTC, BTC_COIN, INF, THREE_TIERS, contract, put_marks
 
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.risk.bands import REACH, safe_bands
-from service.risk.batch import build_batch
+from service.monitor.judging import Judge
+from service.monitor.kernels import REACH
+from service.risk.book import Book
 from service.risk.columns import Batch, Floats
 from service.risk.evaluate import assess
 from service.risk.levels import Levels, next_level
@@ -38,13 +39,22 @@ def heading(batch: Batch, current: Levels) -> Levels:
     )
 
 
-def bands_of(batch: Batch, current: Levels) -> tuple[Floats, Floats]:
+def judged(account: Account, table: MarketTable, level: Level) -> Book:
+    """A book of one account whose pools were at a level, and what they come to from there."""
+    book = Book(table)
+    book.put([account])
+    slots = book.live_slots()
+    book.pools.level[slots] = level
+    Judge(book).settle(slots, 0)
+    return book
+
+
+def bands_of(book: Book, batch: Batch) -> tuple[Floats, Floats]:
     """Bands by market: a market of two legs has what is inside both."""
-    pools = assess(batch).pools
-    bands = safe_bands(batch, pools.equity, pools.maintenance_margin, pools.unpriced, current)
+    band_low, band_high = book.holders.bands(book.rows_of(book.live_slots()))
     low, high = np.full(len(batch.markets.mark), -INF), np.full(len(batch.markets.mark), INF)
-    np.maximum.at(low, batch.legs.market, bands.low)
-    np.minimum.at(high, batch.legs.market, bands.high)
+    np.maximum.at(low, batch.legs.market, band_low)
+    np.minimum.at(high, batch.legs.market, band_high)
     return low, high
 
 
@@ -57,9 +67,10 @@ def test_inside_its_bands_a_pool_is_heading_where_it_was(
     scene: tuple[World, Account], level: Level, boxes: list[list[float]]
 ) -> None:
     world, account = scene
-    batch, _ = build_batch([account], table_of(world))
-    current = np.full(len(batch.pools.rule), level, np.int8)
-    low, high = bands_of(batch, current)
+    book = judged(account, table_of(world), level)
+    batch = book.batch(book.live_slots())
+    current = book.pools.level[book.live_slots()]
+    low, high = bands_of(book, batch)
     before, marks = heading(batch, current), batch.markets.mark.copy()
     for places in boxes:
         for market in np.unique(batch.legs.market).tolist():
@@ -72,18 +83,20 @@ def test_inside_its_bands_a_pool_is_heading_where_it_was(
         batch.markets.mark[:] = marks
 
 
-def one(account: Account, marks: dict[str, float], *listed: Instrument) -> tuple[Floats, Floats]:
-    """Bands by leg of one account whose pools are HEALTHY."""
+def one(
+    account: Account,
+    marks: dict[str, float],
+    *listed: Instrument,
+    level: Level = Level.HEALTHY,
+) -> tuple[Floats, Floats]:
+    """Bands by leg of one account whose pools were at a level."""
     table = MarketTable()
     for instrument in listed:
         table.put_instrument(instrument)
     for symbol, price in marks.items():
         table.put_mark(Mark(symbol, price), 0)
-    batch, _ = build_batch([account], table)
-    pools = assess(batch).pools
-    current = np.zeros(len(batch.pools.rule), np.int8)
-    bands = safe_bands(batch, pools.equity, pools.maintenance_margin, pools.unpriced, current)
-    return bands.low, bands.high
+    book = judged(account, table, level)
+    return book.holders.bands(book.rows_of(book.live_slots()))
 
 
 def contract(symbol: str, *tiers: Tier) -> Instrument:
@@ -152,9 +165,9 @@ def test_what_is_no_sum_of_single_prices_is_always_due() -> None:
 
 
 def test_a_pool_on_a_line_is_always_due() -> None:
-    # 1 x 100 x 0.01 = 0.5 x 2
-    account = Account("a", positions=(Position(BTC, 1.0, 100.0, True, margin=2.0),))
-    low, high = one(account, {BTC: 100.0}, contract(BTC))
+    # 1 x 100 x 0.01 = 0.45 x 1 / 0.45: it came down to where a warning is held no longer
+    account = Account("a", positions=(Position(BTC, 1.0, 100.0, True, margin=1.0 / 0.45),))
+    low, high = one(account, {BTC: 100.0}, contract(BTC), level=Level.WARNING)
     assert low[0] > high[0]
 
 

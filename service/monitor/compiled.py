@@ -1,0 +1,58 @@
+"""What compiled code shares: its columns, where results go, and how it is compiled."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar, cast
+
+import numba
+
+from service.risk.columns import Bools, Floats, Ints
+from service.risk.model import Level
+from service.risk.rows import Int8s, Int32s, Records
+
+HEALTHY, WARNING, MARGIN_CALL = int(Level.HEALTHY), int(Level.WARNING), int(Level.MARGIN_CALL)
+LIQUIDATION, BANKRUPT = int(Level.LIQUIDATION), int(Level.BANKRUPT)
+
+# Columns of `scratch`, a row a leg of the pool at hand.
+X, EQUITY, MAINTENANCE, LOW, HIGH, FIRST = range(6)
+SCRATCH_COLUMNS = 6
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Columns(NamedTuple):
+    """What compiled code reads and writes: the book's columns, the market table's, and scratch."""
+
+    pools: Records
+    legs: Records
+    contracts: Floats
+    low: Floats  # of the holders' arena
+    high: Floats
+    row: Int32s
+    block_low: Floats
+    block_high: Floats
+    segments: Records
+    markets: Records
+    floor: Floats
+    rate: Floats
+    deduction: Floats
+    rebate: Floats
+    lines: Records
+    scratch: Floats  # (longest pool, SCRATCH_COLUMNS)
+
+
+class Found(NamedTuple):
+    """Where results go: a row a pool that changed, a row a pool that is to be judged elsewhere."""
+
+    slot: Int32s
+    before: Int8s
+    waited: Bools  # it fell because its wait was over
+    elsewhere: Int32s
+    counts: Ints  # (CHANGED, ELSEWHERE, JUDGED, BLOCKS), added to
+
+
+CHANGED, ELSEWHERE, JUDGED, BLOCKS = range(4)
+
+
+def compiled(function: Function) -> Function:
+    """Compile at the first call; the machine code is kept beside the module for the next start."""
+    return cast("Function", numba.njit(cache=True, error_model="numpy")(function))

@@ -1,0 +1,204 @@
+"""Compiled: which pools a mark makes due, and where each of them stands.
+
+A tick of a market looks at the summaries of its blocks, then at the bands of the blocks that do not
+hold the mark, and judges the pools of the legs that came out of theirs: figures at the marks as
+they are, the machine of levels, new bands (`safe_bands`). One pass, no temporary.
+
+Figures are those of `risk.margin` and levels those of `risk.levels`, operation by operation, so the
+last bit is the same; tests hold them against each other, and the monitor's audit does so while it
+runs. What this file cannot judge (see SIMPLE and KNOWN) it names instead.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from service.monitor.compiled import (
+    BANKRUPT,
+    BLOCKS,
+    CHANGED,
+    ELSEWHERE,
+    EQUITY,
+    FIRST,
+    HEALTHY,
+    HIGH,
+    JUDGED,
+    LIQUIDATION,
+    LOW,
+    MAINTENANCE,
+    MARGIN_CALL,
+    WARNING,
+    Columns,
+    Found,
+    X,
+    compiled,
+)
+from service.monitor.safe_bands import EDGE, write_bands
+from service.risk.columns import Floats, Ints
+from service.risk.holders import BLOCK
+from service.risk.levels import NOT_PENDING
+from service.risk.market_rows import (
+    BY_CONTRACTS,
+    CROSS_ON_ENTRY,
+    ISOLATED_ON_ENTRY,
+    KNOWN,
+    LINEAR,
+    STALE,
+)
+from service.risk.rows import ISOLATED, SIMPLE, STRICT
+
+REACH = 4.0  # no band is wider than a quarter to four times the mark, so the guard covers all of it
+
+
+@compiled
+def tick(columns: Columns, found: Found, market: int, event_time_ms: int) -> None:
+    """Judge the pools whose band does not hold the market's mark."""
+    segment = columns.segments[market]
+    mark = columns.markets[market].mark
+    first, last = segment.start, segment.start + segment.count
+    looked_at, due = 0, 0
+    for block in range(first // BLOCK, (last + BLOCK - 1) // BLOCK):
+        if columns.block_low[block] <= mark <= columns.block_high[block]:
+            continue
+        looked_at += 1
+        start, end = block * BLOCK, min(last, block * BLOCK + BLOCK)
+        for place in range(start, end):
+            if not columns.low[place] <= mark <= columns.high[place]:
+                due += 1
+                slot = columns.legs[columns.row[place]].pool
+                _judge(columns, found, slot, event_time_ms, True)
+        _sum_up(columns, block, start, end)
+    found.counts[BLOCKS] += looked_at
+    segment.wasted = max(0, segment.wasted + looked_at - 2 * due)
+
+
+@compiled
+def settle(columns: Columns, found: Found, slots: Ints, event_time_ms: int, write: bool) -> None:
+    """Judge these pools; without `write` their levels stay and what would change is told."""
+    for index in range(len(slots)):
+        _judge(columns, found, slots[index], event_time_ms, write)
+
+
+@compiled
+def _sum_up(columns: Columns, block: int, start: int, end: int) -> None:
+    low, high = -np.inf, np.inf
+    for place in range(start, end):
+        low, high = max(low, columns.low[place]), min(high, columns.high[place])
+    columns.block_low[block], columns.block_high[block] = low, high
+
+
+@compiled
+def _judge(columns: Columns, found: Found, slot: int, event_time_ms: int, write: bool) -> None:
+    """Bring one pool up to date, or name it as one to be judged elsewhere."""
+    counts, pool = found.counts, columns.pools[slot]
+    counts[JUDGED] += 1
+    equity, maintenance, gross, stale, known = _figures(columns, slot)
+    if not (known and pool.traits & SIMPLE):
+        found.elsewhere[counts[ELSEWHERE]] = slot
+        counts[ELSEWHERE] += 1
+        return
+    before, since = pool.level, pool.pending_since
+    lines = columns.lines[pool.lines]
+    heading = HEALTHY
+    if pool.legs and not (maintenance == 0.0 and equity >= 0.0):
+        heading = _heading(lines, before, equity, maintenance, pool.traits & STRICT)
+    if stale:
+        heading = min(heading, max(before, MARGIN_CALL))
+    level, pending = heading, NOT_PENDING
+    if heading < before and pool.legs:
+        begun = event_time_ms if since == NOT_PENDING else since
+        if event_time_ms - begun < lines.ease_after_ms:
+            level, pending = before, begun
+    if level != before or pending != since:
+        waited = since != NOT_PENDING and lines.ease_after_ms > 0 and level < before
+        found.slot[counts[CHANGED]], found.before[counts[CHANGED]] = slot, before
+        found.waited[counts[CHANGED]] = waited and pool.legs > 0
+        counts[CHANGED] += 1
+        if write:
+            pool.level, pool.pending_since = level, pending
+    write_bands(columns, slot, level, (equity, maintenance, gross))
+
+
+@compiled
+def _heading(lines: Any, before: int, equity: float, maintenance: float, strict: int) -> int:
+    """Return the level by the table, or a lower line than that still held."""
+    table, held = HEALTHY, HEALTHY
+    if equity < 0.0:
+        table = BANKRUPT
+    elif maintenance > equity or (maintenance == equity and not strict):
+        table = LIQUIDATION
+    elif maintenance >= lines.margin_call * equity:
+        table = MARGIN_CALL
+    elif maintenance >= lines.warning * equity:
+        table = WARNING
+    if before >= WARNING and maintenance >= (lines.warning - lines.hysteresis) * equity:
+        held = WARNING
+    if before >= MARGIN_CALL and maintenance >= (lines.margin_call - lines.hysteresis) * equity:
+        held = MARGIN_CALL
+    if before >= LIQUIDATION and maintenance >= (1.0 - lines.hysteresis) * equity:
+        held = LIQUIDATION
+    if before >= BANKRUPT and equity < 0.0:
+        held = BANKRUPT
+    return max(table, held)
+
+
+@compiled
+def _tier(floor: Floats, table: int, size: float) -> int:
+    """Return the last tier whose floor is at most the size."""
+    tier, step = 0, floor.shape[1] >> 1
+    while step:
+        if floor[table, tier + step] <= size:
+            tier += step
+        step >>= 1
+    return tier
+
+
+@compiled
+def _figures(columns: Columns, slot: int) -> tuple[float, float, float, bool, bool]:
+    """Return equity, maintenance, gross size, whether a mark is stale and whether all are known.
+
+    Leaves in `scratch` each leg's x, what one unit of x does to equity and to maintenance, and the
+    x at the borders of its tier.
+    """
+    pool, scratch = columns.pools[slot], columns.scratch
+    isolated = (pool.traits & ISOLATED) != 0
+    on_entry = ISOLATED_ON_ENTRY if isolated else CROSS_ON_ENTRY
+    pnl, maintenance, gross, stale = 0.0, 0.0, abs(pool.wallet), False
+    for index in range(pool.legs):
+        row = pool.leg + index
+        leg = columns.legs[row]
+        market = columns.markets[leg.market]
+        mark, entry, size = market.mark, leg.entry_price, abs(leg.size)
+        if not market.traits & KNOWN or np.isnan(mark):
+            return 0.0, 0.0, 0.0, False, False
+        stale |= (market.traits & STALE) != 0
+        moved = leg.size * (mark - entry)
+        if market.traits & LINEAR:
+            x, at_entry = mark, entry
+            notional, entry_notional, sign = size * mark, size * entry, 1.0
+        else:
+            x, at_entry = 1.0 / mark, 1.0 / entry
+            notional, entry_notional, sign = size / mark, size / entry, -1.0
+            moved = moved / entry / mark
+        fixed = (market.traits & on_entry) != 0
+        by_contracts = (market.traits & BY_CONTRACTS) != 0
+        basis = entry_notional if fixed else notional
+        contracts = abs(columns.contracts[row])
+        tier = _tier(columns.floor, market.table, contracts if by_contracts else basis)
+        rate = market.isolated_fee if isolated else market.cross_fee
+        if by_contracts:
+            rate = rate - columns.rebate[market.table, tier] / contracts
+        tier_rate = columns.rate[market.table, tier]
+        required = basis * tier_rate - columns.deduction[market.table, tier]
+        maintenance += required + basis * rate + leg.fixed_fee
+        pnl += moved
+        gross += size * (x + at_entry)
+        scratch[index, X], scratch[index, EQUITY] = x, sign * leg.size
+        scratch[index, MAINTENANCE] = 0.0 if fixed else size * (tier_rate + rate)
+        low, high = x / REACH, x * REACH
+        if not (fixed or by_contracts):
+            low = max(low, columns.floor[market.table, tier] / size * (1.0 + EDGE))
+            if tier + 1 < columns.floor.shape[1]:
+                high = min(high, columns.floor[market.table, tier + 1] / size * (1.0 - EDGE))
+        scratch[index, LOW], scratch[index, HIGH], scratch[index, FIRST] = low, high, index
+    return pool.wallet + pnl, maintenance, gross, stale, True

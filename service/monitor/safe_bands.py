@@ -1,0 +1,115 @@
+"""Compiled: how far each mark may go before anything that decides a pool's level can change.
+
+Inside one tier equity and maintenance are straight lines in x (the price, or 1 / price of an
+inverse contract), one term a market. So is g = ratio x equity - maintenance for each line of the
+level table, and a level can only change where one of four g changes its sign: the lines that rise
+above the level, those that hold it less the hysteresis, and equity itself. The slack |g| is shared
+out over the pool's markets so that all may move by the same fraction at once, each against us;
+moves the other way are free. A band also ends where the tier does, so jumps of a table, given
+deductions and kinks need no care of their own. A guard far above any rounding and far below any
+price step keeps evaluation and band from disagreeing: near a line a pool has no band and is due at
+every mark.
+"""
+
+import numpy as np
+
+from service.monitor.compiled import (
+    EQUITY,
+    FIRST,
+    HIGH,
+    LIQUIDATION,
+    LOW,
+    MAINTENANCE,
+    MARGIN_CALL,
+    WARNING,
+    Columns,
+    X,
+    compiled,
+)
+from service.risk.columns import Floats
+from service.risk.holders import BLOCK
+from service.risk.market_rows import LINEAR
+from service.risk.rows import REPEATED
+
+GUARD = 1e-10  # of the pool's gross size; rounding is below 1e-13 of it
+EDGE = 1e-12  # relative distance kept from the border of a band
+
+
+@compiled
+def _gather(columns: Columns, slot: int) -> None:
+    """Let legs of one market move together: the first of them stands for all."""
+    pool, scratch = columns.pools[slot], columns.scratch
+    for index in range(1, pool.legs):
+        market = columns.legs[pool.leg + index].market
+        for first in range(index):
+            if columns.legs[pool.leg + first].market == market:
+                scratch[first, EQUITY] += scratch[index, EQUITY]
+                scratch[first, MAINTENANCE] += scratch[index, MAINTENANCE]
+                scratch[first, LOW] = max(scratch[first, LOW], scratch[index, LOW])
+                scratch[first, HIGH] = min(scratch[first, HIGH], scratch[index, HIGH])
+                scratch[index, FIRST] = first
+                scratch[index, EQUITY], scratch[index, MAINTENANCE] = 0.0, 0.0
+                break
+
+
+@compiled
+def _share_out(
+    scratch: Floats, legs: int, line: tuple[float, float], g: float, slack: float
+) -> bool:
+    """Narrow every leg's interval to where g keeps its sign; False: none is proven."""
+    ratio, counted = line
+    weight = 0.0
+    for index in range(legs):
+        slope = ratio * scratch[index, EQUITY] - counted * scratch[index, MAINTENANCE]
+        weight += abs(slope) * scratch[index, X]
+    share = slack / weight
+    if not share > 0.0:
+        return False
+    for index in range(legs):
+        slope = ratio * scratch[index, EQUITY] - counted * scratch[index, MAINTENANCE]
+        adverse = slope if g > 0.0 else -slope
+        if adverse > 0.0:
+            scratch[index, LOW] = max(scratch[index, LOW], scratch[index, X] * (1.0 - share))
+        elif adverse < 0.0:
+            scratch[index, HIGH] = min(scratch[index, HIGH], scratch[index, X] * (1.0 + share))
+    return True
+
+
+@compiled
+def write_bands(
+    columns: Columns, slot: int, level: int, figures: tuple[float, float, float]
+) -> None:
+    """Write how far the marks of the pool's legs may go while its level stays.
+
+    `figures` are its equity, maintenance and gross size, `scratch` is as they left it.
+    """
+    equity, maintenance, gross = figures
+    pool, scratch = columns.pools[slot], columns.scratch
+    lines, legs = columns.lines[pool.lines], pool.legs
+    if pool.traits & REPEATED:
+        _gather(columns, slot)
+    guard = GUARD * (gross + abs(equity) + abs(maintenance))
+    proven = True
+    for line in range(4):
+        ratio, counted = 1.0, 1.0
+        if line == 0:
+            ratio = lines.warning - (lines.hysteresis if level >= WARNING else 0.0)
+        elif line == 1:
+            ratio = lines.margin_call - (lines.hysteresis if level >= MARGIN_CALL else 0.0)
+        elif line == 2:
+            ratio = 1.0 - (lines.hysteresis if level >= LIQUIDATION else 0.0)
+        else:
+            counted = 0.0
+        g = ratio * equity - counted * maintenance
+        proven = proven and _share_out(scratch, legs, (ratio, counted), g, abs(g) - guard)
+    for index in range(legs):
+        leg, first = columns.legs[pool.leg + index], int(scratch[index, FIRST])
+        low, high = scratch[first, LOW] * (1.0 + EDGE), scratch[first, HIGH] * (1.0 - EDGE)
+        if not columns.markets[leg.market].traits & LINEAR:
+            low, high = 1.0 / high, 1.0 / low
+        if not proven:
+            low, high = np.inf, -np.inf
+        columns.low[leg.place], columns.high[leg.place] = low, high
+        block = leg.place // BLOCK
+        columns.block_low[block] = max(columns.block_low[block], low)
+        columns.block_high[block] = min(columns.block_high[block], high)
