@@ -7,16 +7,14 @@ from typing import Any
 
 import orjson
 
-from service.contract.accounts import decode_account
-from service.contract.instruments import decode_instrument
-from service.contract.marks import decode_mark
 from service.feeds.tape import MarkDoc
-from service.risk.model import Level, Mark
+from service.risk.model import Mark
 from service.store.accounts import Accounts
 from service.store.alert_log import AlertLog
 from service.store.client import Client
 from service.store.market_stream import MarketEntry, MarketStream
-from tests.reference.log import Change, Entry, Logged, Quality
+from tests.logs import entry_of, order
+from tests.reference.log import Entry
 from tests.simulation.subscriber import Alert, digest
 
 SHARDS = 64
@@ -66,37 +64,13 @@ async def _entries(market: MarketStream) -> AsyncIterator[MarketEntry]:
 
 
 async def _resolved(raw: MarketEntry, accounts: Accounts, drained: dict[int, int]) -> Entry:
-    return Entry(raw.market_id, raw.event_time_ms, await _payload(raw, accounts, drained))
-
-
-async def _payload(raw: MarketEntry, accounts: Accounts, drained: dict[int, int]) -> Any:
-    match raw.kind:
-        case "m":
-            return decode_mark(raw.payload)
-        case "i":
-            return decode_instrument(raw.payload)
-        case "q":
-            told = orjson.loads(raw.payload)
-            return Quality(told["venue"], told["symbol"], told["stale"])
-        case "a":
-            told = orjson.loads(raw.payload)
-            changes = await _changes(accounts, told["shard"], drained[told["shard"]], told["upto"])
-            drained[told["shard"]] = max(drained[told["shard"]], told["upto"])
-            return changes
-    return None
-
-
-async def _changes(accounts: Accounts, shard: int, after: int, upto: int) -> tuple[Change, ...]:
-    found = await accounts.changes(shard, after, upto, 1_000_000)
-    return tuple(
-        Change(
-            one.account_key,
-            None if one.doc is None else decode_account(one.doc, one.account_key),
-            one.cause,
-            one.version,
-        )
-        for one in found
-    )
+    if raw.kind != "a":
+        return entry_of(raw, ())
+    notice = orjson.loads(raw.payload)
+    shard, upto = notice["shard"], notice["upto"]
+    changes = await accounts.changes(shard, drained[shard], upto, 1_000_000)
+    drained[shard] = max(drained[shard], upto)
+    return entry_of(raw, changes)
 
 
 async def read_log(client: Client) -> list[Alert]:
@@ -114,50 +88,6 @@ async def read_log(client: Client) -> list[Alert]:
 def _kept(alert: Alert) -> Alert:
     """What is looked at one by one, and a digest of all of it."""
     return {name: alert[name] for name in _COMPARED} | {"whole": digest(alert)}
-
-
-def order(alert: Alert) -> tuple[Any, ...]:
-    pool = alert["pool"]
-    name = (pool["kind"], pool["settle"], pool.get("symbol", ""), pool.get("side", ""))
-    return (alert["marketId"], -Level[alert["level"]], alert["accountId"], name)
-
-
-def told(alerts: Iterable[Alert]) -> list[tuple[Any, ...]]:
-    """What of each alert a from-scratch log says too."""
-    return [
-        (
-            alert["marketId"],
-            alert["eventTime"],
-            alert["accountId"],
-            alert["seq"],
-            order(alert)[3],
-            alert["level"],
-            alert["previousLevel"],
-            alert["transition"],
-            alert["cause"],
-            alert["accountVersion"],
-        )
-        for alert in alerts
-    ]
-
-
-def expected(log: Iterable[Logged]) -> list[tuple[Any, ...]]:
-    """The from-scratch log in the same words."""
-    return [
-        (
-            one.market_id,
-            one.event_time_ms,
-            one.account_key.partition("/")[2],
-            one.seq,
-            (one.pool.kind, one.pool.settle, one.pool.symbol, one.pool.side),
-            one.level.name,
-            one.previous.name,
-            one.transition,
-            one.cause,
-            one.version,
-        )
-        for one in log
-    ]
 
 
 def marks_of(entries: Iterable[Entry]) -> list[tuple[Any, ...]]:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.logs import expected, told
 from tests.reference.log import Entry, Logged, identity
-from tests.simulation.history import History, expected, marks_of, marks_of_tape, told
+from tests.simulation.history import History, marks_of, marks_of_tape
 from tests.simulation.run import Run, random_kills
 from tests.simulation.scratch import Truth, judge_all, judge_exactly
 from tests.simulation.subscriber import Alert
