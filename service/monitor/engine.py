@@ -18,16 +18,17 @@ from typing import get_args
 import msgspec
 import numpy as np
 
-from service.contract.accounts import decode_account
 from service.contract.alerts import Cause
+from service.contract.stored import read_statements
 from service.errors import ServiceError
 from service.monitor.alerts import GONE, AlertWriter, Move, Written
 from service.monitor.facts import MarketFacts, Touched
 from service.monitor.judging import Changed, Judge, judge
 from service.monitor.timers import Timers
+from service.risk.batch import statements_of
 from service.risk.book import Book
-from service.risk.columns import Ints
-from service.risk.model import Account, Level
+from service.risk.columns import Ints, Statements
+from service.risk.model import Level
 from service.risk.records import PoolState
 from service.store.accounts import AccountChange
 from service.store.market_stream import MarketEntry
@@ -97,7 +98,7 @@ class Engine:
         """Take an entry, with its account changes (oldest first); return its alerts in order."""
         self.stats.entries += 1
         touched = self._take_facts(entry)
-        first, *later = _versions_apart(changes) or [[]]
+        first, *later = _versions_apart(changes)
         work = _Round(_CAUSES.get(entry.kind, "mark"), touched.marked)
         work.slots += self._due(touched)
         self._resettle(touched, work)
@@ -111,13 +112,23 @@ class Engine:
             self.compact()
         return written
 
-    def load(self, accounts: Sequence[tuple[Account, int, Sequence[PoolState]]]) -> None:
-        """Take in accounts with versions and levels as committed at the present market id."""
-        places = self.book.put([account for account, _, _ in accounts])
-        for (index, _), (_, version, states) in zip(places, accounts, strict=True):
-            self.book.accounts.version[index] = version
-            self.book.restore(index, states)
-        slots = self._slots_of(index for index, _ in places)
+    def load(
+        self,
+        keys: Sequence[str],
+        versions: Sequence[int],
+        given: Statements,
+        states: Mapping[str, Sequence[PoolState]],
+    ) -> None:
+        """Take in accounts with versions as committed at the present market id.
+
+        `states` has the levels, by account key, of those that are not at rest.
+        """
+        places = np.array([index for index, _ in self.book.put_statements(keys, given)], np.int64)
+        self.book.accounts.version[places] = versions
+        for index, key in zip(places.tolist(), keys, strict=True):
+            if key in states:
+                self.book.restore(index, states[key])
+        slots = self.book.slots_of_all(places)
         if len(slots):
             self._suspect(self._judge.check(slots, self.event_time_ms).slots)
             self._timers.watch(slots)
@@ -197,33 +208,43 @@ class Engine:
         slots = np.concatenate([self.book.holders_of(market) for market in touched.resettled])
         owners = np.unique(self.book.pools.account[slots]).tolist()
         if owners:
-            self._put([self.book.account_of(owner) for owner in owners], work)
+            accounts = [self.book.account_of(owner) for owner in owners]
+            keys = [account.account_key for account in accounts]
+            self._put(keys, statements_of(accounts), work)
 
     def _replace(self, changes: Sequence[AccountChange], work: _Round) -> None:
         """Apply one change each of some accounts."""
-        accounts = []
+        keys: list[str] = []
+        documents: list[bytes] = []
         for change in changes:
             index = self.book.enter(change.account_key)
             self.book.accounts.version[index] = change.version
-            work.causes[index] = _cause_of(change)
+            if change.cause != work.cause:
+                work.causes[index] = _KNOWN_CAUSES.get(change.cause, "account")
             if change.doc is None:
                 work.gone += [(index, state) for state in self.book.remove(index)]
-                continue
-            try:
-                accounts.append(decode_account(change.doc, change.account_key))
-            except ServiceError as error:
-                self.stats.unreadable += 1
-                _log.error("%s cannot be read: %s", change.account_key, error)
-        if accounts:
-            self._put(accounts, work)
+            else:
+                keys.append(change.account_key)
+                documents.append(change.doc)
+        if documents:
+            given, unread = read_statements(documents)
+            self.say_unread({keys[place]: error for place, error in unread.items()})
+            self._put([key for at, key in enumerate(keys) if at not in unread], given, work)
 
-    def _put(self, accounts: Sequence[Account], work: _Round) -> None:
-        for index, states in self.book.put(accounts):
+    def say_unread(self, errors: Mapping[str, ServiceError]) -> None:
+        """Count and log accounts that cannot be read; nobody else waits for them."""
+        self.stats.unreadable += len(errors)
+        for key, error in errors.items():
+            _log.error("%s cannot be read: %s", key, error)
+
+    def _put(self, keys: Sequence[str], given: Statements, work: _Round) -> None:
+        places = self.book.put_statements(keys, given)
+        for index, states in places:
             work.gone += [(index, state) for state in states]
-            slots = self.book.slots_of(index)
-            work.slots.append(slots)
-            if self.book.pools.level[slots].any():  # its states may be named anew
-                self.touched.add(index)
+        slots = self.book.slots_of_all(np.array([index for index, _ in places], np.int64))
+        work.slots.append(slots)
+        risen = slots[self.book.pools.level[slots] != 0]  # their states may be named anew
+        self.touched.update(self.book.pools.account[risen].tolist())
 
     def _run(self, work: _Round, now_ms: int) -> list[Written]:
         """Evaluate the round's pools; return its alerts, worse first, then by account and pool."""
@@ -271,12 +292,10 @@ def _left(account: int, state: PoolState, work: _Round) -> Move:
     return Move(account, GONE, state.key, state.level, Level.HEALTHY, cause)
 
 
-def _cause_of(change: AccountChange) -> Cause:
-    return _KNOWN_CAUSES.get(change.cause, "account")
-
-
-def _versions_apart(changes: Sequence[AccountChange]) -> list[list[AccountChange]]:
+def _versions_apart(changes: Sequence[AccountChange]) -> list[Sequence[AccountChange]]:
     """Return the first change of each account, then the second of those that have one, ..."""
+    if len({change.account_key for change in changes}) == len(changes):
+        return [changes]
     seen: Counter[str] = Counter()
     rounds: list[list[AccountChange]] = []
     for change in changes:
@@ -285,4 +304,4 @@ def _versions_apart(changes: Sequence[AccountChange]) -> list[list[AccountChange
         if number == len(rounds):
             rounds.append([])
         rounds[number].append(change)
-    return rounds
+    return [*rounds]

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from service.contract.accounts import decode_account
-from service.errors import LeaseLost, OutOfStep, ServiceError, StoreUnavailable
+from service.contract.stored import read_statements
+from service.errors import LeaseLost, OutOfStep, StoreUnavailable
 from service.monitor.commits import Ledger, read_states
 from service.monitor.engine import Engine
 from service.monitor.ports import AccountsPort, LogPort, MarketPort
@@ -214,17 +214,13 @@ class Shards:
     async def _load(self, shard: int) -> None:
         book = self.engine.book
         _, levels = await self._log.levels(shard)
+        states = {key: read_states(raw) for key, raw in levels.items()}
         async for rows in self._accounts.load(shard):
-            loaded = []
-            for key, version, doc in rows:
-                try:
-                    account = decode_account(doc, key)
-                except ServiceError as error:
-                    self.engine.stats.unreadable += 1
-                    _log.error("%s cannot be read: %s", key, error)
-                    continue
-                loaded.append((account, version, read_states(levels.get(key, b"[]"))))
-            self.engine.load(loaded)
+            given, unread = read_statements([doc for _, _, doc in rows])
+            self.engine.say_unread({rows[place][0]: error for place, error in unread.items()})
+            read = [row for place, row in enumerate(rows) if place not in unread]
+            keys, versions = [key for key, _, _ in read], [version for _, version, _ in read]
+            self.engine.load(keys, versions, given, states)
         for key, seq in (await self._log.seqs(shard)).items():
             index = book.enter(key)  # may make new columns: before the next line looks at them
             book.accounts.seq[index] = seq

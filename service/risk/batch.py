@@ -1,160 +1,248 @@
-"""From account records to columns: which pools an account has, and which rows stand in them.
+"""From accounts as they are told to columns: which pools there are, and which rows stand in them.
 
 Pools come cross first by settle asset, then isolated by (symbol, side). In single mode an account
 has a cross pool per settle asset that holds a cross position or a balance that is not 0; in multi
 mode one in USD. An account with nothing has no pools.
+
+Names become numbers once a batch, however long it is; the rest is arithmetic on whole columns. A
+pool is a number too, of several digits, such that pools sort as their numbers do.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 
-from service.risk.columns import Batch, Floats, Holdings, Ints, Legs, Pools
+from service.risk.columns import Batch, Bools, Floats, Holdings, Ints, Legs, Pools, Statements
 from service.risk.markets import MarketTable
-from service.risk.model import USD, Account, Balance, PoolKey, Position
-from service.risk.venues import rule_index
+from service.risk.model import USD, Account, PoolKey
+from service.risk.venues import RULES, rule_index
 
-_CROSS, _ISOLATED = 0, 1
-# Sorts as pools do: (cross, settle, "", "") or (isolated, symbol, side, settle).
-_Name = tuple[int, str, str, str]
+_VENUES = tuple(RULES)
 
 
-@dataclass(slots=True)
-class AccountRows:
-    """One account taken apart; pools count from 0 within it, its positions keep their order."""
-
-    rule: int
-    multi: bool
-    keys: list[PoolKey]
-    settle: list[int]  # asset, one a pool
-    position_pool: list[int]
-    position_market: list[int]
-    balances: list[Balance]  # those that are not 0
-    balance_pool: list[int]
-    balance_asset: list[int]
-
-
-def account_rows(account: Account, table: MarketTable) -> AccountRows:
-    """Take an account apart, registering its markets and assets; raises UnknownVenue."""
-    rule, venue = rule_index(account.venue), account.venue
-    multi = account.collateral_mode == "multi"
-    markets = [table.market(venue, position.symbol) for position in account.positions]
-    settles = [table.settle_name(market) for market in markets]
-    names = [
-        _name(position, settle, multi)
-        for position, settle in zip(account.positions, settles, strict=True)
-    ]
-    balances = [balance for balance in account.balances if _counts(balance, multi)]
-    backed: list[_Name] = [(_CROSS, USD if multi else row.asset, "", "") for row in balances]
-    ordered = sorted({*names, *backed})
-    place = {name: index for index, name in enumerate(ordered)}
-    keys = [_key(name) for name in ordered]
-    for settle in settles if multi else ():
-        table.asset(venue, settle)
-    return AccountRows(
-        rule=rule,
-        multi=multi,
-        keys=keys,
-        settle=[table.asset(venue, key.settle) for key in keys],
-        position_pool=[place[name] for name in names],
-        position_market=markets,
-        balances=balances,
-        balance_pool=[place[name] for name in backed],
-        balance_asset=[table.asset(venue, balance.asset) for balance in balances],
-    )
-
-
-def _counts(balance: Balance, multi: bool) -> bool:
-    """Nothing of an asset is no balance, but in multi mode its price may serve positions."""
-    return balance.amount != 0.0 or (multi and balance.price is not None)
-
-
-def _name(position: Position, settle: str, multi: bool) -> _Name:
-    if position.isolated:
-        return _ISOLATED, position.symbol, position.side, settle
-    return _CROSS, USD if multi else settle, "", ""
-
-
-def _key(name: _Name) -> PoolKey:
-    if name[0] == _CROSS:
-        return PoolKey("cross", name[1])
-    return PoolKey("isolated", name[3], name[1], name[2])
-
-
-def build_batch(
-    accounts: Sequence[Account], table: MarketTable
-) -> tuple[Batch, list[list[PoolKey]]]:
-    """Return the columns of some accounts and the names of each account's pools.
-
-    Pools, legs and holdings stand in the order of the accounts; an account's legs in the order of
-    its positions. The batch sees the table as it is now.
-    """
-    parts = [account_rows(account, table) for account in accounts]
-    counts = np.array([len(part.keys) for part in parts], dtype=np.int64)
-    first = np.cumsum(counts) - counts
-    batch = Batch(
-        markets=table.columns(),
-        tables=table.tables(),
-        asset_price=table.asset_prices(),
-        pools=_pool_columns(accounts, parts, counts),
-        legs=_leg_columns(accounts, parts, first),
-        holdings=_holding_columns(parts, first),
-    )
-    return batch, [part.keys for part in parts]
-
-
-def _pool_columns(accounts: Sequence[Account], parts: list[AccountRows], counts: Ints) -> Pools:
-    account = np.repeat(np.arange(len(parts), dtype=np.int64), counts)
-    kinds = [key.kind == "isolated" for part in parts for key in part.keys]
-    lines = [account.thresholds for account in accounts]
-    multi = np.array([part.multi for part in parts], dtype=np.bool_)[account]
-    isolated = np.array(kinds, dtype=np.bool_)
-    return Pools(
-        account=account,
-        rule=_ints(part.rule for part in parts)[account],
-        isolated=isolated,
-        multi=multi & ~isolated,
-        settle=_ints(asset for part in parts for asset in part.settle),
-        warning=_floats([line.warning for line in lines])[account],
-        margin_call=_floats([line.margin_call for line in lines])[account],
-        hysteresis=_floats([line.hysteresis for line in lines])[account],
-        ease_after_ms=_ints(line.ease_after_ms for line in lines)[account],
-    )
-
-
-def _leg_columns(accounts: Sequence[Account], parts: list[AccountRows], first: Ints) -> Legs:
+def statements_of(accounts: Sequence[Account]) -> Statements:
+    """Return records as columns."""
     positions = [position for account in accounts for position in account.positions]
-    counts = [len(account.positions) for account in accounts]
-    pool = _ints(chain.from_iterable(part.position_pool for part in parts))
-    return Legs(
-        pool=pool + np.repeat(first, counts),
-        market=_ints(chain.from_iterable(part.position_market for part in parts)),
+    balances = [balance for account in accounts for balance in account.balances]
+    lines = [account.thresholds for account in accounts]
+    return Statements(
+        venue=[account.venue for account in accounts],
+        multi=_bools(account.collateral_mode == "multi" for account in accounts),
+        warning=_floats([line.warning for line in lines]),
+        margin_call=_floats([line.margin_call for line in lines]),
+        hysteresis=_floats([line.hysteresis for line in lines]),
+        ease_after_ms=_ints(line.ease_after_ms for line in lines),
+        positions=_ints(len(account.positions) for account in accounts),
+        balances=_ints(len(account.balances) for account in accounts),
+        symbol=[position.symbol for position in positions],
+        isolated=_bools(position.isolated for position in positions),
         contracts=_floats([position.contracts for position in positions]),
         contract_size=_floats([position.contract_size for position in positions]),
         entry_price=_floats([position.entry_price for position in positions]),
         leverage=_floats([position.leverage for position in positions]),
         margin=_floats([position.margin for position in positions]),
         mark=_floats([position.mark_price for position in positions]),
-    )
-
-
-def _holding_columns(parts: list[AccountRows], first: Ints) -> Holdings:
-    balances = [balance for part in parts for balance in part.balances]
-    counts = [len(part.balances) for part in parts]
-    pool = _ints(chain.from_iterable(part.balance_pool for part in parts))
-    return Holdings(
-        pool=pool + np.repeat(first, counts),
-        asset=_ints(chain.from_iterable(part.balance_asset for part in parts)),
+        asset=[balance.asset for balance in balances],
         amount=_floats([balance.amount for balance in balances]),
         weight=_floats([balance.weight for balance in balances]),
         price=_floats([balance.price for balance in balances]),
     )
 
 
+def build_batch(
+    accounts: Sequence[Account], table: MarketTable
+) -> tuple[Batch, list[list[PoolKey]]]:
+    """Return the columns of some accounts and the names of each account's pools."""
+    batch = batch_of(statements_of(accounts), table)
+    keys = pool_keys(batch, table)
+    ends = np.cumsum(np.bincount(batch.pools.account, minlength=len(accounts))).tolist()
+    return batch, [keys[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def pool_keys(batch: Batch, table: MarketTable) -> list[PoolKey]:
+    """Return the names of a batch's pools."""
+    legs = batch.legs
+    leg_of = dict(zip(legs.pool.tolist(), range(len(legs.pool)), strict=True))
+    keys = []
+    for pool, asset in enumerate(batch.pools.settle.tolist()):
+        settle = table.asset_name(asset)
+        if not batch.pools.isolated[pool]:
+            keys.append(PoolKey("cross", settle))
+            continue
+        leg = leg_of[pool]
+        _, symbol = table.market_key(int(legs.market[leg]))
+        side = "long" if legs.contracts[leg] > 0.0 else "short"
+        keys.append(PoolKey("isolated", settle, symbol, side))
+    return keys
+
+
+@dataclass(slots=True)
+class _Names:
+    """A column of words as numbers; equal words have equal numbers."""
+
+    words: list[str]
+    code: Ints
+
+    @classmethod
+    def of(cls, column: Sequence[str]) -> "_Names":
+        codes: dict[str, int] = {}
+        code = _ints(codes.setdefault(word, len(codes)) for word in column)
+        return cls(list(codes), code)
+
+    def only(self, rows: Ints) -> "_Names":
+        """Return some rows of the column."""
+        return _Names(self.words, self.code[rows])
+
+    def ranks(self, ordered: Sequence[str]) -> Ints:
+        """Return the place of each of the column's words in a list that has them all."""
+        place = {word: index for index, word in enumerate(ordered)}
+        return _ints(place[word] for word in self.words)[self.code]
+
+
+@dataclass(frozen=True, slots=True)
+class _Digits:
+    """How a pool is one number: account, kind, settle or symbol, side, settle of an isolated one.
+
+    `names` is the base of the third digit, `money` of the last.
+    """
+
+    names: int
+    money: int
+    accounts: int
+
+    def __post_init__(self) -> None:
+        assert self.accounts * 4 * self.names * self.money < 2**63
+
+    def cross(self, account: Ints, settle: Ints) -> Ints:
+        return self._joined(account, 0, settle, 0, 0)
+
+    def isolated(self, account: Ints, symbol: Ints, short: Bools, settle: Ints) -> Ints:
+        return self._joined(account, 1, symbol, short, settle)
+
+    def _joined(
+        self, account: Ints, kind: int, name: Ints, side: Bools | int, settle: Ints | int
+    ) -> Ints:
+        number: Ints = (((account * 2 + kind) * self.names + name) * 2 + side) * self.money + settle
+        return number
+
+    def parted(self, number: Ints) -> tuple[Ints, Bools, Ints]:
+        """Return account, whether isolated, and settle."""
+        rest, settle = np.divmod(number, self.money)
+        rest, name = np.divmod(rest // 2, self.names)
+        account, kind = np.divmod(rest, 2)
+        return account, kind == 1, np.where(kind == 1, settle, name)
+
+
+def batch_of(given: Statements, table: MarketTable) -> Batch:
+    """Return the columns of some accounts, registering their markets and assets.
+
+    Pools, legs and holdings stand in the order of the accounts, an account's legs in the order of
+    its positions. The batch sees the table as it is now. Raises UnknownVenue.
+    """
+    rule = _rules(given.venue)
+    accounts = np.arange(len(rule), dtype=np.int64)
+    owner, holder = np.repeat(accounts, given.positions), np.repeat(accounts, given.balances)
+    # Nothing of an asset is no balance, but in multi mode its price may serve positions.
+    held = np.flatnonzero((given.amount != 0.0) | (given.multi[holder] & ~np.isnan(given.price)))
+    holder, assets = holder[held], _Names.of(given.asset).only(held)
+    symbols = _Names.of(given.symbol)
+    market = _numbered(rule[owner], symbols, table.market)
+    settles = _settles(market, table)
+    in_multi = np.flatnonzero(given.multi[owner])
+    _numbered(rule[owner[in_multi]], settles.only(in_multi), table.asset)  # it is priced from now
+
+    money = sorted({USD, *settles.words, *assets.words})
+    usd, settle = money.index(USD), settles.ranks(money)
+    digits = _Digits(max(len(symbols.words), len(money)), len(money), len(rule))
+    of_legs = np.where(
+        given.isolated,
+        digits.isolated(owner, symbols.ranks(sorted(symbols.words)), given.contracts < 0.0, settle),
+        digits.cross(owner, np.where(given.multi[owner], usd, settle)),
+    )
+    of_holdings = digits.cross(holder, np.where(given.multi[holder], usd, assets.ranks(money)))
+    numbers, pool = np.unique(np.concatenate((of_legs, of_holdings)), return_inverse=True)
+    account, isolated, settle = digits.parted(numbers)
+    columns = (
+        _pool_columns(
+            given,
+            account,
+            isolated,
+            rule[account],
+            _numbered(rule[account], _Names(money, settle), table.asset),
+        ),
+        _leg_columns(given, pool[: len(owner)], market),
+        Holdings(
+            pool[len(owner) :],
+            _numbered(rule[holder], assets, table.asset),
+            given.amount[held],
+            given.weight[held],
+            given.price[held],
+        ),
+    )
+    return Batch(table.columns(), table.tables(), table.asset_prices(), *columns)
+
+
+def _pool_columns(
+    given: Statements, account: Ints, isolated: Bools, rule: Ints, settle: Ints
+) -> Pools:
+    return Pools(
+        account=account,
+        rule=rule,
+        isolated=isolated,
+        multi=given.multi[account] & ~isolated,
+        settle=settle,
+        warning=given.warning[account],
+        margin_call=given.margin_call[account],
+        hysteresis=given.hysteresis[account],
+        ease_after_ms=given.ease_after_ms[account],
+    )
+
+
+def _leg_columns(given: Statements, pool: Ints, market: Ints) -> Legs:
+    return Legs(
+        pool=pool,
+        market=market,
+        contracts=given.contracts,
+        contract_size=given.contract_size,
+        entry_price=given.entry_price,
+        leverage=given.leverage,
+        margin=given.margin,
+        mark=given.mark,
+    )
+
+
+def _rules(venues: Sequence[str]) -> Ints:
+    known = {venue: rule_index(venue) for venue in set(venues)}
+    return _ints(known[venue] for venue in venues)
+
+
+def _settles(market: Ints, table: MarketTable) -> _Names:
+    """Return the settle assets of some markets by name."""
+    known, place = np.unique(market, return_inverse=True)
+    names = _Names.of([table.settle_name(each) for each in known.tolist()])
+    return _Names(names.words, names.code[place])
+
+
+def _numbered(rule: Ints, names: _Names, number_of: Callable[[str, str], int]) -> Ints:
+    """Return the table's number of each (venue, name); new ones are registered in their order."""
+    many = max(len(names.words), 1)
+    pairs, first, place = np.unique(
+        rule * many + names.code, return_index=True, return_inverse=True
+    )
+    numbers = np.zeros(len(pairs), np.int64)
+    for index in np.argsort(first).tolist():
+        venue, word = divmod(int(pairs[index]), many)
+        numbers[index] = number_of(_VENUES[venue], names.words[word])
+    return numbers[place]
+
+
 def _ints(values: Iterable[int]) -> Ints:
     return np.fromiter(values, dtype=np.int64)
+
+
+def _bools(values: Iterable[bool]) -> Bools:
+    return np.fromiter(values, dtype=np.bool_)
 
 
 def _floats(values: list[float] | list[float | None]) -> Floats:

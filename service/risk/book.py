@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from service.risk.batch import build_batch
-from service.risk.columns import Batch, Holdings, Ints, Legs
+from service.risk.batch import batch_of, statements_of
+from service.risk.columns import Batch, Holdings, Ints, Legs, Statements
 from service.risk.dependents import Dependents
 from service.risk.given import given_holdings, given_legs, given_pools
 from service.risk.growing import grow, keep, spread
@@ -70,6 +70,10 @@ class Book:
         first = int(self.accounts.pool[account])
         return np.arange(first, first + int(self.accounts.pools[account]), dtype=np.int64)
 
+    def slots_of_all(self, accounts: Ints) -> Ints:
+        """Return the slots of these accounts, one account's after the other."""
+        return spread(self.accounts.pool[accounts], self.accounts.pools[accounts])
+
     def next_slots(self, first: int, count: int) -> Ints:
         """Return the first `count` live slots from slot `first` on."""
         return first + np.flatnonzero(self.pools.account[first : self._pools] >= 0)[:count]
@@ -78,38 +82,53 @@ class Book:
         return np.flatnonzero(self.pools.account[: self._pools] >= 0)
 
     def put(self, accounts: Sequence[Account]) -> list[tuple[int, list[PoolState]]]:
+        """Replace these accounts, given as records; see `put_statements`."""
+        return self.put_statements(
+            [account.account_key for account in accounts], statements_of(accounts)
+        )
+
+    def put_statements(
+        self, keys: Sequence[str], given: Statements
+    ) -> list[tuple[int, list[PoolState]]]:
         """Replace these accounts (each named once); levels are carried over by pool.
 
-        Returns for each account its index and the states of its pools that are gone. The pools that
-        stay or come are due until evaluated.
+        Returns for each account its index and the states of its pools that are gone, but for those
+        that never left their rest. The pools that stay or come are due until evaluated.
         """
-        indices = [self.enter(each.account_key) for each in accounts]
-        before = [self.states(index) for index in indices]
-        for index in indices:
-            self._drop_rows(index)
-        batch, keys = build_batch(accounts, self.table)
-        first = self._append(batch, np.array(indices, np.int64))
-        gone = []
-        for index, states, names in zip(indices, before, keys, strict=True):
-            self.accounts.pool[index], self.accounts.pools[index] = first, len(names)
-            gone.append((index, self._carry(first, names, states)))
-            first += len(names)
-        return gone
+        indices = np.array([self.enter(key) for key in keys], np.int64)
+        before = self._records.marked_states(self.slots_of_all(indices))
+        self._drop_rows(indices)
+        batch = batch_of(given, self.table)
+        first = self._append(batch, indices)
+        pools = np.bincount(batch.pools.account, minlength=len(indices))
+        self.accounts.pool[indices] = first + np.cumsum(pools) - pools
+        self.accounts.pools[indices] = pools
+        return [
+            (index, self.restore(index, before[index]) if index in before else [])
+            for index in indices.tolist()
+        ]
 
     def remove(self, account: int) -> list[PoolState]:
         """Take the account's pools out and return their states."""
         states = self.states(account)
-        self._drop_rows(account)
+        self._drop_rows(np.array([account], np.int64))
         return states
 
     def states(self, account: int) -> list[PoolState]:
         """Return the states of the account's pools, in their order."""
         return [self._records.state(slot) for slot in self.slots_of(account).tolist()]
 
-    def restore(self, account: int, states: Sequence[PoolState]) -> None:
-        """Set the levels of the account's pools as they were committed."""
-        names = [self.key_of(slot) for slot in self.slots_of(account).tolist()]
-        self._carry(int(self.accounts.pool[account]), names, states)
+    def restore(self, account: int, states: Sequence[PoolState]) -> list[PoolState]:
+        """Give the account's pools these states; returns those no pool took."""
+        left = {identity(state.key): state for state in states}
+        for slot in self.slots_of(account).tolist():
+            state = left.pop(identity(self.key_of(slot)), None)
+            if state is not None:
+                self.pools.level[slot] = state.level
+                self.pools.pending_since[slot] = state.pending_since
+                self.pools.since[slot] = state.since
+                self.pools.level_seq[slot] = state.level_seq
+        return list(left.values())
 
     def key_of(self, slot: int) -> PoolKey:
         """Return the pool's name."""
@@ -261,25 +280,11 @@ class Book:
             held = self.holdings.asset[self._backs_of(slots)].astype(np.int64)
             self._dependents.add(np.repeat(slots, self.pools.holdings[slots]), held)
 
-    def _drop_rows(self, account: int) -> None:
-        slots = self.slots_of(account)
+    def _drop_rows(self, accounts: Ints) -> None:
+        slots = self.slots_of_all(accounts)
         rows = self.rows_of(slots)
         self.holders.remove(self.legs.market[rows].astype(np.int64), rows)
         self.pools.account[slots] = -1
-        self.accounts.pools[account] = 0
+        self.accounts.pools[accounts] = 0
         self._dead_pools += len(slots)
         self._dead_legs += len(rows)
-
-    def _carry(
-        self, first: int, names: Sequence[PoolKey], states: Sequence[PoolState]
-    ) -> list[PoolState]:
-        """Give the pools from slot `first` on their former states; returns those no pool took."""
-        left = {identity(state.key): state for state in states}
-        for slot, name in enumerate(names, first):
-            state = left.pop(identity(name), None)
-            if state is not None:
-                self.pools.level[slot] = state.level
-                self.pools.pending_since[slot] = state.pending_since
-                self.pools.since[slot] = state.since
-                self.pools.level_seq[slot] = state.level_seq
-        return list(left.values())

@@ -92,6 +92,35 @@ class Holdings:
 
 
 @dataclass(slots=True)
+class Statements:
+    """Accounts as they are told, before markets and assets have numbers.
+
+    Positions and balances stand in the order of their accounts, one account's after the other.
+    """
+
+    venue: list[str]
+    multi: Bools
+    warning: Floats
+    margin_call: Floats
+    hysteresis: Floats
+    ease_after_ms: Ints
+    positions: Ints  # how many
+    balances: Ints  # how many
+    symbol: list[str]  # from here on one a position
+    isolated: Bools
+    contracts: Floats  # signed
+    entry_price: Floats
+    contract_size: Floats  # NaN: the market's
+    leverage: Floats  # NaN: not given
+    margin: Floats  # isolated wallet margin; NaN: initial margin at `leverage`
+    mark: Floats  # the position's own in an evaluate call; NaN: the market's
+    asset: list[str]  # from here on one a balance
+    amount: Floats
+    weight: Floats
+    price: Floats  # NaN: not given
+
+
+@dataclass(slots=True)
 class Batch:
     """Everything `evaluate` needs; prices of assets in USD are NaN where unknown."""
 

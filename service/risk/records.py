@@ -1,10 +1,12 @@
 """What the book's columns say, told as records: pools by name, accounts as they were given."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
 
 from service.risk.columns import Ints
+from service.risk.levels import NOT_PENDING
 from service.risk.lines import Lines
 from service.risk.markets import MarketTable
 from service.risk.model import Account, Balance, PoolKey, Position
@@ -64,6 +66,16 @@ class Records:
             int(pools.since[slot]),
             int(pools.level_seq[slot]),
         )
+
+    def marked_states(self, slots: Ints) -> dict[int, list[PoolState]]:
+        """Return by account the states of those of these pools that ever left their rest."""
+        pools = self._pools
+        at_rest = (pools.level[slots] == 0) & (pools.pending_since[slots] == NOT_PENDING)
+        never = at_rest & (pools.since[slots] == 0) & (pools.level_seq[slots] == 0)
+        states: dict[int, list[PoolState]] = defaultdict(list)
+        for slot in slots[~never].tolist():
+            states[int(pools.account[slot])].append(self.state(slot))
+        return states
 
     def account(self, key: str, slots: Ints, rows: Ints, backs: Ints) -> Account:
         """Return the account that has these pools, legs and holdings; at least one pool.

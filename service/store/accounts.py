@@ -18,6 +18,7 @@ from service.store.keys import ShardKeys
 from service.store.market_stream import MarketStream
 
 ACCOUNTS_A_BATCH = 4_000  # bounds what is on the way at a time
+ENTRIES_A_READ = 64  # of up to a hundred changes each
 _MISSING, _OTHER_VERSION = -1, -2
 
 
@@ -75,8 +76,8 @@ class Accounts:
 
     async def _write(self, account_key: str, doc: bytes, cause: str, if_version: int | None) -> int:
         shard = self.shard_of(account_key)
-        item = (account_key, doc, cause, "" if if_version is None else if_version)
-        call = self._put_call(shard, [item])
+        expected = "" if if_version is None else if_version
+        call = self._put_call(shard, (cause, account_key, doc, expected))
         change, version = await self._client.run(call.script, call.keys, call.arguments)
         if version == _MISSING:
             raise UnknownAccount("there is no such account")
@@ -101,25 +102,25 @@ class Accounts:
     async def _put_batch(
         self, accounts: Sequence[tuple[str, bytes]], cause: str, upto: dict[int, int]
     ) -> list[int]:
-        by_shard: dict[int, list[int]] = defaultdict(list)
-        for index, (account_key, _) in enumerate(accounts):
-            by_shard[self.shard_of(account_key)].append(index)
-        calls = [
-            self._put_call(shard, [(*accounts[index], cause, "") for index in indexes])
-            for shard, indexes in by_shard.items()
-        ]
+        places: dict[int, list[int]] = defaultdict(list)
+        arguments: dict[int, list[Part]] = defaultdict(lambda: [cause])
+        for place, (account_key, doc) in enumerate(accounts):
+            shard = self.shard_of(account_key)
+            places[shard].append(place)
+            arguments[shard] += (account_key, doc, "")
+        calls = [self._put_call(shard, found) for shard, found in arguments.items()]
         answers = await self._client.batch(calls)
         versions = [0] * len(accounts)
-        for (shard, indexes), answer in zip(by_shard.items(), answers, strict=True):
+        for (shard, indexes), answer in zip(places.items(), answers, strict=True):
             upto[shard], *new = answer
             for index, version in zip(indexes, new, strict=True):
                 versions[index] = version
         return versions
 
-    def _put_call(self, shard: int, items: Sequence[Sequence[Part]]) -> ScriptCall:
+    def _put_call(self, shard: int, arguments: Sequence[Part]) -> ScriptCall:
         of = self._shards[shard]
-        names = (of.accounts, of.versions, of.last, of.before, of.changes, of.state)
-        return ScriptCall(self._put, names, [part for item in items for part in item])
+        names = (of.accounts, of.versions, of.before, of.changes, of.state)
+        return ScriptCall(self._put, names, arguments)
 
     async def get(self, account_key: str) -> tuple[bytes, int] | None:
         """Return an account's JSON and version as stored now, None when it is not there."""
@@ -127,7 +128,7 @@ class Accounts:
         doc, version = await self._client.batch(
             [("HGET", of.accounts, account_key), ("HGET", of.versions, account_key)], atomic=True
         )
-        return None if doc is None else (doc, int(version))
+        return None if doc is None else (doc, int(version.partition(b" ")[0]))
 
     async def load(
         self, shard: int, count: int = 1_000
@@ -144,7 +145,7 @@ class Accounts:
             while True:
                 cursor, *flat = await self._client.run(
                     self._read,
-                    (of.accounts, of.versions, of.before, of.last, of.state),
+                    (of.accounts, of.versions, of.before, of.state),
                     (step, cursor, count),
                 )
                 chunk = _new_rows(flat, seen)
@@ -157,12 +158,17 @@ class Accounts:
         self, shard: int, after: int, upto: int, count: int = 1_000
     ) -> list[AccountChange]:
         """Return the first `count` changes with after < change id <= upto, oldest first."""
-        if after >= upto:
-            return []
-        rows = await self._client.call(
-            "XRANGE", self._shards[shard].changes, f"({after}-0", f"{upto}-0", "COUNT", count
-        )
-        return [_change(row) for row in rows]
+        found: list[AccountChange] = []
+        while after < upto and len(found) < count:
+            rows = await self._client.call(
+                "XRANGE", self._shards[shard].changes, f"({after}-0", "+", "COUNT", ENTRIES_A_READ
+            )
+            for row in rows:
+                found += [one for one in _changes(row) if after < one.change_id <= upto]
+            if len(rows) < ENTRIES_A_READ:
+                break
+            after = _last_change(rows[-1])
+        return found[:count]
 
     async def counters(self) -> list[ShardCounter]:
         """Return the counters of every shard."""
@@ -175,7 +181,7 @@ class Accounts:
         ]
 
     async def trim_changes(self, shard: int, before_ms: int, keep: int) -> int:
-        """Drop committed changes older or beyond the newest `keep`; return the highest id gone."""
+        """Drop committed changes older or beyond the newest `keep`; return up to which id."""
         of = self._shards[shard]
         return int(await self._client.run(self._trim, (of.changes, of.state), (before_ms, keep)))
 
@@ -189,8 +195,23 @@ def _new_rows(flat: Sequence[bytes], seen: set[bytes]) -> list[tuple[str, int, b
     return rows
 
 
-def _change(row: Any) -> AccountChange:
-    identifier, (_, key, _, version, _, cause, _, doc, _, time) = row
-    return AccountChange(
-        int(identifier[:-2]), key.decode(), int(version), cause.decode(), doc or None, int(time)
-    )
+def _last_change(row: Any) -> int:
+    return int(row[0][:-2])
+
+
+def _changes(row: Any) -> list[AccountChange]:
+    """Return the changes of an entry; its id is the last one's."""
+    _, (_, time, *flat) = row
+    first = _last_change(row) - len(flat) // 4 + 1
+    time_ms = int(time)
+    return [
+        AccountChange(change_id, key.decode(), int(version), cause.decode(), doc or None, time_ms)
+        for change_id, key, version, cause, doc in zip(
+            range(first, first + len(flat) // 4),
+            flat[::4],
+            flat[1::4],
+            flat[2::4],
+            flat[3::4],
+            strict=True,
+        )
+    ]

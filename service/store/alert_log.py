@@ -144,7 +144,7 @@ class AlertLog:
         for block in commit.blocks:
             accounts = orjson.dumps(list(block.account_keys))
             arguments += (len(block.account_keys), accounts, block.alerts)
-        names = (of.state, of.before, of.last, of.changes, of.levels, of.seqs, of.log, of.times)
+        names = (of.state, of.before, of.versions, of.changes, of.levels, of.seqs, of.log, of.times)
         return ScriptCall(self._commit, names, arguments)
 
     async def read(self, shard: int, after: int, count: int = 100) -> list[LogEntry]:

@@ -20,12 +20,12 @@ A line a key: its type, what it holds; how long it lives.
 {market}:epoch            string: the log's epoch
 {market}:server           string: run id of the server
 {s07}:accounts            hash: account key -> account JSON, newest; until deleted
-{s07}:versions            hash: account key -> version; for good: a re-created account goes on
-{s07}:last                hash: account key -> newest change id; for good
+{s07}:versions            hash: account key -> `<version> <newest change id>`; for good: a
+                          re-created account goes on
 {s07}:before              hash: account key -> `<version> <JSON>` as of the committed change id (no
                           JSON: not there); while a change is not committed
-{s07}:changes             stream: `k` account key, `v` version, `c` cause, `d` JSON (empty:
-                          deleted), `t` ms, id `<change id>-0`; trimmed once committed
+{s07}:changes             stream: `t` ms, then by change account key, version, cause, JSON (empty:
+                          deleted), id `<change id of the last>-0`; trimmed once committed
 {s07}:seqs                hash: account key -> last alert seq; for good
 {s07}:levels              hash: account key -> JSON list of pool states; while one is not at rest
 {s07}:state               hash: `token`, `commit`, `marketId`, `changeId`, `offset`, `changes`,
@@ -111,7 +111,6 @@ class ShardKeys:
     shard: int
     accounts: str = field(init=False)
     versions: str = field(init=False)
-    last: str = field(init=False)
     before: str = field(init=False)
     changes: str = field(init=False)
     seqs: str = field(init=False)

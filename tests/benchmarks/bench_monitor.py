@@ -12,6 +12,7 @@ import numpy as np
 from service.contract.marks import encode_mark
 from service.monitor.engine import Engine
 from service.monitor.judging import judge
+from service.risk.batch import statements_of
 from service.risk.model import Account, Balance, Instrument, Mark, Position, Tier
 from service.store.market_stream import MarketEntry
 from tests.benchmarks.harness import Measurement, Size, hash_of, timed
@@ -48,7 +49,9 @@ class Rounds:
         source = random.Random(SEED)
         for start in range(0, pools, 1_000):
             part = range(start, min(start + 1_000, pools))
-            self.engine.load([(self._account(number, source), 1, ()) for number in part])
+            accounts = [self._account(number, source) for number in part]
+            keys = [account.account_key for account in accounts]
+            self.engine.load(keys, [1] * len(keys), statements_of(accounts), {})
 
     def _account(self, number: int, source: random.Random) -> Account:
         """Cross, three symbols, log-normal sizes, leverage 1.5 to 30, entries within 5 %."""

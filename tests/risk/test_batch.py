@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from service.errors import UnknownVenue
-from service.risk.batch import account_rows, build_batch
+from service.risk.batch import build_batch
 from service.risk.markets import MarketTable
 from service.risk.model import Account, Balance, PoolKey, Position, Thresholds
 from tests.risk.building import BTC, BTC_COIN, ETH, contract, held, table_with
@@ -17,7 +17,7 @@ def table() -> MarketTable:
 
 
 def keys_of(account: Account) -> list[PoolKey]:
-    return account_rows(account, table()).keys
+    return build_batch([account], table())[1][0]
 
 
 def test_an_account_with_nothing_has_no_pools() -> None:

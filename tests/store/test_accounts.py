@@ -9,6 +9,7 @@ from service.errors import StoreUnavailable, UnknownAccount, VersionMismatch
 from service.store.accounts import Accounts
 from service.store.alert_log import Commit
 from service.store.client import connect
+from service.store.keys import ShardKeys
 from service.store.market_stream import MarketStream
 from tests.cutting_proxy import proxied
 from tests.store.shard_model import ShardModel, loaded
@@ -180,3 +181,49 @@ async def test_only_committed_changes_are_trimmed(store: Store) -> None:
     state = await store.log.acquire(shard)
     later = Commit(state.token, state.number + 1, 0, 30, 0, drained=model.drained(20, 30))
     assert await store.log.commit([(shard, later)]) == ["committed"]
+
+
+async def write_many(store: Store, model: ShardModel, count: int, doc: bytes) -> list[str]:
+    """Write so many accounts of the model's shard in one call."""
+    names = [name for number in range(9 * count) if model.owns(name := f"default/m{number}")]
+    for name in names[:count]:
+        model.write(name, doc)
+    await store.accounts.put_many([(name, doc) for name in names[:count]])
+    return names[:count]
+
+
+async def test_changes_of_one_call_share_entries_and_are_read_one_by_one(store: Store) -> None:
+    model = await ShardModel.owner(store)
+    await write_many(store, model, 250, b"old")
+    await model.take("put a")
+    assert await store.client.call("XLEN", ShardKeys(model.shard).changes) == 4
+    for after, upto in ((0, 251), (0, 1), (99, 101), (100, 200), (249, 251), (250, 999), (7, 7)):
+        found = await store.accounts.changes(model.shard, after, upto)
+        assert [one.change_id for one in found] == list(range(after + 1, min(upto, 251) + 1))
+        expected = model.changes[after:upto]
+        assert [(one.account_key, one.version, one.doc) for one in found] == expected
+    assert len(await store.accounts.changes(model.shard, 50, 251, count=120)) == 120
+
+
+@pytest.mark.parametrize("upto", [1, 99, 100, 101, 149, 150])
+async def test_a_commit_may_end_inside_an_entry(store: Store, upto: int) -> None:
+    model = await ShardModel.owner(store)
+    for doc in (b"old", b"new"):
+        await write_many(store, model, 150, doc)
+    for place in (upto, 150 + upto):
+        await model.commit(place)
+        assert await loaded(store, model.shard) == model.committed_accounts()
+
+
+async def test_what_shares_an_entry_with_an_uncommitted_change_stays(store: Store) -> None:
+    model = await ShardModel.owner(store)
+    await write_many(store, model, 150, b"doc")
+    await model.commit(120)
+    far = 10**15
+    assert await store.accounts.trim_changes(model.shard, far, 1_000) == 100
+    assert (await store.accounts.changes(model.shard, 0, 150))[0].change_id == 101
+    assert await store.accounts.trim_changes(model.shard, 0, 35) == 115
+    assert (await store.accounts.changes(model.shard, 0, 150))[0].change_id == 101
+    await model.commit(150)
+    assert await store.accounts.trim_changes(model.shard, far, 1_000) == 150
+    assert await store.accounts.changes(model.shard, 0, 150) == []

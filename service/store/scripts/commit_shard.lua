@@ -1,6 +1,6 @@
 local state = KEYS[1]
 local before = KEYS[2]
-local last = KEYS[3]
+local versions = KEYS[3]
 local changes = KEYS[4]
 local levels = KEYS[5]
 local seqs = KEYS[6]
@@ -36,10 +36,14 @@ if number ~= stored_number + 1
   return 'out_of_step'
 end
 
+-- Its version and JSON; an entry has the id of the last of its changes.
 local function doc_of_change(id)
-  local entry = redis.call('XRANGE', changes, id .. '-0', id .. '-0')[1]
+  local entry = redis.call('XRANGE', changes, id .. '-0', '+', 'COUNT', 1)[1]
   if not entry then return nil end
-  return entry[2][4] .. ' ' .. entry[2][8] -- version, JSON
+  local last, fields = tonumber(string.match(entry[1], '^%d+')), entry[2]
+  local at = #fields - 4 * (last - tonumber(id) + 1) -- behind it: key, version, cause, JSON
+  if at < 2 then return nil end
+  return fields[at + 2] .. ' ' .. fields[at + 4]
 end
 
 local levels_at = first_pair + 2 * drained_count
@@ -50,10 +54,11 @@ local blocks_at = seqs_at + 2 * seqs_count
 -- again meanwhile gets what is committed now.
 local drained, settled, overtaken = {}, {}, {}
 for at = first_pair, levels_at - 1, 2 do drained[#drained + 1] = ARGV[at] end
-local last_of = read_in_chunks('HMGET', last, drained)
+local version_of = read_in_chunks('HMGET', versions, drained)
 for at = first_pair, levels_at - 1, 2 do
   local key, id = ARGV[at], ARGV[at + 1]
-  if tonumber(last_of[key] or '0') <= tonumber(change_id) then
+  local last = string.match(version_of[key] or '', ' (%d+)$') or '0'
+  if tonumber(last) <= tonumber(change_id) then
     settled[#settled + 1] = key
   else
     local doc = doc_of_change(id)

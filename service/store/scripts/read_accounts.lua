@@ -1,8 +1,7 @@
 local accounts = KEYS[1]
 local versions = KEYS[2]
 local before = KEYS[3]
-local last = KEYS[4]
-local state = KEYS[5]
+local state = KEYS[4]
 local of_before = ARGV[1] == 'before'
 local cursor = ARGV[2]
 local count = ARGV[3]
@@ -33,16 +32,15 @@ end
 
 local names = {}
 for at = 1, #page[2], 2 do names[#names + 1] = page[2][at] end
-local last_of = read_in_chunks('HMGET', last, names)
-local version_of = of_before and {} or read_in_chunks('HMGET', versions, names)
+local version_of = read_in_chunks('HMGET', versions, names)
 
 for at = 1, #page[2], 2 do
   local key, doc = page[2][at], page[2][at + 1]
-  local changed = tonumber(last_of[key]) > committed
-  if changed then
+  local version, last = string.match(version_of[key], '^(%d+) (%d+)$')
+  if tonumber(last) > committed then
     add_replacement(key, of_before and doc or redis.call('HGET', before, key))
   elseif not of_before then
-    add(key, version_of[key], doc)
+    add(key, version, doc)
   end
 end
 return answers
