@@ -11,8 +11,8 @@ itself.
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
 import msgspec
@@ -21,8 +21,9 @@ import numpy as np
 from service.contract.accounts import decode_account
 from service.contract.alerts import Cause
 from service.errors import ServiceError
-from service.monitor.alerts import GONE, AlertWriter, Move, Written
+from service.monitor.alerts import CAUSES, GONE, AlertWriter, Moment, Moves, Page, joined
 from service.monitor.facts import MarketFacts, Touched
+from service.monitor.figures import PoolNames
 from service.monitor.judging import Judgement, judge, write_bands, write_down
 from service.monitor.timers import Timers
 from service.risk.book import Book
@@ -78,7 +79,8 @@ class Engine:
         self._timers = Timers(self.book)
         self._suspects: set[int] = set()  # accounts to be evaluated at the next entry
         self._audited_to = 0
-        self._writer = AlertWriter(self.book, epoch)
+        self.names = PoolNames(self.book)
+        self._writer = AlertWriter(self.book, self.names, epoch)
 
     @property
     def event_time_ms(self) -> int:
@@ -90,8 +92,17 @@ class Engine:
 
     def apply(
         self, entry: MarketEntry, changes: Sequence[AccountChange], now_ms: int
-    ) -> list[Written]:
+    ) -> list[Page]:
         """Take an entry, with its account changes (oldest first); return its alerts in order."""
+        return list(self.pages(entry, changes, now_ms))
+
+    def pages(
+        self, entry: MarketEntry, changes: Sequence[AccountChange], now_ms: int
+    ) -> Iterator[Page]:
+        """Take an entry as `apply` does; yield its alerts as they are made.
+
+        The entry is not taken before the last page is.
+        """
         self.stats.entries += 1
         touched = self._take_facts(entry)
         first, *later = _versions_apart(changes) or [[]]
@@ -99,14 +110,14 @@ class Engine:
         work.slots += self._due(touched)
         self._resettle(touched, work)
         self._replace(first, work)
-        written = self._run(work, now_ms)
-        for versions in later:
+        moment = Moment(entry.market_id, entry.event_time_ms, now_ms)
+        yield from self._run(work, moment)
+        for number, versions in enumerate(later, 1):
             work = _Round("account")
             self._replace(versions, work)
-            written += self._run(work, now_ms)
+            yield from self._run(work, replace(moment, round=number))
         if self.book.wasteful:
             self.compact()
-        return written
 
     def load(self, accounts: Sequence[tuple[Account, int, Sequence[PoolState]]]) -> None:
         """Take in accounts with versions and levels as committed at the present market id."""
@@ -221,45 +232,53 @@ class Engine:
             if self.book.pools.level[slots].any():  # its states may be named anew
                 self.touched.add(index)
 
-    def _run(self, work: _Round, now_ms: int) -> list[Written]:
-        """Evaluate the round's pools; return its alerts, worse first, then by account and pool."""
-        moves = [_left(account, state, work) for account, state in work.gone if state.level]
+    def _run(self, work: _Round, moment: Moment) -> Iterator[Page]:
+        """Evaluate the round's pools; yield its alerts, worse first, then by account and pool."""
+        moves = [_left([each for each in work.gone if each[1].level], work)]
         slots = np.unique(np.concatenate(work.slots)) if work.slots else np.zeros(0, np.int64)
         slots = slots[self.book.pools.account[slots] >= 0]
         if len(slots):
-            moves += self._judge(slots, work)
-        if not moves:
-            return []
-        moves.sort(key=self._order)
-        self.stats.alerts += len(moves)
-        self.touched.update(move.account for move in moves)
-        return self._writer.write(moves, self.market_id, self.event_time_ms, now_ms)
+            moves.append(self._judge(slots, work))
+        moved = joined(*moves)
+        if len(moved):
+            self.stats.alerts += len(moved)
+            self.touched.update(moved.accounts.tolist())
+            yield from self._writer.pages(moved, moment)
 
-    def _order(self, move: Move) -> tuple[int, str, str, str, str, str]:
-        key = move.key
-        return -move.level, self.book.keys[move.account], key.kind, key.settle, key.symbol, key.side
-
-    def _judge(self, slots: Ints, work: _Round) -> list[Move]:
+    def _judge(self, slots: Ints, work: _Round) -> Moves:
         judged = judge(self.book, slots, self.event_time_ms)
         write_down(self.book, judged)
         self._timers.watch(slots)
         self.stats.pools_evaluated += len(slots)
-        owners = self.book.pools.account[slots]
+        owners = self.book.pools.account[slots].astype(np.int64)
         self.touched.update(owners[judged.changed()].tolist())
-        waited, moves = judged.waited(), []
-        for index in judged.moved().tolist():
-            account = int(owners[index])
-            cause = "time" if waited[index] else work.causes.get(account, work.cause)
-            slot, before = int(slots[index]), int(judged.before[index])
-            key = self.book.key_of(slot)
-            moves.append(Move(account, slot, key, before, int(judged.level[index]), cause))
-        return moves
+        moved = judged.moved()
+        accounts = owners[moved]
+        causes = _causes_of(accounts, work)
+        causes[judged.waited()[moved]] = CAUSES.index("time")
+        return Moves(accounts, slots[moved], judged.before[moved], judged.level[moved], causes)
 
 
-def _left(account: int, state: PoolState, work: _Round) -> Move:
-    """A pool that is no longer there has nothing to lose."""
-    cause = work.causes.get(account, work.cause)
-    return Move(account, GONE, state.key, state.level, Level.HEALTHY, cause)
+def _left(gone: Sequence[tuple[int, PoolState]], work: _Round) -> Moves:
+    """Pools that are no longer there have nothing to lose."""
+    accounts = np.array([account for account, _ in gone], np.int64)
+    return Moves(
+        accounts,
+        np.full(len(gone), GONE),
+        np.array([state.level for _, state in gone], np.int8),
+        np.full(len(gone), Level.HEALTHY, np.int8),
+        _causes_of(accounts, work),
+        {row: state.key for row, (_, state) in enumerate(gone)},
+    )
+
+
+def _causes_of(accounts: Ints, work: _Round) -> Ints:
+    """Return for each account why it is looked at, as an index into CAUSES."""
+    usual = CAUSES.index(work.cause)
+    if not work.causes:
+        return np.full(len(accounts), usual)
+    given = {account: CAUSES.index(cause) for account, cause in work.causes.items()}
+    return np.array([given.get(account, usual) for account in accounts.tolist()], np.int64)
 
 
 def _cause_of(change: AccountChange) -> Cause:

@@ -11,12 +11,11 @@ local number = tonumber(ARGV[2])
 local market_id = ARGV[3]
 local change_id = ARGV[4]
 local offset = tonumber(ARGV[5]) -- of the log before this commit
-local channel = ARGV[6]
-local shard = ARGV[7]
-local drained_count = tonumber(ARGV[8]) -- pairs: account key, its newest change id up to change_id
-local levels_count = tonumber(ARGV[9]) -- pairs: account key, JSON ('' removes)
-local seqs_count = tonumber(ARGV[10]) -- pairs: account key, seq
-local first_pair = 11 -- then triples: alerts in the entry, account keys JSON, alerts JSON
+local ahead = ARGV[6] -- alerts in the log, with these, beyond this position
+local drained_count = tonumber(ARGV[7]) -- pairs: account key, its newest change id up to change_id
+local levels_count = tonumber(ARGV[8]) -- pairs: account key, JSON ('' removes)
+local seqs_count = tonumber(ARGV[9]) -- pairs: account key, seq
+local first_pair = 10 -- then fours: alerts in the entry, account keys, alerts, runs (JSON each)
 
 -- One commit of a shard's owner: input position, levels, seqs and alerts in one step. Everything is
 -- checked before anything is written. Answers 'committed', 'repeated' (this commit is stored
@@ -81,14 +80,13 @@ call_in_chunks('HSET', seqs, ARGV, seqs_at, blocks_at - 1)
 
 local log_time = tonumber(stored[6]) or 0
 if blocks_at <= #ARGV then log_time = math.max(log_time, server_ms()) end
-for at = blocks_at, #ARGV, 3 do
+for at = blocks_at, #ARGV, 4 do
   offset = offset + tonumber(ARGV[at])
   local id = digits(offset)
-  local keys, alerts = ARGV[at + 1], ARGV[at + 2]
-  redis.call('XADD', log, id .. '-0', 'n', ARGV[at], 'accounts', keys, 'alerts', alerts)
+  redis.call('XADD', log, id .. '-0', 'n', ARGV[at], 'accounts', ARGV[at + 1],
+    'alerts', ARGV[at + 2], 'runs', ARGV[at + 3])
   redis.call('ZADD', times, digits(log_time), id)
 end
 redis.call('HSET', state, 'commit', ARGV[2], 'marketId', market_id, 'changeId', change_id,
-  'offset', digits(offset), 'logTime', digits(log_time))
-if blocks_at <= #ARGV then redis.call('PUBLISH', channel, shard .. ':' .. digits(offset)) end
+  'offset', digits(offset), 'ahead', ahead, 'logTime', digits(log_time))
 return 'committed'
