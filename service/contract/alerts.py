@@ -8,16 +8,18 @@ classes.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, get_args
 
 import msgspec
 from msgspec import Meta, Struct
 
-from service.risk.model import PoolKey
+from service.risk.model import Level, PoolKey
 
 LevelName: TypeAlias = Literal[
     "HEALTHY", "UNPRICED", "WARNING", "MARGIN_CALL", "LIQUIDATION", "BANKRUPT"
 ]
+LEVEL_NAMES: tuple[LevelName, ...] = get_args(LevelName)  # by `Level`
+assert tuple(level.name for level in Level) == LEVEL_NAMES
 Side: TypeAlias = Literal["long", "short"]
 Transition: TypeAlias = Literal["raised", "escalated", "eased", "resolved", "unpriced", "repeat"]
 Cause: TypeAlias = Literal[
@@ -34,8 +36,6 @@ Cause: TypeAlias = Literal[
 EpochMs: TypeAlias = Annotated[int, Meta(ge=0, description="epoch milliseconds")]
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
 Number: TypeAlias = float | None
-
-SEPARATOR = b",\n"  # between the alerts of a log entry
 
 # An account may hold 100,000 positions and a frame 256 KiB: an alert names this many and counts
 # the rest.
@@ -83,7 +83,7 @@ class Reduction(Struct, frozen=True, gc=False):
     contracts: Number
 
 
-class ToRestore(Struct, frozen=True):
+class ToRestore(Struct, frozen=True, gc=False):
     """What brings the pool back to HEALTHY: a deposit in its settle asset, or any one of the
     reductions."""
 
@@ -102,7 +102,7 @@ class AlertPosition(Struct, rename="camel", frozen=True, gc=False):
     distance_pct: Number
 
 
-class Alert(Struct, rename="camel", frozen=True, omit_defaults=True):
+class Alert(Struct, rename="camel", frozen=True, gc=False, omit_defaults=True):
     """One change of one pool's level (or a reminder of it, `repeat`). Money is in the pool's
     settle asset; NaN is written as null.
 
@@ -161,20 +161,6 @@ def pool_key(name: PoolName) -> PoolKey:
 
 def encode_alert(alert: Alert) -> bytes:
     return _ENCODER.encode(alert)
-
-
-def join_alerts(encoded: Sequence[bytes]) -> bytes:
-    """Return the JSON array of alerts that are encoded already: what a log entry holds.
-
-    One stands on each line. No encoded text has a line break in it, so `split_alerts` needs no
-    parser.
-    """
-    return b"[" + SEPARATOR.join(encoded) + b"]"
-
-
-def split_alerts(array: bytes) -> list[bytes]:
-    """Return each alert of an array that `join_alerts` made as its own bytes, unchanged."""
-    return array[1:-1].split(SEPARATOR)
 
 
 def decode_alert(raw: bytes) -> Alert:

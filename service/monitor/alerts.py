@@ -13,10 +13,10 @@ from typing import get_args
 import numpy as np
 
 from service.contract.alerts import (
+    LEVEL_NAMES,
     Alert,
     AlertPosition,
     Cause,
-    LevelName,
     PoolName,
     ToRestore,
     Transition,
@@ -36,13 +36,6 @@ GONE = -1  # the slot of a pool that its account no longer has
 PAGE_ALERTS = 1_000  # evaluated and encoded at a time: some milliseconds
 PAGE_LEGS = 20_000  # positions in a page, unless one pool alone has more
 CAUSES: tuple[Cause, ...] = get_args(Cause)
-
-_NAMES: tuple[LevelName, ...] = get_args(LevelName)
-assert tuple(level.name for level in Level) == _NAMES
-
-
-def level_name(level: int) -> LevelName:
-    return _NAMES[level]
 
 
 def transition_of(previous: int, level: int) -> Transition:
@@ -138,7 +131,7 @@ class AlertWriter:
         for index, pool in zip(doubled, self._pool_names(moves, rows[doubled]), strict=True):
             symbol, side = getattr(pool, "symbol", ""), getattr(pool, "side", "")
             kind = str(pool.__struct_config__.tag)
-            places[index] += (kind, pool.settle, symbol, side)  # type: ignore[assignment]
+            places[index] += (kind, pool.settle, symbol, side)
         return rows[sorted(range(len(places)), key=places.__getitem__)]
 
     def _parts(self, moves: Moves, rows: Ints) -> Iterable[Ints]:
@@ -172,8 +165,8 @@ class AlertWriter:
             names,
             numbers,
             self._pool_names(moves, rows),
-            repeat(_NAMES[level]),
-            [_NAMES[previous] for previous in before],
+            repeat(LEVEL_NAMES[level]),
+            [LEVEL_NAMES[previous] for previous in before],
             [_TRANSITIONS[previous][level] for previous in before],
             [CAUSES[cause] for cause in moves.causes[rows].tolist()],
             *told.columns,
@@ -237,7 +230,7 @@ class AlertWriter:
             for index, place in enumerate(places.tolist()):
                 restorations[place] = told.restorations[index]
                 positions[place], omitted[place] = told.positions[index], told.omitted[index]
-        columns = (ratio.tolist(), *(column.tolist() for column in money))
+        columns = [column.tolist() for column in (ratio, *money)]
         return Figures(columns, restorations, positions, omitted)
 
 

@@ -14,15 +14,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from service.contract.alerts import PoolState as StoredState
 from service.contract.alerts import (
+    LEVEL_NAMES,
     decode_states,
     encode_state,
-    join_alerts,
     join_states,
     pool_key,
 )
-from service.monitor.alerts import level_name
+from service.contract.alerts import PoolState as StoredState
 from service.monitor.figures import PoolNames
 from service.risk.book import Book
 from service.risk.columns import Ints
@@ -32,7 +31,7 @@ from service.risk.model import Level
 from service.risk.records import PoolState
 from service.store.accounts import AccountChange
 from service.store.alert_log import Commit, ShardState
-from service.store.log_entries import LogBlock, Rank, Run
+from service.store.log_entries import LogBlock, Rank, Run, join_alerts
 
 BLOCK_ALERTS_MAX = 500  # of one log entry: a reader takes it in one piece
 BLOCK_BYTES_MAX = 512 * 1_024  # unless one alert alone has more
@@ -154,7 +153,7 @@ def _runs_by_block(runs: Sequence[Run], ends: Sequence[int]) -> list[list[Run]]:
             taken = min(left, ends[block] - at)
             last = shared[block][-1] if shared[block] else None
             if last is not None and last.rank == rank:
-                shared[block][-1] = Run(rank, last.count + taken)
+                shared[block][-1] = Run(rank, last.alerts + taken)
             else:
                 shared[block].append(Run(rank, taken))
             at, left = at + taken, left - taken
@@ -182,7 +181,7 @@ def _encoded(book: Book, names: PoolNames, slots: Ints) -> list[bytes]:
     states = map(
         StoredState,
         names.of(slots),
-        map(level_name, pools.level[slots].tolist()),
+        map(LEVEL_NAMES.__getitem__, pools.level[slots].tolist()),
         pools.level_seq[slots].tolist(),
         pools.since[slots].tolist(),
         pending,

@@ -59,10 +59,10 @@ class PoolNames(dict[tuple[int, int, bool], PoolName]):
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Columns in the order of an alert's fields from `margin_ratio` to `positions`, and the number
-    of positions that are not named."""
+    """Columns in the order of an alert's fields: those from `margin_ratio` to `owed`, then the next
+    two, and the number of positions that are not named."""
 
-    columns: tuple[list[float], list[float], list[float], list[float], list[float], list[float]]
+    columns: list[list[float]]
     restorations: list[ToRestore | None]
     positions: list[list[AlertPosition]]
     omitted: list[int]
@@ -73,14 +73,14 @@ def figures_of(book: Book, slots: Ints, levels: Levels) -> Figures:
     batch = book.batch(slots)
     assessment = assess(batch)
     pools = assessment.pools
-    columns = (
+    columns = [
         pools.margin_ratio.tolist(),
         pools.equity.tolist(),
         pools.maintenance_margin.tolist(),
         np.maximum(0.0, pools.maintenance_margin - pools.equity).tolist(),
         shortfall(pools.equity).tolist(),
         owed(batch, assessment).tolist(),
-    )
+    ]
     return Figures(columns, *_of_legs(book, batch, assessment, levels))
 
 

@@ -12,6 +12,8 @@ import orjson
 
 from service.store.client import Part
 
+SEPARATOR = b",\n"  # between the alerts of an entry
+
 
 class Rank(NamedTuple):
     """Where alerts stand among all there are.
@@ -29,7 +31,7 @@ class Run(NamedTuple):
     """So many alerts of one rank, one after the other."""
 
     rank: Rank
-    count: int
+    alerts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,20 @@ class LogEntry:
     account_keys: list[str]
     alerts: bytes
     runs: list[Run]
+
+
+def join_alerts(encoded: Sequence[bytes]) -> bytes:
+    """Return the JSON array of alerts that are encoded already: what a log entry holds.
+
+    One stands on each line. No encoded text has a line break in it, so `split_alerts` needs no
+    parser.
+    """
+    return b"[" + SEPARATOR.join(encoded) + b"]"
+
+
+def split_alerts(array: bytes) -> list[bytes]:
+    """Return each alert of an array that `join_alerts` made as its own bytes, unchanged."""
+    return array[1:-1].split(SEPARATOR)
 
 
 def write_block(block: LogBlock) -> tuple[Part, Part, Part, Part]:

@@ -10,11 +10,11 @@ from typing import TypeAlias
 
 import orjson
 
-from service.contract.alerts import split_alerts
 from service.errors import StoreUnavailable
 from service.store.accounts import AccountChange, ShardCounter
 from service.store.alert_log import Commit, Outcome, ShardState
 from service.store.keys import shard_of
+from service.store.log_entries import split_alerts
 from service.store.market_stream import MarketEntry
 
 SHARDS = 2
