@@ -34,6 +34,12 @@ class Parts:
         await asyncio.sleep(0)
         return True
 
+    async def end(self, build: Callable[[], Commits]) -> None:
+        """If there were parts, send the rest as one too: it need not wait for all the levels."""
+        if self._sending is not None:
+            await self._sending
+            self._sending = asyncio.ensure_future(self._send(build()))
+
     async def __aenter__(self) -> "Parts":
         return self
 

@@ -162,6 +162,7 @@ class Shards:
                 waiting += len(page.alerts)
                 if page.left >= PART_LEFT and await parts.offer(waiting, self._build_parts):
                     waiting = 0
+            await parts.end(self._build_parts)
         for account in self.engine.touched:
             self._ledger_of(account).accounts.add(account)
         self.engine.touched.clear()

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from service.errors import StoreUnavailable, WrongShards
 from service.store import keys
 from service.store.client import Client, Command, Part, ScriptCall, load_script
@@ -135,11 +137,17 @@ class AlertLog:
 
     def _call(self, shard: int, commit: Commit) -> ScriptCall:
         of = self._shards[shard]
+        kept = [part for key, states in commit.levels if states for part in (key, states.decode())]
+        lists: tuple[list[str], ...] = (
+            [part for key, change in commit.drained for part in (key, str(change))],
+            kept,
+            [key for key, states in commit.levels if not states],
+            [part for key, seq in commit.seqs for part in (key, str(seq))],
+        )
         arguments: list[Part] = [commit.token, commit.number, commit.market_id, commit.change_id]
-        arguments += [commit.offset, commit.ahead]
-        arguments += [len(commit.drained), len(commit.levels), len(commit.seqs)]
-        lists: tuple[Sequence[tuple[str, Part]], ...] = (commit.drained, commit.levels, commit.seqs)
-        arguments += (part for pairs_of in lists for pair in pairs_of for part in pair)
+        # A list is one argument: of a burst's commit the client would look at each by itself. Lua's
+        # reader knows text, not bytes.
+        arguments += (commit.offset, commit.ahead, *map(_pack, lists))
         for block in commit.blocks:
             arguments += write_block(block)
         names = (of.state, of.before, of.last, of.changes, of.levels, of.seqs, of.log, of.times)
@@ -213,6 +221,9 @@ class AlertLog:
                 continue
             ends = (end.partition(b":") for end in message.split(b" "))
             yield [(int(shard), int(offset)) for shard, _, offset in ends]
+
+
+_pack = msgspec.msgpack.Encoder().encode
 
 
 async def settle(client: Client, shards: int) -> str:

@@ -12,10 +12,11 @@ local market_id = ARGV[3]
 local change_id = ARGV[4]
 local offset = tonumber(ARGV[5]) -- of the log before this commit
 local ahead = ARGV[6] -- alerts in the log, with these, beyond this position
-local drained_count = tonumber(ARGV[7]) -- pairs: account key, its newest change id up to change_id
-local levels_count = tonumber(ARGV[8]) -- pairs: account key, JSON ('' removes)
-local seqs_count = tonumber(ARGV[9]) -- pairs: account key, seq
-local first_pair = 10 -- then fours: alerts in the entry, account keys, alerts, runs (JSON each)
+local drained = cmsgpack.unpack(ARGV[7]) -- account key, its newest change id up to change_id, ...
+local kept = cmsgpack.unpack(ARGV[8]) -- account key, JSON of its levels, ...
+local removed = cmsgpack.unpack(ARGV[9]) -- account keys whose levels are all at rest
+local numbered = cmsgpack.unpack(ARGV[10]) -- account key, seq, ...
+local blocks_at = 11 -- fours: alerts in the entry, account keys, alerts, runs (JSON each)
 
 -- One commit of a shard's owner: input position, levels, seqs and alerts in one step. Everything is
 -- checked before anything is written. Answers 'committed', 'repeated' (this commit is stored
@@ -41,17 +42,13 @@ local function doc_of_change(id)
   return entry[2][4] .. ' ' .. entry[2][8] -- version, JSON
 end
 
-local levels_at = first_pair + 2 * drained_count
-local seqs_at = levels_at + 2 * levels_count
-local blocks_at = seqs_at + 2 * seqs_count
-
 -- An account whose newest change is in this commit needs no `before` any more; one that changed
 -- again meanwhile gets what is committed now.
-local drained, settled, overtaken = {}, {}, {}
-for at = first_pair, levels_at - 1, 2 do drained[#drained + 1] = ARGV[at] end
-local last_of = read_in_chunks('HMGET', last, drained)
-for at = first_pair, levels_at - 1, 2 do
-  local key, id = ARGV[at], ARGV[at + 1]
+local names, settled, overtaken = {}, {}, {}
+for at = 1, #drained, 2 do names[#names + 1] = drained[at] end
+local last_of = read_in_chunks('HMGET', last, names)
+for at = 1, #drained, 2 do
+  local key, id = drained[at], drained[at + 1]
   if tonumber(last_of[key] or '0') <= tonumber(change_id) then
     settled[#settled + 1] = key
   else
@@ -63,20 +60,9 @@ for at = first_pair, levels_at - 1, 2 do
 end
 call_in_chunks('HDEL', before, settled)
 call_in_chunks('HSET', before, overtaken)
-
-local kept, removed = {}, {}
-for at = levels_at, seqs_at - 1, 2 do
-  if ARGV[at + 1] == '' then
-    removed[#removed + 1] = ARGV[at]
-  else
-    kept[#kept + 1] = ARGV[at]
-    kept[#kept + 1] = ARGV[at + 1]
-  end
-end
 call_in_chunks('HDEL', levels, removed)
 call_in_chunks('HSET', levels, kept)
-
-call_in_chunks('HSET', seqs, ARGV, seqs_at, blocks_at - 1)
+call_in_chunks('HSET', seqs, numbered)
 
 local log_time = tonumber(stored[6]) or 0
 if blocks_at <= #ARGV then log_time = math.max(log_time, server_ms()) end
