@@ -16,13 +16,13 @@ from service.api.bodies import JSON
 from service.api.documents import answer, operation, query_parameter
 from service.api.queries import Query
 from service.api.tenants import tenant_of
-from service.contract.alerts import split_alerts
 from service.contract.cursor import decode_cursor, encode_cursor
 from service.contract.names import check_account_id
 from service.contract.results import AlertsPage
 from service.errors import InvalidCursor, InvalidInput, StoreUnavailable
-from service.store.alert_log import AlertLog, LogEntry
+from service.store.alert_log import AlertLog
 from service.store.keys import account_key, shard_of
+from service.store.log_entries import LogEntry, split_alerts
 
 ENTRIES_A_READ = 16
 SCANNED_MAX = 50_000  # alerts looked at for one page, wanted or not

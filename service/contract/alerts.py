@@ -8,16 +8,18 @@ classes.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, get_args
 
 import msgspec
 from msgspec import Meta, Struct
 
-from service.risk.model import PoolKey
+from service.risk.model import Level, PoolKey
 
 LevelName: TypeAlias = Literal[
     "HEALTHY", "UNPRICED", "WARNING", "MARGIN_CALL", "LIQUIDATION", "BANKRUPT"
 ]
+LEVEL_NAMES: tuple[LevelName, ...] = get_args(LevelName)  # by `Level`
+assert tuple(level.name for level in Level) == LEVEL_NAMES
 Side: TypeAlias = Literal["long", "short"]
 Transition: TypeAlias = Literal["raised", "escalated", "eased", "resolved", "unpriced", "repeat"]
 Cause: TypeAlias = Literal[
@@ -81,7 +83,7 @@ class Reduction(Struct, frozen=True, gc=False):
     contracts: Number
 
 
-class ToRestore(Struct, frozen=True):
+class ToRestore(Struct, frozen=True, gc=False):
     """What brings the pool back to HEALTHY: a deposit in its settle asset, or any one of the
     reductions."""
 
@@ -100,7 +102,7 @@ class AlertPosition(Struct, rename="camel", frozen=True, gc=False):
     distance_pct: Number
 
 
-class Alert(Struct, rename="camel", frozen=True, omit_defaults=True):
+class Alert(Struct, rename="camel", frozen=True, gc=False, omit_defaults=True):
     """One change of one pool's level (or a reminder of it, `repeat`). Money is in the pool's
     settle asset; NaN is written as null.
 
@@ -133,16 +135,8 @@ class Alert(Struct, rename="camel", frozen=True, omit_defaults=True):
     positions_omitted: Count = 0
 
 
-class AlertHead(Struct, rename="camel", frozen=True, gc=False):
-    """As much of an alert as a filter looks at; decoding skips the rest."""
-
-    level: LevelName
-
-
 _ENCODER = msgspec.json.Encoder()
 _ALERT_DECODER = msgspec.json.Decoder(Alert)
-_HEAD_DECODER = msgspec.json.Decoder(AlertHead)
-_SLICER = msgspec.json.Decoder(list[msgspec.Raw])
 _STATES_DECODER = msgspec.json.Decoder(list[PoolState])
 
 
@@ -169,33 +163,19 @@ def encode_alert(alert: Alert) -> bytes:
     return _ENCODER.encode(alert)
 
 
-def join_alerts(encoded: Sequence[bytes]) -> bytes:
-    """Return the JSON array of alerts that are encoded already: what a log entry holds."""
-    return b"[" + b",".join(encoded) + b"]"
-
-
-def split_alerts(array: bytes) -> list[bytes]:
-    """Return each alert of a log entry's JSON array as its own bytes, unchanged.
-
-    Raises msgspec.DecodeError when it is no array.
-    """
-    return [bytes(raw) for raw in _SLICER.decode(array)]
-
-
 def decode_alert(raw: bytes) -> Alert:
     """Raises msgspec.ValidationError when it is not an alert."""
     return _ALERT_DECODER.decode(raw)
 
 
-def decode_level(raw: bytes) -> LevelName:
-    """Return the level an encoded alert tells, without decoding the rest."""
-    return _HEAD_DECODER.decode(raw).level
+def encode_state(state: PoolState) -> bytes:
+    return _ENCODER.encode(state)
 
 
-def encode_states(states: Sequence[PoolState]) -> bytes:
-    """Return what the store keeps of one account: its pools that are not HEALTHY, in the account's
-    pool order."""
-    return _ENCODER.encode(states)
+def join_states(encoded: Sequence[bytes]) -> bytes:
+    """Return what the store keeps of one account, of its pools that are not HEALTHY in the
+    account's pool order: b"" when there are none."""
+    return b"[" + b",".join(encoded) + b"]" if encoded else b""
 
 
 def decode_states(raw: bytes) -> list[PoolState]:

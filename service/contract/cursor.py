@@ -12,6 +12,7 @@ import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from service.errors import InvalidCursor
 
@@ -37,9 +38,8 @@ def encode_cursor(epoch: str, offsets: Sequence[int]) -> str:
     assert len(name) < 256
     body = bytearray((VERSION, len(name)))
     body += name
-    _write_number(body, len(offsets))
-    for offset in offsets:
-        _write_number(body, offset)
+    body += _number(len(offsets))
+    body += b"".join(map(_number, offsets))
     body += zlib.crc32(body).to_bytes(_CRC_BYTES, "big")
     return urlsafe_b64encode(body).rstrip(b"=").decode()
 
@@ -80,12 +80,15 @@ def _checked_body(text: str) -> bytes:
     return body
 
 
-def _write_number(body: bytearray, number: int) -> None:
+@lru_cache(4_096)  # from one cursor to the next few offsets change
+def _number(number: int) -> bytes:
     assert 0 <= number <= _OFFSET_MAX
+    written = bytearray()
     while number > 0x7F:
-        body.append(number & 0x7F | 0x80)
+        written.append(number & 0x7F | 0x80)
         number >>= 7
-    body.append(number)
+    written.append(number)
+    return bytes(written)
 
 
 def _read_number(body: bytes, at: int) -> tuple[int, int]:

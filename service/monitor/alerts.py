@@ -1,91 +1,41 @@
-"""From a pool that moved to the logged alert: numbered by account, with that moment's figures."""
+"""From the pools that moved to logged alerts, page by page: columns in, bytes out.
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+The order is pinned: worse level first, then account, then pool. A page is sorted, numbered and
+filled in when it is asked for, so the worst of a burst are on their way while the rest has not been
+looked at. Until the last page was taken the book must stay as of the moves.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import repeat
 from typing import get_args
 
 import numpy as np
 
 from service.contract.alerts import (
-    ALERT_POSITIONS_MAX,
+    LEVEL_NAMES,
     Alert,
     AlertPosition,
     Cause,
-    LevelName,
-    Reduction,
-    Side,
+    PoolName,
     ToRestore,
     Transition,
     alert_id,
     encode_alert,
     pool_name,
 )
+from service.monitor.figures import Figures, PoolNames, figures_of
 from service.risk.book import Book
-from service.risk.columns import Batch, Ints
-from service.risk.evaluate import assess, prices
+from service.risk.columns import Ints
 from service.risk.levels import Levels
-from service.risk.margin import Assessment
 from service.risk.model import Level, PoolKey
-from service.risk.restore import owed, shortfall, to_restore
 from service.store.keys import account_id
+from service.store.log_entries import Rank
 
 GONE = -1  # the slot of a pool that its account no longer has
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A pool's change of level; `account` and `slot` are the book's."""
-
-    account: int
-    slot: int
-    key: PoolKey
-    previous: int
-    level: int
-    cause: Cause
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """An alert as it goes into the log."""
-
-    account: int
-    account_key: str
-    alert: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class _Figures:
-    """What is told of a pool in an alert."""
-
-    margin_ratio: float | None
-    equity: float
-    maintenance_margin: float
-    margin_deficit: float
-    shortfall: float
-    owed: float
-    to_restore: ToRestore | None
-    positions: list[AlertPosition]
-    omitted: int  # positions beyond the most an alert names
-
-
-@dataclass(frozen=True, slots=True)
-class _When:
-    market_id: int
-    event_time_ms: int
-    now_ms: int
-    version: int  # of the account
-
-
-_NOTHING = _Figures(None, 0.0, 0.0, 0.0, 0.0, 0.0, None, [], 0)
-
-
-_NAMES: tuple[LevelName, ...] = get_args(LevelName)
-assert tuple(level.name for level in Level) == _NAMES
-
-
-def level_name(level: int) -> LevelName:
-    return _NAMES[level]
+PAGE_ALERTS = 1_000  # evaluated and encoded at a time: some milliseconds
+PAGE_LEGS = 20_000  # positions in a page, unless one pool alone has more
+CAUSES: tuple[Cause, ...] = get_args(Cause)
 
 
 def transition_of(previous: int, level: int) -> Transition:
@@ -99,126 +49,192 @@ def transition_of(previous: int, level: int) -> Transition:
     return "raised" if previous < Level.WARNING else "escalated"
 
 
-class AlertWriter:
-    """Numbers alerts and fills in their figures; the book must be as of their entry."""
+_TRANSITIONS = [[transition_of(previous, level) for level in range(6)] for previous in range(6)]
 
-    def __init__(self, book: Book, epoch: str) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """The pools of one round that are at another level now, as columns, in any order."""
+
+    accounts: Ints  # the book's
+    slots: Ints  # the book's, or GONE
+    before: Levels
+    level: Levels
+    causes: Ints  # index into CAUSES
+    gone: Mapping[int, PoolKey] = field(default_factory=dict)  # by row: names of pools not there
+
+    def __len__(self) -> int:
+        return len(self.accounts)
+
+
+def joined(first: Moves, *others: Moves) -> Moves:
+    """Return moves as one; only the first may have pools that are gone."""
+    assert not any(each.gone for each in others)
+    parts = (first, *others)
+    return Moves(
+        np.concatenate([each.accounts for each in parts]),
+        np.concatenate([each.slots for each in parts]),
+        np.concatenate([each.before for each in parts]),
+        np.concatenate([each.level for each in parts]),
+        np.concatenate([each.causes for each in parts]),
+        first.gone,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Alerts in their order, as columns; `rank` is where they stand among all alerts there are."""
+
+    rank: Rank
+    account_keys: list[str]
+    alerts: list[bytes]
+    left: int  # alerts of the round that come after these
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What all alerts of a round share; `round` counts those of a market entry."""
+
+    market_id: int
+    event_time_ms: int
+    now_ms: int
+    round: int = 0
+
+
+class AlertWriter:
+    """Numbers alerts and fills in their figures."""
+
+    def __init__(self, book: Book, names: PoolNames, epoch: str) -> None:
         self._book = book
+        self._names = names
         self._epoch = epoch
 
-    def write(
-        self, moves: Sequence[Move], market_id: int, event_time_ms: int, now_ms: int
-    ) -> list[Written]:
-        """Return the alerts of one round, in the order of its moves."""
-        slots = np.array([move.slot for move in moves if move.slot != GONE], np.int64)
-        levels = np.array([move.level for move in moves if move.slot != GONE], np.int8)
-        figures = iter(_figures(self._book, slots, levels))
-        written, accounts, pools = [], self._book.accounts, self._book.pools
-        for move in moves:
-            key = self._book.keys[move.account]
-            seq = int(accounts.seq[move.account]) + 1
-            accounts.seq[move.account] = seq
-            told = _NOTHING
-            if move.slot != GONE:
-                pools.level_seq[move.slot], pools.since[move.slot] = seq, event_time_ms
-                told = next(figures)
-            when = _When(market_id, event_time_ms, now_ms, int(accounts.version[move.account]))
-            alert = self._alert(move, told, (key, seq), when)
-            written.append(Written(move.account, key, encode_alert(alert)))
-        return written
+    def pages(self, moves: Moves, moment: Moment) -> Iterator[Page]:
+        """Yield the alerts of a round, a page at a time; each page is of one level."""
+        left = len(moves)
+        for level in range(Level.BANKRUPT, Level.HEALTHY - 1, -1):
+            rows = self._ordered(moves, np.flatnonzero(moves.level == level))
+            for part in self._parts(moves, rows):
+                left -= len(part)
+                rank = Rank(moment.market_id, moment.round, level)
+                yield Page(rank, *self._written(moves, part, level, moment), left)
 
-    def _alert(self, move: Move, told: _Figures, name: tuple[str, int], when: _When) -> Alert:
-        key, seq = name
-        account = account_id(key)
-        return Alert(
-            id=alert_id(account, seq),
-            epoch=self._epoch,
-            account_id=account,
-            seq=seq,
-            pool=pool_name(move.key),
-            level=level_name(move.level),
-            previous_level=level_name(move.previous),
-            transition=transition_of(move.previous, move.level),
-            cause=move.cause,
-            margin_ratio=told.margin_ratio,
-            equity=told.equity,
-            maintenance_margin=told.maintenance_margin,
-            margin_deficit=told.margin_deficit,
-            shortfall=told.shortfall,
-            owed=told.owed,
-            to_restore=told.to_restore,
-            positions=told.positions,
-            market_id=when.market_id,
-            account_version=when.version,
-            event_time=when.event_time_ms,
-            timestamp=when.now_ms,
-            positions_omitted=told.omitted,
+    def _ordered(self, moves: Moves, rows: Ints) -> Ints:
+        """Return rows of one level by account, and those of one account by pool."""
+        owners = moves.accounts[rows].tolist()
+        keys = self._book.keys
+        if len(set(owners)) == len(owners):
+            names = [keys[owner] for owner in owners]
+            return rows[sorted(range(len(names)), key=names.__getitem__)]
+        places = [(keys[owner],) for owner in owners]
+        doubled = _doubled(moves.accounts[rows])
+        for index, pool in zip(doubled, self._pool_names(moves, rows[doubled]), strict=True):
+            symbol, side = getattr(pool, "symbol", ""), getattr(pool, "side", "")
+            kind = str(pool.__struct_config__.tag)
+            places[index] += (kind, pool.settle, symbol, side)
+        return rows[sorted(range(len(places)), key=places.__getitem__)]
+
+    def _parts(self, moves: Moves, rows: Ints) -> Iterable[Ints]:
+        """Yield rows in parts that are not too much work at a time."""
+        slots = moves.slots[rows]
+        legs = np.where(slots == GONE, 0, self._book.pools.legs[slots])
+        filled = np.cumsum(legs + PAGE_LEGS // PAGE_ALERTS)
+        first = 0
+        while first < len(rows):
+            before = filled[first - 1] if first else 0
+            end = max(first + 1, int(np.searchsorted(filled, before + PAGE_LEGS, "right")))
+            yield rows[first:end]
+            first = end
+
+    def _written(
+        self, moves: Moves, rows: Ints, level: int, moment: Moment
+    ) -> tuple[list[str], list[bytes]]:
+        """Return the account keys and the encoded alerts of these rows."""
+        accounts = moves.accounts[rows]
+        keys = [self._book.keys[owner] for owner in accounts.tolist()]
+        names = list(map(account_id, keys))
+        seqs = self._numbered(accounts)
+        self._note(moves.slots[rows], seqs, moment.event_time_ms)
+        told = self._figures(moves, rows)
+        before = moves.before[rows].tolist()
+        numbers = seqs.tolist()
+        alerts = map(
+            Alert,
+            map(alert_id, names, numbers),
+            repeat(self._epoch),
+            names,
+            numbers,
+            self._pool_names(moves, rows),
+            repeat(LEVEL_NAMES[level]),
+            [LEVEL_NAMES[previous] for previous in before],
+            [_TRANSITIONS[previous][level] for previous in before],
+            [CAUSES[cause] for cause in moves.causes[rows].tolist()],
+            *told.columns,
+            told.restorations,
+            told.positions,
+            repeat(moment.market_id),
+            self._book.accounts.version[accounts].tolist(),
+            repeat(moment.event_time_ms),
+            repeat(moment.now_ms),
+            repeat(None),
+            told.omitted,
         )
+        return keys, list(map(encode_alert, alerts))
+
+    def _numbered(self, accounts: Ints) -> Ints:
+        """Return the seq of each alert, and write the accounts' last ones down."""
+        last = self._book.accounts.seq
+        doubled = _doubled(accounts)
+        seqs = last[accounts] + 1
+        seen: dict[int, int] = {}
+        for row in doubled.tolist():
+            account = int(accounts[row])
+            seqs[row] += seen.get(account, 0)
+            seen[account] = seen.get(account, 0) + 1
+        last[accounts] = seqs  # of several in one page the last one stays
+        return seqs
+
+    def _note(self, slots: Ints, seqs: Ints, event_time_ms: int) -> None:
+        """Let the pools that are there know which alert brought them to their level."""
+        there = slots != GONE
+        self._book.pools.level_seq[slots[there]] = seqs[there]
+        self._book.pools.since[slots[there]] = event_time_ms
+
+    def _pool_names(self, moves: Moves, rows: Ints) -> list[PoolName]:
+        slots = moves.slots[rows]
+        if not moves.gone:
+            return self._names.of(slots)
+        there = iter(self._names.of(slots[slots != GONE]))
+        return [
+            pool_name(moves.gone[row]) if slot == GONE else next(there)
+            for row, slot in zip(rows.tolist(), slots.tolist(), strict=True)
+        ]
+
+    def _figures(self, moves: Moves, rows: Ints) -> Figures:
+        """Return what is told of pools; one that is no longer there has nothing."""
+        slots, levels = moves.slots[rows], moves.level[rows]
+        there = slots != GONE
+        if there.all():
+            return figures_of(self._book, slots, levels)
+        many = len(rows)
+        ratio, *money = (np.zeros(many) for _ in range(6))
+        ratio[:] = np.nan
+        restorations: list[ToRestore | None] = [None] * many
+        positions: list[list[AlertPosition]] = [[]] * many
+        omitted = [0] * many
+        if there.any():
+            told = figures_of(self._book, slots[there], levels[there])
+            places = np.flatnonzero(there)
+            for column, given in zip((ratio, *money), told.columns, strict=True):
+                column[places] = given
+            for index, place in enumerate(places.tolist()):
+                restorations[place] = told.restorations[index]
+                positions[place], omitted[place] = told.positions[index], told.omitted[index]
+        columns = [column.tolist() for column in (ratio, *money)]
+        return Figures(columns, restorations, positions, omitted)
 
 
-def _figures(book: Book, slots: Ints, levels: Levels) -> Iterator[_Figures]:
-    """Yield what is told of each pool, all evaluated in one go."""
-    if not len(slots):
-        return
-    batch = book.batch(slots)
-    assessment = assess(batch)
-    pools = assessment.pools
-    legs = _LegColumns(book, batch, assessment, levels)
-    ends = np.cumsum(book.pools.legs[slots]).tolist()
-    deficit = np.maximum(0.0, pools.maintenance_margin - pools.equity).tolist()
-    short, left = shortfall(pools.equity).tolist(), owed(batch, assessment).tolist()
-    first = 0
-    for index, end in enumerate(ends):
-        rows = sorted(range(first, end), key=legs.nearness)[:ALERT_POSITIONS_MAX]
-        omitted, first = end - first - len(rows), end
-        restore = None
-        if levels[index] > Level.UNPRICED:
-            restore = ToRestore(legs.deposit[index], [legs.reduction(row) for row in rows])
-        yield _Figures(
-            float(pools.margin_ratio[index]),
-            float(pools.equity[index]),
-            float(pools.maintenance_margin[index]),
-            deficit[index],
-            short[index],
-            left[index],
-            restore,
-            [legs.position(row) for row in rows],
-            omitted,
-        )
-
-
-class _LegColumns:
-    """What is told of the legs of a batch."""
-
-    def __init__(self, book: Book, batch: Batch, assessment: Assessment, levels: Levels) -> None:
-        solved = prices(batch, assessment)
-        restored = to_restore(batch, assessment, levels)
-        self.deposit: list[float] = restored.deposit.tolist()
-        self._symbol = [book.table.market_key(market)[1] for market in batch.legs.market.tolist()]
-        self._long = (batch.legs.contracts > 0.0).tolist()
-        self._mark = assessment.legs.mark.tolist()
-        self._liquidation = solved.liquidation.tolist()
-        self._bankruptcy = solved.bankruptcy.tolist()
-        self._distance = solved.distance_pct.tolist()
-        self._reduce = restored.reduce.tolist()
-
-    def nearness(self, row: int) -> float:
-        """Return what to sort by, the nearest to liquidation first; without a price is last."""
-        distance: float = self._distance[row]
-        return math.inf if math.isnan(distance) else distance
-
-    def position(self, row: int) -> AlertPosition:
-        return AlertPosition(
-            self._symbol[row],
-            self._side(row),
-            self._mark[row],
-            self._liquidation[row],
-            self._bankruptcy[row],
-            self._distance[row],
-        )
-
-    def reduction(self, row: int) -> Reduction:
-        return Reduction(self._symbol[row], self._side(row), self._reduce[row])
-
-    def _side(self, row: int) -> Side:
-        return "long" if self._long[row] else "short"
+def _doubled(accounts: Ints) -> Ints:
+    """Return the rows whose account has more than one, in their order."""
+    _, inverse, counts = np.unique(accounts, return_inverse=True, return_counts=True)
+    return np.flatnonzero(counts[inverse] > 1)

@@ -10,9 +10,8 @@ itself.
 """
 
 import logging
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import msgspec
@@ -21,14 +20,15 @@ import numpy as np
 from service.contract.alerts import Cause
 from service.contract.stored import read_statements
 from service.errors import ServiceError
-from service.monitor.alerts import GONE, AlertWriter, Move, Written
+from service.monitor.alerts import CAUSES, AlertWriter, Moment, Moves, Page, joined
 from service.monitor.facts import MarketFacts, Touched
+from service.monitor.figures import PoolNames
 from service.monitor.judging import Changed, Judge, judge
+from service.monitor.rounds import Round, causes_of, left_behind, versions_apart
 from service.monitor.timers import Timers
 from service.risk.batch import statements_of
 from service.risk.book import Book
 from service.risk.columns import Ints, Statements
-from service.risk.model import Level
 from service.risk.records import PoolState
 from service.store.accounts import AccountChange
 from service.store.market_stream import MarketEntry
@@ -58,17 +58,6 @@ class EngineStats:
     unreadable: int = 0
 
 
-@dataclass(slots=True)
-class _Round:
-    """What one round looks at: pools, pools that went away (with their account), and why."""
-
-    cause: Cause
-    marked: Sequence[int] = ()  # markets: the pools whose bands do not hold their marks
-    slots: list[Ints] = field(default_factory=list)
-    gone: list[tuple[int, PoolState]] = field(default_factory=list)
-    causes: dict[int, Cause] = field(default_factory=dict)  # by account, where it is not `cause`
-
-
 class Engine:
     """The one writer of its book."""
 
@@ -82,7 +71,8 @@ class Engine:
         self._timers = Timers(self.book)
         self._suspects: set[int] = set()  # accounts to be evaluated at the next entry
         self._audited_to = 0
-        self._writer = AlertWriter(self.book, epoch)
+        self.names = PoolNames(self.book)
+        self._writer = AlertWriter(self.book, self.names, epoch)
 
     @property
     def event_time_ms(self) -> int:
@@ -94,23 +84,32 @@ class Engine:
 
     def apply(
         self, entry: MarketEntry, changes: Sequence[AccountChange], now_ms: int
-    ) -> list[Written]:
+    ) -> list[Page]:
         """Take an entry, with its account changes (oldest first); return its alerts in order."""
+        return list(self.pages(entry, changes, now_ms))
+
+    def pages(
+        self, entry: MarketEntry, changes: Sequence[AccountChange], now_ms: int
+    ) -> Iterator[Page]:
+        """Take an entry as `apply` does; yield its alerts as they are made.
+
+        The entry is not taken before the last page is.
+        """
         self.stats.entries += 1
         touched = self._take_facts(entry)
-        first, *later = _versions_apart(changes)
-        work = _Round(_CAUSES.get(entry.kind, "mark"), touched.marked)
+        first, *later = versions_apart(changes)
+        work = Round(_CAUSES.get(entry.kind, "mark"), touched.marked)
         work.slots += self._due(touched)
         self._resettle(touched, work)
         self._replace(first, work)
-        written = self._run(work, now_ms)
-        for versions in later:
-            work = _Round("account")
+        moment = Moment(entry.market_id, entry.event_time_ms, now_ms)
+        yield from self._run(work, moment)
+        for number, versions in enumerate(later, 1):
+            work = Round("account")
             self._replace(versions, work)
-            written += self._run(work, now_ms)
+            yield from self._run(work, replace(moment, round=number))
         if self.book.wasteful:
             self.compact()
-        return written
 
     def load(
         self,
@@ -201,7 +200,7 @@ class Engine:
         parts = [self.book.slots_of(account) for account in accounts]
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
-    def _resettle(self, touched: Touched, work: _Round) -> None:
+    def _resettle(self, touched: Touched, work: Round) -> None:
         """Sort the positions of markets that settle in another asset now into their pools anew."""
         if not touched.resettled:
             return
@@ -212,7 +211,7 @@ class Engine:
             keys = [account.account_key for account in accounts]
             self._put(keys, statements_of(accounts), work)
 
-    def _replace(self, changes: Sequence[AccountChange], work: _Round) -> None:
+    def _replace(self, changes: Sequence[AccountChange], work: Round) -> None:
         """Apply one change each of some accounts."""
         keys: list[str] = []
         documents: list[bytes] = []
@@ -237,7 +236,7 @@ class Engine:
         for key, error in errors.items():
             _log.error("%s cannot be read: %s", key, error)
 
-    def _put(self, keys: Sequence[str], given: Statements, work: _Round) -> None:
+    def _put(self, keys: Sequence[str], given: Statements, work: Round) -> None:
         places = self.book.put_statements(keys, given)
         for index, states in places:
             work.gone += [(index, state) for state in states]
@@ -246,62 +245,38 @@ class Engine:
         risen = slots[self.book.pools.level[slots] != 0]  # their states may be named anew
         self.touched.update(self.book.pools.account[risen].tolist())
 
-    def _run(self, work: _Round, now_ms: int) -> list[Written]:
-        """Evaluate the round's pools; return its alerts, worse first, then by account and pool."""
-        moves = [_left(account, state, work) for account, state in work.gone if state.level]
+    def _run(self, work: Round, moment: Moment) -> Iterator[Page]:
+        """Evaluate the round's pools; yield its alerts, worse first, then by account and pool."""
+        moves = (
+            [left_behind([each for each in work.gone if each[1].level], work)] if work.gone else []
+        )
         if work.marked:
             changed = self._judge.tick(work.marked, self.event_time_ms)
             if len(changed):
                 self._timers.watch(changed.slots)
-                moves += self._moves(changed, work)
+                moves.append(self._moves(changed, work))
         if work.slots:
             slots = np.unique(np.concatenate(work.slots))
             slots = slots[self.book.pools.account[slots] >= 0]
             changed = self._judge.settle(slots, self.event_time_ms)
             self._timers.watch(slots)
-            moves += self._moves(changed, work)
+            moves.append(self._moves(changed, work))
         self.stats.pools_evaluated = self._judge.judged
         self.stats.blocks_touched = self._judge.blocks
-        if not moves:
-            return []
-        moves.sort(key=self._order)
-        self.stats.alerts += len(moves)
-        self.touched.update(move.account for move in moves)
-        return self._writer.write(moves, self.market_id, self.event_time_ms, now_ms)
+        if any(map(len, moves)):
+            moved = joined(*moves)
+            self.stats.alerts += len(moved)
+            self.touched.update(moved.accounts.tolist())
+            yield from self._writer.pages(moved, moment)
 
-    def _order(self, move: Move) -> tuple[int, str, str, str, str, str]:
-        key = move.key
-        return -move.level, self.book.keys[move.account], key.kind, key.settle, key.symbol, key.side
-
-    def _moves(self, changed: Changed, work: _Round) -> list[Move]:
+    def _moves(self, changed: Changed, work: Round) -> Moves:
         """Return the changes of level among these; whose state changed at all is touched."""
-        owners = self.book.pools.account[changed.slots]
+        owners = self.book.pools.account[changed.slots].astype(np.int64)
         self.touched.update(owners.tolist())
-        levels, moves = self.book.pools.level[changed.slots], []
-        for index in np.flatnonzero(levels != changed.before).tolist():
-            account, slot = int(owners[index]), int(changed.slots[index])
-            cause = "time" if changed.waited[index] else work.causes.get(account, work.cause)
-            before, key = int(changed.before[index]), self.book.key_of(slot)
-            moves.append(Move(account, slot, key, before, int(levels[index]), cause))
-        return moves
-
-
-def _left(account: int, state: PoolState, work: _Round) -> Move:
-    """A pool that is no longer there has nothing to lose."""
-    cause = work.causes.get(account, work.cause)
-    return Move(account, GONE, state.key, state.level, Level.HEALTHY, cause)
-
-
-def _versions_apart(changes: Sequence[AccountChange]) -> list[Sequence[AccountChange]]:
-    """Return the first change of each account, then the second of those that have one, ..."""
-    if len({change.account_key for change in changes}) == len(changes):
-        return [changes]
-    seen: Counter[str] = Counter()
-    rounds: list[list[AccountChange]] = []
-    for change in changes:
-        number = seen[change.account_key]
-        seen[change.account_key] += 1
-        if number == len(rounds):
-            rounds.append([])
-        rounds[number].append(change)
-    return [*rounds]
+        levels = self.book.pools.level[changed.slots]
+        moved = np.flatnonzero(levels != changed.before)
+        causes = causes_of(owners[moved], work)
+        causes[changed.waited[moved]] = CAUSES.index("time")
+        return Moves(
+            owners[moved], changed.slots[moved], changed.before[moved], levels[moved], causes
+        )

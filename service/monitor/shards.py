@@ -15,14 +15,16 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 
 import msgspec
+import numpy as np
 
 from service.contract.stored import read_statements
 from service.errors import LeaseLost, OutOfStep, StoreUnavailable
+from service.monitor.alerts import Page
 from service.monitor.commits import Ledger, read_states
 from service.monitor.engine import Engine
+from service.monitor.parts import Commits, Parts
 from service.monitor.ports import AccountsPort, LogPort, MarketPort
 from service.store.accounts import AccountChange
-from service.store.alert_log import Commit
 from service.store.keys import shard_of
 from service.store.market_stream import MarketEntry
 
@@ -33,6 +35,7 @@ CHANGES_A_READ = 1_000
 LEASE_MS = 5_000
 _NO_LEASE_MS = 1  # while shards are taken in nobody watches them, and the lease says so
 APPLY_S = 0.01  # after so long the alerts found are committed before more entries are applied
+PART_LEFT = 500  # alerts still to be written that are worth a commit before them
 RETRY_S = (0.02, 1.0)  # first and longest wait before a commit is sent again
 
 
@@ -97,7 +100,7 @@ class Shards:
         fetched = await self._fetch_changes(entries)
         started = time.monotonic()
         for entry in entries:
-            self._apply(entry, fetched)
+            await self._apply(entry, fetched)
             if time.monotonic() - started > APPLY_S:
                 await self.commit(alerts_only=True)
                 started = time.monotonic()
@@ -110,9 +113,10 @@ class Shards:
         market_id = self.engine.market_id
         commits = []
         for ledger in self.ledgers.values():
-            wanted = bool(ledger.written) if alerts_only else ledger.has_news
+            wanted = bool(ledger.derived) if alerts_only else ledger.has_news
             if wanted or (positions and ledger.market_id < market_id):
-                commits.append((ledger.shard, ledger.build(self.engine.book, market_id)))
+                commit = ledger.build(self.engine.book, self.engine.names, market_id)
+                commits.append((ledger.shard, commit))
         if commits:
             await self._send(commits)
             self.commits += len(commits)
@@ -127,7 +131,7 @@ class Shards:
         await self._market.save_snapshot(market_id, self.engine.facts.snapshot())
         await self._market.trim(market_id, keep)
 
-    async def _send(self, commits: Sequence[tuple[int, Commit]]) -> None:
+    async def _send(self, commits: Commits) -> None:
         """Send the same commits until the store has answered; LeaseLost when we may no more."""
         wait_s, longest_s = RETRY_S
         while True:
@@ -146,15 +150,44 @@ class Shards:
                     f"shard {shard} is not where it was left; start again from the store"
                 )
 
-    def _apply(self, entry: MarketEntry, fetched: dict[int, deque[AccountChange]]) -> None:
+    async def _apply(self, entry: MarketEntry, fetched: dict[int, deque[AccountChange]]) -> None:
+        """Apply an entry; of many alerts the first are logged while the rest is being written."""
         changes: list[AccountChange] = []
         if entry.kind == "a":
             changes = self._bound_by(entry, fetched)
-        for written in self.engine.apply(entry, changes, _now_ms()):
-            self._ledger_of(written.account).written.append(written)
+        waiting = 0
+        async with Parts(self._send) as parts:
+            for page in self.engine.pages(entry, changes, _now_ms()):
+                self._write(page)
+                waiting += len(page.alerts)
+                if page.left >= PART_LEFT and await parts.offer(waiting, self._build_parts):
+                    waiting = 0
+            await parts.end(self._build_parts)
         for account in self.engine.touched:
             self._ledger_of(account).accounts.add(account)
         self.engine.touched.clear()
+
+    def _write(self, page: Page) -> None:
+        """Give each shard's ledger its alerts of a page."""
+        shards = np.array([shard_of(key, self._shards) for key in page.account_keys])
+        order = np.argsort(shards, kind="stable")
+        ends = np.append(np.flatnonzero(np.diff(shards[order])) + 1, len(order)).tolist()
+        rows, first = order.tolist(), 0
+        for end in ends:
+            mine = rows[first:end]
+            keys, alerts = (
+                [page.account_keys[row] for row in mine],
+                [page.alerts[row] for row in mine],
+            )
+            self.ledgers[int(shards[mine[0]])].write(keys, alerts, page.rank)
+            first = end
+
+    def _build_parts(self) -> Commits:
+        parts = [
+            (ledger.shard, ledger.build_part()) for ledger in self.ledgers.values() if ledger.alerts
+        ]
+        self.commits += len(parts)
+        return parts
 
     def _bound_by(
         self, entry: MarketEntry, fetched: dict[int, deque[AccountChange]]

@@ -5,23 +5,30 @@ doubled wake-up changes nothing. Once a second it looks at the log's ends and it
 Redis goes away it comes back with growing pauses and goes on at the same offsets: the sessions
 notice nothing but silence. When the log was lost meanwhile (a new epoch, or an end before where we
 stand) or trimmed below us, everybody has to subscribe again: `resync`.
+
+A wake-up names all shards that were committed together, and what they have is put in one order
+before it is handed on. A look may see some of them committed and others not yet: what it finds
+counts from the next look on.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from operator import lt
 from typing import Protocol
 
 import anyio
 
 from service.errors import StoreUnavailable
 from service.push.bursts import Burst
-from service.store.alert_log import LogEntry, LogTail
+from service.store.alert_log import LogTail
+from service.store.log_entries import LogEntry
+from service.store.log_order import LogGap, LogOrder
 
 LOG = logging.getLogger("plimsoll.push")
-# Together they bound what one reading brings, 64 entries.
-SHARDS_A_READ = 8
-ENTRIES_A_READ = 8
+ENTRIES_A_READ = 4  # a shard
+# What was announced may not be there yet, or never come: then it is asked for so often.
+MISSING_READS, MISSING_PAUSE_S = 10, 0.005
 _PAUSE_FIRST_S = 0.05
 _PAUSE_MAX_S = 1.0
 
@@ -35,7 +42,7 @@ class LogReader(Protocol):
         self, positions: Sequence[tuple[int, int]], count: int
     ) -> list[list[LogEntry]]: ...
 
-    def listen(self) -> AsyncIterator[tuple[int, int] | None]: ...
+    def listen(self) -> AsyncIterator[list[tuple[int, int]] | None]: ...
 
 
 class Audience(Protocol):
@@ -51,10 +58,7 @@ class Audience(Protocol):
 
 
 class LogFollower:
-    """`positions[shard]` is the offset of the last alert of the shard that was handed on.
-
-    `settle` makes sure that the store belongs to us and returns the log's epoch.
-    """
+    """`settle` makes sure that the store belongs to us and returns the log's epoch."""
 
     def __init__(
         self,
@@ -71,10 +75,17 @@ class LogFollower:
         self._frame_max = frame_max
         self._look_every_s = look_every_s
         self._known: list[int] = []  # offsets that are in the log, as far as we heard
+        self._seen: list[int] = []  # that the last look found
+        self._order = LogOrder(())
+        self._missed = 0  # readings in a row that lacked something announced
         self._woken = asyncio.Event()
         self._moved = asyncio.Event()
         self.epoch = ""
-        self.positions: list[int] = []
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """The offset by shard of the last alert that was handed on; none before the first look."""
+        return self._order.offsets
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -109,8 +120,8 @@ class LogFollower:
             try:
                 async for message in self._log.listen():
                     pause = _PAUSE_FIRST_S
-                    if message is not None:
-                        self._announce(*message)
+                    for shard, offset in message or ():
+                        self._announce(shard, offset)
             except StoreUnavailable:
                 LOG.debug("no wake-ups while the store is away")
             await anyio.sleep(pause)
@@ -144,46 +155,54 @@ class LogFollower:
         epoch = await self._settle()
         tails = [tail.offset for tail in await self._log.tails()]
         if not self.positions:
-            self.epoch, self.positions, self._known = epoch, list(tails), list(tails)
+            self._begin(epoch, tails)
         elif epoch != self.epoch:
             self._start_over("it has a new epoch", epoch, tails)
         elif any(tail < have for tail, have in zip(tails, self.positions, strict=True)):
             self._start_over("it ends before where we stood", epoch, tails)
-        # A wake-up may have come while we asked, and know more than the answer.
-        for shard, tail in enumerate(tails):
-            self._known[shard] = max(self._known[shard], tail)
+        self._known = list(map(max, self._known, self._seen))
+        self._seen = tails
         self._moved.set()
+
+    def _begin(self, epoch: str, tails: list[int]) -> None:
+        self.epoch, self._order = epoch, LogOrder(tails)
+        self._known, self._seen = list(tails), list(tails)
 
     def _start_over(self, why: str, epoch: str, tails: list[int]) -> None:
         LOG.warning("everybody subscribes to the alert log again: %s", why)
-        self.epoch, self.positions, self._known = epoch, list(tails), list(tails)
+        self._begin(epoch, tails)
         self._audience.resync()
 
     async def _hand_on(self) -> None:
         """Read and broadcast until nothing that we know of is left."""
         self._woken.clear()
-        while behind := self._behind():
+        while any(map(lt, self.positions, self._known)):
             if not self._audience.listening:
-                self.positions = [
-                    max(pair) for pair in zip(self.positions, self._known, strict=True)
-                ]
+                self._order = LogOrder(list(map(max, self.positions, self._known)))
                 break
-            answers = await self._log.read_many(behind, ENTRIES_A_READ)
-            for (shard, _), entries in zip(behind, answers, strict=True):
-                self._broadcast(shard, entries)
+            try:
+                await self._read()
+            except LogGap:
+                self._start_over("it was trimmed below where we stood", self.epoch, self._known)
+                break
+            alerts = self._order.take(self._known)
+            if alerts.keys:
+                self._audience.broadcast(Burst(self.epoch, alerts, self._frame_max))
             self._moved.set()
         self._moved.set()
 
-    def _behind(self) -> list[tuple[int, int]]:
-        pairs = enumerate(zip(self.positions, self._known, strict=True))
-        return [(shard, have) for shard, (have, known) in pairs if have < known][:SHARDS_A_READ]
-
-    def _broadcast(self, shard: int, entries: list[LogEntry]) -> None:
-        if not entries or entries[0].offset_first > self.positions[shard] + 1:
-            tails = list(self.positions)
-            tails[shard] = self._known[shard]
-            self._start_over("it was trimmed below where we stood", self.epoch, tails)
-            return
-        burst = Burst(self.epoch, self.positions, shard, entries, self._frame_max)
-        self._audience.broadcast(burst)
-        self.positions[shard] = burst.last
+    async def _read(self) -> None:
+        """Read on where nothing is at hand; what was announced in vain is forgotten in the end."""
+        wanted = self._order.wanted(self._known)
+        answers = await self._log.read_many(wanted, ENTRIES_A_READ)
+        missing = [
+            (shard, offset)
+            for (shard, offset), entries in zip(wanted, answers, strict=True)
+            if not self._order.add(shard, entries, self._known[shard])
+        ]
+        self._missed = self._missed + 1 if missing else 0
+        if self._missed > MISSING_READS:
+            for shard, offset in missing:
+                self._known[shard] = offset
+        elif missing:
+            await anyio.sleep(MISSING_PAUSE_S)

@@ -94,9 +94,9 @@ class Hub:
             self._listeners.add(subscription)
 
     def broadcast(self, burst: Burst) -> None:
-        """Hand a burst to all who want any of it; the follower's positions are still before it."""
+        """Hand a burst to all who want any of it."""
         for subscription, frames in self._listeners.frames(burst):
-            if not subscription.deliver(burst, frames, self._follower.positions):
+            if not subscription.deliver(burst, frames):
                 self._listeners.remove(subscription)
 
     def resync(self) -> None:

@@ -34,7 +34,8 @@ from service.push.close_codes import REASONS, CloseCode
 from service.push.marks import MarkSubscription
 from service.push.outbox import Outbox
 from service.push.selection import select
-from service.push.subscriptions import AlertSubscription, LogGap
+from service.push.subscriptions import AlertSubscription
+from service.store.log_order import LogGap
 
 BAD_FRAMES_MAX = 100
 CLOSE_S = 1.0

@@ -23,8 +23,10 @@ from service.push.follower import ENTRIES_A_READ, LogFollower
 from service.push.outbox import Outbox
 from service.push.selection import Selection
 from service.risk.model import Level
-from service.store.alert_log import LogEntry, LogTail
+from service.store.alert_log import LogTail
 from service.store.keys import account_id
+from service.store.log_entries import LogEntry
+from service.store.log_order import LogGap, LogOrder
 
 SNAPSHOT_POOLS_MAX = 500  # of one account in one piece: a piece fits a frame
 _ACCOUNTS_A_READ = 1_000
@@ -33,17 +35,15 @@ _ACCOUNTS_A_READ = 1_000
 class StoredAlerts(Protocol):
     """What a subscription that is behind reads; everything may raise StoreUnavailable."""
 
-    async def read(self, shard: int, after: int, count: int) -> list[LogEntry]: ...
+    async def read_many(
+        self, positions: Sequence[tuple[int, int]], count: int
+    ) -> list[list[LogEntry]]: ...
 
     async def tails(self) -> list[LogTail]: ...
 
     async def levels(self, shard: int) -> tuple[int, dict[str, bytes]]: ...
 
     async def levels_of(self, account_keys: Sequence[str]) -> dict[str, bytes]: ...
-
-
-class LogGap(Exception):
-    """Entries between this subscription's position and the next one are gone from the log."""
 
 
 class AlertSubscription:
@@ -71,20 +71,19 @@ class AlertSubscription:
         self._outbox = outbox
         self._behind = behind
         self._frame_max = frame_max
-        self._positions: list[int] = []
+        self._positions: tuple[int, ...] = ()
         self._snapshot_due = False
 
-    def deliver(self, burst: Burst, frames: Iterable[Frame], positions: Sequence[int]) -> bool:
+    def deliver(self, burst: Burst, frames: Iterable[Frame]) -> bool:
         """Take a burst's frames; False when the outbox is full, and from there it is behind."""
-        offset = positions[burst.shard]
+        offsets = burst.before
         for frame in frames:
             if not self._outbox.offer(frame.text):
                 self.live = False
+                self._positions = offsets
                 self._behind.set()
-                self._positions = list(positions)
-                self._positions[burst.shard] = offset
                 return False
-            offset = frame.offset
+            offsets = frame.offsets
             self.sent_at = anyio.current_time()
         return True
 
@@ -105,37 +104,42 @@ class AlertSubscription:
             self._snapshot_due = False
         # The client may come from a worker that is ahead of this one.
         await follower.reach(self._positions)
-        for shard, offset in enumerate(list(follower.positions)):
-            while self._positions[shard] < offset:
-                await self._send_entries(log, follower.epoch, shard, offset)
+        ends, order = follower.positions, LogOrder(self._positions)
+        while self._positions != ends:
+            await self._send_entries(log, follower.epoch, order, ends)
         return self._positions == follower.positions
 
     async def _join(self, log: StoredAlerts, follower: LogFollower) -> None:
         """Decide where to begin, and say so."""
         await follower.ready()
-        since = self._since
-        recovered = since is not None and _covers(since, follower.epoch, await log.tails())
-        self._positions = list(
-            since.offsets if recovered and since is not None else follower.positions
-        )
+        since, tails = self._since, await log.tails()
+        recovered = since is not None and _covers(since, follower.epoch, tails)
+        if recovered and since is not None:
+            self._positions = since.offsets
+        else:
+            # The snapshot may lack what is in the log only: that follows it.
+            settled = [max(tail.settled, tail.trimmed) for tail in tails]
+            self._positions = tuple(map(min, follower.positions, settled))
         self._snapshot_due = not recovered
         cursor = encode_cursor(follower.epoch, self._positions)
         await self._send(
             encode_frame(Subscribed(self.id, "alerts", follower.epoch, recovered, cursor))
         )
 
-    async def _send_entries(self, log: StoredAlerts, epoch: str, shard: int, offset: int) -> None:
-        """Send the next entries of a shard that end at or before `offset`."""
-        after = self._positions[shard]
-        entries = await log.read(shard, after, ENTRIES_A_READ)
-        entries = [entry for entry in entries if entry.offset_last <= offset]
-        if not entries or entries[0].offset_first > after + 1:
-            raise LogGap
-        burst = Burst(epoch, self._positions, shard, entries, self._frame_max)
+    async def _send_entries(
+        self, log: StoredAlerts, epoch: str, order: LogOrder, ends: tuple[int, ...]
+    ) -> None:
+        """Read and send the next alerts before `ends`, which are in the log."""
+        wanted = order.wanted(ends)
+        answers = await log.read_many(wanted, ENTRIES_A_READ)
+        for (shard, _), entries in zip(wanted, answers, strict=True):
+            if not order.add(shard, entries, ends[shard]):
+                raise LogGap
+        burst = Burst(epoch, order.take(ends), self._frame_max)
         for frame in burst.frames_for(self.id, self.selection):
             await self._send(frame.text)
-            self._positions[shard] = frame.offset
-        self._positions[shard] = burst.last
+            self._positions = frame.offsets
+        self._positions = burst.after
 
     async def _send_snapshot(self, log: StoredAlerts, epoch: str) -> None:
         """Send the accounts that are not HEALTHY now; later changes follow from the log."""

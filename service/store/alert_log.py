@@ -10,14 +10,15 @@ reader resumes from.
 import secrets
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-import orjson
+import msgspec
 
 from service.errors import StoreUnavailable, WrongShards
 from service.store import keys
-from service.store.client import Client, Part, ScriptCall, load_script
+from service.store.client import Client, Command, Part, ScriptCall, load_script
 from service.store.keys import ShardKeys
+from service.store.log_entries import LogBlock, LogEntry, read_entry, write_block
 from service.store.market_stream import pairs
 
 Outcome = Literal["committed", "repeated", "lease_lost", "out_of_step"]
@@ -27,7 +28,8 @@ Outcome = Literal["committed", "repeated", "lease_lost", "out_of_step"]
 class ShardState:
     """What a new owner goes on from.
 
-    `token` is its own, the rest as the last commit left it (zeros before the first).
+    `token` is its own, the rest as the last commit left it (zeros before the first). `ahead` alerts
+    are in the log beyond the position: who derives them again passes over them.
     """
 
     token: int
@@ -36,14 +38,7 @@ class ShardState:
     change_id: int
     offset: int
     changes: int  # account changes there are
-
-
-@dataclass(frozen=True, slots=True)
-class LogBlock:
-    """Alerts that become one log entry: a JSON list; `account_keys` says whose each is."""
-
-    account_keys: Sequence[str]
-    alerts: bytes
+    ahead: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +46,8 @@ class Commit:
     """One step of a shard. `number` is the last one's + 1; `offset` is the log's before it.
 
     `drained`: for each account with changes in it, its newest change id up to `change_id`.
-    `levels`: JSON by account, b"" removes.
+    `levels`: JSON by account, b"" removes. `ahead`: alerts in the log, with these, beyond the
+    position that is given.
     """
 
     token: int
@@ -63,25 +59,20 @@ class Commit:
     levels: Sequence[tuple[str, bytes]] = ()
     seqs: Sequence[tuple[str, int]] = ()
     blocks: Sequence[LogBlock] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LogEntry:
-    """Alerts `offset_first` .. `offset_last`; `account_keys` runs parallel to the JSON list."""
-
-    offset_first: int
-    offset_last: int
-    account_keys: list[str]
-    alerts: bytes
+    ahead: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class LogTail:
-    """A shard's newest offset, and the highest one that retention has dropped."""
+    """A shard's newest offset, and the highest one that retention has dropped.
+
+    `settled` is the offset up to which its levels are: alerts after it are in the log only.
+    """
 
     shard: int
     offset: int
     trimmed: int
+    settled: int
 
 
 class AlertLog:
@@ -130,20 +121,35 @@ class AlertLog:
         `repeated`: it is stored already. `lease_lost`: another owner has the shard. `out_of_step`:
         it does not follow what is stored. The last two wrote nothing. After `StoreUnavailable` send
         exactly the same again.
+
+        Readers are woken once for all, so that they can put in order what belongs together.
         """
-        answers = await self._client.batch([self._call(shard, commit) for shard, commit in commits])
-        return [answer.decode() for answer in answers]
+        commands: list[Command] = [self._call(shard, commit) for shard, commit in commits]
+        ends = [
+            f"{shard}:{commit.offset + sum(len(block.account_keys) for block in commit.blocks)}"
+            for shard, commit in commits
+            if commit.blocks
+        ]
+        if ends:
+            commands.append(("PUBLISH", keys.ALERTS_CHANNEL, " ".join(ends)))
+        answers = await self._client.batch(commands)
+        return [answer.decode() for answer in answers[: len(commits)]]
 
     def _call(self, shard: int, commit: Commit) -> ScriptCall:
         of = self._shards[shard]
+        kept = [part for key, states in commit.levels if states for part in (key, states.decode())]
+        lists: tuple[list[str], ...] = (
+            [part for key, change in commit.drained for part in (key, str(change))],
+            kept,
+            [key for key, states in commit.levels if not states],
+            [part for key, seq in commit.seqs for part in (key, str(seq))],
+        )
         arguments: list[Part] = [commit.token, commit.number, commit.market_id, commit.change_id]
-        arguments += [commit.offset, keys.ALERTS_CHANNEL, shard]
-        arguments += [len(commit.drained), len(commit.levels), len(commit.seqs)]
-        lists: tuple[Sequence[tuple[str, Part]], ...] = (commit.drained, commit.levels, commit.seqs)
-        arguments += (part for pairs_of in lists for pair in pairs_of for part in pair)
+        # A list is one argument: of a burst's commit the client would look at each by itself. Lua's
+        # reader knows text, not bytes.
+        arguments += (commit.offset, commit.ahead, *map(_pack, lists))
         for block in commit.blocks:
-            accounts = orjson.dumps(list(block.account_keys))
-            arguments += (len(block.account_keys), accounts, block.alerts)
+            arguments += write_block(block)
         names = (of.state, of.before, of.versions, of.changes, of.levels, of.seqs, of.log, of.times)
         return ScriptCall(self._commit, names, arguments)
 
@@ -161,17 +167,18 @@ class AlertLog:
                 for shard, after in positions
             ]
         )
-        return [[_log_entry(row) for row in rows] for rows in answers]
+        return [[read_entry(row) for row in rows] for rows in answers]
 
     async def tails(self) -> list[LogTail]:
         """Return where every shard's log ends and how far back it reaches."""
         answers = await self._client.batch(
-            [("HMGET", of.state, "offset", "trimmed") for of in self._shards]
+            [("HMGET", of.state, "offset", "trimmed", "ahead") for of in self._shards]
         )
-        return [
-            LogTail(shard, int(offset or 0), int(trimmed or 0))
-            for shard, (offset, trimmed) in enumerate(answers)
-        ]
+        tails = []
+        for shard, values in enumerate(answers):
+            offset, trimmed, ahead = (int(value or 0) for value in values)
+            tails.append(LogTail(shard, offset, trimmed, offset - ahead))
+        return tails
 
     async def levels(self, shard: int) -> tuple[int, dict[str, bytes]]:
         """Return a shard's log offset and, as of then, JSON states of accounts not at rest."""
@@ -202,18 +209,21 @@ class AlertLog:
             await self._client.run(self._trim, (of.log, of.times, of.state), (before_ms, keep))
         )
 
-    async def listen(self) -> AsyncIterator[tuple[int, int] | None]:
-        """Yield None once listening, then (shard, offset) after each commit with alerts.
+    async def listen(self) -> AsyncIterator[list[tuple[int, int]] | None]:
+        """Yield None once listening, then (shard, offset) of shards that were committed together.
 
-        It is a wake-up; the log is the truth.
+        It is a wake-up, and may come before the commits; the log is the truth.
         """
         assert self._blocking is not None
         async for message in self._blocking.listen(keys.ALERTS_CHANNEL):
             if message is None:
                 yield None
-            else:
-                shard, _, offset = message.partition(b":")
-                yield int(shard), int(offset)
+                continue
+            ends = (end.partition(b":") for end in message.split(b" "))
+            yield [(int(shard), int(offset)) for shard, _, offset in ends]
+
+
+_pack = msgspec.msgpack.Encoder().encode
 
 
 async def settle(client: Client, shards: int) -> str:
@@ -251,9 +261,3 @@ async def _is_durable(client: Client) -> bool:
 def _field(info: bytes, name: bytes) -> bytes:
     fields = dict(line.split(b":", 1) for line in info.splitlines() if b":" in line)
     return fields.get(name, b"")
-
-
-def _log_entry(row: Any) -> LogEntry:
-    identifier, (_, count, _, accounts, _, alerts) = row
-    last = int(identifier[:-2])
-    return LogEntry(last - int(count) + 1, last, orjson.loads(accounts), alerts)

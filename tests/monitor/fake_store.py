@@ -10,11 +10,11 @@ from typing import TypeAlias
 
 import orjson
 
-from service.contract.alerts import split_alerts
 from service.errors import StoreUnavailable
 from service.store.accounts import AccountChange, ShardCounter
 from service.store.alert_log import Commit, Outcome, ShardState
 from service.store.keys import shard_of
+from service.store.log_entries import split_alerts
 from service.store.market_stream import MarketEntry
 
 SHARDS = 2
@@ -40,6 +40,7 @@ class Shard:
     number: int = 0
     market_id: int = 0
     change_id: int = 0
+    ahead: int = 0
     changes: list[AccountChange] = field(default_factory=list)
     levels: dict[str, bytes] = field(default_factory=dict)
     seqs: dict[str, int] = field(default_factory=dict)
@@ -160,7 +161,7 @@ class FakeStore:
         stored.token += 1
         offset, changes = len(stored.log), len(stored.changes)
         position = (stored.number, stored.market_id, stored.change_id)
-        return ShardState(stored.token, *position, offset, changes)
+        return ShardState(stored.token, *position, offset, changes, stored.ahead)
 
     async def renew(self, tokens: Iterable[tuple[int, int]], _lease_ms: int) -> list[int]:
         return [shard for shard, token in tokens if self.shards[shard].token != token]
@@ -200,7 +201,7 @@ class FakeStore:
         for change in stored.changes[stored.change_id : commit.change_id]:
             assert drained[change.account_key] >= change.change_id
         stored.number, stored.market_id = commit.number, commit.market_id
-        stored.change_id = commit.change_id
+        stored.change_id, stored.ahead = commit.change_id, commit.ahead
         for key, states in commit.levels:
             stored.levels.pop(key, None)
             if states:

@@ -33,7 +33,8 @@ class Driver:
     ) -> list[dict[str, Any]]:
         self.time_ms += wait_ms
         entry = MarketEntry(self.engine.market_id + 1, kind, self.time_ms, payload)
-        return [orjson.loads(found.alert) for found in self.engine.apply(entry, changes, 77)]
+        pages = self.engine.apply(entry, changes, 77)
+        return [orjson.loads(alert) for page in pages for alert in page.alerts]
 
     def mark(self, price: float, symbol: str = BTC, wait_ms: int = 0) -> list[dict[str, Any]]:
         return self.feed("m", encode_mark(Mark(symbol, price)), wait_ms)

@@ -4,13 +4,13 @@ It holds whatever happened and whoever died.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.monitor.alerts import Written
+from service.monitor.alerts import Page
 from service.monitor.engine import Engine
 from service.monitor.facts import Touched
 from service.monitor.shards import Shards
@@ -33,12 +33,11 @@ class ScratchEngine(Engine):
 class RestlessEngine(Engine):
     """Compacts its book after every entry."""
 
-    def apply(
+    def pages(
         self, entry: MarketEntry, changes: Sequence[AccountChange], now_ms: int
-    ) -> list[Written]:
-        written = super().apply(entry, changes, now_ms)
+    ) -> Iterator[Page]:
+        yield from super().pages(entry, changes, now_ms)
         self.compact()
-        return written
 
 
 def monitor_of(store: FakeStore, engine: type[Engine] = Engine) -> Shards:

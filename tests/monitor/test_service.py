@@ -9,7 +9,6 @@ import numpy as np
 import orjson
 import pytest
 
-from service.contract.alerts import split_alerts
 from service.contract.instruments import encode_instrument
 from service.contract.marks import encode_mark
 from service.contract.questions import WORST, WorstQuestion, decode_answer, encode_question
@@ -19,7 +18,7 @@ from service.monitor.service import Monitor, Ports, Retention
 from service.monitor.shards import Shards
 from service.risk.model import Account, Balance, Instrument, Level, Mark, Position, Thresholds, Tier
 from service.store.accounts import Accounts
-from service.store.alert_log import LogEntry
+from service.store.log_entries import LogEntry, split_alerts
 from service.store.market_stream import MarketStream, NewMark
 from service.store.questions import Questions
 from tests.monitor.fake_store import CrashedError, FakeStore, Log, log_of

@@ -14,12 +14,14 @@ from service.contract.alerts import (
     ToRestore,
     alert_id,
     encode_alert,
-    encode_states,
-    join_alerts,
+    encode_state,
+    join_states,
 )
 from service.errors import StoreUnavailable
+from service.risk.model import Level
 from service.store import keys
-from service.store.alert_log import AlertLog, Commit, LogBlock, Outcome, ShardState
+from service.store.alert_log import AlertLog, Commit, Outcome, ShardState
+from service.store.log_entries import LogBlock, Rank, Run, join_alerts
 
 _POOL = CrossPool("USDT")
 
@@ -40,6 +42,7 @@ class LogWriter:
         self._tenant = tenant
         self._owned: dict[int, _Shard] = {}
         self._seqs: dict[str, int] = {}
+        self._market_id = 0
         self.written: list[Alert] = []
 
     async def write(
@@ -47,7 +50,8 @@ class LogWriter:
     ) -> None:
         """Log one alert for each of the accounts, in one commit a shard."""
         by_shard: dict[int, list[str]] = {}
-        for account in accounts:
+        self._market_id += 1
+        for account in sorted(accounts):
             key = keys.account_key(self._tenant, account)
             by_shard.setdefault(keys.shard_of(key, self._shards), []).append(account)
         for shard, names in by_shard.items():
@@ -55,7 +59,7 @@ class LogWriter:
 
     def take_over(self, other: "LogWriter") -> None:
         """Go on as the owner of what the other owns."""
-        self._owned = other._owned
+        self._owned, self._market_id = other._owned, other._market_id
 
     async def _commit(self, shard: int, alerts: list[Alert]) -> None:
         if shard not in self._owned:
@@ -65,18 +69,20 @@ class LogWriter:
         account_keys = [keys.account_key(self._tenant, alert.account_id) for alert in alerts]
         states = [PoolState(_POOL, alert.level, alert.seq) for alert in alerts]
         healthy = [alert.level == "HEALTHY" for alert in alerts]
+        rank = Rank(self._market_id, 0, Level[alerts[0].level])
+        block = join_alerts([encode_alert(each) for each in alerts])
         commit = Commit(
             owned.state.token,
             owned.number + 1,
-            1,
+            self._market_id,
             0,
             owned.offset,
             levels=[
-                (key, b"" if at_rest else encode_states([state]))
+                (key, b"" if at_rest else join_states([encode_state(state)]))
                 for key, state, at_rest in zip(account_keys, states, healthy, strict=True)
             ],
             seqs=[(key, alert.seq) for key, alert in zip(account_keys, alerts, strict=True)],
-            blocks=[LogBlock(account_keys, join_alerts([encode_alert(each) for each in alerts]))],
+            blocks=[LogBlock(account_keys, block, [Run(rank, len(alerts))])],
         )
         assert await self._send(shard, commit) in {"committed", "repeated"}
         owned.number += 1
@@ -111,7 +117,7 @@ class LogWriter:
             owed=0.0,
             to_restore=ToRestore(10.0, []),
             positions=[position] * (1 + padding),
-            market_id=1,
+            market_id=self._market_id,
             account_version=1,
             event_time=1_700_000_000_000,
             timestamp=1_700_000_000_001,

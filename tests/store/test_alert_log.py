@@ -2,13 +2,15 @@
 
 import asyncio
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from service.errors import StoreUnavailable, WrongShards
-from service.store.alert_log import AlertLog, Commit, LogBlock, LogEntry, LogTail, epoch, settle
+from service.store.alert_log import AlertLog, Commit, LogTail, epoch, settle
 from service.store.client import connect
+from service.store.log_entries import LogBlock, LogEntry, Rank, Run
 from tests.cutting_proxy import proxied
 from tests.store.stores import SHARDS, Store, crash, open_store
 from tests.valkey_server import ValkeyServer
@@ -16,6 +18,13 @@ from tests.valkey_server import ValkeyServer
 pytestmark = pytest.mark.anyio
 
 KEY = "default/a1"
+RANK = Rank(5, 0, 2)
+
+
+def block_of(account_keys: Sequence[str], alerts: bytes) -> LogBlock:
+    return LogBlock(account_keys, alerts, [Run(RANK, len(account_keys))])
+
+
 FIRST = Commit(
     token=1,
     number=1,
@@ -24,7 +33,7 @@ FIRST = Commit(
     offset=0,
     levels=[(KEY, b'[{"level":"WARNING"}]'), ("default/b", b"[1]")],
     seqs=[(KEY, 2), ("default/b", 1)],
-    blocks=[LogBlock([KEY, "default/b"], b"[1,2]"), LogBlock([KEY], b"[3]")],
+    blocks=[block_of([KEY, "default/b"], b"[1,2]"), block_of([KEY], b"[3]")],
 )
 
 
@@ -41,14 +50,14 @@ async def server_ms(store: Store) -> int:
 
 async def test_a_commit_is_what_the_next_owner_finds(store: Store) -> None:
     state = await store.log.acquire(2)
-    assert dataclasses.astuple(state) == (1, 0, 0, 0, 0, 0)
+    assert dataclasses.astuple(state) == (1, 0, 0, 0, 0, 0, 0)
     assert await store.log.commit([(2, FIRST)]) == ["committed"]
-    assert dataclasses.astuple(await store.log.acquire(2)) == (2, 1, 5, 0, 3, 0)
+    assert dataclasses.astuple(await store.log.acquire(2)) == (2, 1, 5, 0, 3, 0, 0)
     assert await store.log.levels(2) == (3, dict(FIRST.levels))
     assert await store.log.seqs(2) == dict(FIRST.seqs)
     assert await store.log.read(2, 0) == [
-        LogEntry(1, 2, [KEY, "default/b"], b"[1,2]"),
-        LogEntry(3, 3, [KEY], b"[3]"),
+        LogEntry(1, 2, [KEY, "default/b"], b"[1,2]", [Run(RANK, 2)]),
+        LogEntry(3, 3, [KEY], b"[3]", [Run(RANK, 1)]),
     ]
 
 
@@ -84,7 +93,7 @@ async def test_a_commit_whose_answer_was_lost_is_sent_again_once(
         await log.acquire(0)
         await log.acquire(1)
         for number in range(1, 8):
-            block = LogBlock([KEY], b"[%d]" % number)
+            block = block_of([KEY], b"[%d]" % number)
             commit = Commit(1, number, number, 0, number - 1, blocks=[block])
             proxy.lose_after = 0
             with pytest.raises(StoreUnavailable):
@@ -100,7 +109,7 @@ async def test_an_owner_of_the_past_writes_nothing(store: Store) -> None:
     await store.log.commit([(0, FIRST)])
     new = await store.log.acquire(0)
     before = await everything(store)
-    late = Commit(old.token, 2, 9, 0, 3, levels=[(KEY, b"")], blocks=[LogBlock([KEY], b"[4]")])
+    late = Commit(old.token, 2, 9, 0, 3, levels=[(KEY, b"")], blocks=[block_of([KEY], b"[4]")])
     assert await store.log.commit([(0, late)]) == ["lease_lost"]
     assert await store.log.commit([(0, FIRST)]) == ["lease_lost"]
     assert await everything(store) == before
@@ -132,7 +141,7 @@ async def test_a_commit_that_does_not_follow_writes_nothing(
     first = dataclasses.replace(FIRST, change_id=1, drained=[(KEY, 1)])
     assert await store.log.commit([(shard, first)]) == ["committed"]
     before = await everything(store)
-    follows = Commit(1, 2, 5, 2, 3, blocks=[LogBlock([KEY], b"[4]")])
+    follows = Commit(1, 2, 5, 2, 3, blocks=[block_of([KEY], b"[4]")])
     commit = dataclasses.replace(follows, **wrong)
     assert await store.log.commit([(shard, commit)]) == ["out_of_step"]
     assert await everything(store) == before
@@ -142,12 +151,12 @@ async def test_a_commit_that_does_not_follow_writes_nothing(
 async def test_a_commit_carries_thousands(store: Store) -> None:
     names = [f"default/{number}" for number in range(5_000)]
     await store.log.acquire(0)
-    blocks = [LogBlock(names[at : at + 1_000], b"[]") for at in range(0, 5_000, 1_000)]
+    blocks = [block_of(names[at : at + 1_000], b"[]") for at in range(0, 5_000, 1_000)]
     levels = [(name, b"[]") for name in names]
     commit = Commit(1, 1, 1, 0, 0, levels=levels, seqs=[(name, 1) for name in names], blocks=blocks)
     assert await store.log.commit([(0, commit)]) == ["committed"]
     assert len((await store.log.levels(0))[1]) == len(await store.log.seqs(0)) == 5_000
-    assert (await store.log.tails())[0] == LogTail(0, 5_000, 0)
+    assert (await store.log.tails())[0] == LogTail(0, 5_000, 0, 5_000)
     calm = Commit(1, 2, 1, 0, 5_000, levels=[(name, b"") for name in names])
     assert await store.log.commit([(0, calm)]) == ["committed"]
     assert await store.log.levels(0) == (5_000, {})
@@ -176,24 +185,24 @@ async def test_a_commit_with_alerts_wakes_listeners(store: Store) -> None:
     quiet = Commit(1, 1, 1, 0, 0)
     loud = dataclasses.replace(FIRST, number=2)
     assert await store.log.commit([(1, quiet), (1, loud)]) == ["committed", "committed"]
-    assert await anext(heard) == (1, 3)
+    assert await anext(heard) == [(1, 3)]
     await heard.aclose()  # type: ignore[attr-defined]  # an async generator
 
 
 async def test_the_log_is_trimmed_by_length_in_whole_entries(store: Store) -> None:
     await store.log.acquire(0)
-    blocks = [LogBlock([KEY] * 10, b"[]") for _ in range(10)]
+    blocks = [block_of([KEY] * 10, b"[]") for _ in range(10)]
     await store.log.commit([(0, Commit(1, 1, 1, 0, 0, blocks=blocks))])
     assert await store.log.trim_log(0, 0, 100) == 0
     assert await store.log.trim_log(0, 0, 91) == 0
     assert await store.log.trim_log(0, 0, 85) == 10  # an entry that is wanted in part stays
     assert await store.log.trim_log(0, 0, 100) == 10
-    assert (await store.log.tails())[0] == LogTail(0, 100, 10)
+    assert (await store.log.tails())[0] == LogTail(0, 100, 10, 100)
     assert [entry.offset_first for entry in await store.log.read(0, 0, count=2)] == [11, 21]
     assert await store.log.trim_log(0, 0, 0) == 100
     assert await store.log.read(0, 0) == []
     assert await store.client.call("ZCARD", "{s00}:times") == 0
-    more = Commit(1, 2, 1, 0, 100, blocks=[LogBlock([KEY], b"[]")])
+    more = Commit(1, 2, 1, 0, 100, blocks=[block_of([KEY], b"[]")])
     assert await store.log.commit([(0, more)]) == ["committed"]
     assert [entry.offset_first for entry in await store.log.read(0, 0)] == [101]
 
@@ -206,7 +215,7 @@ async def test_the_log_is_trimmed_by_age(store: Store) -> None:
     async with asyncio.timeout(10.0):
         while await server_ms(store) <= newest:
             pass
-    await store.log.commit([(0, Commit(1, 2, 5, 0, 3, blocks=[LogBlock([KEY], b"[4]")]))])
+    await store.log.commit([(0, Commit(1, 2, 5, 0, 3, blocks=[block_of([KEY], b"[4]")]))])
     assert await store.log.trim_log(0, newest + 1, 100) == 3
     assert [entry.offset_last for entry in await store.log.read(0, 3)] == [4]
 
@@ -269,7 +278,7 @@ async def test_every_commit_that_was_answered_survives_crashes(valkey: ValkeySer
     async with open_store(valkey.url) as store:
         state = await store.log.acquire(0)
         for number in range(1, 41):
-            block = LogBlock([KEY], b"[%d]" % number)
+            block = block_of([KEY], b"[%d]" % number)
             commit = Commit(state.token, number, number, 0, number - 1, blocks=[block])
             if number % 10 == 0:
                 sending = asyncio.create_task(store.log.commit([(0, commit)]))

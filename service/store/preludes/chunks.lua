@@ -2,10 +2,9 @@
 
 local CHUNK = 2000 -- even, so that a field and its value stay together
 
-local function call_in_chunks(command, key, arguments, first, last)
-  last = last or #arguments
-  for start = first or 1, last, CHUNK do
-    redis.call(command, key, unpack(arguments, start, math.min(start + CHUNK - 1, last)))
+local function call_in_chunks(command, key, arguments)
+  for start = 1, #arguments, CHUNK do
+    redis.call(command, key, unpack(arguments, start, math.min(start + CHUNK - 1, #arguments)))
   end
 end
 

@@ -7,4 +7,5 @@ local lease_ms = ARGV[1]
 
 local token = redis.call('HINCRBY', state, 'token', 1)
 redis.call('SET', lease, token, 'PX', lease_ms)
-return redis.call('HMGET', state, 'token', 'commit', 'marketId', 'changeId', 'offset', 'changes')
+return redis.call('HMGET', state, 'token', 'commit', 'marketId', 'changeId', 'offset', 'changes',
+  'ahead')

@@ -11,12 +11,12 @@ local number = tonumber(ARGV[2])
 local market_id = ARGV[3]
 local change_id = ARGV[4]
 local offset = tonumber(ARGV[5]) -- of the log before this commit
-local channel = ARGV[6]
-local shard = ARGV[7]
-local drained_count = tonumber(ARGV[8]) -- pairs: account key, its newest change id up to change_id
-local levels_count = tonumber(ARGV[9]) -- pairs: account key, JSON ('' removes)
-local seqs_count = tonumber(ARGV[10]) -- pairs: account key, seq
-local first_pair = 11 -- then triples: alerts in the entry, account keys JSON, alerts JSON
+local ahead = ARGV[6] -- alerts in the log, with these, beyond this position
+local drained = cmsgpack.unpack(ARGV[7]) -- account key, its newest change id up to change_id, ...
+local kept = cmsgpack.unpack(ARGV[8]) -- account key, JSON of its levels, ...
+local removed = cmsgpack.unpack(ARGV[9]) -- account keys whose levels are all at rest
+local numbered = cmsgpack.unpack(ARGV[10]) -- account key, seq, ...
+local blocks_at = 11 -- fours: alerts in the entry, account keys, alerts, runs (JSON each)
 
 -- One commit of a shard's owner: input position, levels, seqs and alerts in one step. Everything is
 -- checked before anything is written. Answers 'committed', 'repeated' (this commit is stored
@@ -46,17 +46,13 @@ local function doc_of_change(id)
   return fields[at + 2] .. ' ' .. fields[at + 4]
 end
 
-local levels_at = first_pair + 2 * drained_count
-local seqs_at = levels_at + 2 * levels_count
-local blocks_at = seqs_at + 2 * seqs_count
-
 -- An account whose newest change is in this commit needs no `before` any more; one that changed
 -- again meanwhile gets what is committed now.
-local drained, settled, overtaken = {}, {}, {}
-for at = first_pair, levels_at - 1, 2 do drained[#drained + 1] = ARGV[at] end
-local version_of = read_in_chunks('HMGET', versions, drained)
-for at = first_pair, levels_at - 1, 2 do
-  local key, id = ARGV[at], ARGV[at + 1]
+local names, settled, overtaken = {}, {}, {}
+for at = 1, #drained, 2 do names[#names + 1] = drained[at] end
+local version_of = read_in_chunks('HMGET', versions, names)
+for at = 1, #drained, 2 do
+  local key, id = drained[at], drained[at + 1]
   local last = string.match(version_of[key] or '', ' (%d+)$') or '0'
   if tonumber(last) <= tonumber(change_id) then
     settled[#settled + 1] = key
@@ -69,31 +65,19 @@ for at = first_pair, levels_at - 1, 2 do
 end
 call_in_chunks('HDEL', before, settled)
 call_in_chunks('HSET', before, overtaken)
-
-local kept, removed = {}, {}
-for at = levels_at, seqs_at - 1, 2 do
-  if ARGV[at + 1] == '' then
-    removed[#removed + 1] = ARGV[at]
-  else
-    kept[#kept + 1] = ARGV[at]
-    kept[#kept + 1] = ARGV[at + 1]
-  end
-end
 call_in_chunks('HDEL', levels, removed)
 call_in_chunks('HSET', levels, kept)
-
-call_in_chunks('HSET', seqs, ARGV, seqs_at, blocks_at - 1)
+call_in_chunks('HSET', seqs, numbered)
 
 local log_time = tonumber(stored[6]) or 0
 if blocks_at <= #ARGV then log_time = math.max(log_time, server_ms()) end
-for at = blocks_at, #ARGV, 3 do
+for at = blocks_at, #ARGV, 4 do
   offset = offset + tonumber(ARGV[at])
   local id = digits(offset)
-  local keys, alerts = ARGV[at + 1], ARGV[at + 2]
-  redis.call('XADD', log, id .. '-0', 'n', ARGV[at], 'accounts', keys, 'alerts', alerts)
+  redis.call('XADD', log, id .. '-0', 'n', ARGV[at], 'accounts', ARGV[at + 1],
+    'alerts', ARGV[at + 2], 'runs', ARGV[at + 3])
   redis.call('ZADD', times, digits(log_time), id)
 end
 redis.call('HSET', state, 'commit', ARGV[2], 'marketId', market_id, 'changeId', change_id,
-  'offset', digits(offset), 'logTime', digits(log_time))
-if blocks_at <= #ARGV then redis.call('PUBLISH', channel, shard .. ':' .. digits(offset)) end
+  'offset', digits(offset), 'ahead', ahead, 'logTime', digits(log_time))
 return 'committed'

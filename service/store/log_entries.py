@@ -1,0 +1,84 @@
+"""An entry of an alert log: alerts of some accounts of a shard, and their rank among all alerts.
+
+A reader of many shards puts them in order, sends them on or passes over them by what stands beside
+the alerts, and takes none of them apart.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+
+from service.store.client import Part
+
+SEPARATOR = b",\n"  # between the alerts of an entry
+
+
+class Rank(NamedTuple):
+    """Where alerts stand among all there are.
+
+    Those of one market entry come in its rounds, of one round worse levels first; those of one rank
+    by account, and of one account as its shard has them.
+    """
+
+    market_id: int
+    round: int
+    level: int
+
+
+class Run(NamedTuple):
+    """So many alerts of one rank, one after the other."""
+
+    rank: Rank
+    alerts: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogBlock:
+    """Alerts that become one log entry: a JSON list, each on a line of its own; `account_keys` says
+    whose each is, `runs` of what rank."""
+
+    account_keys: Sequence[str]
+    alerts: bytes
+    runs: Sequence[Run]
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """Alerts `offset_first` .. `offset_last`; `account_keys` runs parallel to the JSON list."""
+
+    offset_first: int
+    offset_last: int
+    account_keys: list[str]
+    alerts: bytes
+    runs: list[Run]
+
+
+def join_alerts(encoded: Sequence[bytes]) -> bytes:
+    """Return the JSON array of alerts that are encoded already: what a log entry holds.
+
+    One stands on each line. No encoded text has a line break in it, so `split_alerts` needs no
+    parser.
+    """
+    return b"[" + SEPARATOR.join(encoded) + b"]"
+
+
+def split_alerts(array: bytes) -> list[bytes]:
+    """Return each alert of an array that `join_alerts` made as its own bytes, unchanged."""
+    return array[1:-1].split(SEPARATOR)
+
+
+def write_block(block: LogBlock) -> tuple[Part, Part, Part, Part]:
+    """Return what `commit_shard.lua` makes an entry of."""
+    runs = [(tuple(rank), count) for rank, count in block.runs]
+    accounts = orjson.dumps(list(block.account_keys))
+    return len(block.account_keys), accounts, block.alerts, orjson.dumps(runs)
+
+
+def read_entry(row: Any) -> LogEntry:
+    """Return the entry that a range of the stream shows as this row."""
+    identifier, (_, count, _, accounts, _, alerts, _, runs) = row
+    last = int(identifier[:-2])
+    ranked = [Run(Rank(*rank), many) for rank, many in orjson.loads(runs)]
+    return LogEntry(last - int(count) + 1, last, orjson.loads(accounts), alerts, ranked)

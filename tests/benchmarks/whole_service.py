@@ -1,0 +1,139 @@
+"""A whole service as processes, filled with accounts, and clients that listen to it.
+
+A client looks into nothing while the clock runs: it notes when a frame came, and reads it later.
+"""
+
+import asyncio
+import contextlib
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import msgspec
+import orjson
+from websockets.asyncio.client import connect
+
+from service.store.client import Client
+from service.store.client import connect as connect_store
+from service.store.embedded import socket_path
+from service.store.health import monitors
+from service.store.market_stream import Gate, MarketStream
+from tests.e2e.running_service import RunningService
+
+ACCOUNTS_A_CALL = 5_000
+WITHIN_S = 60.0
+
+
+class Told(msgspec.Struct, rename="camel", gc=False):
+    """As much of an alert as is compared."""
+
+    id: str
+    account_id: str
+    level: str
+    market_id: int
+
+
+class _Frame(msgspec.Struct, gc=False):
+    type: str
+    alerts: list[Told] = []
+
+
+_frames = msgspec.json.Decoder(_Frame)
+
+
+@dataclass
+class Heard:
+    """The frames of one subscription as they came, with the time of each."""
+
+    frames: list[tuple[float, str]] = field(default_factory=list)
+    alerts: int = 0
+    came: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def take(self, text: str) -> None:
+        self.frames.append((time.perf_counter(), text))
+        self.alerts += text.count('"accountId":')
+        self.came.set()
+
+    async def have(self, alerts: int) -> None:
+        """Return once so many alerts are here."""
+        async with asyncio.timeout(WITHIN_S):
+            while self.alerts < alerts:
+                self.came.clear()
+                await self.came.wait()
+
+    def told(self) -> Iterator[tuple[float, Told]]:
+        """Yield each alert with the time its frame came."""
+        for at, text in self.frames:
+            for alert in _frames.decode(text).alerts:
+                yield at, alert
+
+    def forget(self) -> None:
+        self.frames, self.alerts = [], 0
+
+
+@contextlib.asynccontextmanager
+async def listening(url: str, account: str) -> AsyncIterator[Heard]:
+    """Subscribe to an account, "*" is all; what comes after the snapshot is heard."""
+    stream = url.replace("http", "ws", 1) + "/v1/stream"
+    async with connect(stream, compression=None, max_size=2**20, max_queue=64) as connection:
+        heard, wanted = Heard(), {"op": "subscribe", "id": "1", "channel": "alerts"}
+        await connection.send(orjson.dumps({**wanted, "accounts": [account]}).decode())
+        while not str(await connection.recv()).startswith('{"type":"snapshot"'):
+            pass
+
+        async def listen() -> None:
+            async for text in connection:
+                heard.take(str(text))
+
+        task = asyncio.create_task(listen())
+        try:
+            yield heard
+        finally:
+            task.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A service that runs, and its store as a producer of marks sees it."""
+
+    url: str
+    store: Client
+    market: MarketStream
+
+    async def fill(self, instruments: Sequence[object], accounts: Sequence[object]) -> float:
+        """Put contracts and accounts in; return the seconds until the monitor has them all."""
+        started = time.perf_counter()
+        async with httpx.AsyncClient(base_url=self.url, timeout=60.0, trust_env=False) as http:
+            (await http.put("/v1/instruments", json=instruments)).raise_for_status()
+            for start in range(0, len(accounts), ACCOUNTS_A_CALL):
+                body = orjson.dumps(accounts[start : start + ACCOUNTS_A_CALL])
+                headers = {"Content-Type": "application/json"}
+                answer = await http.post("/v1/accounts:batch", content=body, headers=headers)
+                answer.raise_for_status()
+        async with asyncio.timeout(WITHIN_S):
+            while (await self.figures()).get("accounts", 0) < len(accounts):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        return time.perf_counter() - started
+
+    async def figures(self) -> dict[str, float]:
+        """Return what the monitor says of itself."""
+        told: dict[str, float] = {}
+        for figures in (await monitors(self.store)).values():
+            told = orjson.loads(figures)
+        return told
+
+
+@contextlib.asynccontextmanager
+async def whole_service() -> AsyncIterator[Whole]:
+    """Run a service over an empty store: one monitor, one API worker, fsync at every write."""
+    with tempfile.TemporaryDirectory() as folder:
+        service = RunningService(Path(folder))
+        try:
+            async with connect_store(f"unix://{socket_path(Path(folder))}") as store:
+                yield Whole(service.url, store, MarketStream(store, Gate()))
+        finally:
+            service.process.terminate()
+            service.ended(30.0)
