@@ -74,6 +74,8 @@ class LogOrder:
         """
         for entry in entries:
             after = self._read_to[shard]
+            if after >= end:
+                break
             if entry.offset_first > after + 1:
                 raise LogGap
             self._take_in(shard, entry, after + 1, min(entry.offset_last, end))
