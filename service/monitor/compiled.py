@@ -56,3 +56,8 @@ CHANGED, ELSEWHERE, JUDGED, BLOCKS = range(4)
 def compiled(function: Function) -> Function:
     """Compile at the first call; the machine code is kept beside the module for the next start."""
     return cast("Function", numba.njit(cache=True, error_model="numpy")(function))
+
+
+def inlined(function: Function) -> Function:
+    """Compile into whoever calls it: a call would copy all the columns' places."""
+    return cast("Function", numba.njit(error_model="numpy", inline="always")(function))

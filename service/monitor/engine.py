@@ -12,7 +12,7 @@ itself.
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import get_args
+from typing import Protocol, get_args
 
 import msgspec
 import numpy as np
@@ -58,6 +58,12 @@ class EngineStats:
     unreadable: int = 0
 
 
+class Writer(Protocol):
+    """Makes alerts of moves; `AlertWriter` does, a benchmark of the rest has none."""
+
+    def pages(self, moves: Moves, moment: Moment, /) -> Iterator[Page]: ...
+
+
 class Engine:
     """The one writer of its book."""
 
@@ -72,7 +78,7 @@ class Engine:
         self._suspects: set[int] = set()  # accounts to be evaluated at the next entry
         self._audited_to = 0
         self.names = PoolNames(self.book)
-        self._writer = AlertWriter(self.book, self.names, epoch)
+        self.writer: Writer = AlertWriter(self.book, self.names, epoch)
 
     @property
     def event_time_ms(self) -> int:
@@ -267,7 +273,7 @@ class Engine:
             moved = joined(*moves)
             self.stats.alerts += len(moved)
             self.touched.update(moved.accounts.tolist())
-            yield from self._writer.pages(moved, moment)
+            yield from self.writer.pages(moved, moment)
 
     def _moves(self, changed: Changed, work: Round) -> Moves:
         """Return the changes of level among these; whose state changed at all is touched."""

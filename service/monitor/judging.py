@@ -104,6 +104,7 @@ class Judge:
         self.judged = 0  # pools, since the start
         self.blocks = 0  # of bands that were looked at
         self._found = _room(0)
+        self._scratch = np.empty((1, SCRATCH_COLUMNS))
 
     def tick(self, markets: Iterable[int], event_time_ms: int) -> Changed:
         """Judge the pools whose bands do not hold the present marks of these markets."""
@@ -170,6 +171,8 @@ class Judge:
     def _columns(self) -> Columns:
         book, holders = self._book, self._book.holders
         tables = book.table.tables()
+        if len(self._scratch) < book.longest:
+            self._scratch = np.empty((book.longest, SCRATCH_COLUMNS))
         return Columns(
             book.pools.hot,
             book.legs.hot,
@@ -186,7 +189,7 @@ class Judge:
             tables.deduction,
             tables.rebate,
             book.lines.columns,
-            np.empty((book.longest, SCRATCH_COLUMNS)),
+            self._scratch,
         )
 
     def _emptied(self) -> Found:

@@ -32,6 +32,7 @@ from service.monitor.compiled import (
     Found,
     X,
     compiled,
+    inlined,
 )
 from service.monitor.safe_bands import EDGE, write_bands
 from service.risk.columns import Floats, Ints
@@ -79,7 +80,7 @@ def settle(columns: Columns, found: Found, slots: Ints, event_time_ms: int, writ
         _judge(columns, found, slots[index], event_time_ms, write)
 
 
-@compiled
+@inlined
 def _sum_up(columns: Columns, block: int, start: int, end: int) -> None:
     low, high = -np.inf, np.inf
     for place in range(start, end):
@@ -87,7 +88,7 @@ def _sum_up(columns: Columns, block: int, start: int, end: int) -> None:
     columns.block_low[block], columns.block_high[block] = low, high
 
 
-@compiled
+@inlined
 def _judge(columns: Columns, found: Found, slot: int, event_time_ms: int, write: bool) -> None:
     """Bring one pool up to date, or name it as one to be judged elsewhere."""
     counts, pool = found.counts, columns.pools[slot]
@@ -101,7 +102,7 @@ def _judge(columns: Columns, found: Found, slot: int, event_time_ms: int, write:
     lines = columns.lines[pool.lines]
     heading = HEALTHY
     if pool.legs and not (maintenance == 0.0 and equity >= 0.0):
-        heading = _heading(lines, before, equity, maintenance, pool.traits & STRICT)
+        heading = heading_of(lines, before, equity, maintenance, pool.traits & STRICT)
     if stale:
         heading = min(heading, max(before, MARGIN_CALL))
     level, pending = heading, NOT_PENDING
@@ -119,8 +120,8 @@ def _judge(columns: Columns, found: Found, slot: int, event_time_ms: int, write:
     write_bands(columns, slot, level, (equity, maintenance, gross))
 
 
-@compiled
-def _heading(lines: Any, before: int, equity: float, maintenance: float, strict: int) -> int:
+@inlined
+def heading_of(lines: Any, before: int, equity: float, maintenance: float, strict: int) -> int:
     """Return the level by the table, or a lower line than that still held."""
     table, held = HEALTHY, HEALTHY
     if equity < 0.0:
@@ -142,8 +143,8 @@ def _heading(lines: Any, before: int, equity: float, maintenance: float, strict:
     return max(table, held)
 
 
-@compiled
-def _tier(floor: Floats, table: int, size: float) -> int:
+@inlined
+def tier_of(floor: Floats, table: int, size: float) -> int:
     """Return the last tier whose floor is at most the size."""
     tier, step = 0, floor.shape[1] >> 1
     while step:
@@ -153,7 +154,7 @@ def _tier(floor: Floats, table: int, size: float) -> int:
     return tier
 
 
-@compiled
+@inlined
 def _figures(columns: Columns, slot: int) -> tuple[float, float, float, bool, bool]:
     """Return equity, maintenance, gross size, whether a mark is stale and whether all are known.
 
@@ -183,8 +184,8 @@ def _figures(columns: Columns, slot: int) -> tuple[float, float, float, bool, bo
         fixed = (market.traits & on_entry) != 0
         by_contracts = (market.traits & BY_CONTRACTS) != 0
         basis = entry_notional if fixed else notional
-        contracts = abs(columns.contracts[row])
-        tier = _tier(columns.floor, market.table, contracts if by_contracts else basis)
+        contracts = abs(columns.contracts[row]) if by_contracts else 0.0  # seldom read: far away
+        tier = tier_of(columns.floor, market.table, contracts if by_contracts else basis)
         rate = market.isolated_fee if isolated else market.cross_fee
         if by_contracts:
             rate = rate - columns.rebate[market.table, tier] / contracts

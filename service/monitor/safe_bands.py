@@ -24,7 +24,7 @@ from service.monitor.compiled import (
     WARNING,
     Columns,
     X,
-    compiled,
+    inlined,
 )
 from service.risk.columns import Floats
 from service.risk.holders import BLOCK
@@ -35,7 +35,7 @@ GUARD = 1e-10  # of the pool's gross size; rounding is below 1e-13 of it
 EDGE = 1e-12  # relative distance kept from the border of a band
 
 
-@compiled
+@inlined
 def _gather(columns: Columns, slot: int) -> None:
     """Let legs of one market move together: the first of them stands for all."""
     pool, scratch = columns.pools[slot], columns.scratch
@@ -52,7 +52,7 @@ def _gather(columns: Columns, slot: int) -> None:
                 break
 
 
-@compiled
+@inlined
 def _share_out(
     scratch: Floats, legs: int, line: tuple[float, float], g: float, slack: float
 ) -> bool:
@@ -75,7 +75,7 @@ def _share_out(
     return True
 
 
-@compiled
+@inlined
 def write_bands(
     columns: Columns, slot: int, level: int, figures: tuple[float, float, float]
 ) -> None:

@@ -25,12 +25,13 @@ class Timers:
     def watch(self, slots: Ints) -> None:
         """See to it that those of these pools that wait to fall are due in time."""
         pools = self._book.pools
-        since = pools.pending_since[slots]
-        due = np.where(since == NOT_PENDING, 0, since + self._book.ease_after_ms(slots))
-        for index in np.flatnonzero((due > 0) & (due != pools.queued[slots])).tolist():
-            slot = int(slots[index])
-            pools.queued[slot] = due[index]
-            heapq.heappush(self._heap, (int(due[index]), slot))
+        slots = slots[pools.pending_since[slots] != NOT_PENDING]
+        if len(slots):
+            due = pools.pending_since[slots] + self._book.ease_after_ms(slots)
+            for index in np.flatnonzero(due != pools.queued[slots]).tolist():
+                slot = int(slots[index])
+                pools.queued[slot] = due[index]
+                heapq.heappush(self._heap, (int(due[index]), slot))
 
     def is_due(self, event_time_ms: int) -> bool:
         """Whether `pop` would have any."""
