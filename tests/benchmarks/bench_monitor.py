@@ -1,122 +1,120 @@
-"""A round of marks through the engine against evaluating the whole book for it.
+"""A round of marks through the monitor's engine beside three ways to do without it.
 
-The levels must agree.
+(a) the vectorised engine evaluates every pool, once a round; (b) a compiled scan of each ticked
+symbol's positions keeps running sums (`rival`); (c) a plain Python loop over positions. None of
+them writes alerts, and neither does ours here. The levels must be those of (a) after every round.
 """
 
 import logging
-import random
+import statistics
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from service.contract.marks import encode_mark
-from service.monitor.engine import Engine
-from service.monitor.judging import judge
-from service.risk.batch import statements_of
-from service.risk.model import Account, Balance, Instrument, Mark, Position, Tier
-from service.store.market_stream import MarketEntry
+from tests.benchmarks.books import CALM, SEED, SYMBOLS, Kind, Rounds
 from tests.benchmarks.harness import Measurement, Size, hash_of, timed
+from tests.benchmarks.rival import Rival
 
-SEED = 11
-SYMBOLS = 200
-LEGS = 3  # a pool
 SETTLING_ROUNDS = 20
-CALM = 2e-4  # a mark moves by about 2 basis points
-RATES = ((0.0, 0.004), (5e4, 0.005), (6e5, 0.01), (3e6, 0.025), (1.2e7, 0.05), (4e7, 0.1))
-TIERS = tuple(
-    Tier(floor, cap, rate)
-    for (floor, rate), cap in zip(
-        RATES, [*(floor for floor, _ in RATES[1:]), float("inf")], strict=True
-    )
-)
+CALM_ROUNDS, CRASH_ROUNDS = 5, 60
+CRASH = -0.004  # a round, on top of the calm move
+GAPS = (0.001, 0.01, 0.1, 0.4)  # all symbols at once, up and back: the curve of cost by share due
+KINDS: tuple[Kind, ...] = ("uniform", "zipf", "mixed")
+LOOPED = 20_000  # positions that (c) is measured with; all would take minutes
 
 
-def symbol(index: int) -> str:
-    return f"S{index}/USDT:USDT"
+@dataclass(slots=True)
+class _Sample:
+    """Seconds of each round, ours and the rival's, and what ours did."""
+
+    ours_s: list[float] = field(default_factory=list)
+    rival_s: list[float] = field(default_factory=list)
+    evaluated: list[int] = field(default_factory=list)
+    moved: list[int] = field(default_factory=list)
+    blocks: list[int] = field(default_factory=list)
 
 
-class Rounds:
-    """An engine over a seeded book, and marks that wander."""
+class Race:
+    """The engine and its rivals over one book and one path of prices."""
 
-    def __init__(self, pools: int) -> None:
-        self.engine = Engine("bench")
-        self._prices = np.exp(np.random.default_rng(SEED).uniform(0.0, 9.0, SYMBOLS))
-        self._walk = np.random.default_rng(SEED + 1)
-        for index, price in enumerate(self._prices.tolist()):
-            contract = Instrument(symbol(index), True, 1.0, f"S{index}", "USDT", "USDT", TIERS)
-            self.engine.facts.table.put_instrument(contract)
-            self.engine.facts.table.put_mark(Mark(symbol(index), price), 0)
-        source = random.Random(SEED)
-        for start in range(0, pools, 1_000):
-            part = range(start, min(start + 1_000, pools))
-            accounts = [self._account(number, source) for number in part]
-            keys = [account.account_key for account in accounts]
-            self.engine.load(keys, [1] * len(keys), statements_of(accounts), {})
+    def __init__(self, kind: Kind, accounts: int) -> None:
+        self.kind, self.accounts = kind, accounts
+        self.rounds = Rounds(kind, accounts)
+        self.rival = Rival(self.rounds.engine.book)
 
-    def _account(self, number: int, source: random.Random) -> Account:
-        """Cross, three symbols, log-normal sizes, leverage 1.5 to 30, entries within 5 %."""
-        legs, notional = [], 0.0
-        for index in source.sample(range(SYMBOLS), LEGS):
-            size, price = source.lognormvariate(9.0, 2.0), float(self._prices[index])
-            notional += size
-            entry = price * source.uniform(0.95, 1.05)
-            legs.append(Position(symbol(index), source.choice((1.0, -1.0)) * size / price, entry))
-        wallet = notional / (1.5 * 20.0 ** source.random())
-        return Account(
-            f"default/a{number}", balances=(Balance("USDT", wallet),), positions=tuple(legs)
+    def run(self, rounds: int, move: float, drift: float = 0.0) -> _Sample:
+        """Play rounds, each through both."""
+        sample, stats = _Sample(), self.rounds.engine.stats
+        for _ in range(rounds):
+            entries, blocks = self.rounds.marks(move, drift), stats.blocks_touched
+            start = time.perf_counter()
+            evaluated, moved = self.rounds.apply(entries)
+            between = time.perf_counter()
+            self._scan()
+            sample.ours_s.append(between - start)
+            sample.rival_s.append(time.perf_counter() - between)
+            sample.evaluated.append(evaluated)
+            sample.moved.append(moved)
+            sample.blocks.append(stats.blocks_touched - blocks)
+        return sample
+
+    def told(self, phase: str, sample: _Sample) -> Iterator[Measurement]:
+        """Compare a sample's median with (a), (b) and (c); (a) must find nothing to change."""
+        everybody_s, wrong = timed(self.rounds.judge_all)
+        assert wrong == 0, f"{wrong} pools are not where evaluating everything puts them"
+        ours_s, evaluated = statistics.median(sample.ours_s), statistics.median(sample.evaluated)
+        notes = {
+            "pools_due": float(evaluated),
+            "pools_moved": float(statistics.median(sample.moved)),
+            "blocks_touched": float(statistics.median(sample.blocks)),
+            "us_a_due_pool": 1e6 * ours_s / max(1.0, float(evaluated)),
+        }
+        baselines = (
+            ("(a) evaluating every pool once", everybody_s),
+            ("(b) a compiled scan with running sums", statistics.median(sample.rival_s)),
+            ("(c) a Python loop over positions", self._loop_s()),
         )
+        book = self.rounds.engine.book
+        size = {"pools": len(book), "positions": book.positions, "marks": SYMBOLS}
+        levels = hash_of(book.pools.level[: self.accounts].astype(np.float64))
+        name = f"monitor, {self.kind}, {phase}"
+        for baseline, seconds in baselines:
+            yield Measurement(name, size, SEED, ours_s, baseline, seconds, levels, notes)
 
-    def marks(self, move: float, drift: float = 0.0) -> list[MarketEntry]:
-        """The next round: every symbol once."""
-        self._prices *= np.exp(drift + self._walk.normal(0.0, move, SYMBOLS))
-        first = self.engine.market_id + 1
-        return [
-            MarketEntry(
-                first + index, "m", 1_000 * (first + index), encode_mark(Mark(symbol(index), price))
-            )
-            for index, price in enumerate(self._prices.tolist())
-        ]
+    def _scan(self) -> int:
+        marks = self.rounds.engine.facts.table.columns().mark
+        now = self.rounds.engine.event_time_ms
+        return sum(self.rival.tick(row, mark, now) for row, mark in enumerate(marks.tolist()))
 
-    def apply(self, entries: list[MarketEntry]) -> int:
-        """Apply a round; returns how many pools were evaluated."""
-        before = self.engine.stats.pools_evaluated
-        for entry in entries:
-            self.engine.apply(entry, (), 0)
-        return self.engine.stats.pools_evaluated - before
+    def _loop_s(self) -> float:
+        """What (c) takes for all positions, measured with some of them."""
+        book = self.rounds.engine.book
+        many = min(LOOPED, book.positions)
+        sizes, entries = book.legs.size[:many].tolist(), book.legs.entry_price[:many].tolist()
+        marks = book.table.columns().mark[book.legs.market[:many]].tolist()
 
-    def judge_all(self) -> int:
-        """Evaluate the whole book; returns how many pools are not where they should be."""
-        judged = judge(self.engine.book, self.engine.book.live_slots(), self.engine.event_time_ms)
-        return len(judged.changed())
+        def loop() -> float:
+            total = 0.0
+            for size, entry, mark in zip(sizes, entries, marks, strict=True):
+                total += size * (mark - entry) - 0.004 * abs(size) * mark
+            return total
+
+        return timed(loop)[0] * book.positions / many
 
 
 def run(size: Size) -> Iterator[Measurement]:
     logging.getLogger("service.monitor").setLevel(logging.CRITICAL)  # no pool begins at its level
-    pools = 300 if size == "small" else 100_000
-    rounds = Rounds(pools)
-    rounds.apply(rounds.marks(CALM))
-    for _ in range(1 if size == "small" else SETTLING_ROUNDS):
-        rounds.apply(rounds.marks(CALM))
-    yield _measured(rounds, "monitor, calm round", pools, CALM, 0.0)
-    yield _measured(rounds, "monitor, crash round", pools, CALM, -0.004)
-
-
-def _measured(rounds: Rounds, name: str, pools: int, move: float, drift: float) -> Measurement:
-    ready: list[MarketEntry] = []
-
-    def prepare() -> None:
-        ready[:] = rounds.marks(move, drift)
-
-    ours_s, evaluated = timed(lambda: rounds.apply(ready), before=prepare)
-    all_s, wrong = timed(rounds.judge_all)
-    assert wrong == 0, f"{wrong} pools are not where evaluating everything puts them"
-    return Measurement(
-        name,
-        {"pools": pools, "positions": rounds.engine.book.positions, "marks": SYMBOLS},
-        SEED,
-        ours_s,
-        "evaluating every pool once",
-        all_s,
-        hash_of(rounds.engine.book.pools.level.astype(np.float64)),
-        {"evaluated": float(evaluated)},
-    )
+    small = size == "small"
+    for kind in KINDS:
+        race = Race(kind, 1_000 if small else 1_000_000)
+        race.run(2 if small else SETTLING_ROUNDS, CALM)
+        yield from race.told("calm round", race.run(CALM_ROUNDS, CALM))
+        crash = race.run(3 if small else CRASH_ROUNDS, CALM, CRASH)
+        yield from race.told("crash round", crash)
+        for gap in GAPS if kind == "uniform" else ():
+            there = race.run(1, 0.0, gap)
+            race.run(1, 0.0, -gap)
+            share = there.evaluated[0] / (3 * race.accounts)
+            yield from race.told(f"gap of {gap:.1%}, {share:.1%} due a mark", there)

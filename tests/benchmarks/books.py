@@ -53,7 +53,7 @@ def symbol(index: int, inverse: int) -> str:
 
 
 def _shape(kind: Kind, accounts: int, source: np.random.Generator) -> Shape:
-    """Cross of three symbols; mixed: 30 % isolated, 60 % cross of 1 to 8, 10 % hedged or inverse."""
+    """Cross of 3 symbols; mixed: 30 % isolated, 60 % cross of 1 to 8, 10 % hedged or inverse."""
     if kind != "mixed":
         weights = 1.0 / np.arange(1, SYMBOLS + 1) if kind == "zipf" else np.ones(SYMBOLS)
         owner = np.repeat(np.arange(accounts), 3)
