@@ -74,14 +74,14 @@ class LogOrder:
         """
         for entry in entries:
             after = self._read_to[shard]
+            if after >= end:
+                break
             if entry.offset_first > after + 1:
                 raise LogGap
             self._take_in(shard, entry, after + 1, min(entry.offset_last, end))
         return bool(entries)
 
     def _take_in(self, shard: int, entry: LogEntry, first: int, last: int) -> None:
-        if first > last:
-            return
         alerts, offset = split_alerts(entry.alerts), entry.offset_first
         for rank, count in entry.runs:
             start, stop = max(first, offset), min(last, offset + count - 1)
