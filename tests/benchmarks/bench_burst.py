@@ -5,17 +5,14 @@ The baseline moves the same bytes over the same servers (floor.py).
 """
 
 import asyncio
-import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy as np
-
-from service.contract.alerts import LEVEL_NAMES, decode_alert, encode_alert
+from service.contract.alerts import LEVEL_NAMES
 from service.store.market_stream import NewMark
-from tests.benchmarks.harness import Measurement, Size, hash_of
+from tests.benchmarks.harness import Measurement, Size
 from tests.benchmarks.whole_service import Heard, Whole, listening, whole_service
 
 SYMBOL = "BTC/USDT:USDT"
@@ -77,7 +74,8 @@ async def _measured(accounts: int, rounds: int) -> Measurement:
                 await everybody.have(accounts)
                 await single.have(1)
                 everybody.forget(), single.forget()
-    for each in done: print(each)
+    for each in done:
+        print(each)
     encode_s, decode_s = _coding(sample)
     raise SystemExit
 
@@ -98,7 +96,10 @@ async def _round(service: Whole, accounts: int, everybody: Heard, single: Heard)
 
 def _mark(price: float) -> NewMark:
     import orjson
-    return NewMark("generic", SYMBOL, orjson.dumps({"venue":"generic","symbol": SYMBOL, "markPrice": price}))
+
+    return NewMark(
+        "generic", SYMBOL, orjson.dumps({"venue": "generic", "symbol": SYMBOL, "markPrice": price})
+    )
 
 
 def _check(heard: Heard, accounts: int) -> None:
@@ -112,6 +113,8 @@ def _check(heard: Heard, accounts: int) -> None:
 def _coding(text: str) -> tuple[float, float]:
     return 0.0, 0.0
 
+
 if __name__ == "__main__":
     import sys
+
     asyncio.run(_measured(int(sys.argv[1]), int(sys.argv[2])))
