@@ -82,8 +82,6 @@ class LogOrder:
         return bool(entries)
 
     def _take_in(self, shard: int, entry: LogEntry, first: int, last: int) -> None:
-        if first > last:
-            return
         alerts, offset = split_alerts(entry.alerts), entry.offset_first
         for rank, count in entry.runs:
             start, stop = max(first, offset), min(last, offset + count - 1)

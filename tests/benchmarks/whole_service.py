@@ -99,6 +99,7 @@ async def listening(url: str, account: str) -> AsyncIterator[Heard]:
 class Whole:
     """A service that runs, and its store as a producer of marks sees it."""
 
+    lines: list[str]
     url: str
     store: Client
     market: MarketStream
@@ -133,7 +134,7 @@ async def whole_service() -> AsyncIterator[Whole]:
         service = RunningService(Path(folder))
         try:
             async with connect_store(f"unix://{socket_path(Path(folder))}") as store:
-                yield Whole(service.url, store, MarketStream(store, Gate()))
+                yield Whole(service.lines, service.url, store, MarketStream(store, Gate()))
         finally:
             service.process.terminate()
             service.ended(30.0)

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from service.errors import LeaseLost, OutOfStep
-from service.monitor import commits, shards
+from service.monitor import alerts, commits, shards
 from service.monitor.shards import Shards
 from service.risk.model import Account, Balance, Mark, Position
-from tests.monitor.fake_store import FakeStore
+from tests.monitor.fake_store import CrashedError, FakeStore
 from tests.monitor.streams import document_of, put_instrument, put_mark
 from tests.monitor.test_incremental import exhaust, log_from_scratch, monitor_of
 from tests.risk.building import BTC, contract, one_rate
@@ -120,3 +120,45 @@ def test_idle_shards_are_committed_with_the_others_when_asked() -> None:
         assert {shard.market_id for shard in store.shards} == {3}
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_burst_in_parts_survives_a_crash_at_any_step(
+    monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    """Nothing is lost, nothing twice, the same ids, whatever was logged of it already."""
+    monkeypatch.setattr(alerts, "PAGE_ALERTS", 2)
+    monkeypatch.setattr(alerts, "PAGE_LEGS", 6)  # two pools of one leg
+    monkeypatch.setattr(shards, "PART_LEFT", 1)
+    truth, torn = None, 0
+    for step in range(1, 100):
+        store = store_with(20)
+        crashed, ahead = asyncio.run(_crash_in_a_burst(store, step, after))
+        torn += ahead > 0
+        truth = truth or log_from_scratch(store)
+        assert store.logs() == truth
+        assert all(shard.ahead == 0 for shard in store.shards)
+        if not crashed:
+            break
+    else:
+        pytest.fail("no run came to its end")
+    assert torn > 5, "the burst was not in parts"
+
+
+async def _crash_in_a_burst(store: FakeStore, step: int, after: bool) -> tuple[bool, int]:
+    """Return whether it crashed, and how many alerts were in the log beyond the position."""
+    monitor = await started(store)
+    fall(store, 82.0)
+    await exhaust(monitor)
+    fall(store, 70.0)
+    fall(store, 50.0)
+    store.crash_at(step, after)
+    crashed = False
+    try:
+        await exhaust(monitor)
+    except CrashedError:
+        crashed = True
+    ahead = sum(shard.ahead for shard in store.shards)
+    store.live_on()
+    await exhaust(await started(store))
+    return crashed, ahead

@@ -46,22 +46,38 @@ class LogWriter:
         self.written: list[Alert] = []
 
     async def write(
-        self, accounts: Sequence[str], level: LevelName = "WARNING", *, padding: int = 0
+        self,
+        accounts: Sequence[str],
+        level: LevelName = "WARNING",
+        *,
+        padding: int = 0,
+        levels: bool = True,
     ) -> None:
-        """Log one alert for each of the accounts, in one commit a shard."""
+        """Log one alert for each of the accounts, all shards' commits together.
+
+        Without `levels` as a part of a burst: the levels are still to come.
+        """
         by_shard: dict[int, list[str]] = {}
         self._market_id += 1
         for account in sorted(accounts):
             key = keys.account_key(self._tenant, account)
             by_shard.setdefault(keys.shard_of(key, self._shards), []).append(account)
-        for shard, names in by_shard.items():
-            await self._commit(shard, [self._alert(name, level, padding) for name in names])
+        alerts = {
+            shard: [self._alert(name, level, padding) for name in names]
+            for shard, names in by_shard.items()
+        }
+        commits = [(shard, await self._next(shard, mine, levels)) for shard, mine in alerts.items()]
+        assert set(await self._send(commits)) <= {"committed", "repeated"}
+        for shard, mine in alerts.items():
+            self._owned[shard].number += 1
+            self._owned[shard].offset += len(mine)
+            self.written += mine
 
     def take_over(self, other: "LogWriter") -> None:
         """Go on as the owner of what the other owns."""
         self._owned, self._market_id = other._owned, other._market_id
 
-    async def _commit(self, shard: int, alerts: list[Alert]) -> None:
+    async def _next(self, shard: int, alerts: list[Alert], levels: bool) -> Commit:
         if shard not in self._owned:
             state = await self._log.acquire(shard)
             self._owned[shard] = _Shard(state, state.number, state.offset)
@@ -71,7 +87,7 @@ class LogWriter:
         healthy = [alert.level == "HEALTHY" for alert in alerts]
         rank = Rank(self._market_id, 0, Level[alerts[0].level])
         block = join_alerts([encode_alert(each) for each in alerts])
-        commit = Commit(
+        return Commit(
             owned.state.token,
             owned.number + 1,
             self._market_id,
@@ -80,19 +96,17 @@ class LogWriter:
             levels=[
                 (key, b"" if at_rest else join_states([encode_state(state)]))
                 for key, state, at_rest in zip(account_keys, states, healthy, strict=True)
+                if levels
             ],
             seqs=[(key, alert.seq) for key, alert in zip(account_keys, alerts, strict=True)],
+            ahead=0 if levels else len(alerts),
             blocks=[LogBlock(account_keys, block, [Run(rank, len(alerts))])],
         )
-        assert await self._send(shard, commit) in {"committed", "repeated"}
-        owned.number += 1
-        owned.offset += len(alerts)
-        self.written += alerts
 
-    async def _send(self, shard: int, commit: Commit) -> Outcome:
+    async def _send(self, commits: list[tuple[int, Commit]]) -> list[Outcome]:
         while True:
             try:
-                return (await self._log.commit([(shard, commit)]))[0]
+                return await self._log.commit(commits)
             except StoreUnavailable:
                 await asyncio.sleep(0.02)
 

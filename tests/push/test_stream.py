@@ -3,8 +3,11 @@
 import pytest
 
 from service.contract.alerts import Alert
+from service.push.session import StreamLimits
+from service.store.client import connect
+from service.store.keys import ALERTS_CHANNEL
 from tests.push.log_writer import LogWriter
-from tests.push.stream import SHARDS, Client, Worker
+from tests.push.stream import SHARDS, Client, Worker, open_worker
 
 pytestmark = pytest.mark.anyio
 
@@ -95,3 +98,54 @@ async def test_another_tenant_hears_nothing(worker: Worker, writer: LogWriter) -
         writer.take_over(stranger)
         await writer.write(["b1"])
         assert ids(await client.alerts(1)) == ["b1-1"]
+
+
+async def test_all_shards_are_heard_in_one_order_and_resumed_inside_of_it(redis_url: str) -> None:
+    """Inside one market entry by account, whatever shard it is in; a cursor is exact there too."""
+    limits = StreamLimits(frame_bytes=4_096)
+    accounts = [f"a{number}" for number in range(200)]
+    async with open_worker(redis_url, limits) as worker:
+        writer = LogWriter(worker.log, SHARDS)
+        cursors, heard = [], list[object]()
+        async with Client.open(worker.url) as client:
+            await client.subscribe("*")
+            await client.read("snapshot")
+            await writer.write(accounts)
+            await writer.write(accounts, "LIQUIDATION")
+            while len(heard) < 2 * len(accounts):
+                frame = await client.read("alerts")
+                heard += ids(frame["alerts"])
+                cursors.append((len(heard), frame["cursor"]))
+        expected = [f"{account}-{seq}" for seq in (1, 2) for account in sorted(accounts)]
+        assert heard == expected
+        assert len(cursors) > 40
+        for count, cursor in cursors[:-1:5]:
+            async with Client.open(worker.url) as client:
+                assert (await client.subscribe("*", since=cursor))["recovered"] is True
+                assert ids(await client.alerts(len(expected) - count)) == expected[count:]
+
+
+async def test_what_was_announced_and_never_came_holds_nobody_up(
+    redis_url: str, worker: Worker, writer: LogWriter
+) -> None:
+    async with Client.open(worker.url) as client, connect(redis_url) as store:
+        await client.subscribe("*")
+        await client.read("snapshot")
+        await writer.write(["a1"])
+        await client.alerts(1)
+        await store.call("PUBLISH", ALERTS_CHANNEL, " ".join(f"{n}:9" for n in range(SHARDS)))
+        for number in range(3):
+            await writer.write(["a1", "a2", "a3"])
+            assert len(await client.alerts(3)) == 3, number
+
+
+async def test_a_snapshot_and_what_follows_have_what_is_in_the_log_only(worker: Worker) -> None:
+    """Of a burst the alerts may be logged before the levels say so."""
+    writer = LogWriter(worker.log, SHARDS)
+    await writer.write(["a1"])
+    await writer.write(["a1"], "LIQUIDATION", levels=False)
+    async with Client.open(worker.url) as client:
+        await client.subscribe("*")
+        snapshot = await client.read("snapshot")
+        assert [each["level"] for each in snapshot["accounts"]] == ["WARNING"]
+        assert ids(await client.alerts(1)) == ["a1-2"]

@@ -1,4 +1,9 @@
-"""The shards' logs as one: in the pinned order, whatever was read of which shard when."""
+"""Many shards' logs read as one: in order, nothing twice, nothing left out, however it is read."""
+
+import random
+from collections.abc import Sequence
+from itertools import groupby
+from typing import TypeAlias
 
 import pytest
 from hypothesis import given
@@ -6,56 +11,104 @@ from hypothesis import strategies as st
 
 from service.store.log_entries import LogEntry, Rank, Run, join_alerts
 from service.store.log_order import LogGap, LogOrder
-from tests.strategies import effort
 
 SHARDS = 3
+Alert: TypeAlias = tuple[Rank, str, int]  # rank, account key, which of several
 
 
-def entry(last: int, *alerts: tuple[int, str]) -> LogEntry:
-    """An entry that ends at offset `last`, of (market id, account key)s in their order."""
-    keys = [key for _, key in alerts]
-    told = join_alerts([f'"{market}:{key}"'.encode() for market, key in alerts])
-    runs = [Run(Rank(market, 0, 2), 1) for market, _ in alerts]
-    return LogEntry(last - len(alerts) + 1, last, keys, told, runs)
+def place(alert: Alert) -> tuple[int, int, int, str, int]:
+    rank, key, number = alert
+    return rank.market_id, rank.round, -rank.level, key, number
 
 
-def test_entries_beyond_the_end_are_left_for_the_next_reading() -> None:
-    order = LogOrder([0])
-    entries = [entry(1, (1, "a")), entry(2, (2, "a")), entry(3, (3, "a"))]
-    assert order.add(0, entries, 1)
-    assert order.take([1]).keys == ["a"]
-    assert order.wanted([3]) == [(0, 1)]
-    order.add(0, entries[1:], 3)
-    assert order.take([3]).keys == ["a", "a"]
-    assert order.offsets == (3,)
+def encoded(alert: Alert) -> bytes:
+    return repr(place(alert)).encode()
 
 
-def test_a_gap_before_the_end_is_told() -> None:
-    order = LogOrder([0])
-    with pytest.raises(LogGap):
-        order.add(0, [entry(2, (2, "a"))], 2)
+def shard_of(alert: Alert) -> int:
+    return int(alert[1]) % SHARDS
 
 
-histories = st.lists(
-    st.tuples(st.integers(1, 4), st.integers(0, SHARDS - 1), st.sampled_from("abc")), max_size=30
-)
+def entries_of(alerts: Sequence[Alert], chance: random.Random) -> list[LogEntry]:
+    """A shard's log: its alerts in entries of one to four."""
+    entries: list[LogEntry] = []
+    first = 0
+    while first < len(alerts):
+        part = alerts[first : first + chance.randrange(1, 5)]
+        runs = [Run(rank, len(list(run))) for rank, run in groupby(each[0] for each in part)]
+        keys, last = [each[1] for each in part], first + len(part)
+        array = join_alerts([encoded(each) for each in part])
+        entries.append(LogEntry(first + 1, last, keys, array, runs))
+        first = last
+    return entries
 
 
-@given(histories, st.data())
-@effort(100, 2_000)
-def test_any_reading_gives_the_pinned_order(
-    history: list[tuple[int, int, str]], data: st.DataObject
+def read(entries: Sequence[LogEntry], after: int, count: int) -> list[LogEntry]:
+    return [entry for entry in entries if entry.offset_last > after][:count]
+
+
+alerts_of_all = st.lists(
+    st.tuples(
+        st.builds(Rank, st.integers(1, 3), st.integers(0, 1), st.integers(0, 5)),
+        st.integers(0, 20).map(str),
+        st.integers(0, 2),
+    ),
+    unique=True,
+    max_size=60,
+).map(lambda found: sorted(found, key=place))
+
+
+@given(alerts_of_all, st.randoms(use_true_random=False))
+def test_all_shards_are_one_log_whatever_is_read_at_a_time(
+    alerts: list[Alert], chance: random.Random
 ) -> None:
-    alerts = sorted({(market, f"{key}{shard}", shard) for market, shard, key in history})
-    logs = [[(market, key) for market, key, of in alerts if of == shard] for shard in range(SHARDS)]
-    order, heard, ends = LogOrder([0] * SHARDS), list[str](), [len(log) for log in logs]
-    while list(order.offsets) != ends:
-        for shard, after in order.wanted(ends):
-            size, part = data.draw(st.integers(1, 3)), logs[shard][after:]
-            entries = [
-                entry(after + len(part[: start + size]), *part[start : start + size])
-                for start in range(0, len(part), size)
-            ]
-            order.add(shard, entries[: data.draw(st.integers(1, 4))], ends[shard])
-        heard += [alert.decode() for alert in order.take(ends).alerts]
-    assert heard == [f'"{market}:{key}"' for market, key, _ in alerts]
+    by_shard = [[each for each in alerts if shard_of(each) == shard] for shard in range(SHARDS)]
+    logs = [entries_of(mine, chance) for mine in by_shard]
+    order, got = LogOrder([0] * SHARDS), list[bytes]()
+    ends = [0] * SHARDS
+    while len(got) < len(alerts):
+        before = len(got)
+        ends = [
+            chance.randrange(end, len(mine) + 1) for end, mine in zip(ends, by_shard, strict=True)
+        ]
+        there = [each for mine, end in zip(by_shard, ends, strict=True) for each in mine[:end]]
+        while len(got) < len(there):
+            for shard, after in order.wanted(ends):
+                assert order.add(
+                    shard, read(logs[shard], after, chance.randrange(1, 4)), ends[shard]
+                )
+            part = order.take(ends)
+            assert part.offsets(len(part.keys)) == order.offsets
+            got += part.alerts
+        new = sorted(
+            set(there) - {each for each in alerts if encoded(each) in got[:before]}, key=place
+        )
+        assert got[before:] == [encoded(each) for each in new]
+        assert order.offsets == tuple(ends)
+
+
+@given(alerts_of_all, st.randoms(use_true_random=False))
+def test_who_goes_on_from_any_place_hears_the_rest(
+    alerts: list[Alert], chance: random.Random
+) -> None:
+    by_shard = [[each for each in alerts if shard_of(each) == shard] for shard in range(SHARDS)]
+    logs = [entries_of(mine, chance) for mine in by_shard]
+    ends = [len(mine) for mine in by_shard]
+    whole = LogOrder([0] * SHARDS)
+    for shard, after in whole.wanted(ends):
+        whole.add(shard, read(logs[shard], after, 100), ends[shard])
+    everything = whole.take(ends)
+    heard = chance.randrange(len(alerts) + 1)
+    rest = LogOrder(everything.offsets(heard))
+    for shard, after in rest.wanted(ends):
+        rest.add(shard, read(logs[shard], after, 100), ends[shard])
+    assert everything.alerts[:heard] + rest.take(ends).alerts == [encoded(each) for each in alerts]
+
+
+def test_what_is_gone_from_the_log_is_noticed() -> None:
+    order, rank = LogOrder([4]), Rank(1, 0, 2)
+    with pytest.raises(LogGap):
+        order.add(0, [LogEntry(6, 6, ["1"], b"[x]", [Run(rank, 1)])], 6)
+    assert not order.add(0, [], 6)
+    assert order.add(0, [LogEntry(4, 5, ["1", "2"], b"[x,\ny]", [Run(rank, 2)])], 6)
+    assert order.take([5]).alerts == [b"y"]
