@@ -80,17 +80,16 @@ class Book:
 
     def put(self, accounts: Sequence[Account]) -> list[tuple[int, list[PoolState]]]:
         """Replace these accounts, given as records; see `put_statements`."""
-        return self.put_statements(
-            [account.account_key for account in accounts], statements_of(accounts)
-        )
+        keys = [account.account_key for account in accounts]
+        return self.put_statements(keys, statements_of(accounts))
 
     def put_statements(
         self, keys: Sequence[str], given: Statements
     ) -> list[tuple[int, list[PoolState]]]:
         """Replace these accounts (each named once); levels are carried over by pool.
 
-        Returns for each account its index and the states of its pools that are gone, but for those
-        that never left their rest. The pools that stay or come are due until evaluated.
+        Returns for each its index and the states of its pools that are gone, less those that never
+        left their rest. The pools that stay or come are due until evaluated.
         """
         indices = np.array([self.enter(key) for key in keys], np.int64)
         before = self._records.marked_states(self.slots_of_all(indices))
@@ -133,10 +132,8 @@ class Book:
 
     def account_of(self, account: int) -> Account:
         """Return the account that `put` was given, less balances of 0; it must have a pool."""
-        slots = self.slots_of(account)
-        return self._records.account(
-            self.keys[account], slots, self.rows_of(slots), self._backs_of(slots)
-        )
+        key, slots = self.keys[account], self.slots_of(account)
+        return self._records.account(key, slots, self.rows_of(slots), self._backs_of(slots))
 
     def _backs_of(self, slots: Ints) -> Ints:
         return spread(self.pools.holding[slots], self.pools.holdings[slots])
