@@ -54,7 +54,7 @@ class BodyReader:
         while True:
             try:
                 async with asyncio.timeout(self.timeout_s):
-                    chunk = await anext(stream, None)
+                    chunk = await _next(stream)
             except TimeoutError:
                 raise BodyTimeout("the body did not go on in time") from None
             pieces = [] if chunk is None else chunk.split(b"\n")
@@ -89,6 +89,13 @@ class BodyReader:
 
     def _too_large(self) -> BodyTooLarge:
         return BodyTooLarge(f"the body is larger than {self.bytes_max} bytes")
+
+
+async def _next(stream: AsyncIterator[bytes]) -> bytes | None:
+    """Return the next piece of a body, None at its end."""
+    async for chunk in stream:
+        return chunk
+    return None
 
 
 class _Line:
