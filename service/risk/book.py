@@ -21,6 +21,7 @@ from service.risk.holders import Holders
 from service.risk.levels import NOT_PENDING
 from service.risk.markets import MarketTable
 from service.risk.model import Account, PoolKey
+from service.risk.names import Names
 from service.risk.records import PoolState, Records, identity
 from service.risk.rows import AccountColumns, HoldingColumns, LegColumns, PoolColumns
 
@@ -37,8 +38,7 @@ class Book:
         self.accounts, self.pools = AccountColumns(), PoolColumns()
         self.legs, self.holdings = LegColumns(), HoldingColumns()
         self._records = Records(table, self.pools, self.legs, self.holdings)
-        self.keys: list[str] = []
-        self._index: dict[str, int] = {}
+        self.keys = Names()
         self._multi_by_asset: dict[int, array[int]] = {}
         self._pools = self._legs = self._holdings = 0  # rows used
         self._dead_legs = self._dead_pools = 0
@@ -52,15 +52,12 @@ class Book:
 
     def find(self, account_key: str) -> int | None:
         """Return the account's index, also when it is gone; None when it was never here."""
-        return self._index.get(account_key)
+        return self.keys.find(account_key)
 
     def enter(self, account_key: str) -> int:
         """Return the account's index, making one when there is none."""
-        account = self._index.get(account_key)
-        if account is None:
-            account = self._index[account_key] = len(self.keys)
-            self.keys.append(account_key)
-            grow(self.accounts, account + 1)
+        account = self.keys.enter(account_key)
+        grow(self.accounts, account + 1)
         return account
 
     def slots_of(self, account: int) -> Ints:
