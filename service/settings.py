@@ -43,7 +43,9 @@ class Settings(BaseSettings):
         (), description="assets counted at exactly 1 USD besides USD (JSON list)"
     )
 
-    body_max_bytes: int = Field(16 * 2**20, ge=1_024, description="largest request body")
+    body_max_bytes: int = Field(
+        16 * 2**20, ge=1_024, description="largest request body, or line of one in NDJSON"
+    )
     body_timeout_s: float = Field(30.0, gt=0.0, description="a body must have arrived by then")
     accounts_max: int = Field(10_000, ge=1, description="most accounts in one call")
     positions_max: int = Field(100_000, ge=1, description="most positions in one call")

@@ -1,38 +1,32 @@
 """`/v1/accounts`: what accounts hold, one or many at a time; each version is an ETag."""
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Iterator
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
 from service.api.account_documents import ADJUST, BATCH, DELETE, GET, PUT
-from service.api.bodies import JSON, NDJSON, BodyReader
+from service.api.bodies import JSON, NDJSON, BodyReader, media_type_of
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
 from service.api.queries import Query
-from service.api.replies import etag, json_reply, refused, results_reply, wanted_versions
-from service.api.symbols import any_unknown, unknown_symbols
+from service.api.replies import batch_reply, etag, json_reply, wanted_versions
+from service.api.symbols import unknown_symbols, unlisted_by_now
 from service.api.tenants import tenant_of
+from service.api.uploads import Upload
 from service.contract.accounts import (
     AccountDocument,
     BalanceDocument,
-    NamedAccountDocument,
     decode_document,
-    decode_named,
+    document_faults,
     encode_document,
-    to_account,
 )
-from service.contract.decoding import check_count, decode, split_list
+from service.contract.decoding import decode
 from service.contract.names import check_account_id
-from service.contract.problems import ItemResult
 from service.contract.results import AdjustedAccount, Adjustment, WrittenAccount
 from service.errors import (
     Fault,
     InvalidInput,
-    MalformedBody,
-    StoreUnavailable,
     UnknownAccount,
     VersionMismatch,
 )
@@ -77,8 +71,7 @@ class _Desk:
         body, _ = await self._bodies.read(request)
         document = decode_document(body)
         self._limits.check_positions([document])
-        await self._catch_up([document])
-        _check(document, name, self._follower)
+        await self._check(document)
         expected = await self._expected(key, wanted_versions(request))
         version = await self._accounts.put(key, encode_document(document), if_version=expected)
         return json_reply(WrittenAccount(name, version), etag(version))
@@ -98,20 +91,13 @@ class _Desk:
         return Response(None, 204, etag(version))
 
     async def put_many(self, request: Request) -> Response:
-        body, media_type = await self._bodies.read(request, JSON, NDJSON)
-        pieces = _pieces(body, media_type, self._limits.accounts_max)
-        results: dict[int, ItemResult] = {}
-        documents = dict(_decoded(pieces, results))
-        self._limits.check_positions(documents.values())
-        await self._catch_up(documents.values())
-        good = _good(documents, results, self._follower)
-        if good:
-            tenant = tenant_of(request)
-            rows = [(account_key(tenant, d.id), encode_document(d)) for d in good.values()]
-            versions = await self._accounts.put_many(rows)
-            for (index, document), version in zip(good.items(), versions, strict=True):
-                results[index] = ItemResult(index, "ok", id=document.id, version=version)
-        return results_reply(results)
+        upload = Upload(self._accounts, self._follower, self._limits, tenant_of(request))
+        if media_type_of(request, JSON, NDJSON) == NDJSON:
+            await upload.take_lines(self._bodies.lines(request))
+        else:
+            body, _ = await self._bodies.read(request)
+            await upload.take_list(body)
+        return batch_reply(upload.results.told())
 
     async def adjust(self, request: Request) -> Response:
         name, key = _named(request)
@@ -133,10 +119,13 @@ class _Desk:
             return json_reply(adjusted, etag(version))
         raise VersionMismatch("the account has another version by now")
 
-    async def _catch_up(self, documents: Iterable[AccountDocument]) -> None:
-        """Another worker may have taken an instrument that our picture does not have yet."""
-        if any_unknown(documents, self._follower.table):
-            await self._follower.catch_up(self._limits.reach_s)
+    async def _check(self, document: AccountDocument) -> None:
+        """Raise InvalidInput for what is wrong with an account, an unlisted symbol included."""
+        if faults := document_faults(document, own_marks=False):
+            raise InvalidInput.of(*faults)
+        missing = await unlisted_by_now([document], self._follower, self._limits.reach_s)
+        if faults := unknown_symbols(document, missing, ""):
+            raise InvalidInput.of(*faults)
 
     async def _stored(self, key: str) -> tuple[bytes, int]:
         found = await self._accounts.get(key)
@@ -160,61 +149,6 @@ def _named(request: Request) -> tuple[str, str]:
     """Return the account id in the path and its key."""
     name = check_account_id(request.path_params["account_id"])
     return name, account_key(tenant_of(request), name)
-
-
-def _check(
-    document: AccountDocument, name: str, follower: MarketFollower, pointer: str = ""
-) -> None:
-    """Raise InvalidInput for what is wrong with an account, an unlisted symbol included."""
-    account = to_account(document, name, pointer, own_marks=False)
-    faults = unknown_symbols(account, document, follower.table, pointer)
-    if not faults:
-        return
-    if not follower.known:
-        raise StoreUnavailable("the instruments are not known yet")
-    raise InvalidInput.of(*faults)
-
-
-def _pieces(body: bytes, media_type: str, items_max: int) -> list[bytes]:
-    """Return a batch's accounts as they are: a list's items, or the lines that are not empty."""
-    if media_type != NDJSON:
-        return split_list(body, items_max, "accounts")
-    pieces = [line for line in body.splitlines() if line.strip()]
-    check_count(len(pieces), items_max, "accounts")
-    return pieces
-
-
-def _good(
-    documents: dict[int, NamedAccountDocument],
-    results: dict[int, ItemResult],
-    follower: MarketFollower,
-) -> dict[int, NamedAccountDocument]:
-    """Return what may be written, by place; all of one id are refused when there are several."""
-    good: dict[int, NamedAccountDocument] = {}
-    counts = Counter(document.id for document in documents.values())
-    for index, document in documents.items():
-        try:
-            if counts[document.id] > 1:
-                detail = "this id is listed more than once"
-                raise InvalidInput.of(Fault(f"/{index}/id", "duplicate_id", detail))
-            _check(document, document.id, follower, f"/{index}")
-        except InvalidInput as error:
-            results[index] = refused(index, error.faults, document.id)
-            continue
-        good[index] = document
-    return good
-
-
-def _decoded(
-    pieces: list[bytes], results: dict[int, ItemResult]
-) -> Iterator[tuple[int, NamedAccountDocument]]:
-    for index, piece in enumerate(pieces):
-        try:
-            yield index, decode_named(piece, f"/{index}")
-        except InvalidInput as error:
-            results[index] = refused(index, error.faults)
-        except MalformedBody as error:  # of a line; a list has been read as a whole
-            results[index] = refused(index, (Fault(f"/{index}", error.code, error.detail),))
 
 
 def _adjust(document: AccountDocument, adjustment: Adjustment) -> float:

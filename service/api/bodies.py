@@ -1,11 +1,18 @@
 """The one reader of request bodies: capped, timed, of a known media type, UTF-8."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from fastapi import Request
 
-from service.errors import BodyTimeout, BodyTooLarge, MalformedBody, UnsupportedMediaType
+from service.errors import (
+    BodyTimeout,
+    BodyTooLarge,
+    MalformedBody,
+    ServiceError,
+    UnsupportedMediaType,
+)
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -27,7 +34,7 @@ class BodyReader:
 
         Raises UnsupportedMediaType, BodyTooLarge, BodyTimeout, MalformedBody (not UTF-8).
         """
-        media_type = _media_type(request, media_types or (JSON,))
+        media_type = media_type_of(request, *media_types or (JSON,))
         try:
             async with asyncio.timeout(self.timeout_s):
                 body = await self._collect(request)
@@ -36,6 +43,30 @@ class BodyReader:
         if not body.isascii():
             _check_utf8(body)
         return body, media_type
+
+    async def lines(self, request: Request) -> AsyncIterator[list[bytes | ServiceError]]:
+        """Yield the lines of a body that are not empty as they come, or why one cannot be read.
+
+        However long the body, no more is kept of it than one line. Raises BodyTimeout when nothing
+        comes for too long.
+        """
+        stream, line = request.stream(), _Line(self.bytes_max)
+        while True:
+            try:
+                async with asyncio.timeout(self.timeout_s):
+                    chunk = await _next(stream)
+            except TimeoutError:
+                raise BodyTimeout("the body did not go on in time") from None
+            pieces = [] if chunk is None else chunk.split(b"\n")
+            found = [line.ended(piece) for piece in pieces[:-1]]
+            if chunk is None:
+                found.append(line.ended(b""))
+            else:
+                line.add(pieces[-1])
+            if kept := [each for each in found if each]:
+                yield kept
+            if chunk is None:
+                return
 
     async def _collect(self, request: Request) -> bytes:
         declared = _declared_length(request)
@@ -60,12 +91,51 @@ class BodyReader:
         return BodyTooLarge(f"the body is larger than {self.bytes_max} bytes")
 
 
+async def _next(stream: AsyncIterator[bytes]) -> bytes | None:
+    """Return the next piece of a body, None at its end."""
+    async for chunk in stream:
+        return chunk
+    return None
+
+
+class _Line:
+    """A line that is still coming in."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def add(self, part: bytes) -> None:
+        self._size += len(part)
+        if self._size > self._bytes_max:
+            self._parts.clear()
+        elif part:
+            self._parts.append(part)
+
+    def ended(self, part: bytes) -> bytes | ServiceError:
+        """Return the line that ends with this part, without blanks around it."""
+        self.add(part)
+        too_long = self._size > self._bytes_max
+        line = b"".join(self._parts).strip()
+        self._parts, self._size = [], 0
+        if too_long:
+            return BodyTooLarge(f"the line is longer than {self._bytes_max} bytes")
+        if not line.isascii():
+            try:
+                _check_utf8(line)
+            except MalformedBody:
+                return MalformedBody("the line is not UTF-8")
+        return line
+
+
 def _declared_length(request: Request) -> int:
     text = request.headers.get("content-length", "0")
     return int(text) if len(text) < 19 and text.isascii() and text.isdigit() else 0
 
 
-def _media_type(request: Request, accepted: tuple[str, ...]) -> str:
+def media_type_of(request: Request, *accepted: str) -> str:
+    """Return the media type of a body; raises UnsupportedMediaType when it is none of these."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         raise UnsupportedMediaType("the body must not be compressed")

@@ -81,7 +81,11 @@ def json_body(record: object, example: object, *, lines_of: object = None) -> Do
     """Return a request body; `lines_of` is the record of each line where NDJSON is taken too."""
     content: Document = {JSON: {"schema": reference(record), "example": example}}
     if lines_of is not None:
-        description = "One record a line."
+        description = (
+            "One record a line, as many as there are: each is taken as it comes, and a later one "
+            "of the same id replaces an earlier one. An answer of 4xx or 5xx may come after some "
+            "have been taken; the same lines may be sent again."
+        )
         content[NDJSON] = {"schema": {"type": "string", "description": description}}
     return {"required": True, "content": content}
 

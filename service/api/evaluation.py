@@ -18,7 +18,7 @@ from service.api.follower import MarketFollower
 from service.api.limits import Limits
 from service.api.metrics import Metrics
 from service.api.replies import json_reply
-from service.api.symbols import unknown_symbols
+from service.api.symbols import unknown_symbols, unlisted
 from service.contract.accounts import NamedAccountDocument, to_account
 from service.contract.decoding import check_count, pointer_to
 from service.contract.evaluation import (
@@ -95,6 +95,7 @@ def _sort(
     """Check every account; all of one id are refused when there are several."""
     found = _Sorted(faults=list(faults))
     counts = Counter(document.id for document in asked.accounts)
+    missing = unlisted(asked.accounts, table)
     marked = asked.marks or {}
     for place, document in zip(places, asked.accounts, strict=True):
         pointer = f"/accounts/{place}"
@@ -105,7 +106,7 @@ def _sort(
         try:
             _drop_marks(document, marked)
             account = to_account(document, document.id, pointer)
-            unknown = unknown_symbols(account, document, table, pointer)
+            unknown = unknown_symbols(document, missing, pointer)
         except InvalidInput as error:
             unknown = list(error.faults)
         if unknown:

@@ -57,6 +57,11 @@ def results_reply(results: Mapping[int, ItemResult]) -> Response:
     """Answer by item, in order; when nothing was taken, as a problem that has the results too."""
     ordered = [results[index] for index in sorted(results)]
     accepted = sum(result.status == "ok" for result in ordered)
-    if ordered and not accepted:
-        return refused_list_response(ordered)
-    return json_reply(BatchResult(accepted, len(ordered) - accepted, ordered))
+    return batch_reply(BatchResult(accepted, len(ordered) - accepted, ordered))
+
+
+def batch_reply(result: BatchResult) -> Response:
+    """Answer what became of a list; when nothing was taken, as a problem that has the results."""
+    if result.refused and not result.accepted:
+        return refused_list_response(result.results)
+    return json_reply(result)

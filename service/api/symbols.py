@@ -1,26 +1,53 @@
 """Which of an account's symbols nobody listed."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import TypeAlias
 
+from service.api.follower import MarketFollower
 from service.contract.accounts import AccountDocument
-from service.errors import Fault
+from service.errors import Fault, StoreUnavailable
 from service.risk.markets import MarketTable
-from service.risk.model import GENERIC_VENUE, Account
+from service.risk.model import GENERIC_VENUE
 
 FAULTS_MAX = 10
 
+Name: TypeAlias = tuple[str, str]  # venue, symbol
+
+
+def unlisted(documents: Iterable[AccountDocument], table: MarketTable) -> set[Name]:
+    """Return which symbols of open positions have no instrument, their venue's or generic's."""
+    names = {
+        (document.venue or GENERIC_VENUE, row.symbol)
+        for document in documents
+        for row in document.positions or ()
+        if row.contracts != 0.0
+    }
+    return {name for name in names if table.find_instrument(*name) is None}
+
+
+async def unlisted_by_now(
+    documents: Collection[AccountDocument], follower: MarketFollower, reach_s: float
+) -> set[Name]:
+    """Return what is unlisted, also in what other workers have taken; it may be on its way to us.
+
+    Raises StoreUnavailable when there is something, but nothing is known yet.
+    """
+    missing = unlisted(documents, follower.table)
+    if missing:
+        await follower.catch_up(reach_s)
+        missing = unlisted(documents, follower.table)
+    if missing and not follower.known:
+        raise StoreUnavailable("the instruments are not known yet")
+    return missing
+
 
 def unknown_symbols(
-    account: Account, document: AccountDocument, table: MarketTable, pointer: str
+    document: AccountDocument, missing: Collection[Name], pointer: str
 ) -> list[Fault]:
-    """Return a fault for each position whose symbol has no instrument, its venue's or generic's."""
-    missing = {
-        position.symbol
-        for position in account.positions
-        if table.find_instrument(account.venue, position.symbol) is None
-    }
+    """Return a fault for each open position of a symbol that is `missing`."""
     if not missing:
         return []
+    venue = document.venue or GENERIC_VENUE
     return [
         Fault(
             f"{pointer}/positions/{index}/symbol",
@@ -28,16 +55,5 @@ def unknown_symbols(
             "no instrument of this symbol at the account's venue, nor a generic one",
         )
         for index, row in enumerate(document.positions or ())
-        if row.symbol in missing and row.contracts != 0.0
+        if row.contracts != 0.0 and (venue, row.symbol) in missing
     ][:FAULTS_MAX]
-
-
-def any_unknown(documents: Iterable[AccountDocument], table: MarketTable) -> bool:
-    """Say whether any open position of these has a symbol without an instrument."""
-    names = {
-        (document.venue or GENERIC_VENUE, row.symbol)
-        for document in documents
-        for row in document.positions or ()
-        if row.contracts != 0.0
-    }
-    return any(table.find_instrument(venue, symbol) is None for venue, symbol in names)

@@ -1,7 +1,7 @@
 """Accounts as clients write them and as the store keeps them: one document, one reading of it."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -17,6 +17,7 @@ MarginMode = Literal["isolated", "cross"]
 FAULTS_MAX = 10  # of one account: enough to mend it by, too few to hold anybody up
 
 _DEFAULTS = Thresholds()
+_NOT_POSITIVE = ("not_positive", "the number must be > 0")
 
 
 class BalanceDocument(Struct, rename="camel", omit_defaults=True):
@@ -96,6 +97,14 @@ def decode_named(raw: bytes, pointer: str = "") -> NamedAccountDocument:
     return decode(raw, _named_decoder, pointer)
 
 
+def decode_all_named(pieces: Sequence[bytes]) -> list[NamedAccountDocument] | None:
+    """Read accounts of a batch; None when one cannot be read, `decode_named` says why."""
+    try:
+        return list(map(_named_decoder.decode, pieces))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def decode_account(raw: bytes, account_key: str) -> Account:
     """Read a document as the store keeps it; stored accounts live on streamed marks alone."""
     return to_account(decode_document(raw), account_key, own_marks=False)
@@ -109,61 +118,68 @@ def to_account(
     `own_marks` keeps the `markPrice` of positions and the `price` of balances (evaluate calls);
     a stored account lives on the stream's alone, so without it they are not read.
     """
-    faults: list[Fault] = []
-    positions = tuple(_positions(document, pointer, own_marks, faults))
-    account = Account(
+    if faults := document_faults(document, pointer, own_marks):
+        raise InvalidInput.of(*faults)
+    rows = (row for row in document.positions or () if row.contracts != 0.0)
+    by_default = document.margin_mode == "isolated"
+    return Account(
         account_key,
         document.venue or GENERIC_VENUE,
         document.collateral_mode or "single",
-        tuple(_balances(document, pointer, own_marks, faults)),
-        positions,
-        _thresholds(document.thresholds, pointer, faults),
+        tuple(_balance(row, own_marks) for row in document.balances or ()),
+        tuple(_position(row, _is_isolated(row, by_default), own_marks) for row in rows),
+        _thresholds(document.thresholds),
     )
-    if faults:
-        raise InvalidInput.of(*faults[:FAULTS_MAX])
-    return account
 
 
-def _balances(
-    document: AccountDocument, pointer: str, own_prices: bool, faults: list[Fault]
-) -> Iterator[Balance]:
+def document_faults(
+    document: AccountDocument, pointer: str = "", own_marks: bool = True
+) -> list[Fault]:
+    """Return what is wrong with an account beyond its types, at most FAULTS_MAX."""
+    faults = _positions_faults(document, pointer, own_marks) if document.positions else []
     seen: set[str] = set()
     for index, row in enumerate(document.balances or ()):
         if row.asset in seen:
             where = pointer + pointer_to("balances", index, "asset")
             faults.append(Fault(where, "duplicate_asset", "this asset is listed twice"))
-            continue
         seen.add(row.asset)
-        weight = 1.0 if row.weight is None else row.weight
-        yield Balance(row.asset, row.amount, weight, row.price if own_prices else None)
+    if document.thresholds is not None:
+        lines = _thresholds(document.thresholds)
+        if not 0.0 <= lines.hysteresis < lines.warning < lines.margin_call < 1.0:
+            rule = "0 <= hysteresis < warning < marginCall < 1 must hold"
+            faults.append(Fault(f"{pointer}/thresholds", "invalid_thresholds", rule))
+    return faults[:FAULTS_MAX]
 
 
-def _thresholds(given: ThresholdsDocument | None, pointer: str, faults: list[Fault]) -> Thresholds:
+def _balance(row: BalanceDocument, own_prices: bool) -> Balance:
+    weight = 1.0 if row.weight is None else row.weight
+    return Balance(row.asset, row.amount, weight, row.price if own_prices else None)
+
+
+def _thresholds(given: ThresholdsDocument | None) -> Thresholds:
     if given is None:
         return _DEFAULTS
-    lines = Thresholds(
+    return Thresholds(
         _DEFAULTS.warning if given.warning is None else given.warning,
         _DEFAULTS.margin_call if given.margin_call is None else given.margin_call,
         _DEFAULTS.hysteresis if given.hysteresis is None else given.hysteresis,
         _DEFAULTS.ease_after_ms if given.ease_after_ms is None else given.ease_after_ms,
     )
-    if not 0.0 <= lines.hysteresis < lines.warning < lines.margin_call < 1.0:
-        rule = "0 <= hysteresis < warning < marginCall < 1 must hold"
-        faults.append(Fault(f"{pointer}/thresholds", "invalid_thresholds", rule))
-    return lines
 
 
-def _positions(
-    document: AccountDocument, pointer: str, own_marks: bool, faults: list[Fault]
-) -> Iterator[Position]:
+def _is_isolated(row: PositionDocument, by_default: bool) -> bool:
+    return by_default if row.margin_mode is None else row.margin_mode == "isolated"
+
+
+def _positions_faults(document: AccountDocument, pointer: str, own_marks: bool) -> list[Fault]:
+    faults: list[Fault] = []
     by_default = document.margin_mode == "isolated"
     seen: set[tuple[str, str | None, bool]] = set()
     marks: dict[str, float] = {}
     for index, row in enumerate(document.positions or ()):
         if row.contracts == 0.0:
             continue
-        isolated = by_default if row.margin_mode is None else row.margin_mode == "isolated"
-        where = f"{pointer}/positions/{index}"
+        isolated = _is_isolated(row, by_default)
         found = _position_faults(row, isolated, own_marks)
         if (name := (row.symbol, row.side, isolated)) in seen:
             found.append(("", "duplicate_position", "symbol, side and marginMode are listed twice"))
@@ -173,18 +189,14 @@ def _positions(
             if first != row.mark_price:
                 detail = "another position of this symbol has a different markPrice"
                 found.append(("/markPrice", "conflicting_mark", detail))
-        if found:
-            faults.extend(Fault(where + field, code, detail) for field, code, detail in found)
-            continue
-        yield _position(row, isolated, own_marks)
+        for field, code, detail in found:
+            faults.append(Fault(f"{pointer}/positions/{index}{field}", code, detail))
+        if len(faults) >= FAULTS_MAX:
+            break
+    return faults
 
 
 def _position(row: PositionDocument, isolated: bool, own_marks: bool) -> Position:
-    margin = None
-    if isolated:
-        margin = row.margin
-        if margin is None and row.collateral is not None:
-            margin = _without_pnl(row)
     assert row.entry_price is not None
     return Position(
         row.symbol,
@@ -194,7 +206,7 @@ def _position(row: PositionDocument, isolated: bool, own_marks: bool) -> Positio
         row.leverage,
         row.contract_size,
         row.mark_price if own_marks else None,
-        margin,
+        _margin(row) if isolated else None,
     )
 
 
@@ -209,15 +221,14 @@ def _position_faults(
         found.append(("/side", "missing_field", "an open position has a side"))
     if row.entry_price is None:
         found.append(("/entryPrice", "missing_field", "an open position has an entry price"))
-    mark_price = row.mark_price if own_marks else None
-    for field, value in (
-        ("/entryPrice", row.entry_price),
-        ("/leverage", row.leverage),
-        ("/contractSize", row.contract_size),
-        ("/markPrice", mark_price),
-    ):
-        if value is not None and value <= 0.0:
-            found.append((field, "not_positive", "the number must be > 0"))
+    if row.entry_price is not None and row.entry_price <= 0.0:
+        found.append(("/entryPrice", *_NOT_POSITIVE))
+    if row.leverage is not None and row.leverage <= 0.0:
+        found.append(("/leverage", *_NOT_POSITIVE))
+    if row.contract_size is not None and row.contract_size <= 0.0:
+        found.append(("/contractSize", *_NOT_POSITIVE))
+    if own_marks and row.mark_price is not None and row.mark_price <= 0.0:
+        found.append(("/markPrice", *_NOT_POSITIVE))
     if isolated and row.margin is None and row.collateral is None and row.leverage is None:
         detail = "an isolated position has a margin, a collateral or a leverage"
         found.append(("/margin", "missing_margin", detail))
@@ -231,12 +242,26 @@ def _without_pnl(row: PositionDocument) -> float:
     return (row.collateral or 0.0) - (row.unrealized_pnl or 0.0)
 
 
+def _margin(row: PositionDocument) -> float | None:
+    """Return an isolated position's own margin; None: initial margin at its leverage."""
+    if row.margin is None and row.collateral is not None:
+        return _without_pnl(row)
+    return row.margin
+
+
 _encoder = msgspec.json.Encoder()
 
 
 def encode_document(document: AccountDocument) -> bytes:
-    """Write the form the store keeps: no closed rows, own marks or id, and margin as `margin`."""
-    kept = [_canonical(row, document) for row in document.positions or () if row.contracts != 0.0]
+    """Write the form the store keeps: no closed rows, own marks or id, and margin as `margin`.
+
+    The document's own rows are brought into that form.
+    """
+    kept = [row for row in document.positions or () if row.contracts != 0.0]
+    for row in kept:
+        row.margin_mode = row.margin_mode or document.margin_mode or "cross"
+        row.margin = _margin(row) if row.margin_mode == "isolated" else None
+        row.mark_price = row.collateral = row.unrealized_pnl = None
     return _encoder.encode(
         AccountDocument(
             venue=document.venue or "generic",
@@ -245,19 +270,4 @@ def encode_document(document: AccountDocument) -> bytes:
             positions=kept,
             thresholds=document.thresholds,
         )
-    )
-
-
-def _canonical(row: PositionDocument, document: AccountDocument) -> PositionDocument:
-    mode = row.margin_mode or document.margin_mode or "cross"
-    margin = _position(row, mode == "isolated", own_marks=False).margin
-    return PositionDocument(
-        symbol=row.symbol,
-        contracts=row.contracts,
-        side=row.side,
-        entry_price=row.entry_price,
-        margin_mode=mode,
-        leverage=row.leverage,
-        contract_size=row.contract_size,
-        margin=margin,
     )

@@ -22,7 +22,13 @@ class BatchResult(Struct):
 
     accepted: int
     refused: int
-    results: list[ItemResult]
+    results: Annotated[
+        list[ItemResult],
+        Meta(
+            description="Of NDJSON with more lines than a list may have items: of refused ones "
+            "alone, and of as many as a list may have."
+        ),
+    ]
 
 
 class AccountView(AccountDocument, rename="camel", omit_defaults=True, kw_only=True):

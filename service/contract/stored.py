@@ -62,20 +62,19 @@ class StoredAccount(Struct, rename="camel", gc=False):
     thresholds: StoredThresholds = StoredThresholds()
 
 
-_one_decoder = msgspec.json.Decoder(StoredAccount)
-_all_decoder = msgspec.json.Decoder(list[StoredAccount])
+_decoder = msgspec.json.Decoder(StoredAccount)
 
 
 def read_statements(documents: Sequence[bytes]) -> tuple[Statements, dict[int, ServiceError]]:
     """Return the accounts that can be read, in order, and by place why the others cannot."""
     try:
-        return _statements(_all_decoder.decode(b"[" + b",".join(documents) + b"]")), {}
+        return _statements(list(map(_decoder.decode, documents))), {}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass  # one by one, to see which it is
     accounts, unread = [], {}
     for place, document in enumerate(documents):
         try:
-            accounts.append(decode(document, _one_decoder))
+            accounts.append(decode(document, _decoder))
         except ServiceError as error:
             unread[place] = error
     return _statements(accounts), unread

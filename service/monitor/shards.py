@@ -17,11 +17,11 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from service.contract.stored import read_statements
 from service.errors import LeaseLost, OutOfStep, StoreUnavailable
 from service.monitor.alerts import Page
 from service.monitor.commits import Ledger, read_states
 from service.monitor.engine import Engine
+from service.monitor.loading import Loading
 from service.monitor.parts import Commits, Parts
 from service.monitor.ports import AccountsPort, LogPort, MarketPort
 from service.store.accounts import AccountChange
@@ -66,6 +66,7 @@ class Shards:
         self._market, self._accounts, self._log = market, accounts, log
         self._waiting: list[Ledger] = []  # acquired, but committed later than where the engine is
         self._shards = shards  # there are in all
+        self._loading = Loading()
         self._late: dict[
             int, int
         ] = {}  # newest change by shard that was not drained at the last look
@@ -248,12 +249,7 @@ class Shards:
         book = self.engine.book
         _, levels = await self._log.levels(shard)
         states = {key: read_states(raw) for key, raw in levels.items()}
-        async for rows in self._accounts.load(shard):
-            given, unread = read_statements([doc for _, _, doc in rows])
-            self.engine.say_unread({rows[place][0]: error for place, error in unread.items()})
-            read = [row for place, row in enumerate(rows) if place not in unread]
-            keys, versions = [key for key, _, _ in read], [version for _, version, _ in read]
-            self.engine.load(keys, versions, given, states)
+        await self._loading.take_in(self.engine, self._accounts.load(shard), states)
         for key, seq in (await self._log.seqs(shard)).items():
             index = book.enter(key)  # may make new columns: before the next line looks at them
             book.accounts.seq[index] = seq

@@ -86,9 +86,8 @@ class _Names:
 
     @classmethod
     def of(cls, column: Sequence[str]) -> "_Names":
-        codes: dict[str, int] = {}
-        code = _ints(codes.setdefault(word, len(codes)) for word in column)
-        return cls(list(codes), code)
+        codes = {word: code for code, word in enumerate(dict.fromkeys(column))}
+        return cls(list(codes), _ints(map(codes.__getitem__, column)))
 
     def only(self, rows: Ints) -> "_Names":
         """Return some rows of the column."""
@@ -97,7 +96,7 @@ class _Names:
     def ranks(self, ordered: Sequence[str]) -> Ints:
         """Return the place of each of the column's words in a list that has them all."""
         place = {word: index for index, word in enumerate(ordered)}
-        return _ints(place[word] for word in self.words)[self.code]
+        return _ints(map(place.__getitem__, self.words))[self.code]
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +213,7 @@ def _leg_columns(given: Statements, pool: Ints, market: Ints) -> Legs:
 
 def _rules(venues: Sequence[str]) -> Ints:
     known = {venue: rule_index(venue) for venue in set(venues)}
-    return _ints(known[venue] for venue in venues)
+    return _ints(map(known.__getitem__, venues))
 
 
 def _settles(market: Ints, table: MarketTable) -> _Names:

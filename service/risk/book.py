@@ -23,6 +23,7 @@ from service.risk.lines import Lines
 from service.risk.market_rows import MarketRows
 from service.risk.markets import MarketTable
 from service.risk.model import Account, PoolKey
+from service.risk.names import Names
 from service.risk.records import PoolState, Records, identity
 from service.risk.rows import AccountColumns, HoldingColumns, LegColumns, PoolColumns
 from service.risk.terms import write_terms
@@ -40,8 +41,7 @@ class Book:
         self.market_rows = MarketRows(table)
         self.longest = 1  # legs of a pool, at most so many so far
         self._records = Records(table, self.lines, self.pools, self.legs, self.holdings)
-        self.keys: list[str] = []
-        self._index: dict[str, int] = {}
+        self.keys = Names()
         self._dependents = Dependents()
         self._pools = self._legs = self._holdings = 0  # rows used
         self._dead_legs = self._dead_pools = 0
@@ -55,15 +55,12 @@ class Book:
 
     def find(self, account_key: str) -> int | None:
         """Return the account's index, also when it is gone; None when it was never here."""
-        return self._index.get(account_key)
+        return self.keys.find(account_key)
 
     def enter(self, account_key: str) -> int:
         """Return the account's index, making one when there is none."""
-        account = self._index.get(account_key)
-        if account is None:
-            account = self._index[account_key] = len(self.keys)
-            self.keys.append(account_key)
-            grow(self.accounts, account + 1)
+        account = self.keys.enter(account_key)
+        grow(self.accounts, account + 1)
         return account
 
     def slots_of(self, account: int) -> Ints:
@@ -83,17 +80,16 @@ class Book:
 
     def put(self, accounts: Sequence[Account]) -> list[tuple[int, list[PoolState]]]:
         """Replace these accounts, given as records; see `put_statements`."""
-        return self.put_statements(
-            [account.account_key for account in accounts], statements_of(accounts)
-        )
+        keys = [account.account_key for account in accounts]
+        return self.put_statements(keys, statements_of(accounts))
 
     def put_statements(
         self, keys: Sequence[str], given: Statements
     ) -> list[tuple[int, list[PoolState]]]:
         """Replace these accounts (each named once); levels are carried over by pool.
 
-        Returns for each account its index and the states of its pools that are gone, but for those
-        that never left their rest. The pools that stay or come are due until evaluated.
+        Returns for each its index and the states of its pools that are gone, less those that never
+        left their rest. The pools that stay or come are due until evaluated.
         """
         indices = np.array([self.enter(key) for key in keys], np.int64)
         before = self._records.marked_states(self.slots_of_all(indices))
@@ -136,10 +132,8 @@ class Book:
 
     def account_of(self, account: int) -> Account:
         """Return the account that `put` was given, less balances of 0; it must have a pool."""
-        slots = self.slots_of(account)
-        return self._records.account(
-            self.keys[account], slots, self.rows_of(slots), self._backs_of(slots)
-        )
+        key, slots = self.keys[account], self.slots_of(account)
+        return self._records.account(key, slots, self.rows_of(slots), self._backs_of(slots))
 
     def _backs_of(self, slots: Ints) -> Ints:
         return spread(self.pools.holding[slots], self.pools.holdings[slots])

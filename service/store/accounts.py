@@ -7,7 +7,7 @@ accounts as of the change id that the owner has committed, whatever was written 
 """
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,8 @@ from service.store.client import Client, Part, ScriptCall, load_script
 from service.store.keys import ShardKeys
 from service.store.market_stream import MarketStream
 
-ACCOUNTS_A_BATCH = 4_000  # bounds what is on the way at a time
+ACCOUNTS_A_BATCH = 1_000  # what is on the way at a time: some milliseconds of work for each side
+ACCOUNTS_A_CALL = 250  # the server does nothing else during a call
 ENTRIES_A_READ = 64  # of up to a hundred changes each
 _MISSING, _OTHER_VERSION = -1, -2
 
@@ -90,31 +91,20 @@ class Accounts:
         self, accounts: Sequence[tuple[str, bytes]], cause: str = "account"
     ) -> list[int]:
         """Store accounts, each atomic by itself; return versions in order; one notice a shard."""
-        versions: list[int] = []
-        upto: dict[int, int] = {}
-        for start in range(0, len(accounts), ACCOUNTS_A_BATCH):
-            versions += await self._put_batch(
-                accounts[start : start + ACCOUNTS_A_BATCH], cause, upto
-            )
-        await self._market.append_changes(sorted(upto.items()))
-        return versions
-
-    async def _put_batch(
-        self, accounts: Sequence[tuple[str, bytes]], cause: str, upto: dict[int, int]
-    ) -> list[int]:
         places: dict[int, list[int]] = defaultdict(list)
-        arguments: dict[int, list[Part]] = defaultdict(lambda: [cause])
-        for place, (account_key, doc) in enumerate(accounts):
-            shard = self.shard_of(account_key)
-            places[shard].append(place)
-            arguments[shard] += (account_key, doc, "")
-        calls = [self._put_call(shard, found) for shard, found in arguments.items()]
-        answers = await self._client.batch(calls)
-        versions = [0] * len(accounts)
-        for (shard, indexes), answer in zip(places.items(), answers, strict=True):
-            upto[shard], *new = answer
-            for index, version in zip(indexes, new, strict=True):
-                versions[index] = version
+        for place, (account_key, _) in enumerate(accounts):
+            places[self.shard_of(account_key)].append(place)
+        versions, upto = [0] * len(accounts), {}
+        for batch in _batches(places):
+            calls = [
+                self._put_call(shard, [cause, *_items(accounts, found)]) for shard, found in batch
+            ]
+            answers = await self._client.batch(calls)
+            for (shard, found), answer in zip(batch, answers, strict=True):
+                upto[shard], *new = answer
+                for place, version in zip(found, new, strict=True):
+                    versions[place] = version
+        await self._market.append_changes(sorted(upto.items()))
         return versions
 
     def _put_call(self, shard: int, arguments: Sequence[Part]) -> ScriptCall:
@@ -131,7 +121,7 @@ class Accounts:
         return None if doc is None else (doc, int(version.partition(b" ")[0]))
 
     async def load(
-        self, shard: int, count: int = 1_000
+        self, shard: int, count: int = 2_000
     ) -> AsyncIterator[list[tuple[str, int, bytes]]]:
         """Yield chunks of (account key, version, JSON) as of the committed change id.
 
@@ -184,6 +174,28 @@ class Accounts:
         """Drop committed changes older or beyond the newest `keep`; return up to which id."""
         of = self._shards[shard]
         return int(await self._client.run(self._trim, (of.changes, of.state), (before_ms, keep)))
+
+
+def _batches(places: Mapping[int, list[int]]) -> Iterator[list[tuple[int, list[int]]]]:
+    """Yield the places of shards, in parts that together are not much more than a batch."""
+    batch: list[tuple[int, list[int]]] = []
+    accounts = 0
+    for shard, found in places.items():
+        for start in range(0, len(found), ACCOUNTS_A_CALL):
+            batch.append((shard, found[start : start + ACCOUNTS_A_CALL]))
+            accounts += len(batch[-1][1])
+            if accounts >= ACCOUNTS_A_BATCH:
+                yield batch
+                batch, accounts = [], 0
+    if batch:
+        yield batch
+
+
+def _items(accounts: Sequence[tuple[str, bytes]], places: Sequence[int]) -> Iterator[Part]:
+    """Yield what the script takes of each account: key, JSON, the version it must have (any)."""
+    for place in places:
+        yield from accounts[place]
+        yield ""
 
 
 def _new_rows(flat: Sequence[bytes], seen: set[bytes]) -> list[tuple[str, int, bytes]]:

@@ -182,9 +182,9 @@ def largest() -> Iterator[Attack]:
     yield Attack("a million marks", "/v1/marks", b'{"marks":[' + _listed(b"{}"), **many)
     lists = b"[" + _listed(b"{}")[:-1]
     yield Attack("a million accounts", "/v1/accounts:batch", lists, **many)
-    lines = b'{"id":"a"}\n' * 1_000_000
-    ndjson = "application/x-ndjson"
-    yield Attack("a million lines", "/v1/accounts:batch", lines, **many, media_type=ndjson)
+    ndjson: dict[str, Any] = {"status": 422, "media_type": "application/x-ndjson"}
+    yield Attack("100,000 bad lines", "/v1/accounts:batch", b"{}\n" * 100_000, **ndjson)
+    yield Attack("a line of 20 MiB", "/v1/accounts:batch", b"x" * (20 * 2**20), **ndjson)
 
 
 def _listed(item: bytes) -> bytes:

@@ -161,6 +161,6 @@ def states_of(monitor: Shards) -> dict[str, list[PoolState]]:
     book = monitor.engine.book
     states = {
         key: [state for state in book.states(index) if state.level]
-        for index, key in enumerate(book.keys)
+        for index, key in enumerate(map(book.keys.__getitem__, range(len(book.keys))))
     }
     return {key: found for key, found in states.items() if found}
