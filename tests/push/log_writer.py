@@ -21,6 +21,7 @@ from service.errors import StoreUnavailable
 from service.store import keys
 from service.store.alert_log import AlertLog, Commit, LogBlock, Outcome, ShardState
 
+LEASE_MS = 600_000
 _POOL = CrossPool("USDT")
 
 
@@ -59,7 +60,7 @@ class LogWriter:
 
     async def _commit(self, shard: int, alerts: list[Alert]) -> None:
         if shard not in self._owned:
-            state = await self._log.acquire(shard)
+            state = (await self._log.acquire([shard], LEASE_MS))[shard]
             self._owned[shard] = _Shard(state, state.number, state.offset)
         owned = self._owned[shard]
         account_keys = [keys.account_key(self._tenant, alert.account_id) for alert in alerts]

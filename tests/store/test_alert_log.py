@@ -10,7 +10,7 @@ from service.errors import StoreUnavailable, WrongShards
 from service.store.alert_log import AlertLog, Commit, LogBlock, LogEntry, LogTail, epoch, settle
 from service.store.client import connect
 from tests.cutting_proxy import proxied
-from tests.store.stores import SHARDS, Store, crash, open_store
+from tests.store.stores import SHARDS, Store, crash, open_store, own
 from tests.valkey_server import ValkeyServer
 
 pytestmark = pytest.mark.anyio
@@ -40,10 +40,10 @@ async def server_ms(store: Store) -> int:
 
 
 async def test_a_commit_is_what_the_next_owner_finds(store: Store) -> None:
-    state = await store.log.acquire(2)
+    state = await own(store, 2)
     assert dataclasses.astuple(state) == (1, 0, 0, 0, 0, 0)
     assert await store.log.commit([(2, FIRST)]) == ["committed"]
-    assert dataclasses.astuple(await store.log.acquire(2)) == (2, 1, 5, 0, 3, 0)
+    assert dataclasses.astuple(await own(store, 2)) == (2, 1, 5, 0, 3, 0)
     assert await store.log.levels(2) == (3, dict(FIRST.levels))
     assert await store.log.seqs(2) == dict(FIRST.seqs)
     assert await store.log.read(2, 0) == [
@@ -53,7 +53,7 @@ async def test_a_commit_is_what_the_next_owner_finds(store: Store) -> None:
 
 
 async def test_an_account_at_rest_leaves_the_level_table_and_keeps_its_seq(store: Store) -> None:
-    await store.log.acquire(2)
+    await own(store, 2)
     calm = Commit(1, 2, 6, 0, 3, levels=[(KEY, b"")], seqs=[(KEY, 3)])
     assert await store.log.commit([(2, FIRST), (2, calm)]) == ["committed", "committed"]
     assert await store.log.levels(2) == (3, {"default/b": b"[1]"})
@@ -62,13 +62,13 @@ async def test_an_account_at_rest_leaves_the_level_table_and_keeps_its_seq(store
 
 async def test_levels_of_asks_each_accounts_shard(store: Store) -> None:
     shard = store.accounts.shard_of(KEY)
-    await store.log.acquire(shard)
+    await own(store, shard)
     await store.log.commit([(shard, FIRST)])
     assert await store.log.levels_of([KEY, "default/none"]) == {KEY: FIRST.levels[0][1]}
 
 
 async def test_a_commit_sent_again_changes_nothing(store: Store) -> None:
-    await store.log.acquire(0)
+    await own(store, 0)
     await store.log.commit([(0, FIRST)])
     before = await everything(store)
     assert await store.log.commit([(0, FIRST)]) == ["repeated"]
@@ -81,8 +81,7 @@ async def test_a_commit_whose_answer_was_lost_is_sent_again_once(
     shared_server.flush()
     async with proxied(shared_server.socket_file) as proxy, connect(proxy.url) as client:
         log = AlertLog(client, SHARDS)
-        await log.acquire(0)
-        await log.acquire(1)
+        await log.acquire([0, 1], 60_000)
         for number in range(1, 8):
             block = LogBlock([KEY], b"[%d]" % number)
             commit = Commit(1, number, number, 0, number - 1, blocks=[block])
@@ -96,9 +95,9 @@ async def test_a_commit_whose_answer_was_lost_is_sent_again_once(
 
 
 async def test_an_owner_of_the_past_writes_nothing(store: Store) -> None:
-    old = await store.log.acquire(0)
+    old = await own(store, 0)
     await store.log.commit([(0, FIRST)])
-    new = await store.log.acquire(0)
+    new = await own(store, 0)
     before = await everything(store)
     late = Commit(old.token, 2, 9, 0, 3, levels=[(KEY, b"")], blocks=[LogBlock([KEY], b"[4]")])
     assert await store.log.commit([(0, late)]) == ["lease_lost"]
@@ -128,7 +127,7 @@ async def test_a_commit_that_does_not_follow_writes_nothing(
     for number in range(3):
         await store.accounts.put(KEY, b"%d" % number)
     await store.client.call("XDEL", f"{{s{shard:02d}}}:changes", "2-0")
-    await store.log.acquire(shard)
+    await own(store, shard)
     first = dataclasses.replace(FIRST, change_id=1, drained=[(KEY, 1)])
     assert await store.log.commit([(shard, first)]) == ["committed"]
     before = await everything(store)
@@ -141,7 +140,7 @@ async def test_a_commit_that_does_not_follow_writes_nothing(
 
 async def test_a_commit_carries_thousands(store: Store) -> None:
     names = [f"default/{number}" for number in range(5_000)]
-    await store.log.acquire(0)
+    await own(store, 0)
     blocks = [LogBlock(names[at : at + 1_000], b"[]") for at in range(0, 5_000, 1_000)]
     levels = [(name, b"[]") for name in names]
     commit = Commit(1, 1, 1, 0, 0, levels=levels, seqs=[(name, 1) for name in names], blocks=blocks)
@@ -154,8 +153,8 @@ async def test_a_commit_carries_thousands(store: Store) -> None:
 
 
 async def test_a_reader_resumes_from_any_offset(store: Store) -> None:
-    await store.log.acquire(0)
-    await store.log.acquire(3)
+    await own(store, 0)
+    await own(store, 3)
     await store.log.commit([(0, FIRST), (3, dataclasses.replace(FIRST, blocks=FIRST.blocks[:1]))])
     starts = [(entry.offset_first, entry.offset_last) for entry in await store.log.read(0, 0)]
     assert starts == [(1, 2), (3, 3)]
@@ -170,7 +169,7 @@ async def test_a_reader_resumes_from_any_offset(store: Store) -> None:
 
 
 async def test_a_commit_with_alerts_wakes_listeners(store: Store) -> None:
-    await store.log.acquire(1)
+    await own(store, 1)
     heard = store.log.listen()
     assert await anext(heard) is None
     quiet = Commit(1, 1, 1, 0, 0)
@@ -181,7 +180,7 @@ async def test_a_commit_with_alerts_wakes_listeners(store: Store) -> None:
 
 
 async def test_the_log_is_trimmed_by_length_in_whole_entries(store: Store) -> None:
-    await store.log.acquire(0)
+    await own(store, 0)
     blocks = [LogBlock([KEY] * 10, b"[]") for _ in range(10)]
     await store.log.commit([(0, Commit(1, 1, 1, 0, 0, blocks=blocks))])
     assert await store.log.trim_log(0, 0, 100) == 0
@@ -199,7 +198,7 @@ async def test_the_log_is_trimmed_by_length_in_whole_entries(store: Store) -> No
 
 
 async def test_the_log_is_trimmed_by_age(store: Store) -> None:
-    await store.log.acquire(0)
+    await own(store, 0)
     await store.log.commit([(0, FIRST)])
     newest = int(await store.client.call("HGET", "{s00}:state", "logTime"))
     assert await store.log.trim_log(0, newest, 100) == 0
@@ -213,18 +212,43 @@ async def test_the_log_is_trimmed_by_age(store: Store) -> None:
 
 async def test_a_lease_says_who_is_alive(store: Store) -> None:
     assert await store.log.unowned() == [0, 1, 2, 3]
-    first = await store.log.acquire(1, lease_ms=60_000)
-    await store.log.acquire(2, lease_ms=1)
+    first = await store.log.acquire([1], lease_ms=60_000)
+    await store.log.acquire([2], lease_ms=1)
     async with asyncio.timeout(10.0):
         while await store.log.unowned() != [0, 2, 3]:
             pass
-    second = await store.log.acquire(1)
-    assert await store.log.renew([(1, first.token), (2, 1)]) == [1]
+    second = await own(store, 1)
+    assert await store.log.renew([(1, first[1].token), (2, 1)]) == [1]
     assert await store.log.unowned() == [0, 3]
-    assert await store.log.renew([(1, first.token)], lease_ms=0) == [1]
+    assert await store.log.renew([(1, first[1].token)], lease_ms=0) == [1]
     assert await store.log.unowned() == [0, 3]
     assert await store.log.renew([(1, second.token)], lease_ms=0) == []
     assert await store.log.unowned() == [0, 1, 3]
+
+
+async def test_a_shard_with_a_live_owner_is_not_taken(store: Store) -> None:
+    mine = await store.log.acquire([1, 2], lease_ms=60_000)
+    assert sorted(mine) == [1, 2]
+    theirs = await store.log.acquire([0, 1, 2, 3], lease_ms=60_000)
+    assert sorted(theirs) == [0, 3]
+    assert await store.log.renew([(shard, state.token) for shard, state in mine.items()]) == []
+
+
+async def test_what_was_given_back_cannot_be_renewed_or_committed(store: Store) -> None:
+    state = await own(store, 0)
+    await store.log.renew([(0, state.token)], lease_ms=0)
+    assert await store.log.renew([(0, state.token)], lease_ms=60_000) == [0]
+    assert await store.log.unowned() == [0, 1, 2, 3]
+    assert await store.log.commit([(0, FIRST)]) == ["lease_lost"]
+
+
+async def test_the_least_committed_place_is_of_all_shards(store: Store) -> None:
+    assert await store.log.committed() == 0
+    for shard in range(SHARDS):
+        assert await store.log.committed() == 0
+        state = await own(store, shard)
+        await store.log.commit([(shard, Commit(state.token, 1, 7 + shard, 0, 0))])
+    assert await store.log.committed() == 7
 
 
 async def test_the_number_of_shards_is_fixed(store: Store) -> None:
@@ -267,7 +291,7 @@ async def test_a_server_that_hides_its_settings_is_not_trusted(valkey: ValkeySer
 
 async def test_every_commit_that_was_answered_survives_crashes(valkey: ValkeyServer) -> None:
     async with open_store(valkey.url) as store:
-        state = await store.log.acquire(0)
+        state = await own(store, 0)
         for number in range(1, 41):
             block = LogBlock([KEY], b"[%d]" % number)
             commit = Commit(state.token, number, number, 0, number - 1, blocks=[block])
