@@ -100,7 +100,7 @@ class Run:
 
         async def reached() -> bool:
             try:
-                return max(await _committed(client)) >= market_id
+                return max(await committed(client)) >= market_id
             except StoreUnavailable:
                 return False
 
@@ -111,16 +111,16 @@ class Run:
         log = AlertLog(client, SHARDS)
         end, _ = await MarketStream(client).tail()
 
-        async def committed() -> bool:
-            return min(await _committed(client)) >= end
+        async def all_committed() -> bool:
+            return min(await committed(client)) >= end
 
-        await _until_async(committed, "every shard to commit the last mark")
+        await _until_async(all_committed, "every shard to commit the last mark")
         offsets = tuple(tail.offset for tail in await log.tails())
         for subscriber in (self.always, self.resuming):
             await _until(lambda one=subscriber: _reached(one, offsets), "a client to have it all")
 
 
-async def _committed(client: Client) -> list[int]:
+async def committed(client: Client) -> list[int]:
     """How far each shard has committed."""
     rows = await client.batch(
         [("HGET", ShardKeys(shard).state, "marketId") for shard in range(SHARDS)]
