@@ -11,12 +11,15 @@ of it goes through the store, nothing stands still meanwhile, and a crash at any
 a crash always leaves: shards as they were committed.
 """
 
+import time
 from collections import deque
+from collections.abc import Sequence
 
 from service.monitor.residents import Guest
 from service.monitor.shards import Shards
 
 COPY_ACCOUNTS = 200  # at a time: some milliseconds
+STEP_S = 0.01  # no step begins another slice after so long
 
 
 class Handover:
@@ -38,11 +41,18 @@ class Handover:
             return  # they were committed further on than we are: the main book comes there too
         if self._main.residents.leaving:
             return  # perhaps from the last time we had the same shards
-        shard = self._left[0]
-        if shard not in self._nursery.ledgers:
-            self._give_up(shard)
-        elif self._copy(shard):
-            await self._move(shard)
+        copied, started = [], time.monotonic()
+        while self._left and time.monotonic() - started < STEP_S:
+            shard = self._left[0]
+            if shard not in self._nursery.ledgers:
+                self._give_up(shard)
+            elif not self._copy(shard):
+                continue
+            else:
+                copied.append(shard)
+            self._left.popleft()
+            self._copied = 0
+        await self._move(copied)
 
     def _copy(self, shard: int) -> bool:
         """Copy some accounts; return whether all are copied."""
@@ -57,25 +67,21 @@ class Handover:
         return len(part) < COPY_ACCOUNTS
 
     def _has_copied(self, account_key: str) -> bool:
+        """Whether an account of the shard that is being copied is in the main book already."""
         account = self._nursery.engine.book.find(account_key)
         return account is not None and account < self._copied
 
-    async def _move(self, shard: int) -> None:
-        """Let the main book tell of a shard from here on."""
-        await self._nursery.commit_last([shard])
-        if shard not in self._nursery.ledgers:  # refused
-            self._give_up(shard)
-            return
-        ledger = self._nursery.ledgers.pop(shard)
-        assert self._main.guests.pop(shard).drained_to == ledger.drained_to
-        self._main.ledgers[shard] = ledger
-        self._next()
+    async def _move(self, shards: Sequence[int]) -> None:
+        """Let the main book tell of these shards from here on; nothing is followed meanwhile."""
+        await self._nursery.commit_last(shards)
+        for shard in shards:
+            ledger = self._nursery.ledgers.pop(shard, None)
+            if ledger is None:  # refused
+                self._give_up(shard)
+                continue
+            assert self._main.guests.pop(shard).drained_to == ledger.drained_to
+            self._main.ledgers[shard] = ledger
 
     def _give_up(self, shard: int) -> None:
         if self._main.guests.pop(shard, None) is not None:
             self._main.residents.leave(shard)
-        self._next()
-
-    def _next(self) -> None:
-        self._left.popleft()
-        self._copied = 0

@@ -53,7 +53,7 @@ class Leases:
             if self.held.get(shard) == dict(owned)[shard]:
                 del self.held[shard]
         if lost:
-            _log.warning("another monitor owns shards %s now", lost)
+            _log.warning("shards %s are dropped: another monitor owns them", sorted(lost))
         return lost
 
     async def look(self) -> View:

@@ -184,12 +184,11 @@ class Shards:
                 _log.warning("commit is sent again in %.2f s: %s", wait_s, error)
                 await asyncio.sleep(wait_s)
                 wait_s = min(2.0 * wait_s, longest_s)
+        self.commits += len(commits)
         for (shard, _), outcome in zip(commits, outcomes, strict=True):
             if outcome in ("lease_lost", "out_of_step"):
-                _log.warning("shard %d is dropped, its commit was refused: %s", shard, outcome)
+                _log.warning("shard %d is dropped: its commit was refused, %s", shard, outcome)
                 self.drop(shard)
-            else:
-                self.commits += 1
 
     def _apply(self, entry: MarketEntry, fetched: dict[int, deque[AccountChange]]) -> None:
         changes: list[AccountChange] = []

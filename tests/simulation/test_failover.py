@@ -85,7 +85,7 @@ class Load:
         while True:
             for price in PRICES:
                 event_time += 1_000
-                marks = [Mark(SYMBOL, price), *(Mark(quiet, event_time / 1e6) for quiet in QUIET)]
+                marks = [*(Mark(quiet, event_time / 1e6) for quiet in QUIET), Mark(SYMBOL, price)]
                 for answer in await self._market.append_marks(
                     [
                         NewMark("generic", mark.symbol, encode_mark(mark), event_time)
@@ -183,7 +183,7 @@ async def test_a_monitor_that_was_stopped_commits_nothing_and_lives_on(
         print(f"\nstopped: served again after {took_s:.2f} s")
         assert took_s < SERVED_WITHIN_S
         processes.resume("monitor-2")
-        await until(lambda: "another monitor" in processes.said("monitor-2")[said:], "it to notice")
+        await until(lambda: "dropped" in processes.said("monitor-2")[said:], "it to notice")
     assert processes.alive("monitor-2")
     assert "Traceback" not in processes.said("monitor-2")
 
