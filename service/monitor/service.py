@@ -213,9 +213,13 @@ class Monitor:
         except msgspec.DecodeError as error:
             _log.error("a question that cannot be read: %s", error)
             return
-        for book in self._sharing.serving:
-            places = worst(book.engine.book, asked, book.tells_of)
-            await self._ports.questions.answer(question, list(book.ledgers), encode_answer(places))
+        # All at one moment: between two answers a shard may go over from one book to the other.
+        answers = [
+            (list(book.ledgers), encode_answer(worst(book.engine.book, asked, book.tells_of)))
+            for book in self._sharing.serving
+        ]
+        for shards, answer in answers:
+            await self._ports.questions.answer(question, shards, answer)
 
     def figures(self) -> Figures:
         """Return figures about this monitor: counts since its start, and what it holds."""
