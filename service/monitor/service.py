@@ -18,10 +18,10 @@ import msgspec
 from service.contract.questions import WORST, decode_question, encode_answer
 from service.errors import OutOfStep, StoreUnavailable
 from service.monitor.commits import Ledger
-from service.monitor.figures import Figures, figures_of
 from service.monitor.leases import Leases
 from service.monitor.notices import Notices
 from service.monitor.ports import AccountsPort, LogPort, MarketPort, RollPort
+from service.monitor.report import Figures, figures_of
 from service.monitor.shards import Shards
 from service.monitor.sharing import Sharing
 from service.monitor.worst import worst
