@@ -121,26 +121,6 @@ class Engine:
             write_bands(self.book, judged)
             self._timers.watch(slots)
 
-    def adopt(self, source: "Engine", accounts: Sequence[int]) -> None:
-        """Take over accounts, by their indices in an engine at the same market id, as they are."""
-        assert source.market_id == self.market_id
-        theirs, mine, loaded = source.book, self.book, []
-        for account in accounts:
-            index = mine.enter(theirs.keys[account])
-            mine.accounts.seq[index] = theirs.accounts.seq[account]
-            mine.accounts.version[index] = version = int(theirs.accounts.version[account])
-            if len(theirs.slots_of(account)):
-                loaded.append((theirs.account_of(account), version, theirs.states(account)))
-        if loaded:
-            self.load(loaded)
-
-    def forget(self, accounts: Iterable[int]) -> None:
-        """Take accounts out of the book, and tell nobody."""
-        for account in accounts:
-            self.book.remove(account)
-        if self.book.wasteful:
-            self.compact()
-
     def audit(self, count: int) -> None:
         """Evaluate the next `count` pools of a sweep over the whole book.
 

@@ -15,11 +15,26 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
+from service.monitor.engine import Engine
 from service.monitor.residents import Guest
 from service.monitor.shards import Shards
 
 COPY_ACCOUNTS = 200  # at a time: some milliseconds
 STEP_S = 0.01  # no step begins another slice after so long
+
+
+def adopt(engine: Engine, source: Engine, accounts: Sequence[int]) -> None:
+    """Take over accounts, by their indices in an engine at the same market id, as they are."""
+    assert source.market_id == engine.market_id
+    theirs, mine, loaded = source.book, engine.book, []
+    for account in accounts:
+        index = mine.enter(theirs.keys[account])
+        mine.accounts.seq[index] = theirs.accounts.seq[account]
+        mine.accounts.version[index] = version = int(theirs.accounts.version[account])
+        if len(theirs.slots_of(account)):
+            loaded.append((theirs.account_of(account), version, theirs.states(account)))
+    if loaded:
+        engine.load(loaded)
 
 
 class Handover:
@@ -60,7 +75,7 @@ class Handover:
         if shard not in main.guests:
             main.guests[shard] = Guest(nursery.ledgers[shard].drained_to, self._has_copied)
         part = nursery.residents.of(shard, self._copied, COPY_ACCOUNTS)
-        main.engine.adopt(nursery.engine, part)
+        adopt(main.engine, nursery.engine, part)
         main.residents.count()
         if part:
             self._copied = part[-1] + 1

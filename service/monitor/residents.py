@@ -62,7 +62,10 @@ class Residents:
         if not self._leaving:
             return
         part = self.of(self._leaving[0], self._at, count)
-        self._engine.forget(part)
+        for account in part:
+            self._engine.book.remove(account)
+        if self._engine.book.wasteful:
+            self._engine.compact()
         if len(part) < count:
             self._leaving.popleft()
             self._at = 0
