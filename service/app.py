@@ -37,7 +37,7 @@ from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
 from service.api.server import DrainingServer
 from service.api.tenants import tenant_of
-from service.errors import LeaseLost, OutOfStep, StoreUnavailable
+from service.errors import StoreUnavailable
 from service.monitor.engine import Engine
 from service.monitor.judging import warm_up
 from service.monitor.service import Monitor, Ports, Retention
@@ -51,7 +51,7 @@ from service.settings import Settings
 from service.store.accounts import Accounts
 from service.store.alert_log import AlertLog, settle
 from service.store.client import Client, connect, connect_blocking
-from service.store.health import forget_monitor, monitors, ping, report_monitor
+from service.store.health import Roll, monitors, ping
 from service.store.market_stream import Gate, MarketStream
 from service.store.questions import Questions
 
@@ -62,7 +62,6 @@ GRACE_S = 1  # for requests that are being answered
 # A collection looks at every object there is: it lifted the slowest call from 1 to 30 ms.
 COLLECT_AFTER = (100_000, 50, 50)
 _RESTART_S = 1.0
-MONITOR_ENDED = 3  # exit code: another monitor has our shards, or the store is not where we left it
 
 _log = logging.getLogger("plimsoll.app")
 
@@ -144,6 +143,7 @@ def _routers(
         lambda limit_s: ping(store.client, limit_s),
         store.log.unowned,
         lambda: monitors(store.client),
+        settings.shards,
     )
     yield build_health_router(follower, checks, metrics)
 
@@ -193,10 +193,7 @@ def run_api(settings: Settings, listening: socket.socket) -> None:
 
 
 def run_monitor(settings: Settings) -> None:
-    """Watch all accounts until SIGTERM or SIGINT.
-
-    LeaseLost and OutOfStep end it, a new start recovers.
-    """
+    """Watch our share of the accounts until SIGTERM or SIGINT."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         warm_up()
         runner.run(_monitor(settings))
@@ -209,35 +206,20 @@ async def _monitor(settings: Settings) -> None:
     name = f"{socket.gethostname()}-{os.getpid()}"
     store = store_of(settings)
     async with store.client as client, store.blocking:
-        epoch = await _settled(store, stop)
-        if epoch is None:
+        if await _settled(store, stop) is None:
             return
 
-        def fresh() -> Shards:
-            engine = Engine(epoch, settings.pegged_assets)
+        async def fresh() -> Shards:
+            engine = Engine(await store.settle(), settings.pegged_assets)
             return Shards(engine, store.market, store.accounts, store.log, settings.shards)
 
-        async def report(figures: bytes) -> None:
-            await report_monitor(client, name, figures)
-
-        ports = Ports(store.market, store.accounts, store.log, store.questions, report)
+        ports = Ports(store.market, store.accounts, store.log, store.questions, Roll(client, name))
         retention = Retention(
             int(settings.log_retention_s * 1_000.0),
             settings.log_max_alerts,
             settings.market_max_entries,
         )
-        monitor = Monitor(ports, fresh, list(range(settings.shards)), retention, calm_collector)
-        ended = False
-        try:
-            await monitor.run(stop)
-        except* (LeaseLost, OutOfStep) as group:
-            ended = True
-            _log.error("the monitor ends: %s", "; ".join(map(str, group.exceptions)))
-        finally:
-            with contextlib.suppress(StoreUnavailable):
-                await forget_monitor(client, name)
-        if ended:
-            raise SystemExit(MONITOR_ENDED)
+        await Monitor(ports, fresh, settings.shards, retention, calm_collector).run(stop)
 
 
 async def _settled(store: Store, stop: asyncio.Event) -> str | None:

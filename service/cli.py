@@ -18,7 +18,6 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from rich.text import Text
 
 from service.contract.alerts import LevelName
 from service.contract.evaluation import EvaluateAnswer
@@ -34,6 +33,7 @@ from service.feeds.sinks import HttpSink, Tally
 from service.feeds.tape import read_tape
 from service.settings import Settings
 from service.supervisor.children import SUPERVISOR, StartError
+from service.supervisor.console import prefixed
 from service.supervisor.serve import Running, running, until_signalled
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -41,7 +41,6 @@ GIVE_UP_AFTER_S = 30.0
 FAILED = 1
 MISUSED = 2
 JSON = "application/json"
-COLOURS = ("cyan", "green", "magenta", "yellow", "blue")
 
 cli = typer.Typer(
     name="plimsoll",
@@ -73,14 +72,22 @@ def serve(
         Literal["all", "api", "monitor", "feed"], typer.Option(help="Which part runs here.")
     ] = "all",
     workers: Annotated[int | None, typer.Option(help="API worker processes.")] = None,
+    monitors: Annotated[
+        int | None, typer.Option(help="Monitors, which share the accounts.")
+    ] = None,
     listen_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Run the service: an embedded Valkey, API workers and a monitor, each a process of its own."""
+    """Run the service: an embedded Valkey, API workers and monitors, each a process of its own."""
     settings = _settings(
-        host=host, port=port, data_dir=data_dir, redis_url=redis_url, workers=workers
+        host=host,
+        port=port,
+        data_dir=data_dir,
+        redis_url=redis_url,
+        workers=workers,
+        monitors=monitors,
     )
     if listen_fd is None and role in ("all", "api"):
-        _run(_serve(settings, monitors=1 if role == "all" else 0))
+        _run(_serve(settings, settings.monitors if role == "all" else 0))
         return
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s:     %(message)s")
     from service import app as rooms  # noqa: PLC0415 - see above
@@ -95,13 +102,7 @@ def serve(
 
 
 async def _serve(settings: Settings, monitors: int) -> None:
-    colours: dict[str, str] = {}
-
-    def say(who: str, text: str) -> None:
-        colour = "bold" if who == SUPERVISOR else COLOURS[len(colours) % len(COLOURS)]
-        prefix = Text(f"{who:<9} ", colours.setdefault(who, colour))
-        log.print(prefix.append(text, "default"), soft_wrap=True)
-
+    say = prefixed(log)
     loop = asyncio.get_running_loop()
     started_s = loop.time()
     say(SUPERVISOR, "starting")

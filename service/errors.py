@@ -98,12 +98,6 @@ class MonitorUnavailable(ServiceError):
     code = "monitor_unavailable"
 
 
-class LeaseLost(ServiceError):
-    """A commit carried a fencing token that is no longer the shard's."""
-
-    code = "lease_lost"
-
-
 class WrongShards(ServiceError):
     """The data was written with another number of shards."""
 

@@ -29,6 +29,7 @@ class Settings(BaseSettings):
         64, ge=1, le=1_024, description="account shards; fixed for a data directory"
     )
     workers: int = Field(1, ge=1, le=64, description="API worker processes")
+    monitors: int = Field(1, ge=1, le=64, description="monitor processes; they share the shards")
 
     event_time: Literal["received", "source"] = Field(
         "received", description="whose clock decides: ours, or the marks' own (replays and tests)"

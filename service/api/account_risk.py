@@ -91,10 +91,13 @@ async def _ranked(
     """Merge what the monitors say; one account more than the page was asked for tells of a next."""
     found = await questions.ask(WORST_KIND, encode_question(question), timeout_s)
     try:
-        places = [place for answer in found for place in decode_answer(answer)]
+        # By account: a shard that changes hands just now may be answered for twice.
+        by_account = {
+            place.account_key: place for answer in found for place in decode_answer(answer)
+        }
     except msgspec.DecodeError as error:
         raise StoreUnavailable("a monitor of another version answered") from error
-    places.sort(key=RankedPlace.order)
+    places = sorted(by_account.values(), key=RankedPlace.order)
     page = [
         RankedAccount(account_id(place.account_key), _LEVELS[place.level], place.margin_ratio)
         for place in places[:limit]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import msgspec
 from fastapi import APIRouter, Request, Response
 
 from service.api.documents import answer, operation, text_answer
@@ -23,7 +24,17 @@ class Checks:
 
     ping: Callable[[float], Awaitable[object]]  # Redis, within so many seconds
     unowned: Callable[[], Awaitable[list[int]]]  # shards that no monitor holds
-    monitors: Callable[[], Awaitable[dict[str, bytes]]]  # figures (JSON) that each has left
+    monitors: Callable[[], Awaitable[dict[str, bytes]]]  # figures (JSON) of those that are alive
+    shards: int  # there are
+
+
+class _Told(msgspec.Struct):
+    """What a monitor says of its shards: those it serves."""
+
+    shards: list[int] = []
+
+
+_told_decoder = msgspec.json.Decoder(_Told)
 
 
 def build_health_router(follower: MarketFollower, checks: Checks, metrics: Metrics) -> APIRouter:
@@ -36,20 +47,20 @@ def build_health_router(follower: MarketFollower, checks: Checks, metrics: Metri
 
     @router.get("/readyz", response_class=Response, openapi_extra=_READY)
     async def ready() -> Response:
-        reasons = await _reasons(checks)
+        serving, reasons = await _serving(checks)
         if not reasons and not follower.ready:
             reasons = ["the markets are not known yet"]
         if reasons:
-            reply = json_reply(Health("unavailable", reasons=reasons))
+            reply = json_reply(Health("unavailable", reasons=reasons, monitors=serving))
             reply.status_code = 503
             return reply
         stale = follower.stale()
         if not stale:
-            return json_reply(Health("ok"))
+            return json_reply(Health("ok", monitors=serving))
         degraded = [f"stale marks: {name}" for name in stale[:LISTED_MAX]]
         if len(stale) > LISTED_MAX:
             degraded.append(f"stale marks: {len(stale) - LISTED_MAX} more")
-        return json_reply(Health("degraded", degraded=degraded))
+        return json_reply(Health("degraded", degraded=degraded, monitors=serving))
 
     @router.get("/metrics", response_class=Response, openapi_extra=_METRICS)
     async def show_metrics(_request: Request) -> Response:
@@ -59,14 +70,20 @@ def build_health_router(follower: MarketFollower, checks: Checks, metrics: Metri
     return router
 
 
-async def _reasons(checks: Checks) -> list[str]:
+async def _serving(checks: Checks) -> tuple[dict[str, list[int]], list[str]]:
+    """Return the shards that each monitor serves, and why that is not enough."""
     try:
         await checks.ping(CHECK_S)
         async with asyncio.timeout(CHECK_S):
-            shards = await checks.unowned()
+            unowned, told = set(await checks.unowned()), await checks.monitors()
     except (StoreUnavailable, TimeoutError):
-        return ["Redis does not answer"]
-    return [f"{len(shards)} shards have no monitor"] if shards else []
+        return {}, ["Redis does not answer"]
+    serving = {name: _told_decoder.decode(figures).shards for name, figures in told.items()}
+    behind = set(range(checks.shards)) - unowned - {s for own in serving.values() for s in own}
+    reasons = [f"{len(unowned)} shards have no monitor"] if unowned else []
+    if behind:
+        reasons.append(f"{len(behind)} shards are being taken in")
+    return serving, reasons
 
 
 async def _figures(checks: Checks) -> dict[str, bytes]:
@@ -85,7 +102,11 @@ _READY = operation(
         200: answer(
             "It is; `degraded` names what is less than it should be.",
             Health,
-            {"status": "degraded", "degraded": ["stale marks: binance BTC/USDT:USDT"]},
+            {
+                "status": "degraded",
+                "degraded": ["stale marks: binance BTC/USDT:USDT"],
+                "monitors": {"host-17": [0, 1], "host-18": [2, 3]},
+            },
         ),
         503: answer(
             "It is not.",

@@ -76,6 +76,9 @@ class _MonitorFigures(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         gauges: dict[str, GaugeMetricFamily] = {}
+        served = GaugeMetricFamily(
+            "plimsoll_shard_served", "1: this monitor serves it.", labels=["shard", "monitor"]
+        )
         for monitor, figures in sorted(self._metrics.monitors.items()):
             for name, value in msgspec.json.decode(
                 figures, type=dict[str, float | list[int]]
@@ -87,8 +90,13 @@ class _MonitorFigures(Collector):
                         f"plimsoll_monitor_{words}", text, labels=["monitor"]
                     )
                 count = len(value) if isinstance(value, list) else value
+                if name == "shards" and isinstance(value, list):
+                    for shard in value:
+                        served.add_metric([str(shard), monitor], 1.0)
                 gauges[name].add_metric([monitor], count)
         yield from gauges.values()
+        if served.samples:
+            yield served
 
 
 class Timing:

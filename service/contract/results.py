@@ -126,8 +126,9 @@ class AlertsPage(Struct):
 
 
 class Health(Struct):
-    """How the service is."""
+    """How the service is; `monitors` says which account shards each of them serves."""
 
     status: Literal["ok", "degraded", "unavailable"]
     degraded: list[str] = msgspec.field(default_factory=list)
     reasons: list[str] = msgspec.field(default_factory=list)
+    monitors: dict[str, list[int]] = msgspec.field(default_factory=dict)

@@ -69,6 +69,7 @@ class Engine:
 
     def __init__(self, epoch: str, pegged: Iterable[str] = ()) -> None:
         self.facts = MarketFacts(pegged)
+        self.epoch = epoch
         self.book = Book(self.facts.table)
         self.market_id = 0
         self.stats = EngineStats()

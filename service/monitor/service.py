@@ -1,22 +1,29 @@
-"""The monitor as it runs: a task to follow and commit, others for clock, lease and questions.
+"""The monitor as it runs: a task to follow and commit, others for leases, clock and questions.
 
+Monitors join and leave while the service runs, and share the shards out among them (`sharing`).
 When the store is away the state is kept and everything waits: a commit that was not answered is
-sent again as it was, reads go on where they stood. When a shard is lost to another monitor, or the
-store is not where we left it, the process ends with a message: a new start recovers.
+sent again as it was, reads go on where they stood. When the store is not where we left it, the
+books are dropped and recovered from it.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import msgspec
 
 from service.contract.questions import WORST, decode_question, encode_answer
-from service.errors import LeaseLost, StoreUnavailable
-from service.monitor.ports import AccountsPort, LogPort, MarketPort
-from service.monitor.shards import LEASE_MS, Shards
+from service.errors import OutOfStep, StoreUnavailable
+from service.monitor.commits import Ledger
+from service.monitor.leases import Leases
+from service.monitor.notices import Notices
+from service.monitor.ports import AccountsPort, LogPort, MarketPort, RollPort
+from service.monitor.report import Figures, figures_of
+from service.monitor.shards import Shards
+from service.monitor.sharing import Sharing
 from service.monitor.worst import worst
 from service.store.questions import Question, Questions
 
@@ -24,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 BLOCK_MS = 100  # a read waits no longer: commits that can wait do not wait for marks
 NEWS_S, POSITIONS_S, SNAPSHOT_S, RETENTION_S = 0.5, 5.0, 10.0, 60.0
-CLOCK_S, LEASE_S, NOTICES_S, QUESTIONS_MS = 0.25, 1.0, 1.0, 1_000
+CLOCK_S, LEASE_S, LOOK_S, NOTICES_S, QUESTIONS_MS = 0.25, 0.5, 0.2, 1.0, 1_000
 AUDIT_S, AUDIT_POOLS_MAX = 20.0, 2_000  # a sweep takes about so long; so many pools in one go
 RETRY_S = (0.05, 1.0)
 CLOSING_S = 4.0
@@ -47,7 +54,7 @@ class Ports:
     accounts: AccountsPort
     log: LogPort
     questions: Questions
-    report: Callable[[bytes], Awaitable[None]]  # figures about ourselves, for readyz and metrics
+    roll: RollPort
 
 
 class _Every:
@@ -66,68 +73,48 @@ class _Every:
 
 
 class Monitor:
-    """One monitor over some shards; `ready` is set once all are taken in and is never unset."""
+    """One monitor of several; `ready` is set once it serves its first shards, never unset."""
 
     def __init__(
         self,
         ports: Ports,
-        fresh: Callable[[], Shards],
-        shards: list[int],
+        fresh: Callable[[], Awaitable[Shards]],
+        shards: int,
         retention: Retention,
         on_ready: Callable[[], None] = lambda: None,
     ) -> None:
         self._ports = ports
-        self._fresh = fresh
-        self._shards = fresh()
-        self._numbers = shards
+        self._leases = Leases(ports.log, ports.roll, shards)
+        self._sharing = Sharing(self._leases, fresh)
+        self._notices = Notices(ports.market, ports.accounts)
         self._retention = retention
         self._on_ready = on_ready
         self._audited_at = time.monotonic()
         self.ready = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop`, then commit and give the shards back.
-
-        Raises LeaseLost or OutOfStep, in an exception group, when only a new start helps.
-        """
+        """Work until `stop`, then commit and give the shards back."""
         async with asyncio.TaskGroup() as tasks:
             others = [
                 tasks.create_task(self._again(work, pause_s), name=work.__name__)
                 for work, pause_s in (
-                    (self._keep_lease, LEASE_S),
+                    (self._keep_leases, LEASE_S),
+                    (self._share_out, 0.0),
+                    (self._sharing.bring_up, 0.0),
                     (self._keep_clock, CLOCK_S),
                     (self._keep_notices, NOTICES_S),
                     (self._answer, 0.0),
                 )
             ]
-            follow = tasks.create_task(self._recover_and_follow(stop), name="follow")
+            follow = tasks.create_task(self._follow(stop), name="follow")
             stopped = tasks.create_task(stop.wait(), name="stop")
             await asyncio.wait((follow, stopped), return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.wait((follow,), timeout=CLOSING_S if self.ready.is_set() else 0.0)
+            await asyncio.wait((follow,), timeout=CLOSING_S)
             for task in (*others, follow, stopped):
                 task.cancel()
         # One that was cut short may have a commit on its way: nothing may be sent after that.
         if not follow.cancelled():
             await self._close()
-
-    async def _recover_and_follow(self, stop: asyncio.Event) -> None:
-        await self._recover()
-        self.ready.set()
-        self._on_ready()
-        await self._follow(stop)
-
-    async def _recover(self) -> None:
-        started = time.monotonic()
-        while True:
-            try:
-                await self._shards.recover(self._numbers)
-                break
-            except StoreUnavailable as error:
-                _log.warning("recovery begins again: %s", error)
-                await asyncio.sleep(RETRY_S[1])
-                self._shards = self._fresh()
-        book, took = self._shards.engine.book, time.monotonic() - started
-        _log.info("%d pools of %d shards taken in, %.1f s", len(book), len(self._numbers), took)
 
     async def _follow(self, stop: asyncio.Event) -> None:
         """Follow the stream; between batches do what is due."""
@@ -135,32 +122,46 @@ class Monitor:
         retention = _Every(RETENTION_S)
         wait_s, longest_s = RETRY_S
         while not stop.is_set():
+            main = self._sharing.main
+            if main is None:
+                await asyncio.sleep(RETRY_S[0])
+                continue
+            self._set_ready()
             try:
-                await self._shards.follow(BLOCK_MS)
-                self._audit()
+                await main.follow(0 if self._sharing.busy else BLOCK_MS)
+                self._audit(main)
                 if news.due():
-                    await self._shards.commit(positions=positions.due())
+                    await self._sharing.commit(positions=positions.due())
                 if snapshot.due():
-                    await self._shards.save_snapshot(self._retention.market_entries)
+                    await main.save_snapshot(self._retention.market_entries)
                 if retention.due():
                     await self._trim_logs()
+                await self._sharing.step()
                 wait_s = RETRY_S[0]
+            except OutOfStep as error:
+                _log.error("everything is recovered from the store: %s", error)
+                self._sharing.abandon()
             except StoreUnavailable as error:
                 _log.warning("the store is away, trying again in %.2f s: %s", wait_s, error)
                 await asyncio.sleep(wait_s)
                 wait_s = min(2.0 * wait_s, longest_s)
 
-    def _audit(self) -> None:
+    def _set_ready(self) -> None:
+        if not self.ready.is_set():
+            self.ready.set()
+            self._on_ready()
+
+    def _audit(self, book: Shards) -> None:
         """Sweep on by as much as the time since the last call asks for."""
         now = time.monotonic()
-        pools = len(self._shards.engine.book) * (now - self._audited_at) / AUDIT_S
+        pools = len(book.engine.book) * (now - self._audited_at) / AUDIT_S
         if pools >= 1.0:
             self._audited_at = now
-            self._shards.engine.audit(min(AUDIT_POOLS_MAX, int(pools)))
+            book.engine.audit(min(AUDIT_POOLS_MAX, int(pools)))
 
     async def _trim_logs(self) -> None:
         before_ms = time.time_ns() // 1_000_000 - self._retention.log_ms
-        for shard in self._shards.ledgers:
+        for shard in self._sharing.served:
             await self._ports.log.trim_log(shard, before_ms, self._retention.log_alerts)
             await self._ports.accounts.trim_changes(shard, before_ms, self._retention.log_alerts)
 
@@ -174,22 +175,36 @@ class Monitor:
                 _log.warning("%s: %s", work.__name__, error)
                 await asyncio.sleep(max(pause_s, RETRY_S[1]))
 
-    async def _keep_lease(self) -> None:
-        await self.ready.wait()  # a shard that is still being taken in has nobody who watches it
-        if lost := await self._ports.log.renew(self._shards.owned, LEASE_MS):
-            raise LeaseLost(f"another monitor owns shards {lost}")
-        await self._ports.report(msgspec.json.encode(self.figures()))
+    async def _keep_leases(self) -> None:
+        await self._sharing.renew()
+        await self._report()
+
+    async def _share_out(self) -> None:
+        """Look who owns what, at once when something has changed here."""
+        changed = self._sharing.changed
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_S):
+                await changed.wait()
+        if changed.is_set():
+            changed.clear()
+            await self._report()
+        await self._sharing.share_out()
+
+    async def _report(self) -> None:
+        await self._ports.roll.report(msgspec.json.encode(self.figures()))
 
     async def _keep_clock(self) -> None:
         await self._ports.market.append_clock()
 
     async def _keep_notices(self) -> None:
-        if self.ready.is_set():
-            await self._shards.append_missing_notices()
+        ledgers: dict[int, Ledger] = {}
+        for book in self._sharing.serving:
+            ledgers |= book.ledgers
+        await self._notices.append_missing(ledgers)
 
     async def _answer(self) -> None:
         for question in await self._ports.questions.next_questions(QUESTIONS_MS):
-            if self.ready.is_set() and question.kind == WORST:
+            if question.kind == WORST and self._leases.sure:
                 await self._answer_worst(question)
 
     async def _answer_worst(self, question: Question) -> None:
@@ -198,27 +213,17 @@ class Monitor:
         except msgspec.DecodeError as error:
             _log.error("a question that cannot be read: %s", error)
             return
-        places = worst(self._shards.engine.book, asked)
-        await self._ports.questions.answer(
-            question, list(self._shards.ledgers), encode_answer(places)
-        )
+        # All at one moment: between two answers a shard may go over from one book to the other.
+        answers = [
+            (list(book.ledgers), encode_answer(worst(book.engine.book, asked, book.tells_of)))
+            for book in self._sharing.serving
+        ]
+        for shards, answer in answers:
+            await self._ports.questions.answer(question, shards, answer)
 
-    def figures(self) -> dict[str, int | float | list[int]]:
+    def figures(self) -> Figures:
         """Return figures about this monitor: counts since its start, and what it holds."""
-        shards, engine = self._shards, self._shards.engine
-        return {
-            "shards": sorted(shard for shard, _ in shards.owned),
-            "ready": int(self.ready.is_set()),
-            "marketId": engine.market_id,
-            "eventTime": engine.event_time_ms,
-            "accounts": len(engine.book.keys),
-            "pools": len(engine.book),
-            "positions": engine.book.positions,
-            "commits": shards.commits,
-            "notices": shards.notices,
-            "gaps": shards.gaps,
-            **asdict(engine.stats),
-        }
+        return figures_of(self._sharing) | {"notices": self._notices.appended}
 
     async def _close(self) -> None:
         """Commit everything and give the shards back.
@@ -227,7 +232,9 @@ class Monitor:
         """
         try:
             async with asyncio.timeout(CLOSING_S):
-                await self._shards.save_snapshot(self._retention.market_entries)
-                await self._ports.log.renew(self._shards.owned, 0)
+                await self._ports.roll.leave()  # the others' shares grow before our shards are free
+                if self._sharing.main is not None:
+                    await self._sharing.main.save_snapshot(self._retention.market_entries)
+                await self._sharing.give_all_back()
         except (TimeoutError, StoreUnavailable) as error:
             _log.warning("ended without a last commit: %s", error)

@@ -1,4 +1,4 @@
-"""The shards this monitor owns: from committed state through the stream to the next commit.
+"""Shards in one book: from committed state through the stream to the next commit.
 
 A shard's state is exact as of its committed market id. So a start takes the newest snapshot of the
 market at or below the least of them, goes through the entries from there without judging anybody,
@@ -6,25 +6,32 @@ takes each shard in where it was committed, and from there on everything is the 
 entries, fetch the account changes they bind, apply them one by one, commit what they say. The
 engine is ahead of the store by one batch at most; while a commit is not answered nothing more is
 applied.
+
+Whose accounts are in the book and whose alerts are told are two things. A shard is told of while it
+has a ledger here. One that was lost or given back loses its ledger at once and its accounts bit by
+bit; one that is on its way from another book (a guest) gets its accounts bit by bit, already judges
+them as the other book does, and gets its ledger last. See `handover`.
 """
 
 import asyncio
 import logging
 import time
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
 
-from service.errors import LeaseLost, OutOfStep, StoreUnavailable
+from service.errors import OutOfStep, StoreUnavailable
 from service.monitor.alerts import Page
 from service.monitor.commits import Ledger, read_states
 from service.monitor.engine import Engine
 from service.monitor.loading import Loading
 from service.monitor.parts import Commits, Parts
 from service.monitor.ports import AccountsPort, LogPort, MarketPort
+from service.monitor.residents import Guest, Residents
 from service.store.accounts import AccountChange
+from service.store.alert_log import ShardState
 from service.store.keys import shard_of
 from service.store.market_stream import MarketEntry
 
@@ -32,8 +39,6 @@ _log = logging.getLogger(__name__)
 
 ENTRIES_A_READ = 1_000
 CHANGES_A_READ = 1_000
-LEASE_MS = 5_000
-_NO_LEASE_MS = 1  # while shards are taken in nobody watches them, and the lease says so
 APPLY_S = 0.01  # after so long the alerts found are committed before more entries are applied
 PART_LEFT = 500  # alerts still to be written that are worth a commit before them
 RETRY_S = (0.02, 1.0)  # first and longest wait before a commit is sent again
@@ -48,7 +53,10 @@ _notice_decoder = msgspec.json.Decoder(_Notice)
 
 
 class Shards:
-    """One engine over some shards; `recover`, `follow` and `commit` belong to one task."""
+    """One engine over some shards; `recover`, `follow` and `commit` belong to one task at a time.
+
+    A shard that the store refuses to let us commit is dropped.
+    """
 
     def __init__(
         self,
@@ -60,50 +68,82 @@ class Shards:
     ) -> None:
         self.engine = engine
         self.ledgers: dict[int, Ledger] = {}  # of the shards that are taken in
+        self.guests: dict[int, Guest] = {}
+        self.residents = Residents(engine, shards)
         self.commits = 0
         self.gaps = 0  # times the stream was trimmed before we had read it
-        self.notices = 0  # appended for writers that did not
         self._market, self._accounts, self._log = market, accounts, log
         self._waiting: list[Ledger] = []  # acquired, but committed later than where the engine is
         self._shards = shards  # there are in all
         self._loading = Loading()
-        self._late: dict[
-            int, int
-        ] = {}  # newest change by shard that was not drained at the last look
+        # newest change by shard that was not drained at the last look
+        self._late: dict[int, int] = {}
 
     @property
-    def owned(self) -> list[tuple[int, int]]:
-        """Shards we own with their tokens."""
-        return [(each.shard, each.token) for each in (*self.ledgers.values(), *self._waiting)]
+    def waiting(self) -> list[int]:
+        """The shards that are still to be taken in, in this order."""
+        return [ledger.shard for ledger in self._waiting]
 
-    async def recover(self, shards: Sequence[int]) -> None:
-        """Become the owner of these shards and take them in as they were committed."""
-        acquired = [Ledger.of(each, await self._log.acquire(each, _NO_LEASE_MS)) for each in shards]
-        self._waiting = sorted(acquired, key=lambda ledger: ledger.market_id)
+    def tells_of(self, account: int) -> bool:
+        """Whether the account is of a shard that is served from here."""
+        return self._ledger_of(account) is not None
+
+    def expect(self, states: Mapping[int, ShardState]) -> None:
+        """Note the shards that `recover` is to take in; we own them."""
+        ledgers = [Ledger.of(shard, state) for shard, state in states.items()]
+        self._waiting = sorted(ledgers, key=lambda ledger: ledger.market_id)
+
+    def drop(self, shard: int) -> None:
+        """Tell nothing of a shard any more, from now on."""
+        if self.ledgers.pop(shard, None) is not None:
+            self.residents.leave(shard)
+        self._waiting = [ledger for ledger in self._waiting if ledger.shard != shard]
+
+    def drop_all(self) -> None:
+        for shard in (*self.ledgers, *self.waiting):
+            self.drop(shard)
+
+    async def recover(self) -> None:
+        """Take the shards in as they were committed, and follow until all are at one place."""
+        if not self._waiting:
+            return
         first = self._waiting[0].market_id
         snapshot = await self._market.load_snapshot(first)
         if snapshot is not None:
             self.engine.market_id = snapshot[0]
             self.engine.facts.restore(snapshot[1])
-        while self.engine.market_id < first:
+        while self._waiting and self.engine.market_id < first:
             for entry in await self._read(first - self.engine.market_id, 0):
                 self.engine.replay(entry)
         await self._take_in()
         while self._waiting:
             await self.follow(0)
 
-    async def follow(self, block_ms: int) -> int:
-        """Read entries, apply them, commit their alerts; return how many.
+    async def catch_up(self) -> None:
+        """Follow to the end of the stream."""
+        while await self.follow(0) == ENTRIES_A_READ:
+            pass
+
+    async def follow_to(self, market_id: int) -> None:
+        """Follow until the book is as of a market id that is in the stream, or beyond it."""
+        while self.engine.market_id < market_id:
+            missing = market_id - self.engine.market_id
+            if not await self.follow(0, min(missing, ENTRIES_A_READ)):
+                raise OutOfStep(f"the market stream ends before {market_id}, which was read once")
+
+    async def follow(self, block_ms: int, count: int = ENTRIES_A_READ) -> int:
+        """Read up to `count` entries, apply them, commit their alerts; return how many.
 
         Waits up to `block_ms` for the first.
         """
-        entries = await self._read(ENTRIES_A_READ, block_ms)
+        entries = await self._read(count, block_ms)
         fetched = await self._fetch_changes(entries)
         started = time.monotonic()
         for entry in entries:
             await self._apply(entry, fetched)
             if time.monotonic() - started > APPLY_S:
                 await self.commit(alerts_only=True)
+                await asyncio.sleep(0)  # others have work too
                 started = time.monotonic()
         await self.commit(alerts_only=True)
         await self._take_in()
@@ -118,22 +158,31 @@ class Shards:
             if wanted or (positions and ledger.market_id < market_id):
                 commit = ledger.build(self.engine.book, self.engine.names, market_id)
                 commits.append((ledger.shard, commit))
-        if commits:
-            await self._send(commits)
-            self.commits += len(commits)
+        await self._send(commits)
+
+    async def commit_last(self, shards: Sequence[int]) -> None:
+        """Commit these shards with all their news, before another book goes on from there."""
+        engine = self.engine
+        ledgers = [self.ledgers[shard] for shard in shards if shard in self.ledgers]
+        await self._send(
+            [(one.shard, one.build(engine.book, engine.names, engine.market_id)) for one in ledgers]
+        )
 
     async def save_snapshot(self, keep: int) -> None:
         """Commit all shards at one place, keep the market as of there, and trim the stream.
 
-        Entries that no start needs are let go, but for the newest `keep`.
+        Entries that no start needs are let go, but for the newest `keep`: a start of any shard,
+        whoever owns it. A snapshot serves every shard that is committed there or later, so it does
+        not matter who saves them.
         """
         await self.commit(positions=True)
-        market_id = self.engine.market_id
-        await self._market.save_snapshot(market_id, self.engine.facts.snapshot())
-        await self._market.trim(market_id, keep)
+        await self._market.save_snapshot(self.engine.market_id, self.engine.facts.snapshot())
+        await self._market.trim(await self._log.committed(), keep)
 
     async def _send(self, commits: Commits) -> None:
-        """Send the same commits until the store has answered; LeaseLost when we may no more."""
+        """Send the same commits until the store has answered; drop the shards it refuses."""
+        if not commits:
+            return
         wait_s, longest_s = RETRY_S
         while True:
             try:
@@ -143,13 +192,11 @@ class Shards:
                 _log.warning("commit is sent again in %.2f s: %s", wait_s, error)
                 await asyncio.sleep(wait_s)
                 wait_s = min(2.0 * wait_s, longest_s)
+        self.commits += len(commits)
         for (shard, _), outcome in zip(commits, outcomes, strict=True):
-            if outcome == "lease_lost":
-                raise LeaseLost(f"another monitor owns shard {shard}")
-            if outcome == "out_of_step":
-                raise OutOfStep(
-                    f"shard {shard} is not where it was left; start again from the store"
-                )
+            if outcome in ("lease_lost", "out_of_step"):
+                _log.warning("shard %d is dropped: its commit was refused, %s", shard, outcome)
+                self.drop(shard)
 
     async def _apply(self, entry: MarketEntry, fetched: dict[int, deque[AccountChange]]) -> None:
         """Apply an entry; of many alerts the first are logged while the rest is being written."""
@@ -165,7 +212,8 @@ class Shards:
                     waiting = 0
             await parts.end(self._build_parts)
         for account in self.engine.touched:
-            self._ledger_of(account).accounts.add(account)
+            if ledger := self._ledger_of(account):
+                ledger.accounts.add(account)
         self.engine.touched.clear()
 
     def _write(self, page: Page) -> None:
@@ -180,29 +228,37 @@ class Shards:
                 [page.account_keys[row] for row in mine],
                 [page.alerts[row] for row in mine],
             )
-            self.ledgers[int(shards[mine[0]])].write(keys, alerts, page.rank)
+            if ledger := self.ledgers.get(int(shards[mine[0]])):
+                ledger.write(keys, alerts, page.rank)
             first = end
 
     def _build_parts(self) -> Commits:
-        parts = [
+        return [
             (ledger.shard, ledger.build_part()) for ledger in self.ledgers.values() if ledger.alerts
         ]
-        self.commits += len(parts)
-        return parts
 
     def _bound_by(
         self, entry: MarketEntry, fetched: dict[int, deque[AccountChange]]
     ) -> list[AccountChange]:
         """Return the changes a notice brings in: up to its id, those no earlier one has."""
         notice = _notice_decoder.decode(entry.payload)
-        ledger = self.ledgers.get(notice.shard)
-        if ledger is None or notice.upto <= ledger.drained_to:
+        ledger, guest = self.ledgers.get(notice.shard), self.guests.get(notice.shard)
+        if notice.upto <= self._drained_to(notice.shard, notice.upto):
             return []
         queue, changes = fetched[notice.shard], []
         while queue and queue[0].change_id <= notice.upto:
             changes.append(queue.popleft())
-        ledger.drain(changes, notice.upto)
-        return changes
+        if ledger is not None:
+            ledger.drain(changes, notice.upto)
+            return changes
+        assert guest is not None
+        guest.drained_to = notice.upto
+        return [change for change in changes if guest.has(change.account_key)]
+
+    def _drained_to(self, shard: int, otherwise: int) -> int:
+        """Return the change id up to which the book has a shard it follows."""
+        followed = self.ledgers.get(shard) or self.guests.get(shard)
+        return otherwise if followed is None else followed.drained_to
 
     async def _fetch_changes(
         self, entries: Sequence[MarketEntry]
@@ -215,8 +271,7 @@ class Shards:
                 upto[notice.shard] = max(notice.upto, upto.get(notice.shard, 0))
         fetched: dict[int, deque[AccountChange]] = defaultdict(deque)
         for shard, last in upto.items():
-            ledger = self.ledgers.get(shard)
-            after = last if ledger is None else ledger.drained_to
+            after = self._drained_to(shard, last)
             while after < last:
                 page = await self._accounts.changes(shard, after, last, CHANGES_A_READ)
                 fetched[shard].extend(page)
@@ -241,9 +296,14 @@ class Shards:
     async def _take_in(self) -> None:
         """Load the shards that were committed where the engine is now."""
         while self._waiting and self._waiting[0].market_id <= self.engine.market_id:
-            ledger = self._waiting.pop(0)
+            ledger = self._waiting[0]
             await self._load(ledger.shard)
-            self.ledgers[ledger.shard] = ledger
+            self.residents.count()
+            if ledger in self._waiting:
+                self._waiting.remove(ledger)
+                self.ledgers[ledger.shard] = ledger
+            else:
+                self.residents.leave(ledger.shard)
 
     async def _load(self, shard: int) -> None:
         book = self.engine.book
@@ -254,30 +314,8 @@ class Shards:
             index = book.enter(key)  # may make new columns: before the next line looks at them
             book.accounts.seq[index] = seq
 
-    def _ledger_of(self, account: int) -> Ledger:
-        key = self.engine.book.keys[account]
-        return self.ledgers[shard_of(key, self._shards)]
-
-    async def append_missing_notices(self) -> None:
-        """See to changes whose writer died before his notice; call it now and then.
-
-        A change is given the time between two calls, so that the notices of writers alive are not
-        doubled (which would do no harm).
-        """
-        late = {}
-        for counter in await self._accounts.counters():
-            ledger = self.ledgers.get(counter.shard)
-            if ledger is not None and counter.changes > ledger.drained_to:
-                late[counter.shard] = counter.changes
-        overdue = [
-            (shard, changes)
-            for shard, changes in late.items()
-            if self._late.get(shard, 0) > self.ledgers[shard].drained_to
-        ]
-        self._late = late
-        if overdue:
-            await self._market.append_changes(overdue)
-            self.notices += len(overdue)
+    def _ledger_of(self, account: int) -> Ledger | None:
+        return self.ledgers.get(self.residents.shard_of(account))
 
 
 def _now_ms() -> int:

@@ -23,6 +23,8 @@ from service.store.market_stream import pairs
 
 Outcome = Literal["committed", "repeated", "lease_lost", "out_of_step"]
 
+LEASE_MS = 2_000  # who says nothing for so long is dead, and others take its shards
+
 
 @dataclass(frozen=True, slots=True)
 class ShardState:
@@ -87,16 +89,31 @@ class AlertLog:
         self._renew = load_script("renew_shard")
         self._trim = load_script("trim_log")
 
-    async def acquire(self, shard: int, lease_ms: int = 5_000) -> ShardState:
-        """Become the owner of a shard: the token before ours is worth nothing from now on."""
-        of = self._shards[shard]
-        answer = await self._client.run(self._acquire, (of.state, of.lease), (lease_ms,))
-        return ShardState(*(int(value or 0) for value in answer))
+    async def acquire(
+        self, shards: Sequence[int], lease_ms: int = LEASE_MS
+    ) -> dict[int, ShardState]:
+        """Become the owner of those of the shards that have no live one; return their states.
 
-    async def renew(self, tokens: Iterable[tuple[int, int]], lease_ms: int = 5_000) -> list[int]:
+        The tokens before ours are worth nothing from now on. After `StoreUnavailable` some may be
+        owned by nobody until the lease ends.
+        """
+        calls = [
+            ScriptCall(
+                self._acquire, (self._shards[shard].state, self._shards[shard].lease), (lease_ms,)
+            )
+            for shard in shards
+        ]
+        answers = await self._client.batch(calls)
+        return {
+            shard: ShardState(*(int(value or 0) for value in answer))
+            for shard, answer in zip(shards, answers, strict=True)
+            if answer is not None
+        }
+
+    async def renew(self, tokens: Iterable[tuple[int, int]], lease_ms: int = LEASE_MS) -> list[int]:
         """Say that we are alive as owner of (shard, token) pairs; return the shards lost.
 
-        0 ms gives them back.
+        0 ms gives them back: the tokens are worth nothing then.
         """
         owned = list(tokens)
         calls = [
@@ -114,6 +131,11 @@ class AlertLog:
         """Return the shards without a live owner."""
         answers = await self._client.batch([("EXISTS", of.lease) for of in self._shards])
         return [shard for shard, alive in enumerate(answers) if not alive]
+
+    async def committed(self) -> int:
+        """Return the least market id that every shard has committed, whoever owns it."""
+        answers = await self._client.batch([("HGET", of.state, "marketId") for of in self._shards])
+        return min(int(market_id or 0) for market_id in answers)
 
     async def commit(self, commits: Sequence[tuple[int, Commit]]) -> list[Outcome]:
         """Commit shards in one go, each atomic by itself; the outcome of each.

@@ -1,11 +1,16 @@
-"""Whether and how fast the store answers, what monitors report: for readyz and metrics."""
+"""Whether and how fast the store answers, and which monitors are there with what they report.
+
+The reports are the list of members by which monitors share out the shards: a report is good for as
+long as a lease, so that who is dead is neither counted nor owns anything. readyz and metrics read
+the same list.
+"""
 
 import time
 
 from service.store import keys
+from service.store.alert_log import LEASE_MS
 from service.store.client import Client, at_most
 
-REPORT_GOOD_MS = 5_000
 REPORTS_LIVE_MS = 60_000
 
 
@@ -18,8 +23,8 @@ async def ping(client: Client, timeout_s: float) -> float:
 
 
 async def report_monitor(client: Client, name: str, figures: bytes) -> None:
-    """Leave a monitor's figures (JSON) for whoever asks; they are good for five seconds."""
-    good_until = await _now_ms(client) + REPORT_GOOD_MS
+    """Leave a monitor's figures (JSON) for whoever asks; they are good for a lease's time."""
+    good_until = await _now_ms(client) + LEASE_MS
     value = f"{good_until} ".encode() + figures
     await client.batch(
         [
@@ -48,6 +53,26 @@ async def monitors(client: Client) -> dict[str, bytes]:
     if dead:
         await client.call("HDEL", keys.MONITORS, *dead)
     return live
+
+
+class Roll:
+    """The list of monitors as one of them sees it."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self.name = name
+        self._client = client
+
+    async def report(self, figures: bytes) -> None:
+        """Say that we are here, and how we are (JSON)."""
+        await report_monitor(self._client, self.name, figures)
+
+    async def members(self) -> dict[str, bytes]:
+        """Return the newest figures of all that are here."""
+        return await monitors(self._client)
+
+    async def leave(self) -> None:
+        """Say that we end."""
+        await forget_monitor(self._client, self.name)
 
 
 async def _now_ms(client: Client) -> int:

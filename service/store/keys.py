@@ -30,15 +30,15 @@ A line a key: its type, what it holds; how long it lives.
 {s07}:levels              hash: account key -> JSON list of pool states; while one is not at rest
 {s07}:state               hash: `token`, `commit`, `marketId`, `changeId`, `offset`, `ahead`,
                           `changes`, `trimmed`, `logTime`; for good
-{s07}:lease               string: fencing token of a live owner; expires unless renewed
+{s07}:lease               string: fencing token of a live owner; two seconds unless renewed
 {s07}:log                 stream: `n` alerts, `accounts` JSON list, `alerts` JSON list, `runs` JSON
                           list of ((market id, round, level), count), id `<offset of the last
                           alert>-0`; by the log's retention
 {s07}:times               zset: offset by time of its commit; with its log entry
 {ask}:questions           stream: `i` id, `k` kind, `d` payload, `x` ms the asker waits; newest
                           thousand
-{ask}:monitors            hash: monitor -> `<ms it is good until> <figures JSON>`; a minute after
-                          the last monitor
+{ask}:monitors            hash: live monitor -> `<ms it is good until> <figures JSON>`; a minute
+                          after the last monitor
 {ask}:answer:<id>         list: `<shards> <payload>`; half a minute
 channel alerts            `<shard>:<offset> ...` of what was committed together, a wake-up only
 

@@ -1,4 +1,4 @@
-"""The service on one machine: an embedded Valkey, API workers and a monitor, run in order.
+"""The service on one machine: an embedded Valkey, API workers and monitors, run in order.
 
 They are processes of their own that meet only in Valkey, which starts first and stops last: what
 the others have to say when they go, they say to it.

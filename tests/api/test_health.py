@@ -19,17 +19,28 @@ async def test_without_redis_it_lives_but_is_not_ready(alone: httpx.AsyncClient)
     assert response.json()["reasons"] == ["Redis does not answer"]
 
 
-async def test_it_is_ready_when_every_shard_has_an_owner(
+async def test_it_is_ready_when_every_shard_is_owned_and_served(
     worker: httpx.AsyncClient, redis_url: str
 ) -> None:
     response = await worker.get("/readyz")
     assert (response.status_code, response.json()["status"]) == (503, "unavailable")
     assert response.json()["reasons"] == [f"{SHARDS} shards have no monitor"]
     async with store_client.connect(redis_url) as client:
-        for shard in range(SHARDS):
-            await AlertLog(client, SHARDS).acquire(shard, 60_000)
+        await AlertLog(client, SHARDS).acquire(range(1, SHARDS), 60_000)
+        response = await worker.get("/readyz")
+        assert response.json()["reasons"] == [
+            "1 shards have no monitor",
+            f"{SHARDS - 1} shards are being taken in",
+        ]
+        await AlertLog(client, SHARDS).acquire([0], 60_000)
+        await report_monitor(client, "one", b'{"shards":[0,1]}')
+        response = await worker.get("/readyz")
+        assert response.json()["reasons"] == [f"{SHARDS - 2} shards are being taken in"]
+        assert response.json()["monitors"] == {"one": [0, 1]}
+        await report_monitor(client, "two", b'{"shards":[2,3],"taking":0}')
     response = await worker.get("/readyz")
     assert (response.status_code, response.json()["status"]) == (200, "ok")
+    assert response.json()["monitors"] == {"one": [0, 1], "two": [2, 3]}
 
 
 async def test_requests_are_counted_by_route_not_by_name(worker: httpx.AsyncClient) -> None:
@@ -55,6 +66,8 @@ async def test_what_monitors_say_of_themselves_is_shown(
         await report_monitor(client, "two", b'{"shards":[],"marketId":9}')
     lines = (await worker.get("/metrics")).text.splitlines()
     assert 'plimsoll_monitor_shards{monitor="one"} 2.0' in lines
+    assert 'plimsoll_shard_served{monitor="one",shard="2"} 1.0' in lines
+    assert sum(line.startswith("plimsoll_shard_served{") for line in lines) == 2
     assert 'plimsoll_monitor_market_id{monitor="two"} 9.0' in lines
 
 

@@ -1,5 +1,6 @@
 """`plimsoll serve` for real: parts killed one after another, everything kept, a clean stop."""
 
+import os
 import signal
 import socket
 import sys
@@ -88,6 +89,32 @@ def test_a_part_that_is_killed_comes_back_and_nothing_is_lost(
     assert [alert["seq"] for alert in log] == [1, 2, 3, 4, 5, 6]
     assert [alert["level"] for alert in log] == ["MARGIN_CALL", "HEALTHY"] * 3
     assert sum("was killed by SIGKILL" in line for line in service.lines) == 3
+    assert_stops_cleanly(service, signal.SIGTERM)
+
+
+def shares(service: RunningService) -> list[int]:
+    told = service.http.get("/readyz").json()
+    return sorted(map(len, told["monitors"].values())) if told["status"] == "ok" else []
+
+
+def test_two_monitors_share_the_work_and_stand_in_for_each_other(
+    start: Callable[..., RunningService],
+) -> None:
+    service = start("--monitors", "2")
+    fill(service)
+    until(lambda: shares(service) == [32, 32])
+    mark(service, NEAR)
+    until_alerts(service, 1)
+    first, second = service.children("--role monitor")
+    os.kill(first, signal.SIGKILL)
+    mark(service, FAR)
+    until_alerts(service, 2)
+    until(lambda: len(service.children("--role monitor")) == 2)
+    os.kill(second, signal.SIGKILL)
+    mark(service, NEAR)
+    until_alerts(service, 3)
+    until(lambda: shares(service) == [32, 32])
+    assert [alert["seq"] for alert in alerts(service)] == [1, 2, 3]
     assert_stops_cleanly(service, signal.SIGTERM)
 
 

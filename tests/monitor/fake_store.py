@@ -156,12 +156,21 @@ class FakeStore:
     async def trim_changes(self, _shard: int, _before_ms: int, _keep: int) -> int:
         return 0
 
-    async def acquire(self, shard: int, _lease_ms: int) -> ShardState:
-        stored = self.shards[shard]
+    async def acquire(self, shards: Sequence[int], _lease_ms: int = 0) -> dict[int, ShardState]:
+        """Whoever owned them is dead: nobody here renews a lease."""
+        return {shard: self._acquire(self.shards[shard]) for shard in shards}
+
+    def _acquire(self, stored: Shard) -> ShardState:
         stored.token += 1
         offset, changes = len(stored.log), len(stored.changes)
         position = (stored.number, stored.market_id, stored.change_id)
         return ShardState(stored.token, *position, offset, changes, stored.ahead)
+
+    async def unowned(self) -> list[int]:
+        return []
+
+    async def committed(self) -> int:
+        return min(shard.market_id for shard in self.shards)
 
     async def renew(self, tokens: Iterable[tuple[int, int]], _lease_ms: int) -> list[int]:
         return [shard for shard, token in tokens if self.shards[shard].token != token]

@@ -44,10 +44,16 @@ def monitor_of(store: FakeStore, engine: type[Engine] = Engine) -> Shards:
     return Shards(engine("epoch"), store, store, store, len(store.shards))
 
 
+async def take_all(monitor: Shards, store: FakeStore) -> None:
+    """Become the owner of every shard, and recover them."""
+    monitor.expect(await store.acquire(range(len(store.shards))))
+    await monitor.recover()
+
+
 async def run(store: FakeStore, steps: Sequence[Step], engine: type[Engine] = Engine) -> Shards:
     """Feed the store step by step, the monitor reading along."""
     monitor = monitor_of(store, engine)
-    await monitor.recover(range(len(store.shards)))
+    await take_all(monitor, store)
     await exhaust(monitor)
     for step in steps:
         step(store, monitor.engine.book)
@@ -102,7 +108,7 @@ async def run_with_deaths(store: FakeStore, steps: Sequence[Step], plan: list[De
         else:
             store.live_on()
         monitor = monitor_of(store)
-        await monitor.recover(range(len(store.shards)))
+        await take_all(monitor, store)
         await exhaust(monitor)
         return monitor
 
@@ -152,7 +158,7 @@ def test_a_monitor_that_dies_anywhere_loses_and_doubles_nothing(
 
 async def recovered(store: FakeStore) -> Shards:
     monitor = monitor_of(store)
-    await monitor.recover(range(len(store.shards)))
+    await take_all(monitor, store)
     return monitor
 
 

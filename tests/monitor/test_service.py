@@ -12,19 +12,20 @@ import pytest
 from service.contract.instruments import encode_instrument
 from service.contract.marks import encode_mark
 from service.contract.questions import WORST, WorstQuestion, decode_answer, encode_question
-from service.errors import LeaseLost
 from service.monitor.engine import Engine
 from service.monitor.service import Monitor, Ports, Retention
 from service.monitor.shards import Shards
 from service.risk.model import Account, Balance, Instrument, Level, Mark, Position, Thresholds, Tier
 from service.store.accounts import Accounts
+from service.store.health import Roll
+from service.store.keys import ShardKeys
 from service.store.log_entries import LogEntry, split_alerts
 from service.store.market_stream import MarketStream, NewMark
 from service.store.questions import Questions
 from tests.monitor.fake_store import CrashedError, FakeStore, Log, log_of
 from tests.monitor.streams import document_of
 from tests.monitor.test_incremental import log_from_scratch
-from tests.store.stores import SHARDS, Store, open_store
+from tests.store.stores import SHARDS, Store, open_store, own
 from tests.valkey_server import ValkeyServer
 
 pytestmark = pytest.mark.anyio
@@ -72,22 +73,30 @@ async def write_accounts(store: Store, count: int) -> None:
     )
 
 
-def monitor_over(store: Store) -> Monitor:
-    async def report(figures: bytes) -> None:
-        assert orjson.loads(figures)["mismatches"] == 0
+class StrictRoll(Roll):
+    """The list of monitors; who reports a mismatch is a failure."""
 
-    def fresh() -> Shards:
+    async def report(self, figures: bytes) -> None:
+        assert orjson.loads(figures)["mismatches"] == 0
+        await super().report(figures)
+
+
+def monitor_over(store: Store, name: str = "one") -> Monitor:
+    async def fresh() -> Shards:
         return Shards(Engine("epoch"), store.market, store.accounts, store.log, SHARDS)
 
     questions = Questions(store.client, store.blocking, SHARDS)
-    ports = Ports(store.market, store.accounts, store.log, questions, report)
-    return Monitor(ports, fresh, list(range(SHARDS)), KEEP)
+    roll = StrictRoll(store.client, name)
+    ports = Ports(store.market, store.accounts, store.log, questions, roll)
+    return Monitor(ports, fresh, SHARDS, KEEP)
 
 
 @contextlib.asynccontextmanager
-async def running(store: Store) -> AsyncIterator[asyncio.Task[None]]:
+async def running(
+    store: Store, monitor: Monitor | None = None
+) -> AsyncIterator[asyncio.Task[None]]:
     """A monitor at work; it dies as a killed process does, in the middle of whatever it does."""
-    monitor = monitor_over(store)
+    monitor = monitor or monitor_over(store)
     task = asyncio.create_task(monitor.run(asyncio.Event()))
     await poll(lambda: monitor.ready.is_set() or task.done())
     try:
@@ -96,6 +105,13 @@ async def running(store: Store) -> AsyncIterator[asyncio.Task[None]]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+        await end_leases(store)
+
+
+async def end_leases(store: Store) -> None:
+    """As time does."""
+    for shard in range(SHARDS):
+        await store.client.call("DEL", ShardKeys(shard).lease)
 
 
 async def poll(holds: Callable[[], bool]) -> None:
@@ -184,16 +200,27 @@ async def until_answering(store: Store) -> None:
     raise AssertionError("the server does not answer")
 
 
-async def test_a_monitor_that_is_replaced_ends(redis_url: str) -> None:
+def served(monitor: Monitor) -> list[int]:
+    shards = monitor.figures()["shards"]
+    assert isinstance(shards, list)
+    return shards
+
+
+async def test_who_loses_a_shard_goes_on_with_the_others_and_takes_it_again(
+    redis_url: str,
+) -> None:
     async with open_store(redis_url) as store:
         await list_symbols(store)
+        await write_accounts(store, 30)
         monitor = monitor_over(store)
-        task = asyncio.create_task(monitor.run(asyncio.Event()))
-        await poll(monitor.ready.is_set)
-        await store.log.acquire(1)
-        with pytest.raises(ExceptionGroup) as raised:
-            await asyncio.wait_for(task, PATIENCE_S)
-        assert raised.group_contains(LeaseLost)
+        async with running(store, monitor):
+            await poll(lambda: served(monitor) == [0, 1, 2, 3])
+            taken = await own(store, 1)
+            await poll(lambda: served(monitor) == [0, 2, 3])
+            await walk(store, 30, 1, 1_000_000)
+            assert await store.log.renew([(1, taken.token)], 0) == []
+            await poll(lambda: served(monitor) == [0, 1, 2, 3])
+            await until_logged(store)
 
 
 async def test_a_monitor_that_is_stopped_commits_and_gives_its_shards_back(redis_url: str) -> None:
@@ -209,7 +236,7 @@ async def test_a_monitor_that_is_stopped_commits_and_gives_its_shards_back(redis
         await asyncio.wait_for(task, PATIENCE_S)
         assert await store.log.unowned() == list(range(SHARDS))
         tail, _ = await store.market.tail()
-        state = await store.log.acquire(0)
+        state = await own(store, 0)
         assert state.market_id == tail
         assert await store.market.load_snapshot(tail) is not None
 

@@ -23,6 +23,7 @@ from service.store import keys
 from service.store.alert_log import AlertLog, Commit, Outcome, ShardState
 from service.store.log_entries import LogBlock, Rank, Run, join_alerts
 
+LEASE_MS = 600_000
 _POOL = CrossPool("USDT")
 
 
@@ -79,7 +80,7 @@ class LogWriter:
 
     async def _next(self, shard: int, alerts: list[Alert], levels: bool) -> Commit:
         if shard not in self._owned:
-            state = await self._log.acquire(shard)
+            state = (await self._log.acquire([shard], LEASE_MS))[shard]
             self._owned[shard] = _Shard(state, state.number, state.offset)
         owned = self._owned[shard]
         account_keys = [keys.account_key(self._tenant, alert.account_id) for alert in alerts]

@@ -1,16 +1,17 @@
 """The service as real processes over a scratch directory: to kill and start at any moment."""
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from tests.valkey_server import ValkeyServer
 
@@ -32,10 +33,15 @@ def free_port() -> int:
 
 
 class Processes:
-    """Valkey (append-only, fsync always), one monitor and one API worker; `kill` is SIGKILL."""
+    """Valkey (append-only, fsync always), monitors and one API worker; `kill` is SIGKILL.
 
-    def __init__(self, directory: Path, **settings: str) -> None:
+    Names are roles, those of several monitors with a number: monitor-1, monitor-2.
+    """
+
+    def __init__(self, directory: Path, monitors: int = 1, **settings: str) -> None:
         self.directory = directory
+        numbered = [f"monitor-{number}" for number in range(1, monitors + 1)]
+        self.monitors = numbered if monitors > 1 else ["monitor"]
         self.valkey = ValkeyServer(directory / "valkey")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -45,7 +51,7 @@ class Processes:
         }
 
     def __enter__(self) -> "Processes":
-        for name in ("valkey", "api", "monitor"):
+        for name in ("valkey", "api", *self.monitors):
             self.start(name)
         wait_until(self.ready, "the service to be ready")
         return self
@@ -57,6 +63,7 @@ class Processes:
         trace: TracebackType | None,
     ) -> None:
         for process in self._running.values():
+            process.send_signal(signal.SIGCONT)
             process.terminate()
         for process in self._running.values():
             process.wait(timeout=15)
@@ -69,7 +76,7 @@ class Processes:
         serve = [sys.executable, "-m", "service", "serve", "--redis-url", self.valkey.url]
         with (self.directory / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
-                [*serve, "--role", name, "--port", str(self.port)],
+                [*serve, "--role", name.partition("-")[0], "--port", str(self.port)],
                 stdout=log,
                 stderr=log,
                 env=self._environment,
@@ -85,12 +92,40 @@ class Processes:
             os.kill(pid, signal.SIGKILL)
         process.wait()
 
+    def pause(self, name: str) -> None:
+        """Stop it in the middle of whatever it does; `resume` lets it go on."""
+        self._running[name].send_signal(signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        self._running[name].send_signal(signal.SIGCONT)
+
+    def leave(self, name: str) -> None:
+        """End it as an operator does; one that has not begun yet knows no signals."""
+        self._running[name].send_signal(signal.SIGTERM)
+        code = self._running[name].wait(timeout=15)
+        assert code in (0, -signal.SIGTERM), f"{name} ended with {code}"
+
+    def alive(self, name: str) -> bool:
+        return self._running[name].poll() is None
+
+    def said(self, name: str) -> str:
+        return (self.directory / f"{name}.log").read_text()
+
     def ready(self) -> bool:
+        return self._readiness() is not None
+
+    def shares(self) -> list[int]:
+        """How many shards each of the monitors serves, when all are served."""
+        told = self._readiness() or {}
+        return sorted(len(shards) for shards in told.get("monitors", {}).values())
+
+    def _readiness(self) -> dict[str, Any] | None:
         try:
             with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
+                told: dict[str, Any] = json.load(answer)
+                return told
+        except OSError:
+            return None
 
 
 def _children(pid: int) -> list[int]:

@@ -2,9 +2,11 @@
 
 import asyncio
 import random
+import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import orjson
@@ -12,7 +14,7 @@ import orjson
 from service.contract.cursor import decode_cursor
 from service.errors import StoreUnavailable
 from service.feeds.tape import MarkDoc
-from service.store.alert_log import AlertLog
+from service.store.alert_log import LEASE_MS, AlertLog
 from service.store.client import Client, connect
 from service.store.keys import ShardKeys
 from service.store.market_stream import Gate, MarketStream, NewMark
@@ -44,23 +46,51 @@ async def load(url: str, crash: Crash) -> None:
         assert all("version" in item for item in answer["results"]), answer["results"][:3]
 
 
-class Run:
-    """Marks from the tape in order; at chosen places a process dies and is started again."""
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What befalls a process when the feed comes to a mark.
 
-    def __init__(self, crash: Crash, directory: Path) -> None:
+    kill: SIGKILL and a new start; restart: SIGTERM and a new start; pause and stop: SIGSTOP, and
+    SIGCONT while its leases live or when they have ended.
+    """
+
+    at: int
+    kind: Literal["kill", "restart", "pause", "stop"]
+    name: str
+
+
+STOPPED_S = {"pause": LEASE_MS / 4_000, "stop": 1.25 * LEASE_MS / 1_000}
+
+
+class Run:
+    """Marks from the tape in order; at chosen places something befalls a process.
+
+    Without `pace_s` the feed waits until it is over; else it goes on, with so long between batches.
+    """
+
+    def __init__(
+        self,
+        crash: Crash,
+        directory: Path,
+        monitors: int = 1,
+        batch_marks: int = BATCH_MARKS,
+        pace_s: float = 0.0,
+    ) -> None:
         self.crash = crash
+        self._batch_marks, self._pace_s = batch_marks, pace_s
         self.processes = Processes(
             directory,
+            monitors,
             event_time="source",
             market_max_entries="10000000",
             log_max_alerts="100000000",
         )
         self.always = Subscriber(self.processes.url)
         self.resuming = Subscriber(self.processes.url)
-        self.deaths: list[tuple[int, str]] = []
+        self.befallen: list[Event] = []
 
-    async def play(self, kills: Sequence[tuple[int, str]] = (), seed: int = 0) -> History:
-        """Run it to the end and return what is in the store; `kills` are (mark index, process)."""
+    async def play(self, events: Sequence[Event] = (), seed: int = 0) -> History:
+        """Run it to the end and return what is in the store."""
         with self.processes:
             followers = [
                 asyncio.create_task(self.always.follow(), name="always there"),
@@ -71,36 +101,48 @@ class Run:
             # Only now: an account without marks is an alert too, and whoever comes later misses it.
             await load(self.processes.url, self.crash)
             async with connect(self.processes.valkey.url) as client:
-                await self._feed(client, kills)
+                await self._feed(client, events)
                 await self._settled(client)
                 for follower in followers:
                     follower.cancel()
                 return await read_history(client)
 
-    async def _feed(self, client: Client, kills: Sequence[tuple[int, str]]) -> None:
-        """Batch after batch; who is to die in a batch does so while it is under way."""
+    async def _feed(self, client: Client, events: Sequence[Event]) -> None:
+        """Batch after batch; what is to happen in a batch does so while it is under way."""
         market = MarketStream(client, Gate("source"))
-        marks = self.crash.marks
-        for batch, start in enumerate(range(0, len(marks), BATCH_MARKS), start=1):
-            part = [_new_mark(mark) for mark in marks[start : start + BATCH_MARKS]]
+        marks, size = self.crash.marks, self._batch_marks
+        happening = asyncio.create_task(asyncio.sleep(0))
+        for batch, start in enumerate(range(0, len(marks), size), start=1):
+            part = [_new_mark(mark) for mark in marks[start : start + size]]
             sending = asyncio.create_task(_send(market, part, batch))
-            for at, name in kills:
-                if start <= at < start + BATCH_MARKS:
-                    await asyncio.to_thread(self._die, name, at)
+            for event in events:
+                if start <= event.at < start + size:
+                    await happening
+                    happening = asyncio.create_task(asyncio.to_thread(self._befall, event))
+            if not self._pace_s:
+                await happening
             await sending
-            await self._followed(client, start + BATCH_MARKS - LEAD_MARKS)
+            await self._followed(client, start + size - LEAD_MARKS)
+            await asyncio.sleep(self._pace_s)
+        await happening
 
-    def _die(self, name: str, at: int) -> None:
-        self.processes.kill(name)
-        self.deaths.append((at, name))
-        self.processes.start(name)
+    def _befall(self, event: Event) -> None:
+        processes, name = self.processes, event.name
+        if event.kind in STOPPED_S:
+            processes.pause(name)
+            threading.Event().wait(STOPPED_S[event.kind])
+            processes.resume(name)
+        else:
+            (processes.kill if event.kind == "kill" else processes.leave)(name)
+            processes.start(name)
+        self.befallen.append(event)
 
     async def _followed(self, client: Client, market_id: int) -> None:
         """Wait until some shard has committed about this far."""
 
         async def reached() -> bool:
             try:
-                return max(await _committed(client)) >= market_id
+                return max(await committed(client)) >= market_id
             except StoreUnavailable:
                 return False
 
@@ -111,16 +153,16 @@ class Run:
         log = AlertLog(client, SHARDS)
         end, _ = await MarketStream(client).tail()
 
-        async def committed() -> bool:
-            return min(await _committed(client)) >= end
+        async def all_committed() -> bool:
+            return min(await committed(client)) >= end
 
-        await _until_async(committed, "every shard to commit the last mark")
+        await _until_async(all_committed, "every shard to commit the last mark")
         offsets = tuple(tail.offset for tail in await log.tails())
         for subscriber in (self.always, self.resuming):
             await _until(lambda one=subscriber: _reached(one, offsets), "a client to have it all")
 
 
-async def _committed(client: Client) -> list[int]:
+async def committed(client: Client) -> list[int]:
     """How far each shard has committed."""
     rows = await client.batch(
         [("HGET", ShardKeys(shard).state, "marketId") for shard in range(SHARDS)]
@@ -171,8 +213,22 @@ async def _until_async(condition: Any, what: str) -> None:
         await asyncio.sleep(0.05)
 
 
-def random_kills(count: int, marks: int, seed: int, names: Sequence[str]) -> list[tuple[int, str]]:
+def random_kills(count: int, marks: int, seed: int, names: Sequence[str]) -> list[Event]:
     """`count` moments spread over the tape, each with the process that dies then."""
     chance = random.Random(seed)
     places = sorted(chance.sample(range(marks), count))
-    return [(place, names[index % len(names)]) for index, place in enumerate(places)]
+    return [Event(place, "kill", names[index % len(names)]) for index, place in enumerate(places)]
+
+
+def random_events(count: int, marks: int, seed: int, names: Sequence[str]) -> list[Event]:
+    """`count` moments evenly over the tape; every kind as often, to any of the processes."""
+    chance = random.Random(seed)
+    kinds: list[Literal["kill", "restart", "pause", "stop"]] = ["kill", "stop", "restart", "pause"]
+    return [
+        Event(
+            (number * marks + chance.randrange(marks)) // (count + 1),
+            kinds[number % len(kinds)],
+            chance.choice(names),
+        )
+        for number in range(count)
+    ]

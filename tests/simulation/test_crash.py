@@ -86,7 +86,7 @@ def check(run: Run, history: History, truth: Truth) -> None:
         assert (client.unrecovered, client.out_of_order) == (0, 0)
     print(
         f"\n{len(run.crash.accounts)} accounts, {len(run.crash.marks)} marks, {len(log)} alerts,"
-        f" deaths {len(run.deaths)}; missing 0, doubled in the log 0; clients: connections"
+        f" events {len(run.befallen)}; missing 0, doubled in the log 0; clients: connections"
         f" {run.always.connections} and {run.resuming.connections}, sent again and dropped"
         f" {run.always.doubled} and {run.resuming.doubled}"
     )
@@ -126,4 +126,4 @@ def test_the_log_is_that_of_judging_everybody_after_every_mark_whoever_dies() ->
         assert len(story.quiet[1].alerts) > ACCOUNTS // 10
         assert story.deadly[1].entries == story.quiet[1].entries
         check(*story.deadly, truth)
-        assert len(story.deadly[0].deaths) == KILLS
+        assert len(story.deadly[0].befallen) == KILLS

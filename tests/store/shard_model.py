@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 
 from service.store.alert_log import Commit, ShardState
-from tests.store.stores import Store
+from tests.store.stores import Store, own
 
 Accounts = dict[str, tuple[int, bytes]]  # account key -> version, JSON
 
@@ -35,7 +35,7 @@ class ShardModel:
 
     @classmethod
     async def owner(cls, store: Store) -> "ShardModel":
-        return cls(store, await store.log.acquire(cls.shard))
+        return cls(store, await own(store, cls.shard))
 
     def owns(self, account_key: str) -> bool:
         return self._store.accounts.shard_of(account_key) == self.shard

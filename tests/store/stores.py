@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from service.errors import StoreUnavailable
 from service.store.accounts import Accounts
-from service.store.alert_log import AlertLog
+from service.store.alert_log import AlertLog, ShardState
 from service.store.client import Client, connect, connect_blocking
+from service.store.keys import ShardKeys
 from service.store.market_stream import Gate, MarketStream
 from tests.valkey_server import ValkeyServer
 
@@ -27,6 +28,12 @@ class Store:
     def received(self, max_age_ms: int = 10_000) -> MarketStream:
         """The market stream by the time of receipt."""
         return MarketStream(self.client, Gate("received", max_age_ms), self.blocking)
+
+
+async def own(store: Store, shard: int) -> ShardState:
+    """Become the owner of a shard, the one before is dead."""
+    await store.client.call("DEL", ShardKeys(shard).lease)
+    return (await store.log.acquire([shard], 60_000))[shard]
 
 
 @contextlib.asynccontextmanager

@@ -13,7 +13,7 @@ from service.store.keys import ShardKeys
 from service.store.market_stream import MarketStream
 from tests.cutting_proxy import proxied
 from tests.store.shard_model import ShardModel, loaded
-from tests.store.stores import SHARDS, Store, crash, open_store
+from tests.store.stores import SHARDS, Store, crash, open_store, own
 from tests.valkey_server import ValkeyServer
 
 pytestmark = pytest.mark.anyio
@@ -178,7 +178,7 @@ async def test_only_committed_changes_are_trimmed(store: Store) -> None:
     assert await store.accounts.trim_changes(shard, far, 100) == 20
     assert (await store.accounts.changes(shard, 0, 99))[0].change_id == 21
     assert await loaded(store, shard) == model.committed_accounts()
-    state = await store.log.acquire(shard)
+    state = await own(store, shard)
     later = Commit(state.token, state.number + 1, 0, 30, 0, drained=model.drained(20, 30))
     assert await store.log.commit([(shard, later)]) == ["committed"]
 

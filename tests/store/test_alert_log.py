@@ -12,7 +12,7 @@ from service.store.alert_log import AlertLog, Commit, LogTail, epoch, settle
 from service.store.client import connect
 from service.store.log_entries import LogBlock, LogEntry, Rank, Run
 from tests.cutting_proxy import proxied
-from tests.store.stores import SHARDS, Store, crash, open_store
+from tests.store.stores import SHARDS, Store, crash, open_store, own
 from tests.valkey_server import ValkeyServer
 
 pytestmark = pytest.mark.anyio
@@ -49,10 +49,10 @@ async def server_ms(store: Store) -> int:
 
 
 async def test_a_commit_is_what_the_next_owner_finds(store: Store) -> None:
-    state = await store.log.acquire(2)
+    state = await own(store, 2)
     assert dataclasses.astuple(state) == (1, 0, 0, 0, 0, 0, 0)
     assert await store.log.commit([(2, FIRST)]) == ["committed"]
-    assert dataclasses.astuple(await store.log.acquire(2)) == (2, 1, 5, 0, 3, 0, 0)
+    assert dataclasses.astuple(await own(store, 2)) == (2, 1, 5, 0, 3, 0, 0)
     assert await store.log.levels(2) == (3, dict(FIRST.levels))
     assert await store.log.seqs(2) == dict(FIRST.seqs)
     assert await store.log.read(2, 0) == [
@@ -62,7 +62,7 @@ async def test_a_commit_is_what_the_next_owner_finds(store: Store) -> None:
 
 
 async def test_an_account_at_rest_leaves_the_level_table_and_keeps_its_seq(store: Store) -> None:
-    await store.log.acquire(2)
+    await own(store, 2)
     calm = Commit(1, 2, 6, 0, 3, levels=[(KEY, b"")], seqs=[(KEY, 3)])
     assert await store.log.commit([(2, FIRST), (2, calm)]) == ["committed", "committed"]
     assert await store.log.levels(2) == (3, {"default/b": b"[1]"})
@@ -71,13 +71,13 @@ async def test_an_account_at_rest_leaves_the_level_table_and_keeps_its_seq(store
 
 async def test_levels_of_asks_each_accounts_shard(store: Store) -> None:
     shard = store.accounts.shard_of(KEY)
-    await store.log.acquire(shard)
+    await own(store, shard)
     await store.log.commit([(shard, FIRST)])
     assert await store.log.levels_of([KEY, "default/none"]) == {KEY: FIRST.levels[0][1]}
 
 
 async def test_a_commit_sent_again_changes_nothing(store: Store) -> None:
-    await store.log.acquire(0)
+    await own(store, 0)
     await store.log.commit([(0, FIRST)])
     before = await everything(store)
     assert await store.log.commit([(0, FIRST)]) == ["repeated"]
@@ -90,8 +90,7 @@ async def test_a_commit_whose_answer_was_lost_is_sent_again_once(
     shared_server.flush()
     async with proxied(shared_server.socket_file) as proxy, connect(proxy.url) as client:
         log = AlertLog(client, SHARDS)
-        await log.acquire(0)
-        await log.acquire(1)
+        await log.acquire([0, 1], 60_000)
         for number in range(1, 8):
             block = block_of([KEY], b"[%d]" % number)
             commit = Commit(1, number, number, 0, number - 1, blocks=[block])
@@ -105,9 +104,9 @@ async def test_a_commit_whose_answer_was_lost_is_sent_again_once(
 
 
 async def test_an_owner_of_the_past_writes_nothing(store: Store) -> None:
-    old = await store.log.acquire(0)
+    old = await own(store, 0)
     await store.log.commit([(0, FIRST)])
-    new = await store.log.acquire(0)
+    new = await own(store, 0)
     before = await everything(store)
     late = Commit(old.token, 2, 9, 0, 3, levels=[(KEY, b"")], blocks=[block_of([KEY], b"[4]")])
     assert await store.log.commit([(0, late)]) == ["lease_lost"]
@@ -137,7 +136,7 @@ async def test_a_commit_that_does_not_follow_writes_nothing(
     for number in range(3):
         await store.accounts.put(KEY, b"%d" % number)
     await store.client.call("XDEL", f"{{s{shard:02d}}}:changes", "2-0")
-    await store.log.acquire(shard)
+    await own(store, shard)
     first = dataclasses.replace(FIRST, change_id=1, drained=[(KEY, 1)])
     assert await store.log.commit([(shard, first)]) == ["committed"]
     before = await everything(store)
@@ -150,7 +149,7 @@ async def test_a_commit_that_does_not_follow_writes_nothing(
 
 async def test_a_commit_carries_thousands(store: Store) -> None:
     names = [f"default/{number}" for number in range(5_000)]
-    await store.log.acquire(0)
+    await own(store, 0)
     blocks = [block_of(names[at : at + 1_000], b"[]") for at in range(0, 5_000, 1_000)]
     levels = [(name, b"[]") for name in names]
     commit = Commit(1, 1, 1, 0, 0, levels=levels, seqs=[(name, 1) for name in names], blocks=blocks)
@@ -163,8 +162,8 @@ async def test_a_commit_carries_thousands(store: Store) -> None:
 
 
 async def test_a_reader_resumes_from_any_offset(store: Store) -> None:
-    await store.log.acquire(0)
-    await store.log.acquire(3)
+    await own(store, 0)
+    await own(store, 3)
     await store.log.commit([(0, FIRST), (3, dataclasses.replace(FIRST, blocks=FIRST.blocks[:1]))])
     starts = [(entry.offset_first, entry.offset_last) for entry in await store.log.read(0, 0)]
     assert starts == [(1, 2), (3, 3)]
@@ -179,7 +178,7 @@ async def test_a_reader_resumes_from_any_offset(store: Store) -> None:
 
 
 async def test_a_commit_with_alerts_wakes_listeners(store: Store) -> None:
-    await store.log.acquire(1)
+    await own(store, 1)
     heard = store.log.listen()
     assert await anext(heard) is None
     quiet = Commit(1, 1, 1, 0, 0)
@@ -190,7 +189,7 @@ async def test_a_commit_with_alerts_wakes_listeners(store: Store) -> None:
 
 
 async def test_the_log_is_trimmed_by_length_in_whole_entries(store: Store) -> None:
-    await store.log.acquire(0)
+    await own(store, 0)
     blocks = [block_of([KEY] * 10, b"[]") for _ in range(10)]
     await store.log.commit([(0, Commit(1, 1, 1, 0, 0, blocks=blocks))])
     assert await store.log.trim_log(0, 0, 100) == 0
@@ -208,7 +207,7 @@ async def test_the_log_is_trimmed_by_length_in_whole_entries(store: Store) -> No
 
 
 async def test_the_log_is_trimmed_by_age(store: Store) -> None:
-    await store.log.acquire(0)
+    await own(store, 0)
     await store.log.commit([(0, FIRST)])
     newest = int(await store.client.call("HGET", "{s00}:state", "logTime"))
     assert await store.log.trim_log(0, newest, 100) == 0
@@ -218,22 +217,6 @@ async def test_the_log_is_trimmed_by_age(store: Store) -> None:
     await store.log.commit([(0, Commit(1, 2, 5, 0, 3, blocks=[block_of([KEY], b"[4]")]))])
     assert await store.log.trim_log(0, newest + 1, 100) == 3
     assert [entry.offset_last for entry in await store.log.read(0, 3)] == [4]
-
-
-async def test_a_lease_says_who_is_alive(store: Store) -> None:
-    assert await store.log.unowned() == [0, 1, 2, 3]
-    first = await store.log.acquire(1, lease_ms=60_000)
-    await store.log.acquire(2, lease_ms=1)
-    async with asyncio.timeout(10.0):
-        while await store.log.unowned() != [0, 2, 3]:
-            pass
-    second = await store.log.acquire(1)
-    assert await store.log.renew([(1, first.token), (2, 1)]) == [1]
-    assert await store.log.unowned() == [0, 3]
-    assert await store.log.renew([(1, first.token)], lease_ms=0) == [1]
-    assert await store.log.unowned() == [0, 3]
-    assert await store.log.renew([(1, second.token)], lease_ms=0) == []
-    assert await store.log.unowned() == [0, 1, 3]
 
 
 async def test_the_number_of_shards_is_fixed(store: Store) -> None:
@@ -276,7 +259,7 @@ async def test_a_server_that_hides_its_settings_is_not_trusted(valkey: ValkeySer
 
 async def test_every_commit_that_was_answered_survives_crashes(valkey: ValkeyServer) -> None:
     async with open_store(valkey.url) as store:
-        state = await store.log.acquire(0)
+        state = await own(store, 0)
         for number in range(1, 41):
             block = block_of([KEY], b"[%d]" % number)
             commit = Commit(state.token, number, number, 0, number - 1, blocks=[block])

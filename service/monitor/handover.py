@@ -1,0 +1,107 @@
+"""Shards that come in while the monitor runs: from a book of their own into the main one.
+
+A shard that was just taken stands where its former owner committed it, the main book further on. So
+new shards are taken in by a second book, a nursery: it recovers them exactly as a start does,
+commits their alerts as it finds them, and follows the stream until it is where the main book is.
+From then on the two go in step, entry for entry, and account after account is copied over, a few at
+a time. A copied account is judged by both books, to the same end, since a judgement depends on
+nothing but the account, its levels and the stream; only the nursery tells of it. When all accounts
+of a shard are copied its ledger changes sides between two entries, and the main book tells. Nothing
+of it goes through the store, nothing stands still meanwhile, and a crash at any moment leaves what
+a crash always leaves: shards as they were committed.
+"""
+
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from service.monitor.engine import Engine
+from service.monitor.residents import Guest
+from service.monitor.shards import Shards
+from service.risk.batch import statements_of
+
+COPY_ACCOUNTS = 200  # at a time: some milliseconds
+STEP_S = 0.01  # no step begins another slice after so long
+
+
+def adopt(engine: Engine, source: Engine, accounts: Sequence[int]) -> None:
+    """Take over accounts, by their indices in an engine at the same market id, as they are."""
+    assert source.market_id == engine.market_id
+    theirs, mine = source.book, engine.book
+    versions: dict[str, int] = {}
+    loaded, states = [], {}
+    for account in accounts:
+        key = theirs.keys[account]
+        index = mine.enter(key)
+        mine.accounts.seq[index] = theirs.accounts.seq[account]
+        mine.accounts.version[index] = version = int(theirs.accounts.version[account])
+        if len(theirs.slots_of(account)):
+            loaded.append(theirs.account_of(account))
+            versions[key], states[key] = version, theirs.states(account)
+    if loaded:
+        engine.load(list(versions), list(versions.values()), statements_of(loaded), states)
+
+
+class Handover:
+    """From a nursery that has caught up to the main book; `step` belongs to the main task."""
+
+    def __init__(self, nursery: Shards, main: Shards) -> None:
+        self._nursery, self._main = nursery, main
+        self._left = deque(nursery.ledgers)
+        self._copied = 0  # accounts of the nursery below this, of the first shard left, are copied
+
+    @property
+    def done(self) -> bool:
+        return not self._left
+
+    async def step(self) -> None:
+        """Follow to where the main book is and bring it a few more accounts."""
+        await self._nursery.follow_to(self._main.engine.market_id)
+        if self._nursery.engine.market_id > self._main.engine.market_id:
+            return  # they were committed further on than we are: the main book comes there too
+        if self._main.residents.leaving:
+            return  # perhaps from the last time we had the same shards
+        copied, started = [], time.monotonic()
+        while self._left and time.monotonic() - started < STEP_S:
+            shard = self._left[0]
+            if shard not in self._nursery.ledgers:
+                self._give_up(shard)
+            elif not self._copy(shard):
+                continue
+            else:
+                copied.append(shard)
+            self._left.popleft()
+            self._copied = 0
+        await self._move(copied)
+
+    def _copy(self, shard: int) -> bool:
+        """Copy some accounts; return whether all are copied."""
+        nursery, main = self._nursery, self._main
+        if shard not in main.guests:
+            main.guests[shard] = Guest(nursery.ledgers[shard].drained_to, self._has_copied)
+        part = nursery.residents.of(shard, self._copied, COPY_ACCOUNTS)
+        adopt(main.engine, nursery.engine, part)
+        main.residents.count()
+        if part:
+            self._copied = part[-1] + 1
+        return len(part) < COPY_ACCOUNTS
+
+    def _has_copied(self, account_key: str) -> bool:
+        """Whether an account of the shard that is being copied is in the main book already."""
+        account = self._nursery.engine.book.find(account_key)
+        return account is not None and account < self._copied
+
+    async def _move(self, shards: Sequence[int]) -> None:
+        """Let the main book tell of these shards from here on; nothing is followed meanwhile."""
+        await self._nursery.commit_last(shards)
+        for shard in shards:
+            ledger = self._nursery.ledgers.pop(shard, None)
+            if ledger is None:  # refused
+                self._give_up(shard)
+                continue
+            assert self._main.guests.pop(shard).drained_to == ledger.drained_to
+            self._main.ledgers[shard] = ledger
+
+    def _give_up(self, shard: int) -> None:
+        if self._main.guests.pop(shard, None) is not None:
+            self._main.residents.leave(shard)

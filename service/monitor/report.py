@@ -1,0 +1,29 @@
+"""What a monitor says of itself: its part in the list of members, and its metrics."""
+
+from dataclasses import asdict
+
+from service.monitor.engine import EngineStats
+from service.monitor.sharing import Sharing
+
+Figures = dict[str, int | float | list[int]]
+
+
+def figures_of(sharing: Sharing) -> Figures:
+    """Return counts since the book was made, and what it holds; `shards` are those served."""
+    main, served = sharing.main, sharing.served
+    figures: Figures = {"shards": served, "ready": int(bool(served)), "taking": 0}
+    if sharing.nursery is not None:
+        figures["taking"] = len(sharing.nursery.waiting) + len(sharing.nursery.ledgers)
+    if main is None:
+        return figures | asdict(EngineStats())
+    engine = main.engine
+    return figures | {
+        "marketId": engine.market_id,
+        "eventTime": engine.event_time_ms,
+        "accounts": len(engine.book.keys),
+        "pools": len(engine.book),
+        "positions": engine.book.positions,
+        "commits": main.commits,
+        "gaps": main.gaps,
+        **asdict(engine.stats),
+    }

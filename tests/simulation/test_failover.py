@@ -1,0 +1,196 @@
+"""Two real monitors under load: one is killed, stopped, sent away, replaced; who serves what when.
+
+Every mark moves some account of every shard over its line, so a shard's commits say whether it is
+served.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from service.contract.marks import encode_mark
+from service.risk.model import Mark
+from service.store.client import Client, connect
+from service.store.keys import DEFAULT_TENANT, account_key, shard_of
+from service.store.market_stream import Gate, MarketStream, NewMark
+from tests.logs import expected, told
+from tests.simulation.history import SHARDS, read_history
+from tests.simulation.processes import Processes
+from tests.simulation.run import committed, post
+from tests.simulation.scratch import judge_all
+
+pytestmark = pytest.mark.anyio
+
+SYMBOL = "BTC/USDT:USDT"
+QUIET = [f"Q{number}/USDT:USDT" for number in range(10)]  # nobody holds these
+MARK_EVERY_S = 0.05
+SERVED_WITHIN_S = 3.0
+PATIENCE_S = 30.0
+START_MS = 1_700_000_000_000
+INSTRUMENT = {
+    "symbol": SYMBOL,
+    "linear": True,
+    "contractSize": 1,
+    "base": "BTC",
+    "quote": "USDT",
+    "settle": "USDT",
+    "tiers": [{"minNotional": 0, "maintenanceMarginRate": 0.01}],
+}
+PRICES = (100.0, 91.1)  # equity 10 and maintenance 1, then 1.1 and 0.911: a call, and none
+
+
+def names() -> list[str]:
+    """Two accounts in every shard."""
+    found: dict[int, list[str]] = {shard: [] for shard in range(SHARDS)}
+    for number in range(40 * SHARDS):
+        found[shard_of(account_key(DEFAULT_TENANT, f"a{number}"), SHARDS)].append(f"a{number}")
+    return sorted(name for several in found.values() for name in several[:2])
+
+
+ACCOUNTS = names()
+
+
+def account(name: str) -> dict[str, Any]:
+    position = {"symbol": SYMBOL, "side": "long", "contracts": 1, "entryPrice": 100}
+    return {
+        "id": name,
+        "balances": [{"asset": "USDT", "amount": 10}],
+        "positions": [position],
+        "thresholds": {"easeAfterMs": 0},
+    }
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    directory: Path = tmp_path_factory.mktemp("failover")
+    with Processes(directory, monitors=2, event_time="source") as started:
+        yield started
+
+
+class Load:
+    """Every 50 ms a mark that moves everybody over the line, or back, and some others."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._market = MarketStream(client, Gate("source"))
+
+    async def run(self) -> None:
+        _, event_time = await self._market.tail()
+        event_time = max(event_time, START_MS)
+        while True:
+            for price in PRICES:
+                event_time += 1_000
+                marks = [*(Mark(quiet, event_time / 1e6) for quiet in QUIET), Mark(SYMBOL, price)]
+                for answer in await self._market.append_marks(
+                    [
+                        NewMark("generic", mark.symbol, encode_mark(mark), event_time)
+                        for mark in marks
+                    ]
+                ):
+                    assert isinstance(answer, int)
+                await asyncio.sleep(MARK_EVERY_S)
+
+    async def served_again_s(self) -> float:
+        """Return how long it takes until every shard commits what comes in from now on."""
+        began, (now, _) = time.monotonic(), await self._market.tail()
+        await until(lambda: self._committed_all(now), "all shards to be served")
+        return time.monotonic() - began
+
+    async def _committed_all(self, market_id: int) -> bool:
+        return min(await committed(self.client)) > market_id
+
+
+async def until(condition: Callable[[], Any], what: str) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        holds = condition()
+        if await holds if asyncio.iscoroutine(holds) else holds:
+            return
+        assert time.monotonic() < end, f"waited {PATIENCE_S:.0f} s for {what}"
+        await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def under_load(processes: Processes) -> AsyncIterator[Load]:
+    """Load on both monitors; in the end they have half each, and the log is what it must be."""
+    await post(processes.url, "PUT", "/v1/instruments", [INSTRUMENT])
+    await post(processes.url, "POST", "/v1/accounts:batch", list(map(account, ACCOUNTS)))
+    async with connect(processes.valkey.url) as client:
+        load = Load(client)
+        feeding = asyncio.create_task(load.run())
+        await even(processes)
+        await load.served_again_s()
+        yield load
+        await even(processes)
+        await load.served_again_s()
+        feeding.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await feeding
+        await check_log(client)
+
+
+async def even(processes: Processes) -> None:
+    wanted = [SHARDS // 2, SHARDS // 2]
+    await until(lambda: asyncio.to_thread(lambda: processes.shares() == wanted), "an even split")
+
+
+async def check_log(client: Client) -> None:
+    """Complete and without doubles: that of judging everybody after every mark."""
+    end, _ = await MarketStream(client).tail()
+
+    async def all_committed() -> bool:
+        return min(await committed(client)) >= end
+
+    await until(all_committed, "the last mark")
+    history = await read_history(client)
+    truth = await asyncio.to_thread(judge_all, history.entries)
+    assert len(history.alerts) > len(ACCOUNTS)
+    assert told(history.alerts) == expected(truth.log)
+    assert len({alert["id"] for alert in history.alerts}) == len(history.alerts)
+
+
+async def test_the_shards_of_a_killed_monitor_are_served_again(processes: Processes) -> None:
+    async with under_load(processes) as load:
+        processes.kill("monitor-1")
+        took_s = await load.served_again_s()
+        processes.start("monitor-1")
+        print(f"\nkilled: served again after {took_s:.2f} s")
+        assert took_s < SERVED_WITHIN_S
+
+
+async def test_a_monitor_that_leaves_hands_over_at_once(processes: Processes) -> None:
+    async with under_load(processes) as load:
+        leaving = asyncio.create_task(asyncio.to_thread(processes.leave, "monitor-1"))
+        took_s = await load.served_again_s()
+        await leaving
+        processes.start("monitor-1")
+        print(f"\nleft: served again after {took_s:.2f} s")
+        assert took_s < SERVED_WITHIN_S / 2.0
+
+
+async def test_a_monitor_that_was_stopped_commits_nothing_and_lives_on(
+    processes: Processes,
+) -> None:
+    async with under_load(processes) as load:
+        said = len(processes.said("monitor-2"))
+        processes.pause("monitor-2")
+        took_s = await load.served_again_s()
+        print(f"\nstopped: served again after {took_s:.2f} s")
+        assert took_s < SERVED_WITHIN_S
+        processes.resume("monitor-2")
+        await until(lambda: "dropped" in processes.said("monitor-2")[said:], "it to notice")
+    assert processes.alive("monitor-2")
+    assert "Traceback" not in processes.said("monitor-2")
+
+
+async def test_questions_are_answered_once_by_those_who_serve(processes: Processes) -> None:
+    async with under_load(processes):
+        async with httpx.AsyncClient(base_url=processes.url) as http:
+            found = await http.get("/v1/accounts", params={"level": "HEALTHY", "limit": 1_000})
+        assert sorted(each["id"] for each in found.json()["accounts"]) == ACCOUNTS
