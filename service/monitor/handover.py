@@ -20,8 +20,9 @@ from service.monitor.residents import Guest
 from service.monitor.shards import Shards
 from service.risk.batch import statements_of
 
-COPY_ACCOUNTS = 200  # at a time: some milliseconds
-STEP_S = 0.01  # no step begins another slice after so long
+COPY_ACCOUNTS = 25  # at a time: some milliseconds
+STEP_S = 0.005  # no step begins another slice after so long
+LOOKED_UP = 10_000  # accounts of a shard, found in one go
 
 
 def adopt(engine: Engine, source: Engine, accounts: Sequence[int]) -> None:
@@ -49,6 +50,7 @@ class Handover:
         self._nursery, self._main = nursery, main
         self._left = deque(nursery.ledgers)
         self._copied = 0  # accounts of the nursery below this, of the first shard left, are copied
+        self._next: list[int] = []  # are to be copied next, the first of them last
 
     @property
     def done(self) -> bool:
@@ -71,7 +73,7 @@ class Handover:
             else:
                 copied.append(shard)
             self._left.popleft()
-            self._copied = 0
+            self._copied, self._next = 0, []
         await self._move(copied)
 
     def _copy(self, shard: int) -> bool:
@@ -79,12 +81,15 @@ class Handover:
         nursery, main = self._nursery, self._main
         if shard not in main.guests:
             main.guests[shard] = Guest(nursery.ledgers[shard].drained_to, self._has_copied)
-        part = nursery.residents.of(shard, self._copied, COPY_ACCOUNTS)
+        if not self._next:
+            self._next = nursery.residents.of(shard, self._copied, LOOKED_UP)[::-1]
+        part = self._next[-COPY_ACCOUNTS:][::-1]
+        del self._next[-COPY_ACCOUNTS:]
         adopt(main.engine, nursery.engine, part)
         main.residents.count()
         if part:
             self._copied = part[-1] + 1
-        return len(part) < COPY_ACCOUNTS
+        return not part
 
     def _has_copied(self, account_key: str) -> bool:
         """Whether an account of the shard that is being copied is in the main book already."""

@@ -18,7 +18,7 @@ from service.monitor.shards import Shards
 
 _log = logging.getLogger(__name__)
 
-FORGET_ACCOUNTS = 500  # at a time: some milliseconds
+FORGET_ACCOUNTS = 100  # at a time: some milliseconds
 RETRY_S = 1.0
 
 
