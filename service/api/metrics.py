@@ -3,6 +3,8 @@
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from itertools import accumulate
+from typing import Any
 
 import msgspec
 from prometheus_client import (
@@ -14,7 +16,7 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -68,18 +70,33 @@ class Metrics:
         return generate_latest(self.registry)
 
 
+class _Told(msgspec.Struct):
+    """A histogram as a monitor reports it: values at or below each bound, and above them all."""
+
+    bounds: list[float]
+    counts: list[int]
+    sum: float
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Return the buckets as Prometheus has them: each with all below it."""
+        bounds = [*map(str, self.bounds), "+Inf"]
+        return list(zip(bounds, map(float, accumulate(self.counts)), strict=True))
+
+
 class _MonitorFigures(Collector):
-    """Shows what the monitors say of themselves: a gauge a figure, by monitor."""
+    """Shows what the monitors say of themselves: a gauge a figure, histograms, by monitor."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[GaugeMetricFamily | HistogramMetricFamily]:
         gauges: dict[str, GaugeMetricFamily] = {}
+        histograms: dict[str, HistogramMetricFamily] = {}
         for monitor, figures in sorted(self._metrics.monitors.items()):
-            for name, value in msgspec.json.decode(
-                figures, type=dict[str, float | list[int]]
-            ).items():
+            for name, value in msgspec.json.decode(figures, type=dict[str, Any]).items():
+                if name == "histograms":
+                    _add(histograms, monitor, value)
+                    continue
                 if name not in gauges:
                     words = _CAPITAL.sub(r"_\1", name).lower()
                     text = f"Of a monitor: {words.replace('_', ' ')}."
@@ -89,6 +106,20 @@ class _MonitorFigures(Collector):
                 count = len(value) if isinstance(value, list) else value
                 gauges[name].add_metric([monitor], count)
         yield from gauges.values()
+        yield from histograms.values()
+
+
+def _add(
+    histograms: dict[str, HistogramMetricFamily], monitor: str, told: dict[str, object]
+) -> None:
+    for name, raw in told.items():
+        if name not in histograms:
+            text = f"Of a monitor: {name.replace('_', ' ')}."
+            histograms[name] = HistogramMetricFamily(
+                f"plimsoll_monitor_{name}", text, labels=["monitor"]
+            )
+        histogram = msgspec.convert(raw, _Told)
+        histograms[name].add_metric([monitor], histogram.buckets(), histogram.sum)
 
 
 class Timing:

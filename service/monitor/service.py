@@ -10,11 +10,13 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import msgspec
 
 from service.contract.questions import WORST, decode_question, encode_answer
 from service.errors import LeaseLost, StoreUnavailable
+from service.monitor.measures import CollectorClock
 from service.monitor.ports import AccountsPort, LogPort, MarketPort
 from service.monitor.shards import LEASE_MS, Shards
 from service.monitor.worst import worst
@@ -83,6 +85,7 @@ class Monitor:
         self._retention = retention
         self._on_ready = on_ready
         self._audited_at = time.monotonic()
+        self._collector = CollectorClock()
         self.ready = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -203,8 +206,8 @@ class Monitor:
             question, list(self._shards.ledgers), encode_answer(places)
         )
 
-    def figures(self) -> dict[str, int | float | list[int]]:
-        """Return figures about this monitor: counts since its start, and what it holds."""
+    def figures(self) -> dict[str, Any]:
+        """Return figures about this monitor: counts since its start, what it holds, histograms."""
         shards, engine = self._shards, self._shards.engine
         return {
             "shards": sorted(shard for shard, _ in shards.owned),
@@ -218,6 +221,8 @@ class Monitor:
             "notices": shards.notices,
             "gaps": shards.gaps,
             **asdict(engine.stats),
+            "collectorShare": self._collector.share,
+            "histograms": shards.measures.told(),
         }
 
     async def _close(self) -> None:

@@ -22,6 +22,7 @@ from service.errors import LeaseLost, OutOfStep, ServiceError, StoreUnavailable
 from service.monitor.alerts import Page
 from service.monitor.commits import Ledger, read_states
 from service.monitor.engine import Engine
+from service.monitor.measures import Measures
 from service.monitor.parts import Commits, Parts
 from service.monitor.ports import AccountsPort, LogPort, MarketPort
 from service.store.accounts import AccountChange
@@ -59,6 +60,7 @@ class Shards:
         shards: int,
     ) -> None:
         self.engine = engine
+        self.measures = Measures()
         self.ledgers: dict[int, Ledger] = {}  # of the shards that are taken in
         self.commits = 0
         self.gaps = 0  # times the stream was trimmed before we had read it
@@ -134,6 +136,7 @@ class Shards:
     async def _send(self, commits: Commits) -> None:
         """Send the same commits until the store has answered; LeaseLost when we may no more."""
         wait_s, longest_s = RETRY_S
+        started = time.perf_counter()
         while True:
             try:
                 outcomes = await self._log.commit(commits)
@@ -142,6 +145,10 @@ class Shards:
                 _log.warning("commit is sent again in %.2f s: %s", wait_s, error)
                 await asyncio.sleep(wait_s)
                 wait_s = min(2.0 * wait_s, longest_s)
+        self.measures.commit_seconds.observe(time.perf_counter() - started)
+        if any(commit.blocks for _, commit in commits):
+            age_ms = _now_ms() - self.engine.event_time_ms
+            self.measures.tick_to_alert_seconds.observe(age_ms / 1e3)
         for (shard, _), outcome in zip(commits, outcomes, strict=True):
             if outcome == "lease_lost":
                 raise LeaseLost(f"another monitor owns shard {shard}")
@@ -155,14 +162,19 @@ class Shards:
         changes: list[AccountChange] = []
         if entry.kind == "a":
             changes = self._bound_by(entry, fetched)
-        waiting = 0
+        waiting, now_ms, started = 0, _now_ms(), time.perf_counter()
+        pools = self.engine.stats.pools_evaluated
         async with Parts(self._send) as parts:
-            for page in self.engine.pages(entry, changes, _now_ms()):
+            for page in self.engine.pages(entry, changes, now_ms):
                 self._write(page)
                 waiting += len(page.alerts)
                 if page.left >= PART_LEFT and await parts.offer(waiting, self._build_parts):
                     waiting = 0
             await parts.end(self._build_parts)
+        self.measures.entry_seconds.observe(time.perf_counter() - started)
+        self.measures.entry_pools.observe(self.engine.stats.pools_evaluated - pools)
+        if entry.kind == "m":
+            self.measures.mark_age_seconds.observe((now_ms - entry.event_time_ms) / 1e3)
         for account in self.engine.touched:
             self._ledger_of(account).accounts.add(account)
         self.engine.touched.clear()

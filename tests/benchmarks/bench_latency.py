@@ -59,7 +59,7 @@ async def measured(accounts: int, seconds: float) -> Measurement:
             "p99_ms": 1e3 * p99,
             "floor_p50_ms": 1e3 * floor_p50,
             "floor_p99_ms": 1e3 * floor_p99,
-            "monitor_collector_share": figures.get("collectorS", 0.0) / figures.get("upS", 1.0),
+            "monitor_collector_share": figures["collectorShare"],
         },
     )
 

@@ -89,13 +89,19 @@ async def listening(url: str, account: str) -> AsyncIterator[Heard]:
     """Subscribe to an account, "*" is all; what comes after the snapshot is heard."""
     wanted = {"op": "subscribe", "id": "1", "channel": "alerts", "accounts": [account]}
     stream = url.replace("http", "ws", 1) + "/v1/stream"
-    async with frames_of(stream, orjson.dumps(wanted).decode(), '{"type":"snapshot"') as heard:
+    begins = '{"type":"snapshot"', '{"type":"alerts"'
+    async with frames_of(stream, orjson.dumps(wanted).decode(), *begins) as heard:
         yield heard
 
 
 @contextlib.asynccontextmanager
-async def frames_of(url: str, say: str = "", until: str = "ready") -> AsyncIterator[Heard]:
-    """Connect, say something, and hear what comes after a frame that begins like `until`."""
+async def frames_of(
+    url: str, say: str = "", until: str = "ready", wanted: str = ""
+) -> AsyncIterator[Heard]:
+    """Connect, say something, and hear what comes after a frame that begins with `until`.
+
+    Only frames that begin with `wanted` are heard: notices and heartbeats come in between.
+    """
     async with connect(url, compression=None, max_size=2**20, max_queue=64) as connection:
         heard = Heard()
         if say:
@@ -105,7 +111,8 @@ async def frames_of(url: str, say: str = "", until: str = "ready") -> AsyncItera
 
         async def listen() -> None:
             async for text in connection:
-                heard.take(str(text))
+                if str(text).startswith(wanted):
+                    heard.take(str(text))
 
         task = asyncio.create_task(listen())
         try:
