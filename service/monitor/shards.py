@@ -15,12 +15,10 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 
 import msgspec
-import numpy as np
 
 from service.contract.accounts import decode_account
 from service.errors import LeaseLost, OutOfStep, ServiceError, StoreUnavailable
-from service.monitor.alerts import Page
-from service.monitor.commits import Ledger, read_states
+from service.monitor.commits import Ledger, read_states, write_page
 from service.monitor.engine import Engine
 from service.monitor.measures import Measures
 from service.monitor.parts import Commits, Parts
@@ -166,7 +164,7 @@ class Shards:
         pools = self.engine.stats.pools_evaluated
         async with Parts(self._send) as parts:
             for page in self.engine.pages(entry, changes, now_ms):
-                self._write(page)
+                write_page(self.ledgers, page, self._shards)
                 waiting += len(page.alerts)
                 if page.left >= PART_LEFT and await parts.offer(waiting, self._build_parts):
                     waiting = 0
@@ -178,21 +176,6 @@ class Shards:
         for account in self.engine.touched:
             self._ledger_of(account).accounts.add(account)
         self.engine.touched.clear()
-
-    def _write(self, page: Page) -> None:
-        """Give each shard's ledger its alerts of a page."""
-        shards = np.array([shard_of(key, self._shards) for key in page.account_keys])
-        order = np.argsort(shards, kind="stable")
-        ends = np.append(np.flatnonzero(np.diff(shards[order])) + 1, len(order)).tolist()
-        rows, first = order.tolist(), 0
-        for end in ends:
-            mine = rows[first:end]
-            keys, alerts = (
-                [page.account_keys[row] for row in mine],
-                [page.alerts[row] for row in mine],
-            )
-            self.ledgers[int(shards[mine[0]])].write(keys, alerts, page.rank)
-            first = end
 
     def _build_parts(self) -> Commits:
         parts = [
