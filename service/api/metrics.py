@@ -23,13 +23,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 _LATENCY_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _CAPITAL = re.compile(r"([A-Z])")
 _SIZES = (1, 10, 100, 1_000, 10_000, 100_000)
+_MARK_AGE = "Since the newest mark of any symbol came; NaN before the first."
+_COLLECTING = "Part of all time that the garbage collector took."
 EXPOSITION_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """The counters of one worker; `sockets` and `mark_age_s` are asked when somebody looks."""
+    """The counters of one worker; what it is given is asked when somebody looks."""
 
-    def __init__(self, mark_age_s: Callable[[], float], sockets: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        mark_age_s: Callable[[], float],
+        sockets: Callable[[], int],
+        collector_share: Callable[[], float],
+    ) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
@@ -52,18 +59,20 @@ class Metrics:
             buckets=_SIZES,
             registry=self.registry,
         )
-        age = Gauge(
-            "plimsoll_newest_mark_age_seconds",
-            "Since the newest mark of any symbol came; NaN before the first.",
+        self.alert_age_s = Histogram(
+            "plimsoll_tick_to_frame_seconds",
+            "From an alert's event time until it was handed to all who listen here.",
+            buckets=_LATENCY_S,
             registry=self.registry,
         )
-        age.set_function(mark_age_s)
-        open_sockets = Gauge(
-            "plimsoll_sockets", "Open WebSocket connections.", registry=self.registry
-        )
-        open_sockets.set_function(lambda: float(sockets()))
+        self._ask("plimsoll_newest_mark_age_seconds", _MARK_AGE, mark_age_s)
+        self._ask("plimsoll_sockets", "Open WebSocket connections.", sockets)
+        self._ask("plimsoll_collector_share", _COLLECTING, collector_share)
         self.monitors: Mapping[str, bytes] = {}  # the newest figures of each, JSON
         self.registry.register(_MonitorFigures(self))
+
+    def _ask(self, name: str, text: str, figure: Callable[[], float]) -> None:
+        Gauge(name, text, registry=self.registry).set_function(lambda: float(figure()))
 
     def exposition(self) -> bytes:
         """Return everything in Prometheus' text format."""

@@ -49,21 +49,27 @@ class Measures:
 
 
 class CollectorClock:
-    """The seconds that the garbage collector has taken since this was made."""
+    """Counts the seconds that the garbage collector takes inside the block."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
-        self.made_at = time.monotonic()
+        self._seconds = 0.0
+        self._entered_at = time.monotonic()
         self._started = 0.0
-        gc.callbacks.append(self._note)
 
-    @property
+    def __enter__(self) -> "CollectorClock":
+        self._entered_at = time.monotonic()
+        gc.callbacks.append(self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        gc.callbacks.remove(self._note)
+
     def share(self) -> float:
-        """The part of all time since then."""
-        return self.seconds / max(1e-9, time.monotonic() - self.made_at)
+        """Return the part of all time since the block was entered."""
+        return self._seconds / max(1e-9, time.monotonic() - self._entered_at)
 
     def _note(self, phase: str, _info: dict[str, int]) -> None:
         if phase == "start":
             self._started = time.perf_counter()
         else:
-            self.seconds += time.perf_counter() - self._started
+            self._seconds += time.perf_counter() - self._started

@@ -117,7 +117,8 @@ class Monitor:
         await self._recover()
         self.ready.set()
         self._on_ready()
-        await self._follow(stop)
+        with self._collector:
+            await self._follow(stop)
 
     async def _recover(self) -> None:
         started = time.monotonic()
@@ -221,7 +222,7 @@ class Monitor:
             "notices": shards.notices,
             "gaps": shards.gaps,
             **asdict(engine.stats),
-            "collectorShare": self._collector.share,
+            "collectorShare": self._collector.share(),
             "histograms": shards.measures.told(),
         }
 
