@@ -40,6 +40,7 @@ from service.api.tenants import tenant_of
 from service.errors import StoreUnavailable
 from service.monitor.engine import Engine
 from service.monitor.judging import warm_up
+from service.monitor.measures import CollectorClock
 from service.monitor.service import Monitor, Ports, Retention
 from service.monitor.shards import Shards
 from service.push import asyncapi
@@ -106,7 +107,8 @@ def build_api(settings: Settings) -> FastAPI:
             # Nobody is let in before we know the markets, unless Redis keeps us waiting.
             await follower.reached(0, PICTURE_WITHIN_S)
             calm_collector()
-            yield
+            with collector:
+                yield
 
     app = FastAPI(
         title="Plimsoll",
@@ -115,7 +117,9 @@ def build_api(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         redoc_url=None,
     )
-    metrics = Metrics(follower.newest_age_s, lambda: len(hub.sessions))
+    collector = CollectorClock()
+    metrics = Metrics(follower.newest_age_s, lambda: len(hub.sessions), collector.share)
+    hub.observe_s = metrics.alert_age_s.observe
     for router in _routers(settings, store, follower, metrics):
         app.include_router(router)
     app.include_router(build_stream_router(hub, tenant_of))

@@ -1,13 +1,9 @@
 """`GET /v1/alerts`: the alert log as pages, resumed by cursor; alerts travel as logged.
 
-Shards have a log each. A page merges them by market id, so that what happened first stands first as
-far as a page can know.
+Shards have a log each; pages give them as one, in the order that the stream has.
 """
 
-import heapq
-from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 from fastapi import APIRouter, Request, Response
@@ -20,53 +16,13 @@ from service.contract.cursor import decode_cursor, encode_cursor
 from service.contract.names import check_account_id
 from service.contract.results import AlertsPage
 from service.errors import InvalidCursor, InvalidInput, StoreUnavailable
-from service.store.alert_log import AlertLog
+from service.store.alert_log import AlertLog, LogTail
 from service.store.keys import account_key, shard_of
-from service.store.log_entries import LogEntry, split_alerts
+from service.store.log_order import LogGap, LogOrder
 
-ENTRIES_A_READ = 16
+ENTRIES_A_READ = 4  # a shard
 SCANNED_MAX = 50_000  # alerts looked at for one page, wanted or not
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
-
-
-class _Place(msgspec.Struct, rename="camel", gc=False):
-    market_id: int
-
-
-_place_decoder = msgspec.json.Decoder(_Place)
-
-
-@dataclass(slots=True)
-class _ShardReader:
-    """One shard's log from `offset` on.
-
-    `waiting` are (offset, market id, alert or None where unwanted).
-    """
-
-    shard: int
-    offset: int  # of the last alert that was passed on or passed over
-    read_to: int
-    end: int  # the log's end when the page began
-    waiting: deque[tuple[int, int, bytes | None]] = field(default_factory=deque)
-
-    @property
-    def dry(self) -> bool:
-        return not self.waiting and self.read_to < self.end
-
-    def take(self, entries: list[LogEntry], wanted: str, exact: bool) -> None:
-        """Queue what was read; entries hold several alerts and may begin before where we stand."""
-        if not entries:
-            self.read_to = self.end
-        for entry in entries:
-            alerts = split_alerts(entry.alerts)
-            for index, key in enumerate(entry.account_keys):
-                offset = entry.offset_first + index
-                if not self.read_to < offset <= self.end:
-                    continue
-                mine = key == wanted if exact else key.startswith(wanted)
-                place = _place_decoder.decode(alerts[index]).market_id
-                self.waiting.append((offset, place, alerts[index] if mine else None))
-            self.read_to = max(self.read_to, min(entry.offset_last, self.end))
 
 
 def build_alerts_router(
@@ -82,70 +38,76 @@ def build_alerts_router(
         name = query.text("accountId")
         wanted = account_key(tenant_of(request), check_account_id(name) if name else "")
         current = await settle()
-        readers, recovered = await _start(log, query.text("since"), current, shards)
-        mine = [shard_of(wanted, shards)] if name else range(shards)
-        alerts = await _page(log, [readers[shard] for shard in mine], wanted, bool(name), limit)
-        more = any(readers[shard].offset < readers[shard].end for shard in mine)
-        cursor = encode_cursor(current, [reader.offset for reader in readers])
-        return Response(_page_bytes(alerts, cursor, recovered, more), 200, None, JSON)
+        tails = await log.tails()
+        starts, recovered = _start(tails, query.text("since"), current, shards)
+        mine = shard_of(wanted, shards) if name else None
+        ends = tuple(
+            tail.offset if mine in (None, tail.shard) else start
+            for tail, start in zip(tails, starts, strict=True)
+        )
+
+        def is_wanted(key: str) -> bool:
+            return key == wanted if name else key.startswith(wanted)
+
+        alerts, offsets = await _page(log, starts, ends, is_wanted, limit)
+        cursor = encode_cursor(current, offsets)
+        return Response(_page_bytes(alerts, cursor, recovered, offsets != ends), 200, None, JSON)
 
     return router
 
 
-async def _start(
-    log: AlertLog, since: str | None, epoch: str, shards: int
-) -> tuple[list[_ShardReader], bool]:
-    """Return a reader a shard, and whether everything after `since` is still there."""
+def _start(
+    tails: Sequence[LogTail], since: str | None, epoch: str, shards: int
+) -> tuple[tuple[int, ...], bool]:
+    """Return the offset a shard to read after, and whether everything after `since` is there."""
     given = None if since is None else decode_cursor(since)
-    tails = await log.tails()
     recovered = given is None or (given.epoch == epoch and len(given.offsets) == shards)
     offsets = given.offsets if given is not None and recovered else (0,) * shards
-    readers = []
-    for tail, offset in zip(tails, offsets, strict=True):
-        there = tail.trimmed <= offset <= tail.offset
-        recovered = recovered and (there or given is None)
-        start = offset if there else tail.trimmed
-        readers.append(_ShardReader(tail.shard, start, start, tail.offset))
-    return readers, recovered
+    there = [
+        tail.trimmed <= offset <= tail.offset for tail, offset in zip(tails, offsets, strict=True)
+    ]
+    starts = tuple(
+        offset if still else tail.trimmed
+        for tail, offset, still in zip(tails, offsets, there, strict=True)
+    )
+    return starts, recovered and (given is None or all(there))
 
 
 async def _page(
-    log: AlertLog, readers: list[_ShardReader], wanted: str, exact: bool, limit: int
-) -> list[bytes]:
+    log: AlertLog,
+    starts: Sequence[int],
+    ends: tuple[int, ...],
+    is_wanted: Callable[[str], bool],
+    limit: int,
+) -> tuple[list[bytes], tuple[int, ...]]:
+    """Return the next wanted alerts, and the offsets by shard up to which was looked."""
     alerts: list[bytes] = []
-    scanned = 0
-    while len(alerts) < limit and scanned < SCANNED_MAX:
-        dry = [reader for reader in readers if reader.dry]
-        if dry:
-            positions = [(reader.shard, reader.read_to) for reader in dry]
-            found = await log.read_many(positions, ENTRIES_A_READ)
-            for reader, entries in zip(dry, found, strict=True):
-                reader.take(entries, wanted, exact)
-            continue
-        scanned += _merge(readers, alerts, limit)
-        if not any(reader.waiting or reader.dry for reader in readers):
-            break
-    return alerts
+    order, scanned = LogOrder(starts), 0
+    while order.offsets != ends and scanned < SCANNED_MAX:
+        try:
+            if not await _read(log, order, ends):
+                break
+        except LogGap:
+            break  # trimmed meanwhile: who goes on from here is told
+        part = order.take(ends)
+        for index, key in enumerate(part.keys):
+            if is_wanted(key):
+                alerts.append(part.alerts[index])
+                if len(alerts) == limit:
+                    return alerts, part.offsets(index + 1)
+        scanned += len(part.keys)
+    return alerts, order.offsets
 
 
-def _merge(readers: list[_ShardReader], alerts: list[bytes], limit: int) -> int:
-    """Pass on by market id until the page is full or a shard is dry; return how many were seen."""
-    heap = [(r.waiting[0][1], r.shard, r) for r in readers if r.waiting]
-    heapq.heapify(heap)
-    looked_at = 0
-    while heap and len(alerts) < limit:
-        reader = heap[0][2]
-        reader.offset, _, alert = reader.waiting.popleft()
-        looked_at += 1
-        if alert is not None:
-            alerts.append(alert)
-        if reader.waiting:
-            heapq.heapreplace(heap, (reader.waiting[0][1], reader.shard, reader))
-            continue
-        heapq.heappop(heap)
-        if reader.dry:
-            break
-    return looked_at
+async def _read(log: AlertLog, order: LogOrder, ends: Sequence[int]) -> bool:
+    """Read on where nothing is at hand; return whether everything asked for is there."""
+    wanted = order.wanted(ends)
+    found = await log.read_many(wanted, ENTRIES_A_READ)
+    there = [
+        order.add(shard, entries, ends[shard])
+        for (shard, _), entries in zip(wanted, found, strict=True)
+    ]
+    return all(there)
 
 
 def _page_bytes(alerts: list[bytes], cursor: str, recovered: bool, more: bool) -> bytes:

@@ -3,6 +3,8 @@
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from itertools import accumulate
+from typing import Any
 
 import msgspec
 from prometheus_client import (
@@ -14,20 +16,27 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _LATENCY_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _CAPITAL = re.compile(r"([A-Z])")
 _SIZES = (1, 10, 100, 1_000, 10_000, 100_000)
+_MARK_AGE = "Since the newest mark of any symbol came; NaN before the first."
+_COLLECTING = "Part of all time that the garbage collector took."
 EXPOSITION_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """The counters of one worker; `sockets` and `mark_age_s` are asked when somebody looks."""
+    """The counters of one worker; what it is given is asked when somebody looks."""
 
-    def __init__(self, mark_age_s: Callable[[], float], sockets: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        mark_age_s: Callable[[], float],
+        sockets: Callable[[], int],
+        collector_share: Callable[[], float],
+    ) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
@@ -50,39 +59,56 @@ class Metrics:
             buckets=_SIZES,
             registry=self.registry,
         )
-        age = Gauge(
-            "plimsoll_newest_mark_age_seconds",
-            "Since the newest mark of any symbol came; NaN before the first.",
+        self.alert_age_s = Histogram(
+            "plimsoll_tick_to_frame_seconds",
+            "From an alert's event time until it was handed to all who listen here.",
+            buckets=_LATENCY_S,
             registry=self.registry,
         )
-        age.set_function(mark_age_s)
-        open_sockets = Gauge(
-            "plimsoll_sockets", "Open WebSocket connections.", registry=self.registry
-        )
-        open_sockets.set_function(lambda: float(sockets()))
+        self._ask("plimsoll_newest_mark_age_seconds", _MARK_AGE, mark_age_s)
+        self._ask("plimsoll_sockets", "Open WebSocket connections.", sockets)
+        self._ask("plimsoll_collector_share", _COLLECTING, collector_share)
         self.monitors: Mapping[str, bytes] = {}  # the newest figures of each, JSON
         self.registry.register(_MonitorFigures(self))
+
+    def _ask(self, name: str, text: str, figure: Callable[[], float]) -> None:
+        Gauge(name, text, registry=self.registry).set_function(lambda: float(figure()))
 
     def exposition(self) -> bytes:
         """Return everything in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
+class _Told(msgspec.Struct):
+    """A histogram as a monitor reports it: values at or below each bound, and above them all."""
+
+    bounds: list[float]
+    counts: list[int]
+    sum: float
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Return the buckets as Prometheus has them: each with all below it."""
+        bounds = [*map(str, self.bounds), "+Inf"]
+        return list(zip(bounds, map(float, accumulate(self.counts)), strict=True))
+
+
 class _MonitorFigures(Collector):
-    """Shows what the monitors say of themselves: a gauge a figure, by monitor."""
+    """Shows what the monitors say of themselves: a gauge a figure, histograms, by monitor."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[GaugeMetricFamily | HistogramMetricFamily]:
         gauges: dict[str, GaugeMetricFamily] = {}
         served = GaugeMetricFamily(
             "plimsoll_shard_served", "1: this monitor serves it.", labels=["shard", "monitor"]
         )
+        histograms: dict[str, HistogramMetricFamily] = {}
         for monitor, figures in sorted(self._metrics.monitors.items()):
-            for name, value in msgspec.json.decode(
-                figures, type=dict[str, float | list[int]]
-            ).items():
+            for name, value in msgspec.json.decode(figures, type=dict[str, Any]).items():
+                if name == "histograms":
+                    _add(histograms, monitor, value)
+                    continue
                 if name not in gauges:
                     words = _CAPITAL.sub(r"_\1", name).lower()
                     text = f"Of a monitor: {words.replace('_', ' ')}."
@@ -97,6 +123,20 @@ class _MonitorFigures(Collector):
         yield from gauges.values()
         if served.samples:
             yield served
+        yield from histograms.values()
+
+
+def _add(
+    histograms: dict[str, HistogramMetricFamily], monitor: str, told: dict[str, object]
+) -> None:
+    for name, raw in told.items():
+        if name not in histograms:
+            text = f"Of a monitor: {name.replace('_', ' ')}."
+            histograms[name] = HistogramMetricFamily(
+                f"plimsoll_monitor_{name}", text, labels=["monitor"]
+            )
+        histogram = msgspec.convert(raw, _Told)
+        histograms[name].add_metric([monitor], histogram.buckets(), histogram.sum)
 
 
 class Timing:

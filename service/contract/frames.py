@@ -121,7 +121,9 @@ class Snapshot(ServerFrame, tag="snapshot"):
 
 
 class AlertsFrame(ServerFrame, tag="alerts"):
-    """New entries of the log, in their order for every account."""
+    """New alerts, in the order of market entries; of one entry worse levels first, then by account,
+    whatever the shard. Monitors that share the accounts each send their part of an entry in this
+    order."""
 
     id: SubscriptionId
     alerts: Annotated[list[Alert], Meta(min_length=1)]

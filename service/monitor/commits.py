@@ -9,7 +9,7 @@ of them. A part leaves the position where it is and says how many alerts are log
 starts from there derives them again, the same ones in the same order, and passes over so many.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,7 @@ from service.contract.alerts import (
     pool_key,
 )
 from service.contract.alerts import PoolState as StoredState
+from service.monitor.alerts import Page
 from service.monitor.figures import PoolNames
 from service.risk.book import Book
 from service.risk.columns import Ints
@@ -31,6 +32,7 @@ from service.risk.model import Level
 from service.risk.records import PoolState
 from service.store.accounts import AccountChange
 from service.store.alert_log import Commit, ShardState
+from service.store.keys import shard_of
 from service.store.log_entries import LogBlock, Rank, Run, join_alerts
 
 BLOCK_ALERTS_MAX = 500  # of one log entry: a reader takes it in one piece
@@ -130,6 +132,18 @@ class Ledger:
         self.offset += len(self.alerts)
         self.keys, self.alerts, self.ranks = [], [], []
         return blocks
+
+
+def write_page(ledgers: Mapping[int, Ledger], page: Page, shard_count: int) -> None:
+    """Give each ledger its alerts of a page, in their order; a shard without one is not ours."""
+    shards = np.array([shard_of(key, shard_count) for key in page.account_keys])
+    order = np.argsort(shards, kind="stable")
+    starts = np.flatnonzero(np.diff(shards[order], prepend=-1))
+    for rows in np.split(order, starts[1:]):
+        mine = rows.tolist()
+        if ledger := ledgers.get(int(shards[mine[0]])):
+            keys = [page.account_keys[row] for row in mine]
+            ledger.write(keys, [page.alerts[row] for row in mine], page.rank)
 
 
 def _cut(sizes: Sequence[int]) -> list[int]:

@@ -1,11 +1,12 @@
 """What a monitor says of itself: its part in the list of members, and its metrics."""
 
 from dataclasses import asdict
+from typing import Any
 
 from service.monitor.engine import EngineStats
 from service.monitor.sharing import Sharing
 
-Figures = dict[str, int | float | list[int]]
+Figures = dict[str, Any]
 
 
 def figures_of(sharing: Sharing) -> Figures:
@@ -26,4 +27,5 @@ def figures_of(sharing: Sharing) -> Figures:
         "commits": main.commits,
         "gaps": main.gaps,
         **asdict(engine.stats),
+        "histograms": main.measures.told(),
     }

@@ -19,6 +19,7 @@ from service.contract.questions import WORST, decode_question, encode_answer
 from service.errors import OutOfStep, StoreUnavailable
 from service.monitor.commits import Ledger
 from service.monitor.leases import Leases
+from service.monitor.measures import CollectorClock
 from service.monitor.notices import Notices
 from service.monitor.ports import AccountsPort, LogPort, MarketPort, RollPort
 from service.monitor.report import Figures, figures_of
@@ -90,6 +91,7 @@ class Monitor:
         self._retention = retention
         self._on_ready = on_ready
         self._audited_at = time.monotonic()
+        self._collector = CollectorClock()
         self.ready = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -106,7 +108,7 @@ class Monitor:
                     (self._answer, 0.0),
                 )
             ]
-            follow = tasks.create_task(self._follow(stop), name="follow")
+            follow = tasks.create_task(self._watched(stop), name="follow")
             stopped = tasks.create_task(stop.wait(), name="stop")
             await asyncio.wait((follow, stopped), return_when=asyncio.FIRST_COMPLETED)
             await asyncio.wait((follow,), timeout=CLOSING_S)
@@ -115,6 +117,10 @@ class Monitor:
         # One that was cut short may have a commit on its way: nothing may be sent after that.
         if not follow.cancelled():
             await self._close()
+
+    async def _watched(self, stop: asyncio.Event) -> None:
+        with self._collector:
+            await self._follow(stop)
 
     async def _follow(self, stop: asyncio.Event) -> None:
         """Follow the stream; between batches do what is due."""
@@ -223,7 +229,10 @@ class Monitor:
 
     def figures(self) -> Figures:
         """Return figures about this monitor: counts since its start, and what it holds."""
-        return figures_of(self._sharing) | {"notices": self._notices.appended}
+        return figures_of(self._sharing) | {
+            "notices": self._notices.appended,
+            "collectorShare": self._collector.share(),
+        }
 
     async def _close(self) -> None:
         """Commit everything and give the shards back.

@@ -20,19 +20,17 @@ from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 
 import msgspec
-import numpy as np
 
 from service.errors import OutOfStep, StoreUnavailable
-from service.monitor.alerts import Page
-from service.monitor.commits import Ledger, read_states
+from service.monitor.commits import Ledger, read_states, write_page
 from service.monitor.engine import Engine
 from service.monitor.loading import Loading
+from service.monitor.measures import Measures
 from service.monitor.parts import Commits, Parts
 from service.monitor.ports import AccountsPort, LogPort, MarketPort
 from service.monitor.residents import Guest, Residents
 from service.store.accounts import AccountChange
 from service.store.alert_log import ShardState
-from service.store.keys import shard_of
 from service.store.market_stream import MarketEntry
 
 _log = logging.getLogger(__name__)
@@ -67,6 +65,7 @@ class Shards:
         shards: int,
     ) -> None:
         self.engine = engine
+        self.measures = Measures()
         self.ledgers: dict[int, Ledger] = {}  # of the shards that are taken in
         self.guests: dict[int, Guest] = {}
         self.residents = Residents(engine, shards)
@@ -184,6 +183,7 @@ class Shards:
         if not commits:
             return
         wait_s, longest_s = RETRY_S
+        started = time.perf_counter()
         while True:
             try:
                 outcomes = await self._log.commit(commits)
@@ -193,6 +193,10 @@ class Shards:
                 await asyncio.sleep(wait_s)
                 wait_s = min(2.0 * wait_s, longest_s)
         self.commits += len(commits)
+        self.measures.commit_seconds.observe(time.perf_counter() - started)
+        if any(commit.blocks for _, commit in commits):
+            age_ms = _now_ms() - self.engine.event_time_ms
+            self.measures.tick_to_alert_seconds.observe(age_ms / 1e3)
         for (shard, _), outcome in zip(commits, outcomes, strict=True):
             if outcome in ("lease_lost", "out_of_step"):
                 _log.warning("shard %d is dropped: its commit was refused, %s", shard, outcome)
@@ -203,34 +207,23 @@ class Shards:
         changes: list[AccountChange] = []
         if entry.kind == "a":
             changes = self._bound_by(entry, fetched)
-        waiting = 0
+        waiting, now_ms, started = 0, _now_ms(), time.perf_counter()
+        pools = self.engine.stats.pools_evaluated
         async with Parts(self._send) as parts:
-            for page in self.engine.pages(entry, changes, _now_ms()):
-                self._write(page)
+            for page in self.engine.pages(entry, changes, now_ms):
+                write_page(self.ledgers, page, self._shards)
                 waiting += len(page.alerts)
                 if page.left >= PART_LEFT and await parts.offer(waiting, self._build_parts):
                     waiting = 0
             await parts.end(self._build_parts)
+        self.measures.entry_seconds.observe(time.perf_counter() - started)
+        self.measures.entry_pools.observe(self.engine.stats.pools_evaluated - pools)
+        if entry.kind == "m":
+            self.measures.mark_age_seconds.observe((now_ms - entry.event_time_ms) / 1e3)
         for account in self.engine.touched:
             if ledger := self._ledger_of(account):
                 ledger.accounts.add(account)
         self.engine.touched.clear()
-
-    def _write(self, page: Page) -> None:
-        """Give each shard's ledger its alerts of a page."""
-        shards = np.array([shard_of(key, self._shards) for key in page.account_keys])
-        order = np.argsort(shards, kind="stable")
-        ends = np.append(np.flatnonzero(np.diff(shards[order])) + 1, len(order)).tolist()
-        rows, first = order.tolist(), 0
-        for end in ends:
-            mine = rows[first:end]
-            keys, alerts = (
-                [page.account_keys[row] for row in mine],
-                [page.alerts[row] for row in mine],
-            )
-            if ledger := self.ledgers.get(int(shards[mine[0]])):
-                ledger.write(keys, alerts, page.rank)
-            first = end
 
     def _build_parts(self) -> Commits:
         return [

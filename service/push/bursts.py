@@ -16,6 +16,12 @@ from service.contract.cursor import encode_cursor
 from service.push.selection import Selection
 from service.store.log_order import Ordered
 
+
+class _Moment(msgspec.Struct, rename="camel", gc=False):
+    event_time: int
+
+
+_moments = msgspec.json.Decoder(_Moment)
 _ENVELOPE_MAX = 512  # keys, punctuation and the longest subscription id, without the cursor
 
 
@@ -39,6 +45,11 @@ class Burst:
         self._room = frame_max - _ENVELOPE_MAX - len(encode_cursor(epoch, self.after)) - 16
         self._whole: dict[str, list[Frame]] = {}
         self._places: dict[int, tuple[tuple[int, ...], str]] = {}
+
+    @property
+    def event_time_ms(self) -> int:
+        """The event time of the last alert."""
+        return _moments.decode(self._ordered.alerts[-1]).event_time
 
     @cached_property
     def _tenants(self) -> set[str]:

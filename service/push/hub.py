@@ -7,6 +7,7 @@ read the log by itself; one that does not read at all is closed (4008); nobody e
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -32,7 +33,10 @@ class AlertStore(LogReader, StoredAlerts, Protocol):
 
 
 class Hub:
-    """`settle` makes sure the store is ours and returns the log's epoch (store/alert_log.py)."""
+    """`settle` makes sure the store is ours and returns the log's epoch (store/alert_log.py).
+
+    `observe_s` hears how long after its event time a burst was handed to all who listen.
+    """
 
     def __init__(
         self,
@@ -45,6 +49,7 @@ class Hub:
         self._log = log
         self._listeners = Listeners()
         self._marks = MarkBoard(self._notify)
+        self.observe_s: Callable[[float], object] = lambda _: None
         self._draining = False
         self._empty = asyncio.Event()
         self._follower = LogFollower(log, settle, self, frame_max=self.limits.frame_bytes)
@@ -98,6 +103,7 @@ class Hub:
         for subscription, frames in self._listeners.frames(burst):
             if not subscription.deliver(burst, frames):
                 self._listeners.remove(subscription)
+        self.observe_s(max(0.0, time.time() - burst.event_time_ms / 1e3))
 
     def resync(self) -> None:
         """End every session that follows the log: it is another log now."""

@@ -51,7 +51,7 @@ async def test_pages_give_every_alert_once(
         if not found["more"]:
             break
         found = await page(worker, limit=limit, since=found["cursor"])
-    assert sorted(read) == sorted(alert.id for alert in writer.written)
+    assert read == [f"{name}-{seq}" for seq in (1, 2, 3) for name in sorted(NAMES)]
     for name in NAMES:
         seqs = [int(one.rpartition("-")[2]) for one in read if one.startswith(f"{name}-")]
         assert seqs == [1, 2, 3]

@@ -62,13 +62,23 @@ async def test_what_monitors_say_of_themselves_is_shown(
     worker: httpx.AsyncClient, redis_url: str
 ) -> None:
     async with store_client.connect(redis_url) as client:
-        await report_monitor(client, "one", b'{"shards":[1,2],"marketId":7}')
+        took = b'{"bounds":[0.5,1.0],"counts":[2,0,1],"sum":3.5}'
+        figures = b'{"shards":[1,2],"marketId":7,"histograms":{"commit_seconds":%b}}' % took
+        await report_monitor(client, "one", figures)
         await report_monitor(client, "two", b'{"shards":[],"marketId":9}')
     lines = (await worker.get("/metrics")).text.splitlines()
     assert 'plimsoll_monitor_shards{monitor="one"} 2.0' in lines
     assert 'plimsoll_shard_served{monitor="one",shard="2"} 1.0' in lines
     assert sum(line.startswith("plimsoll_shard_served{") for line in lines) == 2
     assert 'plimsoll_monitor_market_id{monitor="two"} 9.0' in lines
+    commits = [line for line in lines if line.startswith("plimsoll_monitor_commit_seconds")]
+    assert commits == [
+        'plimsoll_monitor_commit_seconds_bucket{le="0.5",monitor="one"} 2.0',
+        'plimsoll_monitor_commit_seconds_bucket{le="1.0",monitor="one"} 2.0',
+        'plimsoll_monitor_commit_seconds_bucket{le="+Inf",monitor="one"} 3.0',
+        'plimsoll_monitor_commit_seconds_count{monitor="one"} 3.0',
+        'plimsoll_monitor_commit_seconds_sum{monitor="one"} 3.5',
+    ]
 
 
 @pytest.mark.parametrize(

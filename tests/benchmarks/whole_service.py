@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,10 +57,20 @@ class Heard:
         self.alerts += text.count('"accountId":')
         self.came.set()
 
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> "Heard":
+        return cls([(0.0, text) for text in texts])
+
     async def have(self, alerts: int) -> None:
         """Return once so many alerts are here."""
+        await self._until(lambda: self.alerts >= alerts)
+
+    async def have_frames(self, frames: int) -> None:
+        await self._until(lambda: len(self.frames) >= frames)
+
+    async def _until(self, enough: Callable[[], bool]) -> None:
         async with asyncio.timeout(WITHIN_S):
-            while self.alerts < alerts:
+            while not enough():
                 self.came.clear()
                 await self.came.wait()
 
@@ -77,16 +87,32 @@ class Heard:
 @contextlib.asynccontextmanager
 async def listening(url: str, account: str) -> AsyncIterator[Heard]:
     """Subscribe to an account, "*" is all; what comes after the snapshot is heard."""
+    wanted = {"op": "subscribe", "id": "1", "channel": "alerts", "accounts": [account]}
     stream = url.replace("http", "ws", 1) + "/v1/stream"
-    async with connect(stream, compression=None, max_size=2**20, max_queue=64) as connection:
-        heard, wanted = Heard(), {"op": "subscribe", "id": "1", "channel": "alerts"}
-        await connection.send(orjson.dumps({**wanted, "accounts": [account]}).decode())
-        while not str(await connection.recv()).startswith('{"type":"snapshot"'):
+    begins = '{"type":"snapshot"', '{"type":"alerts"'
+    async with frames_of(stream, orjson.dumps(wanted).decode(), *begins) as heard:
+        yield heard
+
+
+@contextlib.asynccontextmanager
+async def frames_of(
+    url: str, say: str = "", until: str = "ready", wanted: str = ""
+) -> AsyncIterator[Heard]:
+    """Connect, say something, and hear what comes after a frame that begins with `until`.
+
+    Only frames that begin with `wanted` are heard: notices and heartbeats come in between.
+    """
+    async with connect(url, compression=None, max_size=2**20, max_queue=64) as connection:
+        heard = Heard()
+        if say:
+            await connection.send(say)
+        while not str(await connection.recv()).startswith(until):
             pass
 
         async def listen() -> None:
             async for text in connection:
-                heard.take(str(text))
+                if str(text).startswith(wanted):
+                    heard.take(str(text))
 
         task = asyncio.create_task(listen())
         try:
@@ -99,8 +125,8 @@ async def listening(url: str, account: str) -> AsyncIterator[Heard]:
 class Whole:
     """A service that runs, and its store as a producer of marks sees it."""
 
-    lines: list[str]
     url: str
+    socket: str  # the store's
     store: Client
     market: MarketStream
 
@@ -133,8 +159,9 @@ async def whole_service() -> AsyncIterator[Whole]:
     with tempfile.TemporaryDirectory() as folder:
         service = RunningService(Path(folder))
         try:
-            async with connect_store(f"unix://{socket_path(Path(folder))}") as store:
-                yield Whole(service.lines, service.url, store, MarketStream(store, Gate()))
+            path = str(socket_path(Path(folder)))
+            async with connect_store(f"unix://{path}") as store:
+                yield Whole(service.url, path, store, MarketStream(store, Gate()))
         finally:
             service.process.terminate()
             service.ended(30.0)

@@ -1,0 +1,33 @@
+"""Commits that belong together: parts of a burst ahead of the position, shards that wake once."""
+
+import pytest
+
+from service.store.alert_log import Commit, LogTail
+from tests.store.stores import Store, own
+from tests.store.test_alert_log import FIRST, KEY, block_of
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_part_of_a_burst_is_in_the_log_and_leaves_the_position(store: Store) -> None:
+    await own(store, 0)
+    early = Commit(1, 1, 4, 0, 0, blocks=[block_of([KEY], b"[1]")])
+    part = Commit(1, 2, 4, 0, 1, blocks=[block_of([KEY, KEY], b"[2,\n3]")], ahead=2)
+    assert await store.log.commit([(0, early), (0, part)]) == ["committed"] * 2
+    assert (await store.log.tails())[0] == LogTail(0, 3, 0, 1)
+    state = await own(store, 0)
+    assert (state.number, state.market_id, state.offset, state.ahead) == (2, 4, 3, 2)
+    whole = Commit(state.token, 3, 5, 0, 3, blocks=[block_of([KEY], b"[4]")])
+    assert await store.log.commit([(0, whole)]) == ["committed"]
+    assert (await store.log.tails())[0] == LogTail(0, 4, 0, 4)
+    assert (await own(store, 0)).ahead == 0
+
+
+async def test_shards_that_are_committed_together_wake_once(store: Store) -> None:
+    await own(store, 1)
+    await own(store, 2)
+    heard = store.log.listen()
+    assert await anext(heard) is None
+    await store.log.commit([(1, FIRST), (2, FIRST)])
+    assert await anext(heard) == [(1, 3), (2, 3)]
+    await heard.aclose()  # type: ignore[attr-defined]  # an async generator
