@@ -29,7 +29,6 @@ from service.store.market_stream import MarketEntry
 _log = logging.getLogger(__name__)
 
 ENTRIES_A_READ = 1_000
-CHANGES_A_READ = 1_000
 LEASE_MS = 5_000
 _NO_LEASE_MS = 1  # while shards are taken in nobody watches them, and the lease says so
 APPLY_S = 0.01  # after so long the alerts found are committed before more entries are applied
@@ -181,13 +180,19 @@ class Shards:
                 notice = _notice_decoder.decode(entry.payload)
                 upto[notice.shard] = max(notice.upto, upto.get(notice.shard, 0))
         fetched: dict[int, deque[AccountChange]] = defaultdict(deque)
-        for shard, last in upto.items():
-            ledger = self.ledgers.get(shard)
-            after = last if ledger is None else ledger.drained_to
-            while after < last:
-                page = await self._accounts.changes(shard, after, last, CHANGES_A_READ)
+        wanted = [
+            (shard, self.ledgers[shard].drained_to, last)
+            for shard, last in upto.items()
+            if shard in self.ledgers and self.ledgers[shard].drained_to < last
+        ]
+        while wanted:
+            pages = await self._accounts.next_changes(wanted)
+            left = []
+            for (shard, _, last), (page, more) in zip(wanted, pages, strict=True):
                 fetched[shard].extend(page)
-                after = page[-1].change_id if len(page) == CHANGES_A_READ else last
+                if more:
+                    left.append((shard, page[-1].change_id, last))
+            wanted = left
         return fetched
 
     async def _read(self, count: int, block_ms: int) -> list[MarketEntry]:
