@@ -122,16 +122,13 @@ class Upload:
             pieces.clear()
             self.results.refuse(index, (Fault(f"/{index}", line.code, line.detail),))
         documents |= self._decoded(pieces, first + len(lines) - len(pieces))
-        return {index: each for index, each in documents.items() if self._fits(index, each)}
-
-    def _fits(self, index: int, document: NamedAccountDocument) -> bool:
-        try:
-            self._limits.check_positions([document])
-        except TooManyItems as error:
-            fault = Fault(f"/{index}/positions", error.code, error.detail)
-            self.results.refuse(index, (fault,), document.id)
-            return False
-        return True
+        most = self._limits.positions_max
+        large = [index for index, each in documents.items() if len(each.positions or ()) > most]
+        for index in large:
+            detail = f"more than {most} positions in one line"
+            fault = Fault(f"/{index}/positions", TooManyItems.code, detail)
+            self.results.refuse(index, (fault,), documents.pop(index).id)
+        return documents
 
     def _decoded(self, pieces: Sequence[bytes], first: int) -> dict[int, NamedAccountDocument]:
         """Return the documents that can be read, by index; the others are refused."""

@@ -1,7 +1,7 @@
 """Accounts as clients write them and as the store keeps them: one document, one reading of it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -137,18 +137,23 @@ def document_faults(
 ) -> list[Fault]:
     """Return what is wrong with an account beyond its types, at most FAULTS_MAX."""
     faults = _positions_faults(document, pointer, own_marks) if document.positions else []
-    seen: set[str] = set()
-    for index, row in enumerate(document.balances or ()):
-        if row.asset in seen:
-            where = pointer + pointer_to("balances", index, "asset")
-            faults.append(Fault(where, "duplicate_asset", "this asset is listed twice"))
-        seen.add(row.asset)
+    if document.balances and len(document.balances) > 1:
+        faults += _balances_faults(document.balances, pointer)
     if document.thresholds is not None:
         lines = _thresholds(document.thresholds)
         if not 0.0 <= lines.hysteresis < lines.warning < lines.margin_call < 1.0:
             rule = "0 <= hysteresis < warning < marginCall < 1 must hold"
             faults.append(Fault(f"{pointer}/thresholds", "invalid_thresholds", rule))
     return faults[:FAULTS_MAX]
+
+
+def _balances_faults(balances: Sequence[BalanceDocument], pointer: str) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for index, row in enumerate(balances):
+        if row.asset in seen:
+            where = pointer + pointer_to("balances", index, "asset")
+            yield Fault(where, "duplicate_asset", "this asset is listed twice")
+        seen.add(row.asset)
 
 
 def _balance(row: BalanceDocument, own_prices: bool) -> Balance:

@@ -36,7 +36,6 @@ from service.store.market_stream import MarketEntry
 _log = logging.getLogger(__name__)
 
 ENTRIES_A_READ = 1_000
-CHANGES_A_READ = 1_000
 APPLY_S = 0.01  # after so long the alerts found are committed before more entries are applied
 PART_LEFT = 500  # alerts still to be written that are worth a commit before them
 RETRY_S = (0.02, 1.0)  # first and longest wait before a commit is sent again
@@ -263,12 +262,19 @@ class Shards:
                 notice = _notice_decoder.decode(entry.payload)
                 upto[notice.shard] = max(notice.upto, upto.get(notice.shard, 0))
         fetched: dict[int, deque[AccountChange]] = defaultdict(deque)
-        for shard, last in upto.items():
-            after = self._drained_to(shard, last)
-            while after < last:
-                page = await self._accounts.changes(shard, after, last, CHANGES_A_READ)
+        wanted = [
+            (shard, self._drained_to(shard, last), last)
+            for shard, last in upto.items()
+            if self._drained_to(shard, last) < last
+        ]
+        while wanted:
+            pages = await self._accounts.next_changes(wanted)
+            left = []
+            for (shard, _, last), (page, more) in zip(wanted, pages, strict=True):
                 fetched[shard].extend(page)
-                after = page[-1].change_id if len(page) == CHANGES_A_READ else last
+                if more:
+                    left.append((shard, page[-1].change_id, last))
+            wanted = left
         return fetched
 
     async def _read(self, count: int, block_ms: int) -> list[MarketEntry]:

@@ -60,7 +60,8 @@ class Book:
     def enter(self, account_key: str) -> int:
         """Return the account's index, making one when there is none."""
         account = self.keys.enter(account_key)
-        grow(self.accounts, account + 1)
+        if account >= len(self.accounts.pool):
+            grow(self.accounts, account + 1)
         return account
 
     def slots_of(self, account: int) -> Ints:

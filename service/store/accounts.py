@@ -19,7 +19,7 @@ from service.store.market_stream import MarketStream
 
 ACCOUNTS_A_BATCH = 1_000  # what is on the way at a time: some milliseconds of work for each side
 ACCOUNTS_A_CALL = 250  # the server does nothing else during a call
-ENTRIES_A_READ = 64  # of up to a hundred changes each
+ENTRIES_A_READ = 16  # of a shard, of up to a hundred changes each
 _MISSING, _OTHER_VERSION = -1, -2
 
 
@@ -149,16 +149,32 @@ class Accounts:
     ) -> list[AccountChange]:
         """Return the first `count` changes with after < change id <= upto, oldest first."""
         found: list[AccountChange] = []
-        while after < upto and len(found) < count:
-            rows = await self._client.call(
-                "XRANGE", self._shards[shard].changes, f"({after}-0", "+", "COUNT", ENTRIES_A_READ
-            )
-            for row in rows:
-                found += [one for one in _changes(row) if after < one.change_id <= upto]
-            if len(rows) < ENTRIES_A_READ:
-                break
-            after = _last_change(rows[-1])
+        more = after < upto
+        while more and len(found) < count:
+            ((page, more),) = await self.next_changes([(shard, after, upto)])
+            found += page
+            after = found[-1].change_id if found else upto
         return found[:count]
+
+    async def next_changes(
+        self, wanted: Sequence[tuple[int, int, int]]
+    ) -> list[tuple[list[AccountChange], bool]]:
+        """Return by (shard, after, upto) the next changes, and whether there are more behind them.
+
+        All shards are asked in one go: a server that is busy makes us wait once.
+        """
+        answers = await self._client.batch(
+            [
+                ("XRANGE", self._shards[shard].changes, f"({after}-0", "+", "COUNT", ENTRIES_A_READ)
+                for shard, after, _ in wanted
+            ]
+        )
+        pages = []
+        for (_, after, upto), rows in zip(wanted, answers, strict=True):
+            page = [one for row in rows for one in _changes(row) if after < one.change_id <= upto]
+            more = len(rows) == ENTRIES_A_READ and bool(page) and page[-1].change_id < upto
+            pages.append((page, more))
+        return pages
 
     async def counters(self) -> list[ShardCounter]:
         """Return the counters of every shard."""
@@ -207,14 +223,10 @@ def _new_rows(flat: Sequence[bytes], seen: set[bytes]) -> list[tuple[str, int, b
     return rows
 
 
-def _last_change(row: Any) -> int:
-    return int(row[0][:-2])
-
-
 def _changes(row: Any) -> list[AccountChange]:
     """Return the changes of an entry; its id is the last one's."""
-    _, (_, time, *flat) = row
-    first = _last_change(row) - len(flat) // 4 + 1
+    identifier, (_, time, *flat) = row
+    first = int(identifier[:-2]) - len(flat) // 4 + 1
     time_ms = int(time)
     return [
         AccountChange(change_id, key.decode(), int(version), cause.decode(), doc or None, time_ms)

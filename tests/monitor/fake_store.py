@@ -18,6 +18,7 @@ from service.store.log_entries import split_alerts
 from service.store.market_stream import MarketEntry
 
 SHARDS = 2
+CHANGES_A_PAGE = 3
 _OWN = ("timestamp", "epoch")
 Log: TypeAlias = list[dict[str, object]]
 
@@ -143,9 +144,14 @@ class FakeStore:
             accounts[change.account_key] = change
         yield [(c.account_key, c.version, c.doc) for c in accounts.values() if c.doc is not None]
 
-    async def changes(self, shard: int, after: int, upto: int, count: int) -> list[AccountChange]:
+    async def next_changes(
+        self, wanted: Sequence[tuple[int, int, int]]
+    ) -> list[tuple[list[AccountChange], bool]]:
         self._enter()
-        return self.shards[shard].changes[after:upto][:count]
+        return [
+            (self.shards[shard].changes[after:upto][:CHANGES_A_PAGE], upto - after > CHANGES_A_PAGE)
+            for shard, after, upto in wanted
+        ]
 
     async def counters(self) -> list[ShardCounter]:
         return [
