@@ -10,16 +10,19 @@ REPORTS_LIVE_MS = 60_000
 
 
 async def ping(client: Client, timeout_s: float) -> float:
-    """Return a round trip's seconds; `StoreUnavailable` without an answer in `timeout_s`."""
+    """Return a round trip's seconds, of a cluster the slowest node's.
+
+    `StoreUnavailable` when a node does not answer in `timeout_s`.
+    """
     started = time.perf_counter()
     async with at_most(timeout_s):
-        await client.call("PING")
+        await client.call_everywhere("PING")
     return time.perf_counter() - started
 
 
 async def report_monitor(client: Client, name: str, figures: bytes) -> None:
     """Leave a monitor's figures (JSON) for whoever asks; they are good for five seconds."""
-    good_until = await _now_ms(client) + REPORT_GOOD_MS
+    good_until = await client.time_ms(keys.MONITORS) + REPORT_GOOD_MS
     value = f"{good_until} ".encode() + figures
     await client.batch(
         [
@@ -37,7 +40,7 @@ async def forget_monitor(client: Client, name: str) -> None:
 
 async def monitors(client: Client) -> dict[str, bytes]:
     """Return the newest figures (JSON) of live monitors, by name; the dead ones' are dropped."""
-    flat, now_ms = await client.call("HGETALL", keys.MONITORS), await _now_ms(client)
+    flat, now_ms = await client.call("HGETALL", keys.MONITORS), await client.time_ms(keys.MONITORS)
     live, dead = {}, []
     for name, value in zip(flat[::2], flat[1::2], strict=True):
         good_until, _, figures = value.partition(b" ")
@@ -48,8 +51,3 @@ async def monitors(client: Client) -> dict[str, bytes]:
     if dead:
         await client.call("HDEL", keys.MONITORS, *dead)
     return live
-
-
-async def _now_ms(client: Client) -> int:
-    seconds, microseconds = await client.call("TIME")
-    return int(seconds) * 1_000 + int(microseconds) // 1_000

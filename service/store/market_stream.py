@@ -15,7 +15,8 @@ from typing import Any, Literal
 import orjson
 
 from service.store import keys
-from service.store.client import Client, Part, at_most, load_script
+from service.store.client import Client, at_most
+from service.store.commands import Part, load_script
 
 EntryKind = Literal["m", "q", "i", "c", "a"]
 

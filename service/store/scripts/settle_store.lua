@@ -1,18 +1,35 @@
 local shard_count = KEYS[1]
 local epoch = KEYS[2]
-local server = KEYS[3]
+local servers = KEYS[3]
+local begun = KEYS[4]
 local shards = ARGV[1]
 local new_epoch = ARGV[2]
-local run_id = ARGV[3]
-local durable = ARGV[4] == '1' -- a restart of the server loses nothing that was acknowledged
+local running = ARGV[3] -- `<node id>:<run id>` of every server that holds data, by spaces
+local durable = ARGV[4] == '1' -- a restart of a server loses nothing that was acknowledged
+local broken = ARGV[5] -- epoch of a log that has lost a shard; '' when none is known to be lost
 
--- Fixes the number of shards at the first start and the epoch of the log. Answers both as they are
--- stored now.
+-- Fixes the number of shards at the first start and the epoch of the log. A new epoch begins when
+-- data may have been lost: a server has restarted that is not durable, or another one has taken its
+-- place, whose copy may lag behind. A server that is gone took nothing along: what it had is now
+-- at one of the others. Answers shards and epoch as they are stored now, and whether every shard
+-- has begun.
+
+local function runs(text)
+  local found = {}
+  for server in string.gmatch(text or '', '%S+') do
+    local node, run = string.match(server, '^(%w*):(%w+)$')
+    found[node] = run
+  end
+  return found
+end
 
 redis.call('SET', shard_count, shards, 'NX')
-local stored_run = redis.call('GET', server)
-if redis.call('EXISTS', epoch) == 0 or (not durable and stored_run ~= run_id) then
-  redis.call('SET', epoch, new_epoch)
+local stored = redis.call('GET', servers)
+local run_before = runs(stored)
+local lost = redis.call('EXISTS', epoch) == 0 or redis.call('GET', epoch) == broken
+for node, run in pairs(runs(running)) do
+  lost = lost or not run_before[node] or (not durable and run_before[node] ~= run)
 end
-if stored_run ~= run_id then redis.call('SET', server, run_id) end
-return { redis.call('GET', shard_count), redis.call('GET', epoch) }
+if lost then redis.call('SET', epoch, new_epoch) end
+if stored ~= running then redis.call('SET', servers, running) end
+return { redis.call('GET', shard_count), redis.call('GET', epoch), redis.call('EXISTS', begun) }
