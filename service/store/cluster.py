@@ -115,6 +115,7 @@ class Cluster:
         by_node: dict[Server, list[int]] = defaultdict(list)
         for index in left:
             by_node[self._owner_of(commands[index])].append(index)
+        assert not atomic or len(by_node) <= 1
         asked = [
             self._ask(node, [commands[index] for index in of], atomic)
             for node, of in by_node.items()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from tests.valkey_server import ValkeyServer
+from tests.valkey_cluster import server_to_test
 
 READY_S = 60.0
 
@@ -36,7 +36,7 @@ class Processes:
 
     def __init__(self, directory: Path, **settings: str) -> None:
         self.directory = directory
-        self.valkey = ValkeyServer(directory / "valkey")
+        self.valkey = server_to_test(directory / "valkey")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._running: dict[str, subprocess.Popen[bytes]] = {}
