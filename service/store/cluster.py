@@ -45,6 +45,7 @@ class Cluster:
         self._servers = {server.url: server for server in seeds}
         self._owners: list[Server | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
         self._nodes: dict[Server, str] = {}  # those that have slots, with their ids
+        self._away: set[Server] = set()  # did not answer the last time they were asked
         self._stale = True
         self._refreshing = asyncio.Lock()
         self._knows_best: Server | None = None
@@ -93,13 +94,14 @@ class Cluster:
         """
         await self._refresh()
         failure: Exception | None = None
-        for node in _shuffled(self._masters()):
+        for node in self._shuffled(self._masters()):
             try:
                 async with aclosing(node.listen(channel)) as messages:
                     async for message in messages:
                         yield message
             except (RedisError, OSError) as error:
-                self._stale, failure = True, error
+                self._note_away(node)
+                failure = error
         raise ConnectionError("no node of the cluster lets us listen") from failure
 
     async def aclose(self) -> None:
@@ -126,11 +128,22 @@ class Cluster:
 
     async def _ask(self, node: Server, commands: Sequence[Command], atomic: bool) -> list[Any]:
         try:
-            return await node.send_all(commands, atomic=atomic)
+            answers = await node.send_all(commands, atomic=atomic)
+        except ResponseError as error:  # a refusal comes from a node that is there
+            answers = [error] * len(commands)
         except (RedisError, OSError) as error:
-            if not isinstance(error, ResponseError):  # a refusal comes from a node that is there
-                self._stale = True
+            self._note_away(node)
             return [error] * len(commands)
+        except asyncio.CancelledError:  # maybe because its time was up
+            self._note_away(node)
+            raise
+        self._away.discard(node)
+        return answers
+
+    def _note_away(self, node: Server) -> None:
+        """Another one may have its slots by now; and it is not the one to ask."""
+        self._stale = True
+        self._away.add(node)
 
     async def _ask_next_owners(
         self, commands: Sequence[Command], left: Sequence[int], answers: list[Any]
@@ -182,6 +195,7 @@ class Cluster:
                         rows = await server.send("CLUSTER", "SLOTS")
                 except (RedisError, OSError) as error:  # a TimeoutError is an OSError
                     failure = error
+                    self._away.add(server)
                 else:
                     self._take(rows, server)
                     return
@@ -191,7 +205,11 @@ class Cluster:
         """Return whom to ask for the map: who was named last, then those who have slots."""
         first = [] if self._knows_best is None else [self._knows_best]
         self._knows_best = None
-        return list(dict.fromkeys((*first, *_shuffled(list(self._nodes)), *self._seeds)))
+        return list(dict.fromkeys((*first, *self._shuffled([*self._nodes, *self._seeds]))))
+
+    def _shuffled(self, nodes: Sequence[Server]) -> list[Server]:
+        """Return the nodes in any order, those that did not answer last."""
+        return sorted(random.sample(nodes, len(nodes)), key=self._away.__contains__)
 
     def _take(self, rows: Sequence[Any], teller: Server) -> None:
         owners: list[Server | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
@@ -217,10 +235,6 @@ async def _all_of(calls: Sequence[Coroutine[Any, Any, list[Any]]]) -> list[list[
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(call) for call in calls]
     return [task.result() for task in running]
-
-
-def _shuffled(nodes: Sequence[Server]) -> list[Server]:
-    return random.sample(nodes, len(nodes))
 
 
 def seeds_of(url: str) -> list[str]:

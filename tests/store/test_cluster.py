@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
+import os
 import shutil
+import signal
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -180,6 +182,24 @@ async def test_what_one_node_has_is_away_with_it_and_comes_back(mortal: ValkeyCl
         await asyncio.to_thread(mortal.start)
         assert await client.batch([("GET", tag) for tag in gone]) == [b"1"] * len(gone)
         await ping(client, 2.0)
+
+
+async def test_a_node_that_hangs_holds_nobody_else_up(mortal: ValkeyCluster) -> None:
+    async with connect(mortal.url, timeout_s=0.3) as client:
+        await client.batch([("INCR", tag) for tag in TAGS])
+        lost = mortal.nodes[1]
+        here = [tag for tag in TAGS if node_of(mortal, tag) is not lost]
+        gone = [tag for tag in TAGS if node_of(mortal, tag) is lost]
+        os.kill(lost.pid, signal.SIGSTOP)
+        try:
+            for attempt in range(3):
+                with pytest.raises(StoreUnavailable, match="in time"):
+                    await client.call("GET", gone[0])
+                answers = await client.batch([("INCR", tag) for tag in here])
+                assert answers == [attempt + 2] * len(here)
+        finally:
+            os.kill(lost.pid, signal.SIGCONT)
+        assert await client.batch([("GET", tag) for tag in gone]) == [b"1"] * len(gone)
 
 
 async def test_nodes_that_come_back_with_their_files_keep_the_epoch(mortal: ValkeyCluster) -> None:
