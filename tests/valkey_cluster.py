@@ -1,12 +1,13 @@
 """A cluster of three masters on this machine, to use wherever a test takes a `ValkeyServer`.
 
-`python -m tests.valkey_cluster DIRECTORY` runs one to try things out on, until Ctrl-C.
+`python -m tests.valkey_cluster NEW-DIRECTORY` runs one to try things out on, until Ctrl-C.
 """
 
 import os
 import signal
 import socket
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TypeAlias
@@ -120,10 +121,12 @@ def main() -> None:
     cluster = ValkeyCluster(Path(sys.argv[1]))
     cluster.start()
     print(f"PLIMSOLL_REDIS_URL={cluster.url}", flush=True)
-    signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    ended.wait()
     cluster.stop()
 
 
 if __name__ == "__main__":
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     main()
