@@ -5,16 +5,26 @@ acknowledged only with fsync at every write. On a cluster any one node may have 
 the others did not; so every shard carries a stamp beside its log, and a stamp that is missing tells
 that the shard begins anew. A node that takes over a dead one's slots has a copy that lags behind:
 a node id that was not there before is a new epoch too (moving slots between known nodes is none).
+The market stream goes on with a gap then, so that nobody takes a new entry for one it has read.
 """
 
 import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from service.errors import StoreUnavailable, WrongShards
 from service.store import keys
 from service.store.client import Client
-from service.store.commands import load_script
+from service.store.commands import Part, load_script
 from service.store.keys import ShardKeys
 from service.store.market_stream import pairs
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    epoch: str
+    market_id: int  # the stream's last
+    begun: bool  # every shard has its stamp
 
 
 async def settle(client: Client, shards: int) -> str:
@@ -23,18 +33,24 @@ async def settle(client: Client, shards: int) -> str:
     `WrongShards` when it was another number. The epoch is new when the log may have lost what was
     acknowledged.
     """
-    servers, durable = await _servers(client), await _is_durable(client)
-    epoch, begun = await _settle(client, shards, servers, durable, broken="")
-    shard_keys = [ShardKeys(shard) for shard in range(shards)]
-    stamps = await client.batch([("HEXISTS", of.state, "begun") for of in shard_keys])
-    if all(stamps):
-        return epoch
-    if begun:
-        epoch, _ = await _settle(client, shards, servers, durable, broken=epoch)
-    # Only now: whoever dies in between leaves the loss to be seen by the next.
-    await client.batch([("HSET", of.state, "begun", 1) for of in shard_keys])
-    await client.call("SET", keys.BEGUN, 1)
-    return epoch
+    running, durable = await _running(client), await _is_durable(client)
+
+    async def settled(broken: str, committed: int) -> _Settled:
+        arguments = (shards, secrets.token_hex(8), running, int(durable), broken, committed)
+        return await _settled(client, shards, arguments)
+
+    found = await settled("", 0)
+    states = [ShardKeys(shard).state for shard in range(shards)]
+    rows = await client.batch([("HMGET", state, "begun", "marketId") for state in states])
+    committed = max(int(market_id or 0) for _, market_id in rows)
+    stamped = all(stamp for stamp, _ in rows)
+    if (found.begun and not stamped) or committed > found.market_id:
+        found = await settled("" if stamped else found.epoch, committed)
+    if not stamped:
+        # Only now: whoever dies in between leaves the loss to be seen by the next.
+        await client.batch([("HSET", state, "begun", 1) for state in states])
+        await client.call("SET", keys.BEGUN, 1)
+    return found.epoch
 
 
 async def epoch(client: Client) -> str | None:
@@ -43,20 +59,17 @@ async def epoch(client: Client) -> str | None:
     return None if stored is None else stored.decode()
 
 
-async def _settle(
-    client: Client, shards: int, servers: str, durable: bool, broken: str
-) -> tuple[str, bool]:
-    stored, epoch, begun = await client.run(
-        load_script("settle_store"),
-        (keys.SHARD_COUNT, keys.EPOCH, keys.SERVERS, keys.BEGUN),
-        (shards, secrets.token_hex(8), servers, int(durable), broken),
+async def _settled(client: Client, shards: int, arguments: Sequence[Part]) -> _Settled:
+    names = (keys.SHARD_COUNT, keys.EPOCH, keys.SERVERS, keys.BEGUN, keys.CLOCK)
+    stored, epoch, market_id, begun = await client.run(
+        load_script("settle_store"), names, arguments
     )
     if int(stored) != shards:
         raise WrongShards(f"this data has {int(stored)} shards, not {shards}; it cannot change")
-    return epoch.decode(), bool(begun)
+    return _Settled(epoch.decode(), int(market_id), bool(begun))
 
 
-async def _servers(client: Client) -> str:
+async def _running(client: Client) -> str:
     infos = await client.call_everywhere("INFO", "server")
     runs = {node: _field(info, b"run_id").decode() for node, info in infos.items()}
     return " ".join(f"{node}:{run}" for node, run in sorted(runs.items()))

@@ -168,7 +168,7 @@ class MarketStream:
         """Return up to `count` entries after market id `after`; wait `block_ms` for the first.
 
         Market ids have no gaps: a first entry that is not `after` + 1 means that older ones were
-        trimmed.
+        trimmed, or lost with a server.
         """
         if block_ms == 0:
             rows = await self._client.call(
