@@ -1,20 +1,25 @@
 """The market's server comes back without its last entries: the monitor judges what comes after."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from service.monitor.engine import Engine
+from service.monitor.service import Monitor, Ports
+from service.monitor.shards import Shards
 from service.store import keys
 from service.store.epoch import settle
+from service.store.questions import Questions
 from tests.monitor.test_service import (
+    KEEP,
     PATIENCE_S,
     SYMBOLS,
     list_symbols,
     logs,
     post,
-    running,
     until_logged,
     walk,
     write_accounts,
@@ -32,6 +37,28 @@ async def lose_entries(store: Store, count: int) -> None:
     left = [("XADD", keys.STREAM, identifier, *fields) for identifier, fields in rows]
     sequence = ("HSET", keys.CLOCK, "sequence", int(rows[-1][0][:-2]))
     await store.client.batch([("DEL", keys.STREAM), *left, sequence], atomic=True)
+
+
+@contextlib.asynccontextmanager
+async def running(store: Store) -> AsyncIterator[None]:
+    """A monitor at work, whose audits may find what only the lost entries said."""
+
+    async def report(_figures: bytes) -> None:
+        pass
+
+    def fresh() -> Shards:
+        return Shards(Engine("epoch"), store.market, store.accounts, store.log, SHARDS)
+
+    questions = Questions(store.client, store.blocking, SHARDS)
+    ports = Ports(store.market, store.accounts, store.log, questions, report)
+    monitor = Monitor(ports, fresh, list(range(SHARDS)), KEEP)
+    task = asyncio.create_task(monitor.run(asyncio.Event()))
+    async with asyncio.timeout(PATIENCE_S):
+        await monitor.ready.wait()
+    yield
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 async def judged(store: Store, price: float, at_ms: int) -> None:

@@ -68,7 +68,7 @@ class LogWriter:
         commit = Commit(
             owned.state.token,
             owned.number + 1,
-            1,
+            0,  # the market stream has nothing either
             0,
             owned.offset,
             levels=[
