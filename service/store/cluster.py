@@ -79,7 +79,7 @@ class Cluster:
     async def send_everywhere(self, *command: Part) -> dict[str, Any]:
         """Return by node id the answer of every node with slots; one away fails the call."""
         await self._refresh()
-        nodes = dict(self._nodes)
+        nodes = {node: self._nodes[node] for node in self._masters()}
         answers = await _all_of([self._ask(node, [command], False) for node in nodes])
         for (answer,) in answers:
             if isinstance(answer, Exception):
