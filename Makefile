@@ -26,7 +26,7 @@ test: $(DEV) ## Run the tests on two cores
 	$(PYTEST)
 
 test-cluster: $(DEV) ## Run the tests that need a store on a cluster of three masters
-	PLIMSOLL_TEST_STORE=cluster $(PYTEST) $(addprefix tests/,store monitor api push feeds e2e)
+	PLIMSOLL_TEST_STORE=cluster $(PYTEST) $(addprefix tests/,store monitor api push feeds e2e simulation)
 
 check: $(DEV) ## Run everything that must hold before a change lands; pytest comes last
 	$(BIN)/ruff format --check .

@@ -1,5 +1,6 @@
 """The service as real processes over a scratch directory: to kill and start at any moment."""
 
+import itertools
 import os
 import signal
 import socket
@@ -39,6 +40,7 @@ class Processes:
         self.valkey = server_to_test(directory / "valkey")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self._mortal = itertools.cycle(self.valkey.nodes)  # of a cluster, one dies at a time
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._environment = os.environ | {
             f"PLIMSOLL_{name.upper()}": value for name, value in settings.items()
@@ -78,7 +80,7 @@ class Processes:
     def kill(self, name: str) -> None:
         """End it as a crash would; a role's supervisor and its child die together."""
         if name == "valkey":
-            self.valkey.kill()
+            next(self._mortal).kill()
             return
         process = self._running[name]
         for pid in [*_children(process.pid), process.pid]:
