@@ -57,9 +57,7 @@ log = Console(stderr=True)
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
 DataDir = Annotated[Path | None, typer.Option(help="Where the embedded Valkey keeps its file.")]
-RedisUrl = Annotated[
-    str | None, typer.Option(help="Use this Redis, Valkey or cluster and embed none.")
-]
+RedisUrl = Annotated[str | None, typer.Option(help="Use this Redis or Valkey and embed none.")]
 Url = Annotated[str, typer.Option(help="The service to talk to.", envvar="PLIMSOLL_URL")]
 Plain = Annotated[bool, typer.Option("--plain", help="Lines of text instead of a live picture.")]
 
