@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint format bench loadtest soak docker-test lock clean
+.PHONY: help run test test-cluster check lint format bench loadtest soak docker-test lock clean
 
 NEW_ENOUGH := -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.14 python; do \
@@ -24,6 +24,9 @@ run: $(RUNTIME) ## Run the demo: a service, accounts, a crash, the alerts as the
 
 test: $(DEV) ## Run the tests on two cores
 	$(PYTEST)
+
+test-cluster: $(DEV) ## Run the tests that need a store on a cluster of three masters
+	PLIMSOLL_TEST_STORE=cluster $(PYTEST) $(addprefix tests/,store monitor api push feeds e2e simulation)
 
 check: $(DEV) ## Run everything that must hold before a change lands; pytest comes last
 	$(BIN)/ruff format --check .

@@ -50,8 +50,9 @@ from service.push.routes import build_stream_router
 from service.push.session import StreamLimits
 from service.settings import Settings
 from service.store.accounts import Accounts
-from service.store.alert_log import AlertLog, settle
+from service.store.alert_log import AlertLog
 from service.store.client import Client, connect, connect_blocking
+from service.store.epoch import settle
 from service.store.health import Roll, monitors, ping
 from service.store.market_stream import Gate, MarketStream
 from service.store.questions import Questions

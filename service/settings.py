@@ -17,7 +17,8 @@ class Settings(BaseSettings):
     )
     port: int = Field(8000, ge=0, le=65_535, description="port the API listens on")
     redis_url: str | None = Field(
-        None, description="Redis or Valkey to use; none starts the embedded one"
+        None,
+        description="Redis or Valkey to use, or nodes of a cluster; none starts the embedded one",
     )
     data_dir: str = Field(
         "data", description="where the embedded Valkey keeps its append-only file"

@@ -1,11 +1,17 @@
-"""A real Valkey for every test that asks for one: `redis_url` is empty when a test starts."""
+"""A real Valkey for every test that asks for one: `redis_url` is empty when a test starts.
+
+With PLIMSOLL_TEST_STORE=cluster the same tests run on a cluster of three masters.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
-from tests.valkey_server import ValkeyServer
+from tests.valkey_cluster import AnyServer, ValkeyCluster, server_to_test
+
+Kind = TypeVar("Kind", bound=AnyServer)
 
 
 @pytest.fixture(scope="session")
@@ -15,25 +21,43 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AnyServer]:
     """One server for all tests of a process; use `redis_url`, which empties it."""
-    server = ValkeyServer(tmp_path_factory.mktemp("valkey"), appendfsync="no")
-    server.start()
-    yield server
-    server.stop()
+    yield from _kept(server_to_test(tmp_path_factory.mktemp("valkey"), appendfsync="no"))
+
+
+@pytest.fixture(scope="session")
+def shared_cluster(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ValkeyCluster]:
+    """A cluster for all tests of a process: the shared server, where that is one."""
+    server = request.getfixturevalue("shared_server")
+    if isinstance(server, ValkeyCluster):
+        yield server
+    else:
+        yield from _kept(ValkeyCluster(tmp_path_factory.mktemp("cluster"), appendfsync="no"))
 
 
 @pytest.fixture
-def redis_url(shared_server: ValkeyServer) -> str:
+def redis_url(shared_server: AnyServer) -> str:
     """The address of an empty server, shared with other tests."""
     shared_server.flush()
     return shared_server.url
 
 
 @pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
+def valkey(tmp_path: Path) -> Iterator[AnyServer]:
     """A server of the test's own that keeps everything it acknowledged, to kill and start again."""
-    server = ValkeyServer(tmp_path / "valkey")
+    yield from _kept(server_to_test(tmp_path / "valkey"))
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[ValkeyCluster]:
+    """A cluster of the test's own."""
+    yield from _kept(ValkeyCluster(tmp_path / "cluster"))
+
+
+def _kept(server: Kind) -> Iterator[Kind]:
     server.start()
     yield server
     server.stop()

@@ -2,29 +2,40 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable
+import time
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from pathlib import Path
 
 import anyio
+
+from tests.valkey_cluster import AnyServer
+from tests.valkey_server import ValkeyServer
 
 
 class CuttingProxy:
     """`hold` cleared keeps answers back.
 
-    `lose_after` n lets n parts of answers pass, then cuts the connection at the next one.
+    `lose_after` n lets n parts of answers pass, then cuts the connection at the next one. Of a
+    cluster, one proxy stands before all nodes.
     """
 
-    def __init__(self, socket_file: Path) -> None:
+    def __init__(self) -> None:
         self.url = ""
         self.hold = asyncio.Event()
         self.hold.set()
         self.lose_after: int | None = None
-        self._socket_file = socket_file
         self._connections: set[asyncio.Task[None]] = set()
 
-    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Start to carry one connection."""
-        task = asyncio.get_running_loop().create_task(self._carry(reader, writer))
+    async def before(self, socket_file: Path) -> asyncio.Server:
+        """Listen on a free port of this machine in front of a server."""
+
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self._start(self._carry(socket_file, reader, writer))
+
+        return await asyncio.start_server(accept, "127.0.0.1", 0)
+
+    def _start(self, carrying: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(carrying)
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
 
@@ -36,10 +47,12 @@ class CuttingProxy:
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _carry(
+        self, socket_file: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         to_server = None
         try:
-            from_server, to_server = await asyncio.open_unix_connection(self._socket_file)
+            from_server, to_server = await asyncio.open_unix_connection(socket_file)
             async with anyio.create_task_group() as tasks:
 
                 async def first_to_end(work: Awaitable[None]) -> None:
@@ -75,14 +88,25 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 @contextlib.asynccontextmanager
-async def proxied(socket_file: Path) -> AsyncIterator[CuttingProxy]:
-    """A proxy on a free port of this machine in front of a unix socket."""
-    proxy = CuttingProxy(socket_file)
-    server = await asyncio.start_server(proxy.accept, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()[:2]
-    proxy.url = f"redis://{host}:{port}"
-    try:
-        async with server:
-            yield proxy
-    finally:
-        await proxy.aclose()
+async def proxied(server: AnyServer) -> AsyncIterator[CuttingProxy]:
+    """A proxy in front of a server, or of every node of a cluster, which then names it to us."""
+    proxy = CuttingProxy()
+    async with contextlib.AsyncExitStack() as stack:
+        ports = []
+        for node in server.nodes:
+            listening = await stack.enter_async_context(await proxy.before(node.socket_file))
+            ports.append(listening.sockets[0].getsockname()[1])
+        if len(ports) > 1:
+            _announce(server.nodes, ports)
+            stack.callback(_announce, server.nodes, [node.port for node in server.nodes])
+        proxy.url = "redis://" + ",".join(f"127.0.0.1:{port}" for port in ports)
+        stack.push_async_callback(proxy.aclose)
+        yield proxy
+
+
+def _announce(nodes: list[ValkeyServer], ports: list[int]) -> None:
+    """Have each node name a port as its own; return when all have heard of it."""
+    for node, port in zip(nodes, ports, strict=True):
+        node.ask(f"CONFIG SET cluster-announce-port {port}")
+    while not all(f":{port}\r\n" in node.ask("CLUSTER SLOTS") for node in nodes for port in ports):
+        time.sleep(0.01)

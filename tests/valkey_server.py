@@ -22,14 +22,23 @@ class ValkeyServer:
     ) -> None:
         self.data_dir = data_dir
         self.socket_file = socket_path(data_dir)
-        self._port = port
+        self.port = port
         self._appendfsync = appendfsync
-        self._extra = extra
+        self.extra = extra
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         return f"unix://{self.socket_file}"
+
+    @property
+    def nodes(self) -> "list[ValkeyServer]":
+        """The processes there are: as a cluster has it, with one."""
+        return [self]
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None
 
     @property
     def pid(self) -> int:
@@ -43,11 +52,11 @@ class ValkeyServer:
             find_binary(),
             self.data_dir,
             self.socket_file,
-            port=self._port,
+            port=self.port,
             appendfsync=self._appendfsync,
         )
         with (self.data_dir / "valkey.log").open("ab") as log:
-            self._process = subprocess.Popen([*arguments, *self._extra], stdout=log, stderr=log)
+            self._process = subprocess.Popen([*arguments, *self.extra], stdout=log, stderr=log)
         deadline = time.monotonic() + timeout_s
         while not self._answers():
             assert self._process.poll() is None, (self.data_dir / "valkey.log").read_text()
@@ -56,16 +65,17 @@ class ValkeyServer:
 
     def _answers(self) -> bool:
         try:
-            return self._send(b"PING") == b"+PONG\r\n"
+            return self.ask("PING") == "+PONG\r\n"
         except OSError:
             return False
 
-    def _send(self, command_line: bytes) -> bytes:
+    def ask(self, command_line: str) -> str:
+        """Send one command and return what comes back, in the wire's form."""
         with socket.socket(socket.AF_UNIX) as peer:
             peer.settimeout(5.0)
             peer.connect(str(self.socket_file))
-            peer.sendall(command_line + b"\r\n")
-            return peer.recv(64)
+            peer.sendall(f"{command_line}\r\n".encode())
+            return peer.recv(65_536).decode()
 
     def kill(self) -> None:
         """End it as a crash would."""
@@ -83,4 +93,4 @@ class ValkeyServer:
 
     def flush(self) -> None:
         """Empty it."""
-        assert self._send(b"FLUSHALL") == b"+OK\r\n"
+        assert self.ask("FLUSHALL") == "+OK\r\n"

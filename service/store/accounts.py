@@ -13,7 +13,8 @@ from typing import Any
 
 from service.errors import UnknownAccount, VersionMismatch
 from service.store import keys
-from service.store.client import Client, Part, ScriptCall, load_script
+from service.store.client import Client
+from service.store.commands import Part, ScriptCall, load_script
 from service.store.keys import ShardKeys
 from service.store.market_stream import MarketStream
 

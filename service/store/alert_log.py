@@ -7,16 +7,15 @@ another owner holds the shard. Alerts count 1, 2, 3 ... in each shard; that coun
 reader resumes from.
 """
 
-import secrets
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 
-from service.errors import StoreUnavailable, WrongShards
 from service.store import keys
-from service.store.client import Client, Command, Part, ScriptCall, load_script
+from service.store.client import Client
+from service.store.commands import Command, Part, ScriptCall, load_script
 from service.store.keys import ShardKeys
 from service.store.log_entries import LogBlock, LogEntry, read_entry, write_block
 from service.store.market_stream import pairs
@@ -246,40 +245,3 @@ class AlertLog:
 
 
 _pack = msgspec.msgpack.Encoder().encode
-
-
-async def settle(client: Client, shards: int) -> str:
-    """Fix the number of shards at the first start; return the log's epoch.
-
-    `WrongShards` when it was another number. The epoch is new when the log may have lost what was
-    acknowledged: there was none, or the server restarted without fsync at every write.
-    """
-    run_id = _field(await client.call("INFO", "server"), b"run_id")
-    durable = await _is_durable(client)
-    stored, epoch = await client.run(
-        load_script("settle_store"),
-        (keys.SHARD_COUNT, keys.EPOCH, keys.SERVER),
-        (shards, secrets.token_hex(8), run_id, int(durable)),
-    )
-    if int(stored) != shards:
-        raise WrongShards(f"this data has {int(stored)} shards, not {shards}; it cannot change")
-    return str(epoch.decode())
-
-
-async def epoch(client: Client) -> str | None:
-    """Return the log's epoch, None before the first start of a monitor."""
-    stored = await client.call("GET", keys.EPOCH)
-    return None if stored is None else stored.decode()
-
-
-async def _is_durable(client: Client) -> bool:
-    try:
-        settings = dict(pairs(await client.call("CONFIG", "GET", "append*")))
-    except StoreUnavailable:
-        return False  # a hosted server may refuse to say
-    return settings.get(b"appendonly") == b"yes" and settings.get(b"appendfsync") == b"always"
-
-
-def _field(info: bytes, name: bytes) -> bytes:
-    fields = dict(line.split(b":", 1) for line in info.splitlines() if b":" in line)
-    return fields.get(name, b"")

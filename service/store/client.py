@@ -2,68 +2,22 @@
 
 No client here retries by itself: a reply that is lost after the write would apply the write twice.
 Whoever may send again (a commit with its number, a producer with its batch) does so knowingly.
-Commands are sent raw and answers are bytes, as the server gives them.
-
-A script is one file of `scripts/`, an atomic step. Functions that several scripts use are in
-`preludes/`; a line `-- needs: chunks, numbers` in a script asks for them.
+Commands are sent raw and answers are bytes, as the server gives them. Behind the door is one server
+or a cluster of them: nobody else needs to know.
 """
 
 import asyncio
 import contextlib
-import hashlib
-import re
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from typing import Any, TypeAlias
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
+from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from service.errors import StoreUnavailable
-
-Part: TypeAlias = str | bytes | int | float
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """One Lua file of `scripts/`: an atomic step over keys of one slot."""
-
-    name: str
-    text: str
-    sha: str
-
-
-@dataclass(frozen=True, slots=True)
-class ScriptCall:
-    """A script with its keys and arguments, to be sent in a batch."""
-
-    script: Script
-    keys: Sequence[str]
-    arguments: Sequence[Part]
-
-
-Command: TypeAlias = Sequence[Part] | ScriptCall
-
-_NEEDS = re.compile(r"^-- needs: (.+)$", re.MULTILINE)
-
-
-@cache
-def load_script(name: str) -> Script:
-    """Read `scripts/<name>.lua`, put behind the preludes that its `-- needs:` line names."""
-    text = _read_lua("scripts", name)
-    needed = _NEEDS.search(text)
-    preludes = needed[1].split(", ") if needed else []
-    text = "\n".join([*(_read_lua("preludes", prelude) for prelude in preludes), text])
-    return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
-
-
-def _read_lua(folder: str, name: str) -> str:
-    return files("service.store").joinpath(folder, f"{name}.lua").read_text(encoding="utf-8")
+from service.store.cluster import Cluster, open_servers, seeds_of
+from service.store.commands import Command, Part, Script, load_script
+from service.store.server import Server
 
 
 @contextlib.asynccontextmanager
@@ -79,64 +33,85 @@ async def unavailable_on_failure(timeout_s: float | None) -> AsyncIterator[None]
 
 
 class Client:
-    """A pool of connections to one server; safe to share between tasks.
+    """Connections to a server, or to every node of a cluster; safe to share between tasks.
 
-    The limit of time is ours: redis-py's own is an `asyncio.wait_for`, which on Python 3.11 can
-    swallow a cancellation, and then a task that was told to stop goes on for good.
+    Which of them it is shows at the first use. The limit of time is ours and is for a whole call,
+    with every node it asks.
     """
 
-    def __init__(self, redis: Redis, timeout_s: float | None) -> None:
-        self._redis = redis
+    def __init__(
+        self, url: str, timeout_s: float | None, connect_s: float, connections: int
+    ) -> None:
+        def open_server(at: str) -> Server:
+            return Server(at, connect_s, connections)
+
+        self._open = open_server
+        self._seeds = [open_server(seed) for seed in seeds_of(url)]
+        self._servers: Server | Cluster | None = None
         self._timeout_s = timeout_s
+
+    async def _reached(self) -> Server | Cluster:
+        if self._servers is None:
+            found = await open_servers(self._seeds, self._open)
+            if self._servers is None:  # no other task was faster
+                self._servers = found
+        return self._servers
 
     async def call(self, *command: Part) -> Any:
         """Send one command and return its answer."""
         async with unavailable_on_failure(self._timeout_s):
-            return await self._send(*command)
+            return await (await self._reached()).send(*command)
+
+    async def call_everywhere(self, *command: Part) -> dict[str, Any]:
+        """Send one command to every server that holds data; return the answers by node id.
+
+        A server that is in no cluster has the id "".
+        """
+        async with unavailable_on_failure(self._timeout_s):
+            return await (await self._reached()).send_everywhere(*command)
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Part]) -> Any:
         """Run a script by its hash; a server that does not know it gets the text."""
         tail = (len(keys), *keys, *arguments)
         async with unavailable_on_failure(self._timeout_s):
+            servers = await self._reached()
             try:
-                return await self._send("EVALSHA", script.sha, *tail)
+                return await servers.send("EVALSHA", script.sha, *tail)
             except NoScriptError:
-                return await self._send("EVAL", script.text, *tail)
-
-    async def _send(self, *command: Part) -> Any:
-        execute = self._redis.execute_command
-        return await execute(*command)  # type: ignore[no-untyped-call]  # redis-py
+                return await servers.send("EVAL", script.text, *tail)
 
     async def batch(self, commands: Iterable[Command], *, atomic: bool = False) -> list[Any]:
         """Send commands in one go and return their answers in order.
 
-        Not atomic as a whole unless asked for (then all keys must be in one slot). The first use of
-        each script carries its text, so that none can be unknown half way through.
+        Not atomic as a whole unless asked for (then all keys must be in one slot), and in order
+        only among those of one server.
         """
-        known: set[str] = set()
-        async with (
-            unavailable_on_failure(self._timeout_s),
-            self._redis.pipeline(transaction=atomic) as pipeline,
-        ):
-            for command in commands:
-                pipeline.execute_command(*_plain(command, known))
-            answers: list[Any] = await pipeline.execute()
+        async with unavailable_on_failure(self._timeout_s):
+            servers = await self._reached()
+            answers = await servers.send_all(list(commands), atomic=atomic)
+            for answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
         return answers
 
-    async def listen(self, channel: str) -> AsyncIterator[bytes | None]:
+    async def time_ms(self, key: str) -> int:
+        """Return the clock of the server that holds `key`: what is beside it goes by that."""
+        return int(await self.run(load_script("read_clock"), (key,), ()))
+
+    async def listen(self, channel: str) -> AsyncGenerator[bytes | None, None]:
         """Yield None once subscribed, then each message; needs a client of `connect_blocking`."""
-        async with unavailable_on_failure(None), self._redis.pubsub() as pubsub:
-            await pubsub.subscribe(channel)
-            async for message in pubsub.listen():
-                if message["type"] == "subscribe":
-                    yield None
-                elif message["type"] == "message":
-                    yield message["data"]
+        async with unavailable_on_failure(None):
+            servers = await self._reached()
+            async with aclosing(servers.listen(channel)) as messages:
+                async for message in messages:
+                    yield message
 
     async def aclose(self) -> None:
-        """Close every connection; a server that is gone does not matter any more."""
-        with contextlib.suppress(RedisError, OSError):
-            await self._redis.aclose()
+        """Close every connection."""
+        if self._servers is not None:
+            await self._servers.aclose()
+        for seed in self._seeds:
+            await seed.aclose()
 
     async def __aenter__(self) -> "Client":
         return self
@@ -145,23 +120,13 @@ class Client:
         await self.aclose()
 
 
-def _plain(command: Command, known: set[str]) -> Sequence[Part]:
-    if not isinstance(command, ScriptCall):
-        return command
-    script, tail = command.script, (len(command.keys), *command.keys, *command.arguments)
-    if script.sha in known:
-        return ("EVALSHA", script.sha, *tail)
-    known.add(script.sha)
-    return ("EVAL", script.text, *tail)
-
-
 def connect(url: str, *, timeout_s: float = 5.0, connections: int = 64) -> Client:
-    """Return a client of the server at `url` (redis://, rediss:// or unix://).
+    """Return a client of the server at `url` (redis://, rediss:// or unix://) or of its cluster.
 
     It connects when first used. No answer within `timeout_s` is a failure; more than `connections`
-    calls at a time wait for one another.
+    calls at a time wait for one another. Of a cluster several nodes may be named, with commas.
     """
-    return Client(_redis(url, timeout_s, connections), timeout_s)
+    return Client(url, timeout_s, timeout_s, connections)
 
 
 def connect_blocking(url: str, *, timeout_s: float = 5.0, connections: int = 8) -> Client:
@@ -169,22 +134,7 @@ def connect_blocking(url: str, *, timeout_s: float = 5.0, connections: int = 8) 
 
     `timeout_s` is for connecting; an answer may take any time.
     """
-    return Client(_redis(url, timeout_s, connections), None)
-
-
-def _redis(url: str, connect_s: float, connections: int) -> Redis:
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=connections,
-        timeout=connect_s,
-        socket_timeout=None,
-        socket_connect_timeout=connect_s,
-        retry=Retry(NoBackoff(), 0),
-        protocol=2,
-    )
-    redis = Redis.from_pool(pool)
-    redis.response_callbacks.clear()  # raw answers: no dictionary an entry
-    return redis
+    return Client(url, None, timeout_s, connections)
 
 
 def at_most(seconds: float) -> AbstractAsyncContextManager[None]:

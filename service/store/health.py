@@ -15,16 +15,19 @@ REPORTS_LIVE_MS = 60_000
 
 
 async def ping(client: Client, timeout_s: float) -> float:
-    """Return a round trip's seconds; `StoreUnavailable` without an answer in `timeout_s`."""
+    """Return a round trip's seconds, of a cluster the slowest node's.
+
+    `StoreUnavailable` when a node does not answer in `timeout_s`.
+    """
     started = time.perf_counter()
     async with at_most(timeout_s):
-        await client.call("PING")
+        await client.call_everywhere("PING")
     return time.perf_counter() - started
 
 
 async def report_monitor(client: Client, name: str, figures: bytes) -> None:
     """Leave a monitor's figures (JSON) for whoever asks; they are good for a lease's time."""
-    good_until = await _now_ms(client) + LEASE_MS
+    good_until = await client.time_ms(keys.MONITORS) + LEASE_MS
     value = f"{good_until} ".encode() + figures
     await client.batch(
         [
@@ -42,7 +45,7 @@ async def forget_monitor(client: Client, name: str) -> None:
 
 async def monitors(client: Client) -> dict[str, bytes]:
     """Return the newest figures (JSON) of live monitors, by name; the dead ones' are dropped."""
-    flat, now_ms = await client.call("HGETALL", keys.MONITORS), await _now_ms(client)
+    flat, now_ms = await client.call("HGETALL", keys.MONITORS), await client.time_ms(keys.MONITORS)
     live, dead = {}, []
     for name, value in zip(flat[::2], flat[1::2], strict=True):
         good_until, _, figures = value.partition(b" ")
@@ -73,8 +76,3 @@ class Roll:
     async def leave(self) -> None:
         """Say that we end."""
         await forget_monitor(self._client, self.name)
-
-
-async def _now_ms(client: Client) -> int:
-    seconds, microseconds = await client.call("TIME")
-    return int(seconds) * 1_000 + int(microseconds) // 1_000

@@ -16,9 +16,10 @@ A line a key: its type, what it holds; how long it lives.
 {market}:snapshots        hash: market id -> the monitor's blob of marks and instruments; until a
                           newer one serves every shard
 {market}:producer:<name>  string: `<batch> <part> <results>` of its last append; a day after it
-{market}:shards           string: shard count; for good, as are the next two
+{market}:shards           string: shard count; for good, as are the next three
 {market}:epoch            string: the log's epoch
-{market}:server           string: run id of the server
+{market}:servers          string: `<node id>:<run id>` of every server that holds data
+{market}:begun            string: 1 once every shard has its stamp
 {s07}:accounts            hash: account key -> account JSON, newest; until deleted
 {s07}:versions            hash: account key -> `<version> <newest change id>`; for good: a
                           re-created account goes on
@@ -29,7 +30,7 @@ A line a key: its type, what it holds; how long it lives.
 {s07}:seqs                hash: account key -> last alert seq; for good
 {s07}:levels              hash: account key -> JSON list of pool states; while one is not at rest
 {s07}:state               hash: `token`, `commit`, `marketId`, `changeId`, `offset`, `ahead`,
-                          `changes`, `trimmed`, `logTime`; for good
+                          `changes`, `trimmed`, `logTime`, stamp `begun`; for good
 {s07}:lease               string: fencing token of a live owner; two seconds unless renewed
 {s07}:log                 stream: `n` alerts, `accounts` JSON list, `alerts` JSON list, `runs` JSON
                           list of ((market id, round, level), count), id `<offset of the last
@@ -60,7 +61,8 @@ INSTRUMENTS = "{market}:instruments"
 SNAPSHOTS = "{market}:snapshots"
 SHARD_COUNT = "{market}:shards"
 EPOCH = "{market}:epoch"
-SERVER = "{market}:server"
+SERVERS = "{market}:servers"
+BEGUN = "{market}:begun"
 
 QUESTIONS = "{ask}:questions"
 MONITORS = "{ask}:monitors"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from service.store.client import Part
+from service.store.commands import Part
 
 SEPARATOR = b",\n"  # between the alerts of an entry
 

@@ -15,7 +15,8 @@ from typing import Any, Literal
 import orjson
 
 from service.store import keys
-from service.store.client import Client, Part, at_most, load_script
+from service.store.client import Client, at_most
+from service.store.commands import Part, load_script
 
 EntryKind = Literal["m", "q", "i", "c", "a"]
 
@@ -167,7 +168,7 @@ class MarketStream:
         """Return up to `count` entries after market id `after`; wait `block_ms` for the first.
 
         Market ids have no gaps: a first entry that is not `after` + 1 means that older ones were
-        trimmed.
+        trimmed, or lost with a server.
         """
         if block_ms == 0:
             rows = await self._client.call(

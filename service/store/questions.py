@@ -71,8 +71,7 @@ class Questions:
         if not answer:
             return []
         rows = answer[0][1]
-        seconds, microseconds = await self._client.call("TIME")
-        now_ms = int(seconds) * 1_000 + int(microseconds) // 1_000
+        now_ms = await self._client.time_ms(keys.QUESTIONS)
         self._after = rows[-1][0]
         return [_question(row) for row in rows if _expires_ms(row) > now_ms]
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.api.hostile import Attack, attacks, evaluate, largest
 from tests.api.workers import SHARDS, account, errors_of, long
-from tests.valkey_server import ValkeyServer
+from tests.valkey_cluster import AnyServer
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = 10
@@ -20,7 +20,7 @@ PLATEAU_KIB = 24 * 1_024
 
 
 @pytest.fixture(scope="module")
-def server(shared_server: ValkeyServer) -> Iterator["Server"]:
+def server(shared_server: AnyServer) -> Iterator["Server"]:
     """A worker process as the service starts it."""
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]

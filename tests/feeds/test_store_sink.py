@@ -9,7 +9,7 @@ from service.feeds.store_sink import StoreSink
 from service.feeds.tape import MarkDoc
 from service.store.client import Client, connect
 from service.store.market_stream import MarketStream
-from tests.valkey_server import ValkeyServer
+from tests.valkey_cluster import AnyServer
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +35,7 @@ async def test_marks_arrive_in_order_and_refusals_are_named(redis_url: str) -> N
         assert len(await stored(client)) == 5
 
 
-async def test_an_outage_is_waited_out_and_nothing_is_twice(valkey: ValkeyServer) -> None:
+async def test_an_outage_is_waited_out_and_nothing_is_twice(valkey: AnyServer) -> None:
     async with connect(valkey.url, timeout_s=1.0) as client:
         sink = StoreSink(MarketStream(client), give_up_after_s=20.0)
         await sink.send(marks(range(1, 3)))
@@ -47,7 +47,7 @@ async def test_an_outage_is_waited_out_and_nothing_is_twice(valkey: ValkeyServer
         assert len(await stored(client)) == 5
 
 
-async def test_a_long_outage_is_given_up(valkey: ValkeyServer) -> None:
+async def test_a_long_outage_is_given_up(valkey: AnyServer) -> None:
     async with connect(valkey.url, timeout_s=1.0) as client:
         sink = StoreSink(MarketStream(client), give_up_after_s=0.2)
         valkey.kill()

@@ -26,7 +26,7 @@ from tests.monitor.fake_store import CrashedError, FakeStore, Log, log_of
 from tests.monitor.streams import document_of
 from tests.monitor.test_incremental import log_from_scratch
 from tests.store.stores import SHARDS, Store, open_store, own
-from tests.valkey_server import ValkeyServer
+from tests.valkey_cluster import AnyServer
 
 pytestmark = pytest.mark.anyio
 
@@ -176,7 +176,7 @@ async def test_a_monitor_killed_again_and_again_writes_the_log_of_one_that_lives
             await until_logged(store)
 
 
-async def test_a_server_that_dies_and_returns_loses_nothing(valkey: ValkeyServer) -> None:
+async def test_a_server_that_dies_and_returns_loses_nothing(valkey: AnyServer) -> None:
     async with open_store(valkey.url) as store:
         await list_symbols(store)
         await write_accounts(store, 30)

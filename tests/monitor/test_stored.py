@@ -16,7 +16,7 @@ from service.monitor.shards import Shards
 from service.risk.batch import statements_of
 from service.risk.columns import Statements
 from tests.monitor.streams import document_of
-from tests.monitor.test_incremental import exhaust, monitor_of
+from tests.monitor.test_incremental import exhaust, monitor_of, take_all
 from tests.monitor.test_shards import store_with
 from tests.strategies import effort, scenes
 
@@ -65,12 +65,12 @@ def test_a_start_says_how_far_it_is(
 
     async def run() -> Shards:
         first = monitor_of(store)
-        await first.recover(range(len(store.shards)))
+        await take_all(first, store)
         await exhaust(first)
         await first.commit(positions=True)
         with caplog.at_level(logging.INFO, "service.monitor.loading"):
             second = monitor_of(store)
-            await second.recover(range(len(store.shards)))
+            await take_all(second, store)
         assert len(second.engine.book) == len(first.engine.book) == 10
         return second
 

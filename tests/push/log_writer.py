@@ -91,7 +91,7 @@ class LogWriter:
         return Commit(
             owned.state.token,
             owned.number + 1,
-            self._market_id,
+            0,  # the market stream has nothing either
             0,
             owned.offset,
             levels=[

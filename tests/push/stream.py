@@ -23,7 +23,8 @@ from service.push.protocol import StreamProtocol
 from service.push.routes import build_stream_router
 from service.push.session import StreamLimits
 from service.store import client as store_client
-from service.store.alert_log import AlertLog, settle
+from service.store.alert_log import AlertLog
+from service.store.epoch import settle
 from service.store.keys import DEFAULT_TENANT
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "openapi" / "asyncapi.json"

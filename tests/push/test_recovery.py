@@ -12,7 +12,7 @@ from service.store.client import connect
 from service.store.keys import EPOCH
 from tests.push.log_writer import LogWriter
 from tests.push.stream import SHARDS, Client, Worker, open_worker
-from tests.valkey_server import ValkeyServer
+from tests.valkey_cluster import AnyServer
 
 pytestmark = pytest.mark.anyio
 
@@ -98,7 +98,7 @@ async def test_one_that_stays_and_one_that_is_cut_off_end_with_the_same_log(
 
 
 async def test_a_valkey_that_is_killed_and_comes_back_loses_and_doubles_nothing(
-    valkey: ValkeyServer,
+    valkey: AnyServer,
 ) -> None:
     async with open_worker(valkey.url) as worker:
         writer = LogWriter(worker.log, SHARDS)
@@ -122,7 +122,7 @@ async def test_a_valkey_that_is_killed_and_comes_back_loses_and_doubles_nothing(
 
 
 async def test_a_subscription_made_while_the_store_is_away_begins_when_it_is_back(
-    valkey: ValkeyServer,
+    valkey: AnyServer,
 ) -> None:
     async with open_worker(valkey.url) as worker, Client.open(worker.url) as client:
         writer = LogWriter(worker.log, SHARDS)

@@ -1,5 +1,6 @@
 """The service as real processes over a scratch directory: to kill and start at any moment."""
 
+import itertools
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.valkey_server import ValkeyServer
+from tests.valkey_cluster import server_to_test
 
 READY_S = 60.0
 
@@ -42,9 +43,10 @@ class Processes:
         self.directory = directory
         numbered = [f"monitor-{number}" for number in range(1, monitors + 1)]
         self.monitors = numbered if monitors > 1 else ["monitor"]
-        self.valkey = ValkeyServer(directory / "valkey")
+        self.valkey = server_to_test(directory / "valkey")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self._mortal = itertools.cycle(self.valkey.nodes)  # of a cluster, one dies at a time
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._environment = os.environ | {
             f"PLIMSOLL_{name.upper()}": value for name, value in settings.items()
@@ -85,7 +87,7 @@ class Processes:
     def kill(self, name: str) -> None:
         """End it as a crash would; a role's supervisor and its child die together."""
         if name == "valkey":
-            self.valkey.kill()
+            next(self._mortal).kill()
             return
         process = self._running[name]
         for pid in [*_children(process.pid), process.pid]:

@@ -10,7 +10,7 @@ from service.store.alert_log import AlertLog, ShardState
 from service.store.client import Client, connect, connect_blocking
 from service.store.keys import ShardKeys
 from service.store.market_stream import Gate, MarketStream
-from tests.valkey_server import ValkeyServer
+from tests.valkey_cluster import AnyServer
 
 SHARDS = 4
 
@@ -19,6 +19,7 @@ SHARDS = 4
 class Store:
     """`market` and `accounts` go by the time that the marks' sources give."""
 
+    url: str
     client: Client
     blocking: Client
     market: MarketStream
@@ -42,13 +43,25 @@ async def open_store(url: str) -> AsyncIterator[Store]:
     async with connect(url) as client, connect_blocking(url) as blocking:
         market = MarketStream(client, Gate("source"), blocking)
         accounts = Accounts(client, market, SHARDS)
-        yield Store(client, blocking, market, accounts, AlertLog(client, SHARDS, blocking))
+        yield Store(url, client, blocking, market, accounts, AlertLog(client, SHARDS, blocking))
 
 
-async def crash(store: Store, server: ValkeyServer) -> None:
+async def crash(store: Store, server: AnyServer) -> None:
     """Kill the server, start it over its files; return when the store's clients see it."""
     server.kill()
     with contextlib.suppress(StoreUnavailable):
         await store.client.call("PING")
     server.start()
     await store.client.call("PING")
+
+
+async def names(store: Store, pattern: str = "*") -> list[bytes]:
+    """The keys that there are, of all servers, by name."""
+    found = await store.client.call_everywhere("KEYS", pattern)
+    return sorted(name for of_server in found.values() for name in of_server)
+
+
+async def blocked(store: Store) -> bool:
+    """Whether a command of anybody waits at a server."""
+    answers = await store.client.call_everywhere("INFO", "clients")
+    return any(b"blocked_clients:0" not in answer for answer in answers.values())

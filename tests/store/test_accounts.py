@@ -14,7 +14,7 @@ from service.store.market_stream import MarketStream
 from tests.cutting_proxy import proxied
 from tests.store.shard_model import ShardModel, loaded
 from tests.store.stores import SHARDS, Store, crash, open_store, own
-from tests.valkey_server import ValkeyServer
+from tests.valkey_cluster import AnyServer
 
 pytestmark = pytest.mark.anyio
 
@@ -84,10 +84,10 @@ async def test_many_accounts_are_written_with_one_notice_a_shard(store: Store) -
 
 
 async def test_a_writer_that_dies_before_its_notice_leaves_a_counted_change(
-    shared_server: ValkeyServer,
+    shared_server: AnyServer,
 ) -> None:
     shared_server.flush()
-    async with proxied(shared_server.socket_file) as proxy, connect(proxy.url) as client:
+    async with proxied(shared_server) as proxy, connect(proxy.url) as client:
         market = MarketStream(client)
         accounts = Accounts(client, market, SHARDS)
         await accounts.counters()
@@ -105,7 +105,7 @@ OPERATIONS = ("put a", "put b", "delete a", "commit one", "commit all")
 
 
 async def test_a_load_is_as_of_the_commit_in_every_interleaving(
-    shared_server: ValkeyServer,
+    shared_server: AnyServer,
 ) -> None:
     """All sequences of five steps over two accounts in one shard."""
     async with open_store(shared_server.url) as store:
@@ -115,7 +115,7 @@ async def test_a_load_is_as_of_the_commit_in_every_interleaving(
 
 
 async def run_steps(store: Store, steps: tuple[str, ...]) -> None:
-    await store.client.call("FLUSHALL")
+    await store.client.call_everywhere("FLUSHALL")
     model = await ShardModel.owner(store)
     for step in steps:
         await model.take(step)
@@ -130,7 +130,7 @@ async def test_a_load_is_as_of_the_commit_after_long_histories(seed: int, store:
         assert await loaded(store, model.shard) == model.committed_accounts(), step
 
 
-async def test_crashes_between_any_two_steps_change_nothing(valkey: ValkeyServer) -> None:
+async def test_crashes_between_any_two_steps_change_nothing(valkey: AnyServer) -> None:
     async with open_store(valkey.url) as store:
         model = await ShardModel.owner(store)
         for number, step in enumerate(model.random_steps(3, 60)):

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from service.errors import StoreUnavailable, WrongShards
-from service.store.alert_log import AlertLog, Commit, LogTail, epoch, settle
+from service.store.alert_log import AlertLog, Commit, LogTail
 from service.store.client import connect
+from service.store.epoch import epoch, settle
 from service.store.log_entries import LogBlock, LogEntry, Rank, Run
 from tests.cutting_proxy import proxied
-from tests.store.stores import SHARDS, Store, crash, open_store, own
-from tests.valkey_server import ValkeyServer
+from tests.store.stores import SHARDS, Store, crash, names, open_store, own
+from tests.valkey_cluster import AnyServer
 
 pytestmark = pytest.mark.anyio
 
@@ -39,13 +40,11 @@ FIRST = Commit(
 
 async def everything(store: Store) -> dict[bytes, Any]:
     """Every key with its value as the server would save it."""
-    names = sorted(await store.client.call("KEYS", "*"))
-    return {name: await store.client.call("DUMP", name) for name in names}
+    return {name: await store.client.call("DUMP", name) for name in await names(store)}
 
 
 async def server_ms(store: Store) -> int:
-    seconds, microseconds = await store.client.call("TIME")
-    return int(seconds) * 1_000 + int(microseconds) // 1_000
+    return await store.client.time_ms("{market}:clock")
 
 
 async def test_a_commit_is_what_the_next_owner_finds(store: Store) -> None:
@@ -85,10 +84,10 @@ async def test_a_commit_sent_again_changes_nothing(store: Store) -> None:
 
 
 async def test_a_commit_whose_answer_was_lost_is_sent_again_once(
-    shared_server: ValkeyServer,
+    shared_server: AnyServer,
 ) -> None:
     shared_server.flush()
-    async with proxied(shared_server.socket_file) as proxy, connect(proxy.url) as client:
+    async with proxied(shared_server) as proxy, connect(proxy.url) as client:
         log = AlertLog(client, SHARDS)
         await log.acquire([0, 1], 60_000)
         for number in range(1, 8):
@@ -230,34 +229,34 @@ async def test_the_epoch_ends_with_the_log(store: Store) -> None:
     assert await epoch(store.client) is None
     first = await settle(store.client, SHARDS)
     assert await settle(store.client, SHARDS) == first == await epoch(store.client)
-    await store.client.call("FLUSHALL")
+    await store.client.call_everywhere("FLUSHALL")
     assert await settle(store.client, SHARDS) != first
 
 
 @pytest.mark.parametrize(("fsync", "same"), [("always", True), ("everysec", False)])
 async def test_a_restart_keeps_the_epoch_only_when_nothing_can_be_lost(
-    fsync: str, same: bool, valkey: ValkeyServer
+    fsync: str, same: bool, valkey: AnyServer
 ) -> None:
     async with open_store(valkey.url) as store:
         first = await settle(store.client, SHARDS)
         await crash(store, valkey)
-        await store.client.call("CONFIG", "SET", "appendfsync", fsync)
+        await store.client.call_everywhere("CONFIG", "SET", "appendfsync", fsync)
         again = await settle(store.client, SHARDS)
         assert (again == first) is same
         assert await settle(store.client, SHARDS) == again
 
 
-async def test_a_server_that_hides_its_settings_is_not_trusted(valkey: ValkeyServer) -> None:
+async def test_a_server_that_hides_its_settings_is_not_trusted(valkey: AnyServer) -> None:
     async with open_store(valkey.url) as store:
-        await store.client.call("ACL", "SETUSER", "default", "-config")
+        await store.client.call_everywhere("ACL", "SETUSER", "default", "-config")
         first = await settle(store.client, SHARDS)
         assert await settle(store.client, SHARDS) == first
         await crash(store, valkey)
-        await store.client.call("ACL", "SETUSER", "default", "-config")
+        await store.client.call_everywhere("ACL", "SETUSER", "default", "-config")
         assert await settle(store.client, SHARDS) != first
 
 
-async def test_every_commit_that_was_answered_survives_crashes(valkey: ValkeyServer) -> None:
+async def test_every_commit_that_was_answered_survives_crashes(valkey: AnyServer) -> None:
     async with open_store(valkey.url) as store:
         state = await own(store, 0)
         for number in range(1, 41):

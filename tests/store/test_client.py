@@ -6,15 +6,17 @@ import hashlib
 import pytest
 
 from service.errors import StoreUnavailable
-from service.store.client import Script, ScriptCall, connect, connect_blocking
+from service.store.client import connect, connect_blocking
+from service.store.commands import Script, ScriptCall
 from service.store.health import ping
 from tests.cutting_proxy import proxied
-from tests.store.stores import Store
-from tests.valkey_server import ValkeyServer
+from tests.store.stores import Store, blocked
+from tests.valkey_cluster import AnyServer
 
 pytestmark = pytest.mark.anyio
 
 TEXT = "return ARGV[1]"
+HELLO = ("EVAL", TEXT, 1, "{t}:key")  # always by the same node
 ECHO = Script("echo", TEXT, hashlib.sha1(TEXT.encode()).hexdigest())
 
 
@@ -34,9 +36,9 @@ async def test_a_refusal_of_the_server_is_unavailable_too(store: Store) -> None:
         await store.client.call("HGET", "{t}:text", "field")
 
 
-async def test_a_write_whose_answer_was_lost_is_not_sent_again(shared_server: ValkeyServer) -> None:
+async def test_a_write_whose_answer_was_lost_is_not_sent_again(shared_server: AnyServer) -> None:
     shared_server.flush()
-    async with proxied(shared_server.socket_file) as proxy, connect(proxy.url) as client:
+    async with proxied(shared_server) as proxy, connect(proxy.url) as client:
         await client.call("PING")
         proxy.lose_after = 0
         with pytest.raises(StoreUnavailable):
@@ -44,22 +46,21 @@ async def test_a_write_whose_answer_was_lost_is_not_sent_again(shared_server: Va
         assert await client.call("GET", "count") == b"1"
 
 
-async def test_an_answer_that_comes_too_late_is_nobodys(shared_server: ValkeyServer) -> None:
+async def test_an_answer_that_comes_too_late_is_nobodys(shared_server: AnyServer) -> None:
     async with (
-        proxied(shared_server.socket_file) as proxy,
+        proxied(shared_server) as proxy,
         connect(proxy.url, timeout_s=0.2, connections=1) as client,
     ):
-        assert await client.call("ECHO", "first") == b"first"
+        assert await client.call(*HELLO, "first") == b"first"
         proxy.hold.clear()
         with pytest.raises(StoreUnavailable):
-            await client.call("ECHO", "late")
+            await client.call(*HELLO, "late")
         proxy.hold.set()
-        assert await client.call("ECHO", "second") == b"second"
+        assert await client.call(*HELLO, "second") == b"second"
 
 
 async def test_a_cancelled_call_leaves_no_answer_behind(store: Store) -> None:
-    url = (await store.client.call("CONFIG", "GET", "unixsocket"))[1].decode()
-    async with connect_blocking(f"unix://{url}", connections=1) as client:
+    async with connect_blocking(store.url, connections=1) as client:
         for number in range(20):
             waiting = asyncio.create_task(client.call("BLPOP", "{t}:list", 5))
             while not await blocked(store):
@@ -70,58 +71,54 @@ async def test_a_cancelled_call_leaves_no_answer_behind(store: Store) -> None:
             await store.client.call("RPUSH", "{t}:list", "late")
             await store.client.call("DEL", "{t}:list")
             text = str(number)
-            assert await asyncio.wait_for(client.call("ECHO", text), 5.0) == text.encode()
+            assert await asyncio.wait_for(client.call(*HELLO, text), 5.0) == text.encode()
 
 
-async def blocked(store: Store) -> bool:
-    return b"blocked_clients:0" not in await store.client.call("INFO", "clients")
-
-
-async def test_cancelled_batches_leave_no_answers_behind(shared_server: ValkeyServer) -> None:
+async def test_cancelled_batches_leave_no_answers_behind(shared_server: AnyServer) -> None:
     async with (
-        proxied(shared_server.socket_file) as proxy,
+        proxied(shared_server) as proxy,
         connect(proxy.url, connections=1) as client,
     ):
         for number in range(20):
             proxy.hold.clear()
-            waiting = asyncio.create_task(client.batch([("ECHO", "late")] * 3))
+            waiting = asyncio.create_task(client.batch([(*HELLO, "late")] * 3))
             for _ in range(number % 7):
                 await asyncio.sleep(0)
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await waiting
             proxy.hold.set()
-            assert await client.batch([("ECHO", "mine")]) == [b"mine"]
+            assert await client.batch([(*HELLO, "mine")]) == [b"mine"]
 
 
-async def test_calls_beyond_the_pool_wait_for_one_another(shared_server: ValkeyServer) -> None:
+async def test_calls_beyond_the_pool_wait_for_one_another(shared_server: AnyServer) -> None:
     async with connect(shared_server.url, connections=2) as client:
-        answers = await asyncio.gather(*(client.call("ECHO", number) for number in range(50)))
+        answers = await asyncio.gather(*(client.call(*HELLO, number) for number in range(50)))
     assert answers == [str(number).encode() for number in range(50)]
 
 
 async def test_a_forgotten_script_is_sent_again(store: Store) -> None:
     assert await store.client.run(ECHO, ("{t}:key",), ("a",)) == b"a"
-    await store.client.call("SCRIPT", "FLUSH")
+    await store.client.call_everywhere("SCRIPT", "FLUSH")
     assert await store.client.run(ECHO, ("{t}:key",), ("a",)) == b"a"
 
 
 async def test_a_batch_needs_no_script_to_be_known(store: Store) -> None:
     for atomic in (False, True):
-        await store.client.call("SCRIPT", "FLUSH")
+        await store.client.call_everywhere("SCRIPT", "FLUSH")
         commands = [ScriptCall(ECHO, ("{t}:key",), (number,)) for number in range(3)]
         assert await store.client.batch(commands, atomic=atomic) == [b"0", b"1", b"2"]
 
 
-async def test_a_ping_measures_and_gives_up(shared_server: ValkeyServer) -> None:
-    async with proxied(shared_server.socket_file) as proxy, connect(proxy.url) as client:
+async def test_a_ping_measures_and_gives_up(shared_server: AnyServer) -> None:
+    async with proxied(shared_server) as proxy, connect(proxy.url) as client:
         assert 0.0 < await ping(client, 5.0) < 5.0
         proxy.hold.clear()
         with pytest.raises(StoreUnavailable):
             await ping(client, 0.05)
 
 
-async def test_a_client_comes_back_when_the_server_does(valkey: ValkeyServer) -> None:
+async def test_a_client_comes_back_when_the_server_does(valkey: AnyServer) -> None:
     async with connect(valkey.url) as client:
         await client.call("SET", "a", 1)
         valkey.kill()

@@ -8,7 +8,7 @@ import pytest
 from service.errors import StoreUnavailable
 from service.store import embedded
 from service.store.client import connect
-from tests.valkey_server import ValkeyServer
+from tests.valkey_cluster import AnyServer
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +45,7 @@ def test_a_deep_data_directory_gets_a_short_socket(tmp_path: Path) -> None:
     assert embedded.socket_path(deep) == embedded.socket_path(deep)
 
 
-async def test_what_was_acknowledged_survives_a_crash(valkey: ValkeyServer) -> None:
+async def test_what_was_acknowledged_survives_a_crash(valkey: AnyServer) -> None:
     async with connect(valkey.url) as client:
         for number in range(500):
             await client.call("RPUSH", "numbers", number)

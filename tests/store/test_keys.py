@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.store import keys
-from service.store.client import load_script
+from service.store.commands import load_script
 from service.store.keys import ShardKeys
 
 SCRIPTS = sorted((Path(keys.__file__).parent / "scripts").glob("*.lua"))

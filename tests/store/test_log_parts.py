@@ -29,5 +29,7 @@ async def test_shards_that_are_committed_together_wake_once(store: Store) -> Non
     heard = store.log.listen()
     assert await anext(heard) is None
     await store.log.commit([(1, FIRST), (2, FIRST)])
-    assert await anext(heard) == [(1, 3), (2, 3)]
+    while (ends := await anext(heard)) == [(0, 4)]:
+        pass  # of the test before: in a cluster news travel from node to node
+    assert ends == [(1, 3), (2, 3)]
     await heard.aclose()  # type: ignore[attr-defined]  # an async generator

@@ -12,8 +12,8 @@ from service.store.client import connect
 from service.store.market_stream import MarketEntry, MarketStream, NewMark
 from tests.cutting_proxy import proxied
 from tests.store.gate_model import GateModel
-from tests.store.stores import Store, open_store
-from tests.valkey_server import ValkeyServer
+from tests.store.stores import Store, blocked, open_store
+from tests.valkey_cluster import AnyServer
 
 pytestmark = pytest.mark.anyio
 
@@ -71,8 +71,7 @@ async def test_source_time_needs_a_timestamp(store: Store) -> None:
 
 async def test_a_mark_from_the_future_is_refused_by_time_of_receipt(store: Store) -> None:
     market = store.received()
-    seconds, _ = await store.client.call("TIME")
-    now = int(seconds) * 1_000
+    now = await store.client.time_ms("{market}:stream")
     results = await market.append_marks(
         [mark(BTC, now + 30_000), mark(ETH, now + 90_000), mark(ETH, now)]
     )
@@ -113,10 +112,10 @@ async def test_a_large_batch_is_recognised_in_parts(
 
 
 async def test_a_batch_whose_answer_was_lost_is_safe_to_send_again(
-    shared_server: ValkeyServer,
+    shared_server: AnyServer,
 ) -> None:
     shared_server.flush()
-    async with proxied(shared_server.socket_file) as proxy, connect(proxy.url) as client:
+    async with proxied(shared_server) as proxy, connect(proxy.url) as client:
         market = MarketStream(client)
         await market.tail()
         for batch in range(1, 6):
@@ -229,7 +228,7 @@ async def test_a_picture_is_where_a_follower_starts(store: Store) -> None:
 async def test_a_reader_that_waits_is_woken_and_one_in_vain_gets_nothing(store: Store) -> None:
     assert await store.market.read(0, block_ms=20) == []
     waiting = asyncio.create_task(store.market.read(0, block_ms=5_000))
-    while b"blocked_clients:0" in await store.client.call("INFO", "clients"):
+    while not await blocked(store):
         pass
     await store.market.append_marks([mark(BTC, 5)])
     assert shown(await waiting) == [(1, "m", 5)]
@@ -251,7 +250,7 @@ async def test_trimming_keeps_what_a_restart_needs(store: Store) -> None:
     assert await store.market.load_snapshot(1_000) == (95, b"95")
 
 
-async def test_marks_survive_a_crash_once_they_are_answered(valkey: ValkeyServer) -> None:
+async def test_marks_survive_a_crash_once_they_are_answered(valkey: AnyServer) -> None:
     async with open_store(valkey.url) as store:
         for number in range(1, 31):
             marks = [mark(BTC, number, price=number)]

@@ -7,7 +7,7 @@ import pytest
 
 from service.errors import MonitorUnavailable
 from service.store.questions import Question, Questions
-from tests.store.stores import SHARDS, Store
+from tests.store.stores import SHARDS, Store, names
 
 pytestmark = pytest.mark.anyio
 
@@ -64,5 +64,5 @@ async def test_a_question_given_up_is_not_shown(store: Store) -> None:
 
 async def test_an_answer_does_not_outlive_its_asker_for_long(store: Store) -> None:
     await end_of(store).answer(Question("q1", "worst", b""), [0], b"late")
-    [name] = await store.client.call("KEYS", "*answer*")
+    [name] = await names(store, "*answer*")
     assert 0 < await store.client.call("PTTL", name) <= 30_000

@@ -1,18 +1,54 @@
 local shard_count = KEYS[1]
 local epoch = KEYS[2]
-local server = KEYS[3]
+local servers = KEYS[3]
+local begun = KEYS[4]
+local clock = KEYS[5]
 local shards = ARGV[1]
 local new_epoch = ARGV[2]
-local run_id = ARGV[3]
-local durable = ARGV[4] == '1' -- a restart of the server loses nothing that was acknowledged
+local running = ARGV[3] -- `<node id>:<run id>` of every server that holds data, by spaces
+local durable = ARGV[4] == '1' -- a restart of a server loses nothing that was acknowledged
+local broken = ARGV[5] -- epoch of a log that has lost a shard; '' when none is known to be lost
+local committed = tonumber(ARGV[6]) -- a market id that some shard has committed
 
--- Fixes the number of shards at the first start and the epoch of the log. Answers both as they are
--- stored now.
+-- Fixes the number of shards at the first start and the epoch of the log. A new epoch begins when
+-- data may have been lost: a server has restarted that is not durable, another one has taken its
+-- place, whose copy may lag behind, or the market ends before what was committed. A server that is
+-- gone took nothing along: what it had is now at one of the others. Answers shards, epoch and last
+-- market id as they are stored now, and whether every shard has begun.
+
+-- needs: numbers
+
+-- Readers may be ahead of what is left. An id that is given again would be taken for read, so the
+-- market goes on beyond any that they can have seen: they notice that entries are gone.
+local GAP = 1000000
+
+local function runs(text)
+  local found = {}
+  for server in string.gmatch(text or '', '%S+') do
+    local node, run = string.match(server, '^(%w*):(%w+)$')
+    found[node] = run
+  end
+  return found
+end
 
 redis.call('SET', shard_count, shards, 'NX')
-local stored_run = redis.call('GET', server)
-if redis.call('EXISTS', epoch) == 0 or (not durable and stored_run ~= run_id) then
-  redis.call('SET', epoch, new_epoch)
+local stored = redis.call('GET', servers)
+local run_before = runs(stored)
+local sequence = tonumber(redis.call('HGET', clock, 'sequence') or '0')
+local lost = redis.call('EXISTS', epoch) == 0
+  or redis.call('GET', epoch) == broken
+  or sequence < committed
+for node, run in pairs(runs(running)) do
+  lost = lost or not run_before[node] or (not durable and run_before[node] ~= run)
 end
-if stored_run ~= run_id then redis.call('SET', server, run_id) end
-return { redis.call('GET', shard_count), redis.call('GET', epoch) }
+if lost then
+  redis.call('SET', epoch, new_epoch)
+  if sequence > 0 or committed > 0 then
+    sequence = math.max(sequence, committed) + GAP
+    redis.call('HSET', clock, 'sequence', digits(sequence))
+  end
+end
+if stored ~= running then redis.call('SET', servers, running) end
+return {
+  redis.call('GET', shard_count), redis.call('GET', epoch), sequence, redis.call('EXISTS', begun)
+}
