@@ -167,7 +167,7 @@ class Cluster:
     def _owner_of(self, command: Command) -> Server:
         key = key_of(command)
         if key is None:
-            return random.choice(self._masters())
+            return self._shuffled(self._masters())[0]
         slot = key_slot(key if isinstance(key, bytes) else str(key).encode())
         owner = self._owners[slot]
         if owner is None:

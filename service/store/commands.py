@@ -38,7 +38,7 @@ Command: TypeAlias = Sequence[Part] | ScriptCall
 _NEEDS = re.compile(r"^-- needs: (.+)$", re.MULTILINE)
 # Where a command's first key stands; any other command has it right behind its name.
 _NO_KEY = frozenset(
-    ("ACL", "CLUSTER", "CONFIG", "ECHO", "FLUSHALL", "INFO", "KEYS", "PING", "SCRIPT", "TIME")
+    ("ACL", "CLUSTER", "CONFIG", "ECHO", "FLUSHALL", "INFO", "KEYS", "PING", "PUBLISH", "SCRIPT")
 )
 _KEY_AT = {"EVAL": 3, "EVALSHA": 3, "MEMORY": 2, "XINFO": 2}
 
@@ -62,7 +62,7 @@ def key_of(command: Command) -> Part | None:
     if isinstance(command, ScriptCall):
         return command.keys[0]
     name = command[0]
-    if name in _NO_KEY:
+    if name in _NO_KEY or len(command) == 1:
         return None
     if name == "XREAD":
         return command[command.index("STREAMS") + 1]

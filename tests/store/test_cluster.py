@@ -5,7 +5,8 @@ import hashlib
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,12 +15,11 @@ from redis.crc import key_slot
 from service.errors import StoreUnavailable
 from service.store import keys
 from service.store.client import Client, connect, connect_blocking
-from service.store.cluster import seeds_of, url_at
 from service.store.commands import Script, ScriptCall, load_script
 from service.store.epoch import settle
 from service.store.health import ping
 from tests.cutting_proxy import proxied
-from tests.valkey_cluster import ValkeyCluster, free_port
+from tests.valkey_cluster import ValkeyCluster
 from tests.valkey_server import ValkeyServer
 
 pytestmark = pytest.mark.anyio
@@ -147,20 +147,34 @@ async def test_a_slot_that_moves_is_followed(client: Client, shared_cluster: Val
     assert await client.batch([many[0], many[0]], atomic=True) == [1, 2]
 
 
+async def until_heard(
+    messages: AsyncIterator[bytes | None], text: bytes, publish: Callable[[], Awaitable[object]]
+) -> None:
+    """Publish until it is heard: a node that is only just known may miss one."""
+    while True:
+        hearing = asyncio.ensure_future(anext(messages))
+        while not hearing.done():
+            await publish()
+            await asyncio.wait([hearing], timeout=0.2)
+        if hearing.result() == text:
+            return
+
+
 async def test_what_is_published_at_one_node_is_heard_at_any(mortal: ValkeyCluster) -> None:
     async with connect_blocking(mortal.url) as blocking, connect(mortal.url) as publisher:
         messages = blocking.listen("alerts")
         assert await anext(messages) is None
         for number, node in enumerate(mortal.nodes):
-            node.ask(f"PUBLISH alerts {number}")
-            assert await anext(messages) == str(number).encode()
+            told = partial(asyncio.to_thread, node.ask, f"PUBLISH alerts {number}")
+            await until_heard(messages, str(number).encode(), told)
         heard_at = [node for node in mortal.nodes if ":1" in node.ask("PUBSUB NUMSUB alerts")]
         assert len(heard_at) == 1
         heard_at[0].kill()
-        assert await anext(messages) is None
+        while await anext(messages) is not None:
+            pass
         tag = next(tag for tag in TAGS if node_of(mortal, tag) is not heard_at[0])
-        await publisher.call("EVAL", "redis.call('PUBLISH', 'alerts', 'on')", 1, tag)
-        assert await anext(messages) == b"on"
+        script = ("EVAL", "redis.call('PUBLISH', 'alerts', 'on')", 1, tag)
+        await until_heard(messages, b"on", partial(publisher.call, *script))
         await messages.aclose()
 
 
@@ -177,6 +191,13 @@ async def test_what_one_node_has_is_away_with_it_and_comes_back(mortal: ValkeyCl
                 await client.batch([("INCR", tag) for tag in gone])
             with pytest.raises(StoreUnavailable):
                 await ping(client, 2.0)
+        failed = 0
+        for _ in range(20):  # what any node may do is not asked of one that did not answer
+            try:
+                await client.batch([("GET", here[0]), ("PUBLISH", "alerts", "1")])
+            except StoreUnavailable:
+                failed += 1
+        assert failed <= 1
         async with connect(mortal.url) as newcomer:  # its first seed is the one that is away
             assert await newcomer.call("GET", here[0]) == b"4"
         await asyncio.to_thread(mortal.start)
@@ -252,40 +273,6 @@ async def test_an_epoch_lasts_while_nothing_can_have_been_lost(
     assert await settled("three", after) == expected
     assert await settled("four", after, b"another") == expected
     assert await settled("five", after, expected) == b"five"
-
-
-async def test_several_addresses_are_a_cluster(shared_cluster: ValkeyCluster) -> None:
-    ports = [free_port(), shared_cluster.nodes[1].port]
-    async with connect("redis://" + ",".join(f"127.0.0.1:{port}" for port in ports)) as client:
-        assert len(await client.call_everywhere("PING")) == 3
-
-
-async def test_addresses_of_plain_servers_are_refused(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    server = ValkeyServer(tmp_path_factory.mktemp("plain"), port=free_port(), appendfsync="no")
-    server.start()
-    try:
-        async with connect(f"redis://127.0.0.1:{server.port},127.0.0.1:{server.port}") as client:
-            with pytest.raises(StoreUnavailable, match="no cluster"):
-                await client.call("PING")
-    finally:
-        server.stop()
-
-
-def test_a_url_may_name_several_nodes() -> None:
-    assert seeds_of("redis://a:1") == ["redis://a:1"]
-    assert seeds_of("unix:///a,b.sock") == ["unix:///a,b.sock"]
-    assert seeds_of("rediss://u:p@a:1,b:2/0?x=y") == [
-        "rediss://u:p@a:1/0?x=y",
-        "rediss://u:p@b:2/0?x=y",
-    ]
-
-
-def test_every_node_is_spoken_to_alike() -> None:
-    assert url_at("rediss://u:p@a:1/0?x=y", "b", 2) == "rediss://u:p@b:2/0?x=y"
-    assert url_at("redis://a", "::1", 2) == "redis://[::1]:2"
-    assert url_at("unix:///a.sock", "127.0.0.1", 2) == "redis://127.0.0.1:2"
 
 
 def _told(answer: str) -> str:
