@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Sequence
 
 from service.monitor.engine import Engine
-from service.monitor.residents import Guest
 from service.monitor.shards import Shards
 
 COPY_ACCOUNTS = 50  # at a time: some milliseconds
@@ -75,7 +74,7 @@ class Handover:
         """Copy some accounts; return whether all are copied."""
         nursery, main = self._nursery, self._main
         if shard not in main.guests:
-            main.guests[shard] = Guest(nursery.ledgers[shard].drained_to, self._has_copied)
+            main.guests[shard] = nursery.ledgers[shard].drained_to
         if not self._next:
             self._next = nursery.residents.of(shard, self._copied, LOOKED_UP)[::-1]
         part = self._next[-COPY_ACCOUNTS:][::-1]
@@ -86,11 +85,6 @@ class Handover:
             self._copied = part[-1] + 1
         return not self._next and not nursery.residents.of(shard, self._copied, 1)
 
-    def _has_copied(self, account_key: str) -> bool:
-        """Whether an account of the shard that is being copied is in the main book already."""
-        account = self._nursery.engine.book.find(account_key)
-        return account is not None and account < self._copied
-
     async def _move(self, shards: Sequence[int]) -> None:
         """Let the main book tell of these shards from here on; nothing is followed meanwhile."""
         await self._nursery.commit_last(shards)
@@ -99,7 +93,7 @@ class Handover:
             if ledger is None:  # refused
                 self._give_up(shard)
                 continue
-            assert self._main.guests.pop(shard).drained_to == ledger.drained_to
+            assert self._main.guests.pop(shard) == ledger.drained_to
             self._main.ledgers[shard] = ledger
 
     def _give_up(self, shard: int) -> None:
