@@ -6,21 +6,11 @@ like the others, and nobody is told.
 
 from array import array
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from service.monitor.engine import Engine
 from service.store.keys import shard_of
-
-
-@dataclass(slots=True)
-class Guest:
-    """A shard another book tells of: how far this one has drained it, and whom it has of it."""
-
-    drained_to: int
-    has: Callable[[str], bool]
 
 
 class Residents:

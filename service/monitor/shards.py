@@ -28,7 +28,7 @@ from service.monitor.loading import Loading
 from service.monitor.measures import Measures
 from service.monitor.parts import Commits, Parts
 from service.monitor.ports import AccountsPort, LogPort, MarketPort
-from service.monitor.residents import Guest, Residents
+from service.monitor.residents import Residents
 from service.store.accounts import AccountChange
 from service.store.alert_log import ShardState
 from service.store.market_stream import MarketEntry
@@ -66,7 +66,7 @@ class Shards:
         self.engine = engine
         self.measures = Measures()
         self.ledgers: dict[int, Ledger] = {}  # of the shards that are taken in
-        self.guests: dict[int, Guest] = {}
+        self.guests: dict[int, int] = {}  # by shard: how far the book has drained it
         self.residents = Residents(engine, shards)
         self.commits = 0
         self.gaps = 0  # times the stream was trimmed before we had read it
@@ -234,23 +234,22 @@ class Shards:
     ) -> list[AccountChange]:
         """Return the changes a notice brings in: up to its id, those no earlier one has."""
         notice = _notice_decoder.decode(entry.payload)
-        ledger, guest = self.ledgers.get(notice.shard), self.guests.get(notice.shard)
         if notice.upto <= self._drained_to(notice.shard, notice.upto):
             return []
         queue, changes = fetched[notice.shard], []
         while queue and queue[0].change_id <= notice.upto:
             changes.append(queue.popleft())
-        if ledger is not None:
+        if ledger := self.ledgers.get(notice.shard):
             ledger.drain(changes, notice.upto)
-            return changes
-        assert guest is not None
-        guest.drained_to = notice.upto
-        return [change for change in changes if guest.has(change.account_key)]
+        else:
+            self.guests[notice.shard] = notice.upto
+        return changes
 
     def _drained_to(self, shard: int, otherwise: int) -> int:
         """Return the change id up to which the book has a shard it follows."""
-        followed = self.ledgers.get(shard) or self.guests.get(shard)
-        return otherwise if followed is None else followed.drained_to
+        if ledger := self.ledgers.get(shard):
+            return ledger.drained_to
+        return self.guests.get(shard, otherwise)
 
     async def _fetch_changes(
         self, entries: Sequence[MarketEntry]

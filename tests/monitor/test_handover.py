@@ -1,6 +1,7 @@
 """Shards that change books while the stream goes on: the log is that of one book alone."""
 
 import asyncio
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -12,9 +13,11 @@ from service.errors import OutOfStep
 from service.monitor import handover
 from service.monitor.handover import Handover
 from service.monitor.shards import Shards
+from service.risk.model import Account, Balance, Mark, Position, Thresholds
 from tests.monitor.fake_store import FakeStore
-from tests.monitor.streams import Step, streams
+from tests.monitor.streams import Step, document_of, put_instrument, put_mark, streams, write
 from tests.monitor.test_incremental import exhaust, log_from_scratch, monitor_of, states_of
+from tests.risk.building import BTC, contract, one_rate
 from tests.strategies import effort
 
 SHARDS = 3
@@ -155,6 +158,48 @@ def test_shards_that_move_lose_and_double_nothing(steps: list[Step], plan: dict[
             account = engine.book.find(key)
             assert account is not None
             assert monitor.main.tells_of(account)
+
+
+def long_story(seed: int) -> tuple[FakeStore, list[Step], dict[int, Move]]:
+    """Thirty accounts near their lines, a price that jumps about, changes, and many moves."""
+    chance, store, steps = random.Random(seed), FakeStore(SHARDS), []
+    steps += [put_instrument(contract(BTC, one_rate(0.01))), put_mark(Mark(BTC, 100.0))]
+    steps += [_written(f"default/{number}", chance) for number in range(30)]
+    plan = {}
+    for _ in range(200):
+        if chance.random() < 0.4:
+            steps.append(_written(f"default/{chance.randrange(40)}", chance))
+        steps.append(put_mark(Mark(BTC, chance.uniform(75.0, 105.0)), 500))
+        if chance.random() < 0.3:
+            plan[len(steps) - 1] = Move(
+                chance.randrange(SHARDS),
+                chance.randrange(2),
+                told=chance.random() < 0.7,
+                pace=chance.choice([1, 1, 2, 5]),
+                lag=chance.randrange(3),
+            )
+    return store, steps, plan
+
+
+def _written(account_key: str, chance: random.Random) -> Step:
+    if chance.random() < 0.1:
+        return write(account_key, None, "account", notice=False)
+    wallet = (Balance("USDT", chance.uniform(5.0, 40.0)),)
+    waits = Thresholds(ease_after_ms=chance.choice([0, 1_000, 3_000]))
+    held = (Position(BTC, 1.0, 100.0),)
+    account = Account(account_key, balances=wallet, positions=held, thresholds=waits)
+    return write(account_key, document_of(account), "deposit", notice=chance.random() < 0.8)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_shards_that_are_always_on_the_move_lose_and_double_nothing(seed: int) -> None:
+    store, steps, plan = long_story(seed)
+    pair = asyncio.run(run_with_moves(store, steps, plan))
+    assert sum(map(len, store.logs())) > 500
+    assert store.logs() == log_from_scratch(store)
+    assert {monitor.main.engine.stats.mismatches for monitor in pair.monitors} == {0}
+    held = [states_of(monitor.main) for monitor in pair.monitors]
+    assert states_of(asyncio.run(recovered(store))) == held[0] | held[1]
 
 
 async def recovered(store: FakeStore) -> Shards:
