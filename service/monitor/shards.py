@@ -24,6 +24,7 @@ from service.monitor.measures import Measures
 from service.monitor.parts import Commits, Parts
 from service.monitor.ports import AccountsPort, LogPort, MarketPort
 from service.store.accounts import AccountChange
+from service.store.alert_log import Commit
 from service.store.keys import shard_of
 from service.store.market_stream import MarketEntry
 
@@ -35,6 +36,7 @@ LEASE_MS = 5_000
 _NO_LEASE_MS = 1  # while shards are taken in nobody watches them, and the lease says so
 APPLY_S = 0.01  # after so long the alerts found are committed before more entries are applied
 PART_LEFT = 500  # alerts still to be written that are worth a commit before them
+LEVELS_A_COMMIT = 5_000  # of all shards; after so many the others have their turn
 RETRY_S = (0.02, 1.0)  # first and longest wait before a commit is sent again
 
 
@@ -111,15 +113,20 @@ class Shards:
     async def commit(self, *, alerts_only: bool = False, positions: bool = False) -> None:
         """Commit shards with alerts, else those with news, else (`positions`) all behind."""
         market_id = self.engine.market_id
-        commits = []
-        for ledger in self.ledgers.values():
+        commits: list[tuple[int, Commit]] = []
+        for ledger in list(self.ledgers.values()):
             wanted = bool(ledger.derived) if alerts_only else ledger.has_news
             if wanted or (positions and ledger.market_id < market_id):
                 commit = ledger.build(self.engine.book, self.engine.names, market_id)
                 commits.append((ledger.shard, commit))
+                # Alerts stay together, their readers put them in order; levels may come in turns.
+                if sum(len(each.levels) for _, each in commits) > LEVELS_A_COMMIT and not any(
+                    each.blocks for _, each in commits
+                ):
+                    await self._send(commits)
+                    commits = []
         if commits:
             await self._send(commits)
-            self.commits += len(commits)
 
     async def save_snapshot(self, keep: int) -> None:
         """Commit all shards at one place, keep the market as of there, and trim the stream.
@@ -143,6 +150,7 @@ class Shards:
                 _log.warning("commit is sent again in %.2f s: %s", wait_s, error)
                 await asyncio.sleep(wait_s)
                 wait_s = min(2.0 * wait_s, longest_s)
+        self.commits += len(commits)
         self.measures.commit_seconds.observe(time.perf_counter() - started)
         if any(commit.blocks for _, commit in commits):
             age_ms = _now_ms() - self.engine.event_time_ms
@@ -178,11 +186,9 @@ class Shards:
         self.engine.touched.clear()
 
     def _build_parts(self) -> Commits:
-        parts = [
+        return [
             (ledger.shard, ledger.build_part()) for ledger in self.ledgers.values() if ledger.alerts
         ]
-        self.commits += len(parts)
-        return parts
 
     def _bound_by(
         self, entry: MarketEntry, fetched: dict[int, deque[AccountChange]]
