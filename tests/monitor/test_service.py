@@ -13,7 +13,7 @@ from service.contract.instruments import encode_instrument
 from service.contract.marks import encode_mark
 from service.contract.questions import WORST, WorstQuestion, decode_answer, encode_question
 from service.errors import LeaseLost
-from service.monitor import alerts, shards
+from service.monitor import alerts, parts, shards
 from service.monitor.engine import Engine
 from service.monitor.service import Monitor, Ports, Retention
 from service.monitor.shards import Shards
@@ -153,6 +153,7 @@ async def test_a_monitor_killed_again_and_again_writes_the_log_of_one_that_lives
         monkeypatch.setattr(alerts, "PAGE_ALERTS", 2)
         monkeypatch.setattr(alerts, "PAGE_LEGS", 2)
         monkeypatch.setattr(shards, "PART_LEFT", 1)
+        monkeypatch.setattr(parts, "PART_ALERTS", 1)
     async with open_store(redis_url) as store:
         await list_symbols(store)
         await write_accounts(store, 30)
