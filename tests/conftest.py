@@ -9,9 +9,16 @@ from typing import TypeVar
 
 import pytest
 
+from service.monitor.judging import warm_up
 from tests.valkey_cluster import AnyServer, ValkeyCluster, server_to_test
 
 Kind = TypeVar("Kind", bound=AnyServer)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the monitor's ticks once, before every process of the tests would."""
+    if not hasattr(config, "workerinput"):
+        warm_up()
 
 
 @pytest.fixture(scope="session")

@@ -33,8 +33,8 @@ from service.store.keys import account_id
 from service.store.log_entries import Rank
 
 GONE = -1  # the slot of a pool that its account no longer has
-PAGE_ALERTS = 1_000  # evaluated and encoded at a time: some milliseconds
-PAGE_LEGS = 20_000  # positions in a page, unless one pool alone has more
+PAGE_ALERTS = 1_250  # evaluated and encoded at a time: some milliseconds
+PAGE_LEGS = 25_000  # positions in a page, unless one pool alone has more
 CAUSES: tuple[Cause, ...] = get_args(Cause)
 
 

@@ -13,6 +13,9 @@ from service.store.alert_log import Commit
 
 Commits: TypeAlias = Sequence[tuple[int, Commit]]
 
+PART_ALERTS = (
+    4_000  # in a part but the first, which are the worst: each has its price in all shards
+)
 WAITING_MAX = 10_000  # alerts that wait for the part before theirs, at most
 
 
@@ -24,10 +27,12 @@ class Parts:
         self._sending: asyncio.Future[None] | None = None
 
     async def offer(self, alerts: int, build: Callable[[], Commits]) -> bool:
-        """Send what `build` makes of the waiting alerts unless a part is on its way."""
+        """Send what `build` makes of so many waiting alerts, unless they are few or a part is on
+        its way; return whether they were sent."""
         await asyncio.sleep(0)  # what is on its way moves on, and so does everybody else
         if self._sending is not None:
-            if not self._sending.done() and alerts < WAITING_MAX:
+            many = PART_ALERTS if self._sending.done() else WAITING_MAX
+            if alerts < many:
                 return False
             await self._sending
         self._sending = asyncio.ensure_future(self._send(build()))

@@ -16,12 +16,11 @@ them as the other book does, and gets its ledger last. See `handover`.
 import asyncio
 import logging
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from service.errors import OutOfStep, StoreUnavailable
+from service.monitor.bindings import fetch_changes, read_notice
 from service.monitor.commits import Ledger, read_states, write_page
 from service.monitor.engine import Engine
 from service.monitor.loading import Loading
@@ -30,7 +29,7 @@ from service.monitor.parts import Commits, Parts
 from service.monitor.ports import AccountsPort, LogPort, MarketPort
 from service.monitor.residents import Residents
 from service.store.accounts import AccountChange
-from service.store.alert_log import ShardState
+from service.store.alert_log import Commit, ShardState
 from service.store.market_stream import MarketEntry
 
 _log = logging.getLogger(__name__)
@@ -38,15 +37,8 @@ _log = logging.getLogger(__name__)
 ENTRIES_A_READ = 1_000
 APPLY_S = 0.01  # after so long the alerts found are committed before more entries are applied
 PART_LEFT = 500  # alerts still to be written that are worth a commit before them
+LEVELS_A_COMMIT = 5_000  # of all shards; after so many the others have their turn
 RETRY_S = (0.02, 1.0)  # first and longest wait before a commit is sent again
-
-
-class _Notice(msgspec.Struct):
-    shard: int
-    upto: int
-
-
-_notice_decoder = msgspec.json.Decoder(_Notice)
 
 
 class Shards:
@@ -135,7 +127,7 @@ class Shards:
         Waits up to `block_ms` for the first.
         """
         entries = await self._read(count, block_ms)
-        fetched = await self._fetch_changes(entries)
+        fetched = await fetch_changes(self._accounts, entries, self._drained_to)
         started = time.monotonic()
         for entry in entries:
             await self._apply(entry, fetched)
@@ -150,12 +142,18 @@ class Shards:
     async def commit(self, *, alerts_only: bool = False, positions: bool = False) -> None:
         """Commit shards with alerts, else those with news, else (`positions`) all behind."""
         market_id = self.engine.market_id
-        commits = []
-        for ledger in self.ledgers.values():
+        commits: list[tuple[int, Commit]] = []
+        for ledger in list(self.ledgers.values()):
             wanted = bool(ledger.derived) if alerts_only else ledger.has_news
             if wanted or (positions and ledger.market_id < market_id):
                 commit = ledger.build(self.engine.book, self.engine.names, market_id)
                 commits.append((ledger.shard, commit))
+                # Alerts stay together, their readers put them in order; levels may come in turns.
+                if sum(len(each.levels) for _, each in commits) > LEVELS_A_COMMIT and not any(
+                    each.blocks for _, each in commits
+                ):
+                    await self._send(commits)
+                    commits = []
         await self._send(commits)
 
     async def commit_last(self, shards: Sequence[int]) -> None:
@@ -233,7 +231,7 @@ class Shards:
         self, entry: MarketEntry, fetched: dict[int, deque[AccountChange]]
     ) -> list[AccountChange]:
         """Return the changes a notice brings in: up to its id, those no earlier one has."""
-        notice = _notice_decoder.decode(entry.payload)
+        notice = read_notice(entry)
         if notice.upto <= self._drained_to(notice.shard, notice.upto):
             return []
         queue, changes = fetched[notice.shard], []
@@ -250,31 +248,6 @@ class Shards:
         if ledger := self.ledgers.get(shard):
             return ledger.drained_to
         return self.guests.get(shard, otherwise)
-
-    async def _fetch_changes(
-        self, entries: Sequence[MarketEntry]
-    ) -> dict[int, deque[AccountChange]]:
-        """Return by shard the changes that the notices among these entries bring in."""
-        upto: dict[int, int] = {}
-        for entry in entries:
-            if entry.kind == "a":
-                notice = _notice_decoder.decode(entry.payload)
-                upto[notice.shard] = max(notice.upto, upto.get(notice.shard, 0))
-        fetched: dict[int, deque[AccountChange]] = defaultdict(deque)
-        wanted = [
-            (shard, self._drained_to(shard, last), last)
-            for shard, last in upto.items()
-            if self._drained_to(shard, last) < last
-        ]
-        while wanted:
-            pages = await self._accounts.next_changes(wanted)
-            left = []
-            for (shard, _, last), (page, more) in zip(wanted, pages, strict=True):
-                fetched[shard].extend(page)
-                if more:
-                    left.append((shard, page[-1].change_id, last))
-            wanted = left
-        return fetched
 
     async def _read(self, count: int, block_ms: int) -> list[MarketEntry]:
         """Read on after the engine's place, but not past where a waiting shard comes in."""

@@ -12,6 +12,7 @@ import pytest
 from service.contract.instruments import encode_instrument
 from service.contract.marks import encode_mark
 from service.contract.questions import WORST, WorstQuestion, decode_answer, encode_question
+from service.monitor import alerts, parts, shards
 from service.monitor.engine import Engine
 from service.monitor.service import Monitor, Ports, Retention
 from service.monitor.shards import Shards
@@ -160,9 +161,15 @@ async def walk(store: Store, steps: int, seed: int, start_ms: int) -> None:
             await store.accounts.put(changed.account_key, document_of(changed), "deposit")
 
 
+@pytest.mark.parametrize("in_parts", [False, True])
 async def test_a_monitor_killed_again_and_again_writes_the_log_of_one_that_lives(
-    redis_url: str,
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, in_parts: bool
 ) -> None:
+    if in_parts:
+        monkeypatch.setattr(alerts, "PAGE_ALERTS", 2)
+        monkeypatch.setattr(alerts, "PAGE_LEGS", 2)
+        monkeypatch.setattr(shards, "PART_LEFT", 1)
+        monkeypatch.setattr(parts, "PART_ALERTS", 1)
     async with open_store(redis_url) as store:
         await list_symbols(store)
         await write_accounts(store, 30)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from service.errors import OutOfStep
-from service.monitor import alerts, commits, shards
+from service.monitor import alerts, commits, parts, shards
 from service.monitor.shards import Shards
 from service.risk.model import Account, Balance, Mark, Position
 from tests.monitor.fake_store import CrashedError, FakeStore
@@ -130,6 +130,7 @@ def test_a_burst_in_parts_survives_a_crash_at_any_step(
     monkeypatch.setattr(alerts, "PAGE_ALERTS", 2)
     monkeypatch.setattr(alerts, "PAGE_LEGS", 6)  # two pools of one leg
     monkeypatch.setattr(shards, "PART_LEFT", 1)
+    monkeypatch.setattr(parts, "PART_ALERTS", 1)
     truth, torn = None, 0
     for step in range(1, 100):
         store = store_with(20)
