@@ -139,6 +139,9 @@ class Sharing:
     async def _take(self, wanted: list[int]) -> None:
         nursery = await self._fresh()
         if states := await self._leases.take(wanted):
+            if self.main is not None:
+                for shard in states:  # lost, if we had it, and perhaps nobody has told us yet
+                    self.main.drop(shard)
             nursery.expect(states)
             self.nursery = nursery
             self._expecting.set()

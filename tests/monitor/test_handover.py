@@ -63,6 +63,7 @@ class Monitor:
         self.pace, self.lag = move.pace, move.lag
         self.nursery = monitor_of(self.store)
         self.nursery.expect(await self.store.acquire([move.shard]))
+        self.main.drop(move.shard)  # it may have been lost without a word
         await self.nursery.recover()
         await self.nursery.catch_up()
         if self.main.ledgers:
