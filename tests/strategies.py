@@ -252,7 +252,8 @@ def scenes(draw: st.DrawFn, nasty: bool = False) -> tuple[World, Account]:
     venue = draw(st.sampled_from(VENUES))
     symbols = tuple(draw(st.lists(st.sampled_from(SYMBOLS), min_size=1, max_size=3, unique=True)))
     world = draw(worlds(venue, symbols, nasty))
-    world.stale = draw(st.sets(st.sampled_from(sorted(world.marks)), max_size=1))
+    if world.marks:
+        world.stale = draw(st.sets(st.sampled_from(sorted(world.marks)), max_size=1))
     account = draw(accounts(world, venue, symbols))
     if draw(st.integers(0, 5)) != 1:
         return world, account
