@@ -26,7 +26,6 @@ from service.monitor.figures import PoolNames
 from service.monitor.judging import Changed, Judge, judge
 from service.monitor.rounds import Round, causes_of, left_behind, versions_apart
 from service.monitor.timers import Timers
-from service.risk.batch import statements_of
 from service.risk.book import Book
 from service.risk.columns import Ints, Statements
 from service.risk.records import PoolState
@@ -212,11 +211,10 @@ class Engine:
         if not touched.resettled:
             return
         slots = np.concatenate([self.book.holders_of(market) for market in touched.resettled])
-        owners = np.unique(self.book.pools.account[slots]).tolist()
-        if owners:
-            accounts = [self.book.account_of(owner) for owner in owners]
-            keys = [account.account_key for account in accounts]
-            self._put(keys, statements_of(accounts), work)
+        owners = np.unique(self.book.pools.account[slots]).astype(np.int64)
+        if len(owners):
+            keys = [self.book.keys[owner] for owner in owners.tolist()]
+            self._put(keys, self.book.statements_of(owners), work)
 
     def _replace(self, changes: Sequence[AccountChange], work: Round) -> None:
         """Apply one change each of some accounts."""

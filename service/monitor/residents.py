@@ -53,8 +53,7 @@ class Residents:
         if not self._leaving:
             return
         part = self.of(self._leaving[0], self._at, count)
-        for account in part:
-            self._engine.book.remove(account)
+        self._engine.book.drop(np.array(part, np.int64))
         if self._engine.book.wasteful:
             self._engine.compact()
         if len(part) < count:

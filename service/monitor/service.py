@@ -33,7 +33,8 @@ _log = logging.getLogger(__name__)
 BLOCK_MS = 100  # a read waits no longer: commits that can wait do not wait for marks
 NEWS_S, POSITIONS_S, SNAPSHOT_S, RETENTION_S = 0.5, 5.0, 10.0, 60.0
 CLOCK_S, LEASE_S, LOOK_S, NOTICES_S, QUESTIONS_MS = 0.25, 0.5, 0.2, 1.0, 1_000
-AUDIT_S, AUDIT_POOLS_MAX = 20.0, 2_000  # a sweep takes about so long; so many pools in one go
+AUDIT_S, AUDIT_POOLS = 20.0, (100, 400)  # a sweep takes about so long; least and most in one go
+AUDIT_SHARE = 0.05  # of the time is spent on it at most: a sweep over very many pools takes longer
 RETRY_S = (0.05, 1.0)
 CLOSING_S = 4.0
 
@@ -90,7 +91,7 @@ class Monitor:
         self._notices = Notices(ports.market, ports.accounts)
         self._retention = retention
         self._on_ready = on_ready
-        self._audited_at = time.monotonic()
+        self._audited_at = self._audit_again_at = time.monotonic()
         self._collector = CollectorClock()
         self.ready = asyncio.Event()
 
@@ -160,10 +161,13 @@ class Monitor:
     def _audit(self, book: Shards) -> None:
         """Sweep on by as much as the time since the last call asks for."""
         now = time.monotonic()
+        least, most = AUDIT_POOLS
         pools = len(book.engine.book) * (now - self._audited_at) / AUDIT_S
-        if pools >= 1.0:
+        enough = max(1, min(least, len(book.engine.book)))
+        if pools >= enough and now >= self._audit_again_at:
             self._audited_at = now
-            book.engine.audit(min(AUDIT_POOLS_MAX, int(pools)))
+            book.engine.audit(min(most, int(pools)))
+            self._audit_again_at = now + (time.monotonic() - now) / AUDIT_SHARE
 
     async def _trim_logs(self) -> None:
         before_ms = time.time_ns() // 1_000_000 - self._retention.log_ms

@@ -25,6 +25,7 @@ from service.risk.markets import MarketTable
 from service.risk.model import Account, PoolKey
 from service.risk.names import Names
 from service.risk.records import PoolState, Records, identity
+from service.risk.restated import Restated
 from service.risk.rows import AccountColumns, HoldingColumns, LegColumns, PoolColumns
 from service.risk.terms import write_terms
 
@@ -40,7 +41,9 @@ class Book:
         self.lines = Lines()
         self.market_rows = MarketRows(table)
         self.longest = 1  # legs of a pool, at most so many so far
-        self._records = Records(table, self.lines, self.pools, self.legs, self.holdings)
+        self._records = Records(table, self.pools, self.legs)
+        told = (self.legs, self.holdings)
+        self._restated = Restated(table, self.lines, self.accounts, self.pools, told)
         self.keys = Names()
         self._dependents = Dependents()
         self._pools = self._legs = self._holdings = 0  # rows used
@@ -93,8 +96,8 @@ class Book:
         left their rest. The pools that stay or come are due until evaluated.
         """
         indices = np.array([self.enter(key) for key in keys], np.int64)
-        before = self._records.marked_states(self.slots_of_all(indices))
-        self._drop_rows(indices)
+        before = self.marked_states(indices)
+        self.drop(indices)
         batch = batch_of(given, self.table)
         first = self._append(batch, indices)
         pools = np.bincount(batch.pools.account, minlength=len(indices))
@@ -105,10 +108,20 @@ class Book:
             for index in indices.tolist()
         ]
 
+    def drop(self, accounts: Ints) -> None:
+        """Take the pools of accounts out."""
+        slots = self.slots_of_all(accounts)
+        rows = self.rows_of(slots)
+        self.holders.remove(self.legs.market[rows].astype(np.int64), rows)
+        self.pools.account[slots] = -1
+        self.accounts.pools[accounts] = 0
+        self._dead_pools += len(slots)
+        self._dead_legs += len(rows)
+
     def remove(self, account: int) -> list[PoolState]:
         """Take the account's pools out and return their states."""
         states = self.states(account)
-        self._drop_rows(np.array([account], np.int64))
+        self.drop(np.array([account], np.int64))
         return states
 
     def states(self, account: int) -> list[PoolState]:
@@ -131,10 +144,13 @@ class Book:
         """Return the pool's name."""
         return self._records.key_of(slot)
 
-    def account_of(self, account: int) -> Account:
-        """Return the account that `put` was given, less balances of 0; it must have a pool."""
-        key, slots = self.keys[account], self.slots_of(account)
-        return self._records.account(key, slots, self.rows_of(slots), self._backs_of(slots))
+    def statements_of(self, accounts: Ints) -> Statements:
+        """Return what `put` was given of these accounts, less balances of 0; each has a pool."""
+        return self._restated.statements(accounts)
+
+    def marked_states(self, accounts: Ints) -> dict[int, list[PoolState]]:
+        """Return by account the states of those pools that ever left their rest."""
+        return self._records.marked_states(self.slots_of_all(accounts))
 
     def _backs_of(self, slots: Ints) -> Ints:
         return spread(self.pools.holding[slots], self.pools.holdings[slots])
@@ -274,12 +290,3 @@ class Book:
             self._dependents.add(np.repeat(slots, self.pools.legs[slots]), settles)
             held = self.holdings.asset[self._backs_of(slots)].astype(np.int64)
             self._dependents.add(np.repeat(slots, self.pools.holdings[slots]), held)
-
-    def _drop_rows(self, accounts: Ints) -> None:
-        slots = self.slots_of_all(accounts)
-        rows = self.rows_of(slots)
-        self.holders.remove(self.legs.market[rows].astype(np.int64), rows)
-        self.pools.account[slots] = -1
-        self.accounts.pools[accounts] = 0
-        self._dead_pools += len(slots)
-        self._dead_legs += len(rows)

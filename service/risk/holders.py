@@ -74,15 +74,23 @@ class Holders:
             self._append(int(markets[part[0]]), rows[part])
 
     def remove(self, markets: Ints, rows: Ints) -> None:
-        """Take legs out; the last leg of the segment moves into the gap."""
-        place, arena, segments = self._legs.place, self.arena, self.segments
-        for market, row in zip(markets.tolist(), rows.tolist(), strict=True):
-            segment = segments[market]
-            segment["count"] -= 1
-            last, gap = int(segment["start"] + segment["count"]), int(place[row])
-            moved = arena.row[last]
-            self._write(np.array([gap]), arena.low[last], arena.high[last])
-            arena.row[gap], place[moved] = moved, gap
+        """Take legs out; the last legs of their segments move into the gaps."""
+        order = np.argsort(markets, kind="stable")
+        borders = np.flatnonzero(np.diff(markets[order])) + 1
+        for part in np.split(order, borders) if len(rows) else ():
+            self._take_out(int(markets[part[0]]), rows[part])
+
+    def _take_out(self, market: int, rows: Ints) -> None:
+        segment, arena, place = self.segments[market], self.arena, self._legs.place
+        segment["count"] -= len(rows)
+        end = int(segment["start"] + segment["count"])
+        places = place[rows].astype(np.int64)
+        last = np.arange(end, end + len(rows))
+        moved = last[~np.isin(last, places)] if len(rows) > 1 else last[last != places]
+        gaps = places[places < end]
+        arena.row[gaps] = arena.row[moved]
+        place[arena.row[gaps]] = gaps
+        self._write(gaps, arena.low[moved], arena.high[moved])
 
     def rows(self, market: int) -> Ints:
         """Return the rows of all legs in the market."""

@@ -89,20 +89,24 @@ def _share_kept(batch: Batch, assessment: Assessment, budget: Floats) -> Floats:
 
     In each tier the requirement is a line in the share, so each tier has its own largest share.
     """
-    terms, tables, width = assessment.terms, batch.tables, batch.tables.floor.shape[1]
+    terms, tables = assessment.terms, batch.tables
     table = np.maximum(batch.markets.table[batch.legs.market], 0)
     basis = np.where(terms.on_entry, terms.entry_notional, assessment.legs.notional)
-    size = size_in_tier(tables, table, batch.legs.contracts, basis)
-    best = np.zeros(len(size))
-    for tier in range(width):
-        floor = tables.floor[table, tier]
-        ends = tables.floor[table, tier + 1] if tier + 1 < width else np.full(len(size), np.inf)
-        whole = basis * (tables.rate[table, tier] + terms.fee_rate) + terms.fixed_fee
-        rebate = tables.rebate[table, tier] * basis / np.abs(batch.legs.contracts)
-        room = budget + tables.deduction[table, tier] + rebate
-        share = np.where(whole > 0.0, room / whole, np.where(room > 0.0, np.inf, -np.inf))
-        # No more than is held: a higher tier whose given deduction is large is no way out.
-        share = np.minimum(np.minimum(share, 1.0), ends / size * (1.0 - _SAFELY))
-        valid: Bools = (share > floor / size) & (share > 0.0)
-        best = np.where(valid, np.maximum(best, share), best)
+    size = _beside(size_in_tier(tables, table, batch.legs.contracts, basis))
+    floors = tables.floor[table]
+    ends = np.concatenate([floors[:, 1:], np.full((len(table), 1), np.inf)], axis=1)
+    whole = _beside(basis) * (tables.rate[table] + _beside(terms.fee_rate))
+    whole += _beside(terms.fixed_fee)
+    rebate = tables.rebate[table] * _beside(basis) / _beside(np.abs(batch.legs.contracts))
+    room = _beside(budget) + tables.deduction[table] + rebate
+    share = np.where(whole > 0.0, room / whole, np.where(room > 0.0, np.inf, -np.inf))
+    # No more than is held: a higher tier whose given deduction is large is no way out.
+    share = np.minimum(np.minimum(share, 1.0), ends / size * (1.0 - _SAFELY))
+    valid: Bools = (share > floors / size) & (share > 0.0)
+    best: Floats = np.where(valid, share, 0.0).max(axis=1)
     return best
+
+
+def _beside(values: Floats) -> Floats:
+    """Return a column to stand beside (legs, tiers)."""
+    return values[:, np.newaxis]
