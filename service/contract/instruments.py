@@ -26,7 +26,13 @@ class TierDocument(Struct, rename="camel", omit_defaults=True):
     )
     max_leverage: Positive | None = None
     maintenance_amount: (
-        Annotated[Number, Meta(description="By continuity where absent, as given where present.")]
+        Annotated[
+            Number,
+            Meta(
+                description="Taken off, in the table's unit. By continuity where absent, as given "
+                "where present; at most minNotional x maintenanceMarginRate."
+            ),
+        ]
         | None
     ) = None
 

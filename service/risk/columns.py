@@ -36,14 +36,14 @@ class TierTables:
     """Tier tables padded to a power of two: row `table`, column `tier`; padding floor +inf.
 
     A size n belongs to the last tier with floor <= n. Money: n * rate - deduction, for
-    whole-position tables too (whose deductions are mostly 0). A table by contracts is continuous in
-    contracts: what that takes off is `rebate` contracts' worth, the notional of one each.
+    whole-position tables too (whose deductions are mostly 0). A table by contracts deducts
+    contracts: what it takes off is `rebate` contracts' worth, the notional of one each.
     """
 
     floor: Floats  # (tables, tiers)
     rate: Floats  # (tables, tiers)
     deduction: Floats  # (tables, tiers)
-    rebate: Floats  # (tables, tiers); 0 but for marginal tables by contracts
+    rebate: Floats  # (tables, tiers); 0 but for tables by contracts
     max_leverage: Floats  # (tables, tiers), NaN: not stated
     by_contracts: Bools  # (tables,) the floors count contracts, not notional
     continuous: (

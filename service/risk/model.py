@@ -27,8 +27,8 @@ class Level(IntEnum):
 class Tier:
     """One row of a margin table; `floor` <= size < `cap` in the table's unit.
 
-    `maintenance_rate` is a fraction of notional. `deduction` is money (settle asset): None means by
-    continuity.
+    `maintenance_rate` is a fraction of notional. `deduction` is taken off the requirement, in
+    what the floors count: money (settle asset) or contracts' worth. None means by continuity.
     """
 
     floor: float

@@ -49,6 +49,10 @@ def _faults_alone(index: int, tier: Tier) -> list[TierFault]:
         faults.append(TierFault(index, "invalid_leverage", "maxLeverage must be above 0"))
     if tier.cap <= tier.floor:
         faults.append(TierFault(index, "empty_tier", "a tier's end must be above its start"))
+    required = tier.floor * tier.maintenance_rate
+    if (tier.deduction or 0.0) - required > _CONTINUITY * required:
+        detail = "an amount above floor x rate would make the requirement negative"
+        faults.append(TierFault(index, "negative_requirement", detail))
     return faults
 
 
@@ -78,23 +82,25 @@ def deductions_of(instrument: Instrument, rule: VenueRule) -> tuple[Floats, Floa
     """Return one table's deductions and rebates, and whether its requirement moves without jumps.
 
     What is given is taken; what is not makes its tier go on from the one before (marginal tables).
+    Both count what the floors count: money, or contracts (the rebates).
     """
     tiers, by_contracts = instrument.tiers, instrument.tier_unit == "contracts"
     whole = (instrument.tiering or rule.tiering) == "whole"
-    amounts, rebates = np.zeros(len(tiers)), np.zeros(len(tiers))
+    amounts, none = np.zeros(len(tiers)), np.zeros(len(tiers))
     for index, tier in enumerate(tiers):
         if tier.deduction is not None:
             amounts[index] = tier.deduction
         elif index and not whole:
             before = tiers[index - 1]
             step = tier.floor * (tier.maintenance_rate - before.maintenance_rate)
-            amounts[index], rebates[index] = amounts[index - 1], rebates[index - 1]
-            (rebates if by_contracts else amounts)[index] += step
+            amounts[index] = amounts[index - 1] + step
+    if by_contracts:  # no price moves a leg into another tier
+        return none, amounts, True
     floors = np.array([tier.floor for tier in tiers])
     rates = np.array([tier.maintenance_rate for tier in tiers])
     smooth = deductions(floors, rates)
     near = np.all(np.abs(amounts - smooth) <= _CONTINUITY * np.maximum(smooth, floors * rates))
-    return amounts, rebates, bool(near) or by_contracts
+    return amounts, none, bool(near)
 
 
 def empty_tables(rows: int, width: int) -> TierTables:

@@ -46,25 +46,22 @@ def unrealised(leg: Leg, price: Fraction) -> Fraction:
 
 
 @cache
-def deductions(leg: Leg) -> list[tuple[Fraction, Fraction]]:
-    """Money off, and contracts off, the requirement in each tier: c1 = 0, the rest by continuity.
+def deductions(leg: Leg) -> list[Fraction]:
+    """Off the requirement in each tier, in what the floors count (money or contracts' worth).
 
-    cn = cn-1 + floor x step of the rate, in what the floors count. As given where it is given;
-    whole tables deduct nothing else.
+    c1 = 0, the rest by continuity: cn = cn-1 + floor x step of the rate. As given where it is
+    given; whole tables deduct nothing else.
     """
     assert leg.instrument is not None
-    by_contracts = leg.instrument.tier_unit == "contracts"
-    out: list[tuple[Fraction, Fraction]] = []
+    out: list[Fraction] = []
     for number, tier in enumerate(leg.instrument.tiers):
         if tier.deduction is not None:
-            out.append((Fraction(tier.deduction), ZERO))
+            out.append(Fraction(tier.deduction))
         elif is_whole(leg) or number == 0:
-            out.append((ZERO, ZERO))
+            out.append(ZERO)
         else:
             below = Fraction(leg.instrument.tiers[number - 1].maintenance_rate)
-            more = Fraction(tier.floor) * (Fraction(tier.maintenance_rate) - below)
-            money, contracts = out[-1]
-            out.append((money, contracts + more) if by_contracts else (money + more, contracts))
+            out.append(out[-1] + Fraction(tier.floor) * (Fraction(tier.maintenance_rate) - below))
     return out
 
 
@@ -142,13 +139,14 @@ def maintenance(leg: Leg, price: Fraction) -> Fraction:
     at = price if basis == "mark" else entry(leg)
     assert leg.instrument is not None
     number = tier_number(leg, at)
-    tier, (money, contracts) = leg.instrument.tiers[number], deductions(leg)[number]
-    of_one = notional(leg, at) / abs(Fraction(leg.position.contracts))
+    tier, deduction = leg.instrument.tiers[number], deductions(leg)[number]
+    if leg.instrument.tier_unit == "contracts":
+        deduction *= notional(leg, at) / abs(Fraction(leg.position.contracts))
     rate = Fraction(tier.maintenance_rate)
     if fee == "on_notional":
         rate += taker_fee(leg)
     fixed = fixed_fee(leg) if fee in ("at_bankruptcy", "on_cost") else ZERO
-    return notional(leg, at) * rate - money - contracts * of_one + fixed
+    return notional(leg, at) * rate - deduction + fixed
 
 
 def initial(leg: Leg, price: Fraction) -> Fraction:

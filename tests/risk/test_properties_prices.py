@@ -11,8 +11,8 @@ from service.risk.evaluate import assess, prices
 from service.risk.liquidation import LegPrices
 from service.risk.model import Account, Level
 from tests import agreement
-from tests.agreement import RELATIVE, Both
-from tests.reference.pools import Move, Pool, figures, table_level
+from tests.agreement import RELATIVE, ROUNDING, Both
+from tests.reference.pools import Figures, Move, Pool, figures, table_level
 from tests.reference.prices import (
     LIQUIDATABLE,
     bankruptcy_price,
@@ -34,7 +34,18 @@ def excess(pool: Pool, symbol: str, price: Fraction) -> tuple[Fraction, Fraction
     move = Move(symbol, price)
     worth = figures(pool, move)
     assert worth is not None
-    return worth.excess, RELATIVE * agreement.scale(pool, worth, move)
+    return worth.excess, allowed_at(pool, worth, move)
+
+
+def allowed_at(pool: Pool, worth: Figures, move: Move) -> Fraction:
+    """What a sum at a supposed price may be wrong by.
+
+    It starts from sums at the marks, and these are rounded to what they are.
+    """
+    at_marks = figures(pool)
+    assert at_marks is not None
+    rounded = ROUNDING * agreement.scale(pool, at_marks)
+    return RELATIVE * agreement.scale(pool, worth, move) + rounded
 
 
 def is_root(points: Sequence[tuple[Fraction, Fraction]]) -> bool:
@@ -73,8 +84,7 @@ def creditors_part(pool: Pool, symbol: str, price: Fraction) -> tuple[Fraction, 
     move = Move(symbol, price)
     worth = figures(pool, move)
     assert worth is not None
-    allowed = RELATIVE * agreement.scale(pool, worth, move)
-    return left_for_creditors(pool, symbol, price), allowed
+    return left_for_creditors(pool, symbol, price), allowed_at(pool, worth, move)
 
 
 def is_flat(pool: Pool, symbol: str, price: Fraction) -> bool:

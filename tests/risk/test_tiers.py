@@ -50,6 +50,12 @@ def test_a_good_table_has_no_faults() -> None:
         ((Tier(0.0, INF, -0.01),), 0, "negative_rate"),
         ((Tier(0.0, INF, float("nan")),), 0, "tier_not_finite"),
         ((Tier(0.0, INF, 0.01, deduction=INF),), 0, "tier_not_finite"),
+        ((Tier(0.0, INF, 0.01, deduction=1e-300),), 0, "negative_requirement"),
+        (
+            (Tier(0.0, 10.0, 0.01), Tier(10.0, INF, 0.02, deduction=0.2000001)),
+            1,
+            "negative_requirement",
+        ),
         ((Tier(0.0, INF, 0.01, 0.0),), 0, "invalid_leverage"),
         ((Tier(0.0, float("nan"), 0.01),), 0, "tier_not_finite"),
     ],
@@ -140,6 +146,17 @@ def test_a_given_amount_is_taken_and_known_to_jump_unless_it_is_continuitys(
 def test_tiers_by_contracts_never_jump_with_the_price() -> None:
     terms = contract(BTC, tiering="whole", tier_unit="contracts")
     assert deductions_of(terms, GENERIC)[2]
+
+
+def test_an_amount_given_by_contracts_is_contracts_worth_at_any_price() -> None:
+    tiers = (Tier(0.0, 100.0, 0.01), Tier(100.0, INF, 0.03, deduction=2.0))
+    terms = contract(BTC, tiers, tier_unit="contracts", contract_size=0.001)
+    for mark in (40_000.0, 4_000.0):
+        table = table_with(terms, marks={BTC: mark})
+        position = Position(BTC, 200.0, 40_000.0, leverage=10.0)
+        legs = outcome(table, held(position, usdt=1e6)).assessment.legs
+        required = (200.0 * 0.03 - 2.0) * 0.001 * mark
+        assert legs.maintenance_margin[0] == pytest.approx(required, rel=1e-12)
 
 
 @pytest.mark.parametrize("contracts", [1.0, 9_999.0, 10_000.0, 10_001.0, 50_000.0, 70_000.0])
