@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.risk.batch import build_batch
-from service.risk.columns import Batch
+from service.risk.columns import Batch, Floats
 from service.risk.evaluate import assess
 from service.risk.margin import PoolFigures
 from service.risk.markets import MarketTable
@@ -22,9 +23,16 @@ from tests.reference.log import (
     identity,
 )
 
+NEVER = np.iinfo(np.int64).max // 2
+
 
 class VectorisedEvaluator:
-    """A `reference.log.Evaluator` over `assess`: the whole batch anew for every entry."""
+    """A `reference.log.Evaluator` over `assess`: the whole batch anew for every entry.
+
+    A pool that waits, or is held where it stands, is spoken of again only when a comparison that
+    its next level hangs on comes out otherwise, or its wait is over: the writer, who decides, would
+    say the same again.
+    """
 
     def __init__(self) -> None:
         self._table = MarketTable()
@@ -34,7 +42,11 @@ class VectorisedEvaluator:
         self._batch: Batch | None = None
         self._pools: PoolFigures | None = None  # of the prices as they are
         self._level = np.zeros(0, np.int8)
-        self._waiting = np.zeros(0, np.bool_)
+        self._since_ms = np.zeros(0, np.int64)  # NEVER where it does not wait
+        self._wait_ms = np.zeros(0, np.int64)
+        self._lines: tuple[Floats, ...] = ()  # less the hysteresis
+        self._told = np.zeros(0, np.int64)  # what the comparisons were when last spoken of
+        self._now_ms = 0
         self._standings: dict[Name, Standing] = {}
         self._market_id = 0
         self.figures: dict[tuple[int, Name], tuple[float, float]] = {}  # equity, maintenance
@@ -47,7 +59,7 @@ class VectorisedEvaluator:
 
     def apply(self, entry: Entry) -> None:
         payload = entry.payload
-        self._market_id = entry.market_id
+        self._market_id, self._now_ms = entry.market_id, entry.event_time_ms
         if isinstance(payload, Mark):
             before = self._prices()
             self._table.put_mark(payload, entry.event_time_ms)
@@ -71,7 +83,12 @@ class VectorisedEvaluator:
         if self._pools is None:
             self._pools = assess(batch).pools
         pools = self._pools
-        for slot in np.flatnonzero((pools.level != self._level) | self._waiting).tolist():
+        outcome = self._outcome(pools)
+        unlike = (pools.level != self._level) | (self._since_ms != NEVER)
+        over = self._now_ms - self._since_ms >= self._wait_ms
+        slots = np.flatnonzero(unlike & ((outcome != self._told) | over))
+        self._told[slots] = outcome[slots]
+        for slot in slots.tolist():
             account = self._accounts[self._names[slot][0]]
             unpriced = bool(pools.unpriced[slot])
             yield Judgement(
@@ -84,6 +101,17 @@ class VectorisedEvaluator:
                 None if unpriced else float(pools.maintenance_margin[slot]),
             )
 
+    def _outcome(self, pools: PoolFigures) -> NDArray[np.int64]:
+        """All that a pool's next level hangs on but where it stands and the time, in one number."""
+        equity, maintenance = pools.equity, pools.maintenance_margin
+        outcome = pools.level.astype(np.int64)
+        with np.errstate(invalid="ignore"):  # NaN where unpriced
+            held = [maintenance >= line * equity for line in self._lines]
+            flags = [*held, equity < 0.0, maintenance == 0.0]
+        for flag in (*flags, pools.open, pools.stale, pools.unpriced):
+            outcome = 2 * outcome + flag
+        return outcome
+
     def settled(self, name: Name, standing: Standing) -> None:
         self._standings[identity(name)] = standing
         slot = self._slots.get(identity(name))
@@ -91,7 +119,7 @@ class VectorisedEvaluator:
             if self._level[slot] != standing.level:
                 self._note(slot, name)
             self._level[slot] = standing.level
-            self._waiting[slot] = standing.falling_since_ms is not None
+            self._since_ms[slot] = _since(standing)
 
     def _note(self, slot: int, name: Name) -> None:
         """Keep the figures a pool changed its level with."""
@@ -123,7 +151,17 @@ class VectorisedEvaluator:
         self._slots = {identity(name): slot for slot, name in enumerate(self._names)}
         stands = [self._standings.get(identity(name), Standing()) for name in self._names]
         self._level = np.array([standing.level for standing in stands], np.int8)
-        self._waiting = np.array([s.falling_since_ms is not None for s in stands], np.bool_)
+        self._since_ms = np.array([_since(standing) for standing in stands], np.int64)
+        limits = [self._accounts[account_key].thresholds for account_key, _ in self._names]
+        self._wait_ms = np.array([limit.ease_after_ms for limit in limits], np.int64)
+        gap = np.array([limit.hysteresis for limit in limits])
+        own = ([limit.warning for limit in limits], [limit.margin_call for limit in limits])
+        self._lines = tuple(np.array(line) - gap for line in (*own, [1.0] * len(limits)))
+        self._told = np.full(len(limits), -1)
+
+
+def _since(standing: Standing) -> int:
+    return NEVER if standing.falling_since_ms is None else standing.falling_since_ms
 
 
 @dataclass(frozen=True, slots=True)
