@@ -13,7 +13,7 @@ from service.risk.columns import Batch, Bools, Floats, Ints, sums_by
 from service.risk.margin import Assessment, holding_values
 
 _FURTHEST = 1e12  # a root this many times nearer 0 or further than the mark is rounding
-_POLISH_MOST = 1e-6  # relative: a longer step would be no polish
+_POLISH_MOST = _FURTHEST * 2.0**-50  # relative: what rounding costs there; more is no polish
 
 
 @dataclass(slots=True)
