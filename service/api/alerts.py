@@ -20,7 +20,6 @@ from service.store.alert_log import AlertLog, LogTail
 from service.store.keys import account_key, shard_of
 from service.store.log_order import LogGap, LogOrder
 
-ENTRIES_A_READ = 4  # a shard
 SCANNED_MAX = 50_000  # alerts looked at for one page, wanted or not
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
 
@@ -63,9 +62,7 @@ def _start(
     given = None if since is None else decode_cursor(since)
     recovered = given is None or (given.epoch == epoch and len(given.offsets) == shards)
     offsets = given.offsets if given is not None and recovered else (0,) * shards
-    there = [
-        tail.trimmed <= offset <= tail.offset for tail, offset in zip(tails, offsets, strict=True)
-    ]
+    there = list(map(LogTail.reaches, tails, offsets))
     starts = tuple(
         offset if still else tail.trimmed
         for tail, offset, still in zip(tails, offsets, there, strict=True)
@@ -85,7 +82,7 @@ async def _page(
     order, scanned = LogOrder(starts), 0
     while order.offsets != ends and scanned < SCANNED_MAX:
         try:
-            if not await _read(log, order, ends):
+            if await order.read(log, ends):
                 break
         except LogGap:
             break  # trimmed meanwhile: who goes on from here is told
@@ -97,17 +94,6 @@ async def _page(
                     return alerts, part.offsets(index + 1)
         scanned += len(part.keys)
     return alerts, order.offsets
-
-
-async def _read(log: AlertLog, order: LogOrder, ends: Sequence[int]) -> bool:
-    """Read on where nothing is at hand; return whether everything asked for is there."""
-    wanted = order.wanted(ends)
-    found = await log.read_many(wanted, ENTRIES_A_READ)
-    there = [
-        order.add(shard, entries, ends[shard])
-        for (shard, _), entries in zip(wanted, found, strict=True)
-    ]
-    return all(there)
 
 
 def _page_bytes(alerts: list[bytes], cursor: str, recovered: bool, more: bool) -> bytes:

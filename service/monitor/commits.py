@@ -26,7 +26,6 @@ from service.monitor.alerts import Page
 from service.monitor.figures import PoolNames
 from service.risk.book import Book
 from service.risk.columns import Ints
-from service.risk.growing import spread
 from service.risk.levels import NOT_PENDING
 from service.risk.model import Level
 from service.risk.records import PoolState
@@ -179,7 +178,7 @@ def states_of(book: Book, names: PoolNames, accounts: Sequence[int]) -> list[byt
     """Return accounts' states as stored: of pools not at rest; nothing when all of one are."""
     indices = np.array(accounts, np.int64)
     counts = book.accounts.pools[indices]
-    slots = spread(book.accounts.pool[indices], counts)
+    slots = book.slots_of_all(indices)
     at_rest = book.pools.level[slots] == Level.HEALTHY
     told = iter(_encoded(book, names, slots[~at_rest]))
     owners = np.repeat(np.arange(len(indices)), counts)[~at_rest]

@@ -88,18 +88,12 @@ class Engine:
         """Take an entry's facts and judge nobody: the way to where the book was committed."""
         self._take_facts(entry)
 
-    def apply(
-        self, entry: MarketEntry, changes: Sequence[AccountChange], now_ms: int
-    ) -> list[Page]:
-        """Take an entry, with its account changes (oldest first); return its alerts in order."""
-        return list(self.pages(entry, changes, now_ms))
-
     def pages(
         self, entry: MarketEntry, changes: Sequence[AccountChange], now_ms: int
     ) -> Iterator[Page]:
-        """Take an entry as `apply` does; yield its alerts as they are made.
+        """Take an entry, with its account changes (oldest first); yield its alerts in order.
 
-        The entry is not taken before the last page is.
+        They are yielded as they are made. The entry is not taken before the last page is.
         """
         self.stats.entries += 1
         touched = self._take_facts(entry)
@@ -195,16 +189,12 @@ class Engine:
         if self._timers.is_due(self.event_time_ms):
             due.append(self._timers.pop(self.event_time_ms))
         if self._suspects:
-            due.append(self._slots_of(self._suspects))
+            due.append(book.slots_of_all(np.array(sorted(self._suspects), np.int64)))
             self._suspects.clear()
         due += [book.holders_of(market) for market in touched.changed]
         for market in (*touched.marked, *touched.changed):
             due += [book.priced_by(asset) for asset in self.facts.table.assets_priced_by(market)]
         return due
-
-    def _slots_of(self, accounts: Iterable[int]) -> Ints:
-        parts = [self.book.slots_of(account) for account in accounts]
-        return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
     def _resettle(self, touched: Touched, work: Round) -> None:
         """Sort the positions of markets that settle in another asset now into their pools anew."""

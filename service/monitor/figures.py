@@ -23,6 +23,7 @@ from service.risk.levels import Levels
 from service.risk.margin import Assessment
 from service.risk.model import Level, PoolKey
 from service.risk.restore import owed, shortfall, to_restore
+from service.risk.totals import margin_deficit
 
 _SIDES: tuple[Side, Side] = ("short", "long")
 
@@ -50,9 +51,7 @@ class PoolNames(dict[tuple[int, int, bool], PoolName]):
         settle, market, is_long = identity
         table = self._book.table
         asset = table.asset_name(settle)
-        key = PoolKey("cross", asset)
-        if market >= 0:
-            key = PoolKey("isolated", asset, table.market_key(market)[1], _SIDES[is_long])
+        key = PoolKey("cross", asset) if market < 0 else table.isolated_key(asset, market, is_long)
         name = self[identity] = pool_name(key)
         return name
 
@@ -77,7 +76,7 @@ def figures_of(book: Book, slots: Ints, levels: Levels) -> Figures:
         pools.margin_ratio.tolist(),
         pools.equity.tolist(),
         pools.maintenance_margin.tolist(),
-        np.maximum(0.0, pools.maintenance_margin - pools.equity).tolist(),
+        margin_deficit(pools.equity, pools.maintenance_margin).tolist(),
         shortfall(pools.equity).tolist(),
         owed(batch, assessment).tolist(),
     ]

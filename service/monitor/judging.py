@@ -72,11 +72,25 @@ class Judgement:
 def judge(book: Book, slots: Ints, event_time_ms: int) -> Judgement:
     """Evaluate live pools at the marks as they are; nothing is written."""
     batch = book.batch(slots)
-    figures, lines = assess(batch).pools, batch.pools
+    figures = assess(batch).pools
     before, pending = book.pools.level[slots], book.pools.pending_since[slots]
-    heading = next_level(
-        figures.level,
+    level, since = step(
         before,
+        pending,
+        cap_stale(heading(batch, figures, before), before, figures.stale),
+        ease_after_ms=batch.pools.ease_after_ms,
+        event_time=event_time_ms,
+        open_=figures.open,
+    )
+    return Judgement(slots, batch, figures, before, pending, level, since)
+
+
+def heading(batch: Batch, figures: PoolFigures, current: Levels) -> Levels:
+    """Return where pools that stand at `current` would be by their figures, were none stale."""
+    lines = batch.pools
+    return next_level(
+        figures.level,
+        current,
         figures.equity,
         figures.maintenance_margin,
         open_=figures.open,
@@ -85,15 +99,6 @@ def judge(book: Book, slots: Ints, event_time_ms: int) -> Judgement:
         margin_call=lines.margin_call,
         hysteresis=lines.hysteresis,
     )
-    level, since = step(
-        before,
-        pending,
-        cap_stale(heading, before, figures.stale),
-        ease_after_ms=lines.ease_after_ms,
-        event_time=event_time_ms,
-        open_=figures.open,
-    )
-    return Judgement(slots, batch, figures, before, pending, level, since)
 
 
 class Judge:

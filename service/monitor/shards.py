@@ -66,8 +66,6 @@ class Shards:
         self._waiting: list[Ledger] = []  # acquired, but committed later than where the engine is
         self._shards = shards  # there are in all
         self._loading = Loading()
-        # newest change by shard that was not drained at the last look
-        self._late: dict[int, int] = {}
 
     @property
     def waiting(self) -> list[int]:
@@ -146,8 +144,7 @@ class Shards:
         for ledger in list(self.ledgers.values()):
             wanted = bool(ledger.derived) if alerts_only else ledger.has_news
             if wanted or (positions and ledger.market_id < market_id):
-                commit = ledger.build(self.engine.book, self.engine.names, market_id)
-                commits.append((ledger.shard, commit))
+                commits.append(self._built(ledger))
                 # Alerts stay together, their readers put them in order; levels may come in turns.
                 if sum(len(each.levels) for _, each in commits) > LEVELS_A_COMMIT and not any(
                     each.blocks for _, each in commits
@@ -158,11 +155,13 @@ class Shards:
 
     async def commit_last(self, shards: Sequence[int]) -> None:
         """Commit these shards with all their news, before another book goes on from there."""
-        engine = self.engine
-        ledgers = [self.ledgers[shard] for shard in shards if shard in self.ledgers]
         await self._send(
-            [(one.shard, one.build(engine.book, engine.names, engine.market_id)) for one in ledgers]
+            [self._built(self.ledgers[shard]) for shard in shards if shard in self.ledgers]
         )
+
+    def _built(self, ledger: Ledger) -> tuple[int, Commit]:
+        engine = self.engine
+        return ledger.shard, ledger.build(engine.book, engine.names, engine.market_id)
 
     async def save_snapshot(self, keep: int) -> None:
         """Commit all shards at one place, keep the market as of there, and trim the stream.

@@ -22,25 +22,19 @@ import anyio
 from service.errors import StoreUnavailable
 from service.push.bursts import Burst
 from service.store.alert_log import LogTail
-from service.store.log_entries import LogEntry
-from service.store.log_order import LogGap, LogOrder
+from service.store.log_order import Entries, LogGap, LogOrder
 
 LOG = logging.getLogger("plimsoll.push")
-ENTRIES_A_READ = 4  # a shard
 # What was announced may not be there yet, or never come: then it is asked for so often.
 MISSING_READS, MISSING_PAUSE_S = 10, 0.005
 _PAUSE_FIRST_S = 0.05
 _PAUSE_MAX_S = 1.0
 
 
-class LogReader(Protocol):
+class LogReader(Entries, Protocol):
     """What following needs of the alert log; everything may raise StoreUnavailable."""
 
     async def tails(self) -> list[LogTail]: ...
-
-    async def read_many(
-        self, positions: Sequence[tuple[int, int]], count: int
-    ) -> list[list[LogEntry]]: ...
 
     def listen(self) -> AsyncIterator[list[tuple[int, int]] | None]: ...
 
@@ -193,13 +187,7 @@ class LogFollower:
 
     async def _read(self) -> None:
         """Read on where nothing is at hand; what was announced in vain is forgotten in the end."""
-        wanted = self._order.wanted(self._known)
-        answers = await self._log.read_many(wanted, ENTRIES_A_READ)
-        missing = [
-            (shard, offset)
-            for (shard, offset), entries in zip(wanted, answers, strict=True)
-            if not self._order.add(shard, entries, self._known[shard])
-        ]
+        missing = await self._order.read(self._log, self._known)
         self._missed = self._missed + 1 if missing else 0
         if self._missed > MISSING_READS:
             for shard, offset in missing:

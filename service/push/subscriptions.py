@@ -19,25 +19,20 @@ from service.contract.alerts import LevelName, decode_states
 from service.contract.cursor import Cursor, encode_cursor
 from service.contract.frames import AccountState, Heartbeat, Subscribed, encode_frame
 from service.push.bursts import Burst, Frame
-from service.push.follower import ENTRIES_A_READ, LogFollower
+from service.push.follower import LogFollower
 from service.push.outbox import Outbox
 from service.push.selection import Selection
 from service.risk.model import Level
 from service.store.alert_log import LogTail
 from service.store.keys import account_id
-from service.store.log_entries import LogEntry
-from service.store.log_order import LogGap, LogOrder
+from service.store.log_order import Entries, LogGap, LogOrder
 
 SNAPSHOT_POOLS_MAX = 500  # of one account in one piece: a piece fits a frame
 _ACCOUNTS_A_READ = 1_000
 
 
-class StoredAlerts(Protocol):
+class StoredAlerts(Entries, Protocol):
     """What a subscription that is behind reads; everything may raise StoreUnavailable."""
-
-    async def read_many(
-        self, positions: Sequence[tuple[int, int]], count: int
-    ) -> list[list[LogEntry]]: ...
 
     async def tails(self) -> list[LogTail]: ...
 
@@ -130,11 +125,8 @@ class AlertSubscription:
         self, log: StoredAlerts, epoch: str, order: LogOrder, ends: tuple[int, ...]
     ) -> None:
         """Read and send the next alerts before `ends`, which are in the log."""
-        wanted = order.wanted(ends)
-        answers = await log.read_many(wanted, ENTRIES_A_READ)
-        for (shard, _), entries in zip(wanted, answers, strict=True):
-            if not order.add(shard, entries, ends[shard]):
-                raise LogGap
+        if await order.read(log, ends):
+            raise LogGap
         burst = Burst(epoch, order.take(ends), self._frame_max)
         for frame in burst.frames_for(self.id, self.selection):
             await self._send(frame.text)
@@ -188,10 +180,7 @@ def _covers(since: Cursor, epoch: str, tails: list[LogTail]) -> bool:
     return (
         since.epoch == epoch
         and len(since.offsets) == len(tails)
-        and all(
-            tail.trimmed <= offset <= tail.offset
-            for offset, tail in zip(since.offsets, tails, strict=True)
-        )
+        and all(map(LogTail.reaches, tails, since.offsets))
     )
 
 

@@ -71,9 +71,8 @@ def pool_keys(batch: Batch, table: MarketTable) -> list[PoolKey]:
             keys.append(PoolKey("cross", settle))
             continue
         leg = leg_of[pool]
-        _, symbol = table.market_key(int(legs.market[leg]))
-        side = "long" if legs.contracts[leg] > 0.0 else "short"
-        keys.append(PoolKey("isolated", settle, symbol, side))
+        market, is_long = int(legs.market[leg]), bool(legs.contracts[leg] > 0.0)
+        keys.append(table.isolated_key(settle, market, is_long))
     return keys
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.risk.columns import Floats, Markets, TierTables, empty_markets, enlarged
-from service.risk.model import GENERIC_VENUE, USD, Instrument, Mark
+from service.risk.model import GENERIC_VENUE, USD, Instrument, Mark, PoolKey
 from service.risk.symbols import base_of, direct, quoted, settle_of, sources
 from service.risk.tiers import empty_tables, widened, width_for, write_table
 from service.risk.venues import RULES
@@ -161,6 +161,11 @@ class MarketTable:
     def market_key(self, market: int) -> Key:
         """Return the (venue, symbol) that a number stands for."""
         return self._keys[market]
+
+    def isolated_key(self, settle: str, market: int, is_long: bool) -> PoolKey:
+        """Return the name of an isolated pool."""
+        _, symbol = self._keys[market]
+        return PoolKey("isolated", settle, symbol, "long" if is_long else "short")
 
     def asset_name(self, asset: int) -> str:
         """Return the currency code of an asset number."""

@@ -41,9 +41,8 @@ class Records:
         if not self._pools.isolated[slot]:
             return PoolKey("cross", settle)
         row = self._pools.leg[slot]
-        _, symbol = self._table.market_key(int(self._legs.market[row]))
-        side = "long" if self._legs.contracts[row] > 0.0 else "short"
-        return PoolKey("isolated", settle, symbol, side)
+        market, is_long = int(self._legs.market[row]), bool(self._legs.contracts[row] > 0.0)
+        return self._table.isolated_key(settle, market, is_long)
 
     def state(self, slot: int) -> PoolState:
         """Return a pool's name with the level it is at."""

@@ -75,6 +75,10 @@ class LogTail:
     trimmed: int
     settled: int
 
+    def reaches(self, offset: int) -> bool:
+        """Whether everything after this offset is in the log, and the log got there."""
+        return self.trimmed <= offset <= self.offset
+
 
 class AlertLog:
     """Commits and reads the logs of all shards."""

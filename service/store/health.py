@@ -25,24 +25,6 @@ async def ping(client: Client, timeout_s: float) -> float:
     return time.perf_counter() - started
 
 
-async def report_monitor(client: Client, name: str, figures: bytes) -> None:
-    """Leave a monitor's figures (JSON) for whoever asks; they are good for a lease's time."""
-    good_until = await client.time_ms(keys.MONITORS) + LEASE_MS
-    value = f"{good_until} ".encode() + figures
-    await client.batch(
-        [
-            ("HSET", keys.MONITORS, name, value),
-            ("PEXPIRE", keys.MONITORS, REPORTS_LIVE_MS),
-        ],
-        atomic=True,
-    )
-
-
-async def forget_monitor(client: Client, name: str) -> None:
-    """Take back a monitor's figures: it ends."""
-    await client.call("HDEL", keys.MONITORS, name)
-
-
 async def monitors(client: Client) -> dict[str, bytes]:
     """Return the newest figures (JSON) of live monitors, by name; the dead ones' are dropped."""
     flat, now_ms = await client.call("HGETALL", keys.MONITORS), await client.time_ms(keys.MONITORS)
@@ -66,8 +48,16 @@ class Roll:
         self._client = client
 
     async def report(self, figures: bytes) -> None:
-        """Say that we are here, and how we are (JSON)."""
-        await report_monitor(self._client, self.name, figures)
+        """Say that we are here, and how we are (JSON); it is good for a lease's time."""
+        good_until = await self._client.time_ms(keys.MONITORS) + LEASE_MS
+        value = f"{good_until} ".encode() + figures
+        await self._client.batch(
+            [
+                ("HSET", keys.MONITORS, self.name, value),
+                ("PEXPIRE", keys.MONITORS, REPORTS_LIVE_MS),
+            ],
+            atomic=True,
+        )
 
     async def members(self) -> dict[str, bytes]:
         """Return the newest figures of all that are here."""
@@ -75,4 +65,4 @@ class Roll:
 
     async def leave(self) -> None:
         """Say that we end."""
-        await forget_monitor(self._client, self.name)
+        await self._client.call("HDEL", keys.MONITORS, self.name)

@@ -9,12 +9,14 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from service.risk.columns import Ints
 from service.store.log_entries import LogEntry, split_alerts
+
+ENTRIES_A_READ = 4  # a shard
 
 _Place: TypeAlias = tuple[int, int, int]  # market id, round, level downwards
 
@@ -44,6 +46,14 @@ class _Piece:
     alerts: list[bytes]
 
 
+class Entries(Protocol):
+    """Where entries are read from; may raise StoreUnavailable."""
+
+    async def read_many(
+        self, positions: Sequence[tuple[int, int]], count: int
+    ) -> list[list[LogEntry]]: ...
+
+
 class LogGap(Exception):
     """Entries that are asked for are gone from the log."""
 
@@ -56,22 +66,26 @@ class LogOrder:
         self._read_to = list(offsets)
         self._pieces: list[deque[_Piece]] = [deque() for _ in offsets]
 
-    def wanted(self, ends: Sequence[int]) -> list[tuple[int, int]]:
-        """Return (shard, offset after which to read) of shards of which nothing is at hand.
+    async def read(self, log: Entries, ends: Sequence[int]) -> list[tuple[int, int]]:
+        """Read on, up to `ends`, the shards of which nothing is at hand.
 
-        They are read up to `ends`, which are in the logs.
+        Returns (shard, offset) of those that had nothing after it, short of their ends. Raises
+        LogGap when the next alert is gone but a later one is there.
         """
-        return [
+        wanted = [
             (shard, read_to)
             for shard, (read_to, end) in enumerate(zip(self._read_to, ends, strict=True))
             if read_to < end and not self._pieces[shard]
         ]
+        answers = await log.read_many(wanted, ENTRIES_A_READ)
+        return [
+            place
+            for place, entries in zip(wanted, answers, strict=True)
+            if not self._add(place[0], entries, ends[place[0]])
+        ]
 
-    def add(self, shard: int, entries: Sequence[LogEntry], end: int) -> bool:
-        """Take entries that follow what is there, up to offset `end`; return whether any did.
-
-        Raises LogGap when the next alert is in none of them but a later one is.
-        """
+    def _add(self, shard: int, entries: Sequence[LogEntry], end: int) -> bool:
+        """Take entries that follow what is there, up to offset `end`; return whether any did."""
         for entry in entries:
             after = self._read_to[shard]
             if after >= end:

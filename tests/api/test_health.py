@@ -6,7 +6,7 @@ import pytest
 from service.app import build_api
 from service.store import client as store_client
 from service.store.alert_log import AlertLog
-from service.store.health import report_monitor
+from service.store.health import Roll
 from tests.api.workers import SHARDS, settings_of
 
 pytestmark = pytest.mark.anyio
@@ -33,11 +33,11 @@ async def test_it_is_ready_when_every_shard_is_owned_and_served(
             f"{SHARDS - 1} shards are being taken in",
         ]
         await AlertLog(client, SHARDS).acquire([0], 60_000)
-        await report_monitor(client, "one", b'{"shards":[0,1]}')
+        await Roll(client, "one").report(b'{"shards":[0,1]}')
         response = await worker.get("/readyz")
         assert response.json()["reasons"] == [f"{SHARDS - 2} shards are being taken in"]
         assert response.json()["monitors"] == {"one": [0, 1]}
-        await report_monitor(client, "two", b'{"shards":[2,3],"taking":0}')
+        await Roll(client, "two").report(b'{"shards":[2,3],"taking":0}')
     response = await worker.get("/readyz")
     assert (response.status_code, response.json()["status"]) == (200, "ok")
     assert response.json()["monitors"] == {"one": [0, 1], "two": [2, 3]}
@@ -64,8 +64,8 @@ async def test_what_monitors_say_of_themselves_is_shown(
     async with store_client.connect(redis_url) as client:
         took = b'{"bounds":[0.5,1.0],"counts":[2,0,1],"sum":3.5}'
         figures = b'{"shards":[1,2],"marketId":7,"histograms":{"commit_seconds":%b}}' % took
-        await report_monitor(client, "one", figures)
-        await report_monitor(client, "two", b'{"shards":[],"marketId":9}')
+        await Roll(client, "one").report(figures)
+        await Roll(client, "two").report(b'{"shards":[],"marketId":9}')
     lines = (await worker.get("/metrics")).text.splitlines()
     assert 'plimsoll_monitor_shards{monitor="one"} 2.0' in lines
     assert 'plimsoll_shard_served{monitor="one",shard="2"} 1.0' in lines

@@ -41,6 +41,11 @@ def instrument(symbol: str = "BTC/USDT:USDT", **more: Any) -> dict[str, Any]:
     return names | {"linear": True, "contractSize": 1, "tiers": tiers} | more
 
 
+def one_tier(symbol: str = "BTC/USDT:USDT", **more: Any) -> dict[str, Any]:
+    """Return an instrument that requires 1 % of any notional."""
+    return instrument(symbol, tiers=[{"minNotional": 0, "maintenanceMarginRate": 0.01}], **more)
+
+
 def long(symbol: str = "BTC/USDT:USDT", **more: Any) -> dict[str, Any]:
     """Return a long position of one contract, entered at 60,000."""
     return {"symbol": symbol, "side": "long", "contracts": 1, "entryPrice": 60_000} | more

@@ -17,6 +17,7 @@ import orjson
 
 from service.contract.alerts import LEVEL_NAMES, decode_alert, encode_alert
 from service.store.market_stream import NewMark
+from tests.api.workers import one_tier
 from tests.benchmarks.floor import STREAM, floor
 from tests.benchmarks.harness import Measurement, Size, timed
 from tests.benchmarks.whole_service import Heard, Whole, frames_of, listening, whole_service
@@ -24,16 +25,6 @@ from tests.benchmarks.whole_service import Heard, Whole, frames_of, listening, w
 SYMBOL = "BTC/USDT:USDT"
 EVERY = 100  # one account in so many goes to LIQUIDATION, the others to WARNING
 CALM, BURST = 100.0, 98.5
-INSTRUMENT = {
-    "symbol": SYMBOL,
-    "linear": True,
-    "contractSize": 1.0,
-    "base": "BTC",
-    "quote": "USDT",
-    "settle": "USDT",
-    "tiers": [{"minNotional": 0, "maxNotional": None, "maintenanceMarginRate": 0.01}],
-    "tiering": "marginal",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +59,7 @@ async def measured(accounts: int, rounds: int) -> Measurement:
     own = f"a{accounts // 2 // EVERY * EVERY:07d}"
     async with whole_service() as service:
         await _mark(service, CALM)
-        await service.fill([INSTRUMENT], [account(number) for number in range(accounts)])
+        await service.fill([one_tier(SYMBOL)], [account(number) for number in range(accounts)])
         async with listening(service.url, "*") as everybody, listening(service.url, own) as single:
             bursts = [await _burst(service, accounts, everybody, single) for _ in range(rounds)]
         texts = bursts[-1].texts

@@ -167,7 +167,7 @@ class Rounds:
         stats = self.engine.stats
         evaluated, moved = stats.pools_evaluated, stats.alerts
         for entry in entries:
-            self.engine.apply(entry, (), 0)
+            list(self.engine.pages(entry, (), 0))
         return stats.pools_evaluated - evaluated, stats.alerts - moved
 
     def judge_all(self) -> int:

@@ -13,8 +13,9 @@ from redis.crc import key_slot
 from service.store import keys
 from service.store.client import connect
 from service.store.keys import ShardKeys
+from tests.api.workers import one_tier
 from tests.e2e.running_service import RunningService, until
-from tests.e2e.test_serve import ACCOUNT, FAR, INSTRUMENT, NEAR, mark
+from tests.e2e.test_serve import ACCOUNT, FAR, NEAR, mark
 from tests.simulation.history import SHARDS, read_log
 from tests.simulation.subscriber import Alert, Subscriber
 from tests.valkey_cluster import ValkeyCluster
@@ -43,7 +44,7 @@ class Traffic:
 
     def run(self) -> None:
         """Write until stopped; what is refused because a part is away is sent again."""
-        self._service.write("PUT", "/v1/instruments", [INSTRUMENT])
+        self._service.write("PUT", "/v1/instruments", [one_tier(venue="binance")])
         mark(self._service, FAR)
         for account in ACCOUNTS:
             self._service.write("PUT", f"/v1/accounts/{account}", ACCOUNT)

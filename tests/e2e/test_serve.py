@@ -10,22 +10,13 @@ from typing import Any
 
 import pytest
 
+from tests.api.workers import one_tier
 from tests.e2e.running_service import RunningService, run_to_end, until
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="finds the parts of the service in /proc"
 )
 
-INSTRUMENT = {
-    "venue": "binance",
-    "symbol": "BTC/USDT:USDT",
-    "linear": True,
-    "contractSize": 1,
-    "base": "BTC",
-    "quote": "USDT",
-    "settle": "USDT",
-    "tiers": [{"minNotional": 0, "maintenanceMarginRate": 0.01}],
-}
 ACCOUNT = {
     "venue": "binance",
     "balances": [{"asset": "USDT", "amount": 1_000}],
@@ -67,7 +58,7 @@ def until_alerts(service: RunningService, count: int) -> None:
 
 
 def fill(service: RunningService) -> None:
-    service.write("PUT", "/v1/instruments", [INSTRUMENT])
+    service.write("PUT", "/v1/instruments", [one_tier(venue="binance")])
     mark(service, FAR)
     service.write("PUT", "/v1/accounts/a1", ACCOUNT)
 

@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.monitor.judging import Judge
+from service.monitor.judging import Judge, heading
 from service.monitor.kernels import REACH
 from service.risk.book import Book
 from service.risk.columns import Batch, Floats
 from service.risk.evaluate import assess
-from service.risk.levels import Levels, next_level
 from service.risk.markets import MarketTable
 from service.risk.model import Account, Balance, Instrument, Level, Mark, Position, Tier
 from tests.agreement import table_of
@@ -21,22 +20,6 @@ from tests.strategies import effort, scenes
 
 BTC, ETH, COIN = "BTC/USDT:USDT", "ETH/USDT:USDT", "BTC/USD:BTC"
 INF = math.inf
-
-
-def heading(batch: Batch, current: Levels) -> Levels:
-    """Where pools that stand at `current` are heading at the batch's marks."""
-    pools, lines = assess(batch).pools, batch.pools
-    return next_level(
-        pools.level,
-        current,
-        pools.equity,
-        pools.maintenance_margin,
-        open_=pools.open,
-        unpriced=pools.unpriced,
-        warning=lines.warning,
-        margin_call=lines.margin_call,
-        hysteresis=lines.hysteresis,
-    )
 
 
 def judged(account: Account, table: MarketTable, level: Level) -> Book:
@@ -71,7 +54,7 @@ def test_inside_its_bands_a_pool_is_heading_where_it_was(
     batch = book.batch(book.live_slots())
     current = book.pools.level[book.live_slots()]
     low, high = bands_of(book, batch)
-    before, marks = heading(batch, current), batch.markets.mark.copy()
+    before, marks = heading(batch, assess(batch).pools, current), batch.markets.mark.copy()
     for places in boxes:
         for market in np.unique(batch.legs.market).tolist():
             bottom, top = low[market], min(high[market], 1e12)
@@ -79,7 +62,8 @@ def test_inside_its_bands_a_pool_is_heading_where_it_was(
                 place = places[market % len(places)]
                 batch.markets.mark[market] = min(max(bottom + (top - bottom) * place, bottom), top)
         multi = batch.pools.multi
-        np.testing.assert_array_equal(heading(batch, current)[~multi], before[~multi])
+        after = heading(batch, assess(batch).pools, current)
+        np.testing.assert_array_equal(after[~multi], before[~multi])
         batch.markets.mark[:] = marks
 
 

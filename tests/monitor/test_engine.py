@@ -33,7 +33,7 @@ class Driver:
     ) -> list[dict[str, Any]]:
         self.time_ms += wait_ms
         entry = MarketEntry(self.engine.market_id + 1, kind, self.time_ms, payload)
-        pages = self.engine.apply(entry, changes, 77)
+        pages = list(self.engine.pages(entry, changes, 77))
         return [orjson.loads(alert) for page in pages for alert in page.alerts]
 
     def mark(self, price: float, symbol: str = BTC, wait_ms: int = 0) -> list[dict[str, Any]]:

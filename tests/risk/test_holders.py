@@ -38,7 +38,8 @@ def test_legs_come_and_go_many_at_a_time(seed: int) -> None:
             rows = np.arange(entered, entered + chance.randrange(1, 120))
             markets = np.array([chance.randrange(MARKETS) for _ in rows])
             holders.add(markets, rows)
-            holders.set_bands(rows, rows.astype(np.float64), rows + 1.0)
+            low = rows.astype(np.float64)
+            holders.set_bands(rows, low, low + 1.0)
             held |= dict(zip(rows.tolist(), markets.tolist(), strict=True))
             entered += len(rows)
         if chance.random() < 0.2:

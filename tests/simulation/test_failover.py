@@ -19,6 +19,7 @@ from service.risk.model import Mark
 from service.store.client import Client, connect
 from service.store.keys import DEFAULT_TENANT, account_key, shard_of
 from service.store.market_stream import Gate, MarketStream, NewMark
+from tests.api.workers import one_tier
 from tests.logs import expected, told
 from tests.simulation.history import SHARDS, read_history
 from tests.simulation.processes import Processes
@@ -33,15 +34,6 @@ MARK_EVERY_S = 0.05
 TRIES = 3
 PATIENCE_S = 30.0
 START_MS = 1_700_000_000_000
-INSTRUMENT = {
-    "symbol": SYMBOL,
-    "linear": True,
-    "contractSize": 1,
-    "base": "BTC",
-    "quote": "USDT",
-    "settle": "USDT",
-    "tiers": [{"minNotional": 0, "maintenanceMarginRate": 0.01}],
-}
 PRICES = (100.0, 91.1)  # equity 10 and maintenance 1, then 1.1 and 0.911: a call, and none
 
 
@@ -112,7 +104,7 @@ async def until(condition: Callable[[], Any], what: str) -> None:
 @contextlib.asynccontextmanager
 async def under_load(processes: Processes) -> AsyncIterator[Load]:
     """Load on both monitors, which have half of the shards each; in the end the log is right."""
-    await post(processes.url, "PUT", "/v1/instruments", [INSTRUMENT])
+    await post(processes.url, "PUT", "/v1/instruments", [one_tier(SYMBOL)])
     await post(processes.url, "POST", "/v1/accounts:batch", list(map(account, ACCOUNTS)))
     async with connect(processes.valkey.url) as client:
         load = Load(client)

@@ -1,7 +1,8 @@
 """Many shards' logs read as one: in order, nothing twice, nothing left out, however it is read."""
 
+import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import TypeAlias
 
@@ -47,6 +48,32 @@ def read(entries: Sequence[LogEntry], after: int, count: int) -> list[LogEntry]:
     return [entry for entry in entries if entry.offset_last > after][:count]
 
 
+class Logs:
+    """Shards' logs, of which so many entries are read at a time as `counts` says."""
+
+    def __init__(self, logs: Sequence[Sequence[LogEntry]], counts: Callable[[], int]) -> None:
+        self._logs, self._counts = logs, counts
+
+    async def read_many(
+        self, positions: Sequence[tuple[int, int]], count: int
+    ) -> list[list[LogEntry]]:
+        return [
+            read(self._logs[shard], after, min(count, self._counts())) for shard, after in positions
+        ]
+
+
+def read_on(order: LogOrder, logs: Logs, ends: Sequence[int]) -> list[tuple[int, int]]:
+    return asyncio.run(order.read(logs, ends))
+
+
+def everything_of(order: LogOrder, logs: Logs, ends: Sequence[int]) -> list[bytes]:
+    got: list[bytes] = []
+    while order.offsets != tuple(ends):
+        assert not read_on(order, logs, ends)
+        got += order.take(ends).alerts
+    return got
+
+
 alerts_of_all = st.lists(
     st.tuples(
         st.builds(Rank, st.integers(1, 3), st.integers(0, 1), st.integers(0, 5)),
@@ -63,7 +90,7 @@ def test_all_shards_are_one_log_whatever_is_read_at_a_time(
     alerts: list[Alert], chance: random.Random
 ) -> None:
     by_shard = [[each for each in alerts if shard_of(each) == shard] for shard in range(SHARDS)]
-    logs = [entries_of(mine, chance) for mine in by_shard]
+    logs = Logs([entries_of(mine, chance) for mine in by_shard], lambda: chance.randrange(1, 4))
     order, got = LogOrder([0] * SHARDS), list[bytes]()
     ends = [0] * SHARDS
     while len(got) < len(alerts):
@@ -73,10 +100,7 @@ def test_all_shards_are_one_log_whatever_is_read_at_a_time(
         ]
         there = [each for mine, end in zip(by_shard, ends, strict=True) for each in mine[:end]]
         while len(got) < len(there):
-            for shard, after in order.wanted(ends):
-                assert order.add(
-                    shard, read(logs[shard], after, chance.randrange(1, 4)), ends[shard]
-                )
+            assert not read_on(order, logs, ends)
             part = order.take(ends)
             assert part.offsets(len(part.keys)) == order.offsets
             got += part.alerts
@@ -92,23 +116,26 @@ def test_who_goes_on_from_any_place_hears_the_rest(
     alerts: list[Alert], chance: random.Random
 ) -> None:
     by_shard = [[each for each in alerts if shard_of(each) == shard] for shard in range(SHARDS)]
-    logs = [entries_of(mine, chance) for mine in by_shard]
+    logs = Logs([entries_of(mine, chance) for mine in by_shard], lambda: 100)
     ends = [len(mine) for mine in by_shard]
-    whole = LogOrder([0] * SHARDS)
-    for shard, after in whole.wanted(ends):
-        whole.add(shard, read(logs[shard], after, 100), ends[shard])
-    everything = whole.take(ends)
-    heard = chance.randrange(len(alerts) + 1)
-    rest = LogOrder(everything.offsets(heard))
-    for shard, after in rest.wanted(ends):
-        rest.add(shard, read(logs[shard], after, 100), ends[shard])
-    assert everything.alerts[:heard] + rest.take(ends).alerts == [encoded(each) for each in alerts]
+    whole, heard, before = LogOrder([0] * SHARDS), list[bytes](), tuple(ends)
+    stop = chance.randrange(len(alerts) + 1)
+    while len(heard) < stop:
+        assert not read_on(whole, logs, ends)
+        part = whole.take(ends)
+        taken = min(stop - len(heard), len(part.alerts))
+        heard += part.alerts[:taken]
+        before = part.offsets(taken)
+    rest = LogOrder(before if stop else [0] * SHARDS)
+    assert heard + everything_of(rest, logs, ends) == [encoded(each) for each in alerts]
 
 
 def test_what_is_gone_from_the_log_is_noticed() -> None:
     order, rank = LogOrder([4]), Rank(1, 0, 2)
+    later = LogEntry(6, 6, ["1"], b"[x]", [Run(rank, 1)])
+    here = LogEntry(4, 5, ["1", "2"], b"[x,\ny]", [Run(rank, 2)])
     with pytest.raises(LogGap):
-        order.add(0, [LogEntry(6, 6, ["1"], b"[x]", [Run(rank, 1)])], 6)
-    assert not order.add(0, [], 6)
-    assert order.add(0, [LogEntry(4, 5, ["1", "2"], b"[x,\ny]", [Run(rank, 2)])], 6)
+        read_on(order, Logs([[later]], lambda: 1), [6])
+    assert read_on(order, Logs([[]], lambda: 1), [6]) == [(0, 4)]
+    assert not read_on(order, Logs([[here]], lambda: 1), [6])
     assert order.take([5]).alerts == [b"y"]
