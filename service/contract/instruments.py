@@ -30,7 +30,7 @@ class TierDocument(Struct, rename="camel", omit_defaults=True):
             Number,
             Meta(
                 description="Taken off, in the table's unit. By continuity where absent, as given "
-                "where present; at most minNotional x maintenanceMarginRate."
+                "where present."
             ),
         ]
         | None

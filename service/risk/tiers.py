@@ -49,10 +49,6 @@ def _faults_alone(index: int, tier: Tier) -> list[TierFault]:
         faults.append(TierFault(index, "invalid_leverage", "maxLeverage must be above 0"))
     if tier.cap <= tier.floor:
         faults.append(TierFault(index, "empty_tier", "a tier's end must be above its start"))
-    required = tier.floor * tier.maintenance_rate
-    if (tier.deduction or 0.0) - required > _CONTINUITY * required:
-        detail = "an amount above floor x rate would make the requirement negative"
-        faults.append(TierFault(index, "negative_requirement", detail))
     return faults
 
 

@@ -38,6 +38,10 @@ def test_a_good_table_has_no_faults() -> None:
     assert validate_tiers(THREE_TIERS) == []
 
 
+def test_a_position_s_tier_may_be_given_alone_with_its_amount() -> None:
+    assert validate_tiers((Tier(0.0, INF, 0.025, deduction=1_300.0),)) == []
+
+
 @pytest.mark.parametrize(
     ("tiers", "index", "code"),
     [
@@ -50,12 +54,6 @@ def test_a_good_table_has_no_faults() -> None:
         ((Tier(0.0, INF, -0.01),), 0, "negative_rate"),
         ((Tier(0.0, INF, float("nan")),), 0, "tier_not_finite"),
         ((Tier(0.0, INF, 0.01, deduction=INF),), 0, "tier_not_finite"),
-        ((Tier(0.0, INF, 0.01, deduction=1e-300),), 0, "negative_requirement"),
-        (
-            (Tier(0.0, 10.0, 0.01), Tier(10.0, INF, 0.02, deduction=0.2000001)),
-            1,
-            "negative_requirement",
-        ),
         ((Tier(0.0, INF, 0.01, 0.0),), 0, "invalid_leverage"),
         ((Tier(0.0, float("nan"), 0.01),), 0, "tier_not_finite"),
     ],
