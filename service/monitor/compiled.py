@@ -1,6 +1,8 @@
 """What compiled code shares: its columns, where results go, and how it is compiled."""
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numba
@@ -53,9 +55,24 @@ class Found(NamedTuple):
 CHANGED, ELSEWHERE, JUDGED, BLOCKS = range(4)
 
 
+def _sources() -> str:
+    """Return a digest of all files that compiled code is made of, or takes a constant from."""
+    here = Path(__file__).parent
+    files = sorted([*here.glob("*.py"), *(here.parent / "risk").glob("*.py")])
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
+_SOURCES = _sources()
+
+
 def compiled(function: Function) -> Function:
-    """Compile at the first call; the machine code is kept beside the module for the next start."""
-    return cast("Function", numba.njit(cache=True, error_model="numpy")(function))
+    """Compile at the first call; the machine code is kept beside the module for the next start.
+
+    It is kept under a name that changes with all our sources: numba looks at the function's own
+    file alone, and most of what is compiled into it comes from others.
+    """
+    function.__qualname__ += f"-{_SOURCES}"
+    return cast("Function", numba.njit(cache=True, error_model="numpy", _nrt=False)(function))
 
 
 def inlined(function: Function) -> Function:

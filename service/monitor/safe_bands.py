@@ -53,25 +53,55 @@ def _gather(columns: Columns, slot: int) -> None:
 
 
 @inlined
+def _room(g: float, weight: float, guard: float) -> float:
+    """Return the fraction that all marks may move by at once while g keeps its sign."""
+    return (abs(g) - guard) / weight
+
+
+@inlined
+def _narrower(room: tuple[float, float], slope: float, g: float, share: float) -> tuple[float, float]:
+    """Return how far x may fall and rise, as fractions, when g must keep its sign as well."""
+    down, up = room
+    if slope != 0.0:
+        if (slope > 0.0) == (g > 0.0):
+            down = min(down, share)
+        else:
+            up = min(up, share)
+    return down, up
+
+
+@inlined
 def _share_out(
-    scratch: Floats, legs: int, line: tuple[float, float], g: float, slack: float
+    scratch: Floats, legs: int, lines: tuple[float, float, float], sums: tuple[float, float, float]
 ) -> bool:
-    """Narrow every leg's interval to where g keeps its sign; False: none is proven."""
-    ratio, counted = line
-    weight = 0.0
+    """Narrow every leg's interval to where each line's g keeps its sign; False: none is proven.
+
+    `lines` are three ratios, the fourth line is equity itself; `sums` are equity, maintenance and
+    the guard.
+    """
+    first, second, third = lines
+    equity, maintenance, guard = sums
+    weight0, weight1, weight2, weight3 = 0.0, 0.0, 0.0, 0.0
     for index in range(legs):
-        slope = ratio * scratch[index, EQUITY] - counted * scratch[index, MAINTENANCE]
-        weight += abs(slope) * scratch[index, X]
-    share = slack / weight
-    if not share > 0.0:
+        x, rise, more = scratch[index, X], scratch[index, EQUITY], scratch[index, MAINTENANCE]
+        weight0 += abs(first * rise - more) * x
+        weight1 += abs(second * rise - more) * x
+        weight2 += abs(third * rise - more) * x
+        weight3 += abs(rise) * x
+    g0, g1 = first * equity - maintenance, second * equity - maintenance
+    g2, g3 = third * equity - maintenance, equity
+    share0, share1 = _room(g0, weight0, guard), _room(g1, weight1, guard)
+    share2, share3 = _room(g2, weight2, guard), _room(g3, weight3, guard)
+    if not (share0 > 0.0 and share1 > 0.0 and share2 > 0.0 and share3 > 0.0):
         return False
     for index in range(legs):
-        slope = ratio * scratch[index, EQUITY] - counted * scratch[index, MAINTENANCE]
-        adverse = slope if g > 0.0 else -slope
-        if adverse > 0.0:
-            scratch[index, LOW] = max(scratch[index, LOW], scratch[index, X] * (1.0 - share))
-        elif adverse < 0.0:
-            scratch[index, HIGH] = min(scratch[index, HIGH], scratch[index, X] * (1.0 + share))
+        x, rise, more = scratch[index, X], scratch[index, EQUITY], scratch[index, MAINTENANCE]
+        room = _narrower((np.inf, np.inf), first * rise - more, g0, share0)
+        room = _narrower(room, second * rise - more, g1, share1)
+        room = _narrower(room, third * rise - more, g2, share2)
+        down, up = _narrower(room, rise, g3, share3)
+        scratch[index, LOW] = max(scratch[index, LOW], x * (1.0 - down))
+        scratch[index, HIGH] = min(scratch[index, HIGH], x * (1.0 + up))
     return True
 
 
@@ -88,20 +118,13 @@ def write_bands(
     lines, legs = columns.lines[pool.lines], pool.legs
     if pool.traits & REPEATED:
         _gather(columns, slot)
+    ratios = (
+        lines.warning - (lines.hysteresis if level >= WARNING else 0.0),
+        lines.margin_call - (lines.hysteresis if level >= MARGIN_CALL else 0.0),
+        1.0 - (lines.hysteresis if level >= LIQUIDATION else 0.0),
+    )
     guard = GUARD * (gross + abs(equity) + abs(maintenance))
-    proven = True
-    for line in range(4):
-        ratio, counted = 1.0, 1.0
-        if line == 0:
-            ratio = lines.warning - (lines.hysteresis if level >= WARNING else 0.0)
-        elif line == 1:
-            ratio = lines.margin_call - (lines.hysteresis if level >= MARGIN_CALL else 0.0)
-        elif line == 2:
-            ratio = 1.0 - (lines.hysteresis if level >= LIQUIDATION else 0.0)
-        else:
-            counted = 0.0
-        g = ratio * equity - counted * maintenance
-        proven = proven and _share_out(scratch, legs, (ratio, counted), g, abs(g) - guard)
+    proven = _share_out(scratch, legs, ratios, (equity, maintenance, guard))
     for index in range(legs):
         leg, first = columns.legs[pool.leg + index], int(scratch[index, FIRST])
         low, high = scratch[first, LOW] * (1.0 + EDGE), scratch[first, HIGH] * (1.0 - EDGE)
