@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numba
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
 
 from service.risk.columns import Bools, Floats, Ints
 from service.risk.model import Level
@@ -43,16 +46,43 @@ class Columns(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Where results go: a row a pool that changed, a row a pool that is to be judged elsewhere."""
+    """Where results go: a row a pool that changed, a row a pool that is to be judged elsewhere.
+
+    `due` and `blocks` are a tick's own notes.
+    """
 
     slot: Int32s
     before: Int8s
     waited: Bools  # it fell because its wait was over
     elsewhere: Int32s
     counts: Ints  # (CHANGED, ELSEWHERE, JUDGED, BLOCKS), added to
+    due: Int32s  # leg rows, then their pools
+    blocks: Int32s
 
 
 CHANGED, ELSEWHERE, JUDGED, BLOCKS = range(4)
+
+
+def _fetch(_typing: Any, array: Any, _index: Any) -> Any:
+    """Write the instruction that asks for a cache line; nothing waits for it."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        held = context.make_array(signature.args[0])(context, builder, arguments[0])
+        place = builder.mul(arguments[1], builder.extract_value(held.strides, 0))
+        address = builder.add(builder.ptrtoint(held.data, place.type), place)
+        pointer = builder.inttoptr(address, ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
+        name = "llvm.prefetch.p0i8"
+        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        builder.call(function, [pointer, number(1), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+# Have an element's cache line on its way before it is needed.
+fetch = cast("Callable[[Any, int], None]", intrinsic(_fetch))
 
 
 def _sources() -> str:
@@ -70,9 +100,13 @@ def compiled(function: Function) -> Function:
 
     It is kept under a name that changes with all our sources: numba looks at the function's own
     file alone, and most of what is compiled into it comes from others.
+
+    No references are counted (`_nrt`): nothing is allocated, and whoever calls holds the arrays.
+    Counting costs a pool five times what judging it does.
     """
     function.__qualname__ += f"-{_SOURCES}"
-    return cast("Function", numba.njit(cache=True, error_model="numpy", _nrt=False)(function))
+    options: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False}
+    return cast("Function", numba.njit(**options)(function))
 
 
 def inlined(function: Function) -> Function:

@@ -23,7 +23,7 @@ from service.errors import ServiceError
 from service.monitor.alerts import CAUSES, AlertWriter, Moment, Moves, Page, joined
 from service.monitor.facts import MarketFacts, Touched
 from service.monitor.figures import PoolNames
-from service.monitor.judging import Changed, Judge, judge
+from service.monitor.judging import Changed, Judge, both, judge
 from service.monitor.rounds import Round, causes_of, left_behind, versions_apart
 from service.monitor.timers import Timers
 from service.risk.book import Book
@@ -242,27 +242,31 @@ class Engine:
 
     def _run(self, work: Round, moment: Moment) -> Iterator[Page]:
         """Evaluate the round's pools; yield its alerts, worse first, then by account and pool."""
-        moves = (
-            [left_behind([each for each in work.gone if each[1].level], work)] if work.gone else []
-        )
-        if work.marked:
-            changed = self._judge.tick(work.marked, self.event_time_ms)
-            if len(changed):
-                self._timers.watch(changed.slots)
-                moves.append(self._moves(changed, work))
+        changed = self._judged(work)
+        self.stats.pools_evaluated = self._judge.judged
+        self.stats.blocks_touched = self._judge.blocks
+        if not (len(changed) or work.gone):
+            return
+        moves = self._moves(changed, work)
+        if work.gone:
+            gone = left_behind([each for each in work.gone if each[1].level], work)
+            self.touched.update(gone.accounts.tolist())
+            moves = joined(gone, moves)
+        self.stats.alerts += len(moves)
+        if len(moves):
+            yield from self.writer.pages(moves, moment)
+
+    def _judged(self, work: Round) -> Changed:
+        """Bring the round's pools up to date, and let those that wait be due in time."""
+        changed = self._judge.tick(work.marked, self.event_time_ms)
+        watched = changed.slots
         if work.slots:
             slots = np.unique(np.concatenate(work.slots))
             slots = slots[self.book.pools.account[slots] >= 0]
-            changed = self._judge.settle(slots, self.event_time_ms)
-            self._timers.watch(slots)
-            moves.append(self._moves(changed, work))
-        self.stats.pools_evaluated = self._judge.judged
-        self.stats.blocks_touched = self._judge.blocks
-        if any(map(len, moves)):
-            moved = joined(*moves)
-            self.stats.alerts += len(moved)
-            self.touched.update(moved.accounts.tolist())
-            yield from self.writer.pages(moved, moment)
+            changed = both(changed, self._judge.settle(slots, self.event_time_ms))
+            watched = np.concatenate([watched, slots])
+        self._timers.watch(watched)
+        return changed
 
     def _moves(self, changed: Changed, work: Round) -> Moves:
         """Return the changes of level among these; whose state changed at all is touched."""

@@ -44,6 +44,17 @@ class Changed:
         return len(self.slots)
 
 
+def both(first: Changed, second: Changed) -> Changed:
+    """Return what two looks found as one."""
+    if not (len(first) and len(second)):
+        return first if len(first) else second
+    return Changed(
+        np.concatenate([first.slots, second.slots]),
+        np.concatenate([first.before, second.before]),
+        np.concatenate([first.waited, second.waited]),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What the vectorised engine says: where pools were, and where the machine of levels goes."""
@@ -150,14 +161,8 @@ class Judge:
         changed = Changed(slots, found.before[part].copy(), found.waited[part].copy())
         if not counts[ELSEWHERE]:
             return changed
-        more = self._judged_elsewhere(
-            np.unique(found.elsewhere[: int(counts[ELSEWHERE])]), event_time_ms, write
-        )
-        return Changed(
-            np.concatenate([changed.slots, more.slots]),
-            np.concatenate([changed.before, more.before]),
-            np.concatenate([changed.waited, more.waited]),
-        )
+        slots = np.unique(found.elsewhere[: int(counts[ELSEWHERE])])
+        return both(changed, self._judged_elsewhere(slots, event_time_ms, write))
 
     def _judged_elsewhere(self, slots: Ints, event_time_ms: int, write: bool) -> Changed:
         book, slots = self._book, slots.astype(np.int64)
@@ -213,6 +218,8 @@ def _room(pools: int) -> Found:
         np.empty(pools, np.bool_),
         np.empty(pools, np.int32),
         np.zeros(4, np.int64),
+        np.empty(pools, np.int32),
+        np.empty(pools // BLOCK + 2, np.int32),
     )
 
 

@@ -32,6 +32,7 @@ from service.monitor.compiled import (
     Found,
     X,
     compiled,
+    fetch,
     inlined,
 )
 from service.monitor.safe_bands import EDGE, write_bands
@@ -48,6 +49,7 @@ from service.risk.market_rows import (
 )
 from service.risk.rows import ISOLATED, SIMPLE, STRICT
 
+AHEAD = 4  # pools
 REACH = 4.0  # no band is wider than a quarter to four times the mark, so the guard covers all of it
 
 
@@ -55,22 +57,67 @@ REACH = 4.0  # no band is wider than a quarter to four times the mark, so the gu
 def tick(columns: Columns, found: Found, market: int, event_time_ms: int) -> None:
     """Judge the pools whose band does not hold the market's mark."""
     segment = columns.segments[market]
-    mark = columns.markets[market].mark
-    first, last = segment.start, segment.start + segment.count
+    last = segment.start + segment.count
+    looked_at, due = _look_up(columns, found, segment.start, last, columns.markets[market].mark)
+    _fetch_pools(columns, found, due)
+    for index in range(due):
+        _fetch_legs(columns, found, index + 2 * AHEAD, due)
+        _fetch_bands(columns, found, index + AHEAD, due)
+        _judge(columns, found, found.due[index], event_time_ms, True)
+    for index in range(looked_at):
+        block = found.blocks[index]
+        _sum_up(columns, block, block * BLOCK, min(last, block * BLOCK + BLOCK))
+    found.counts[BLOCKS] += looked_at
+    segment.wasted = max(0, segment.wasted + looked_at - 2 * due)
+
+
+@inlined
+def _look_up(columns: Columns, found: Found, first: int, last: int, mark: float) -> tuple[int, int]:
+    """Note the rows of the legs whose band does not hold the mark, and the blocks they are in."""
     looked_at, due = 0, 0
     for block in range(first // BLOCK, (last + BLOCK - 1) // BLOCK):
         if columns.block_low[block] <= mark <= columns.block_high[block]:
             continue
+        found.blocks[looked_at] = block
         looked_at += 1
-        start, end = block * BLOCK, min(last, block * BLOCK + BLOCK)
-        for place in range(start, end):
+        for place in range(block * BLOCK, min(last, block * BLOCK + BLOCK)):
             if not columns.low[place] <= mark <= columns.high[place]:
+                found.due[due] = columns.row[place]
+                fetch(columns.legs, columns.row[place])
                 due += 1
-                slot = columns.legs[columns.row[place]].pool
-                _judge(columns, found, slot, event_time_ms, True)
-        _sum_up(columns, block, start, end)
-    found.counts[BLOCKS] += looked_at
-    segment.wasted = max(0, segment.wasted + looked_at - 2 * due)
+    return looked_at, due
+
+
+# Pools that come due together are all over memory. What each of them is judged by is fetched while
+# those before it are judged: first the pool, then its legs, then their bands.
+
+
+@inlined
+def _fetch_pools(columns: Columns, found: Found, due: int) -> None:
+    """Turn the rows that were noted into pools."""
+    for index in range(due):
+        slot = columns.legs[found.due[index]].pool
+        fetch(columns.pools, slot)
+        found.due[index] = slot
+    for index in range(min(2 * AHEAD, due)):
+        _fetch_legs(columns, found, index, due)
+
+
+@inlined
+def _fetch_legs(columns: Columns, found: Found, index: int, due: int) -> None:
+    if index < due:
+        pool = columns.pools[found.due[index]]
+        fetch(columns.legs, pool.leg)
+        fetch(columns.legs, pool.leg + pool.legs - 1)
+
+
+@inlined
+def _fetch_bands(columns: Columns, found: Found, index: int, due: int) -> None:
+    if index < due:
+        pool = columns.pools[found.due[index]]
+        for row in range(pool.leg, pool.leg + pool.legs):
+            fetch(columns.low, columns.legs[row].place)
+            fetch(columns.high, columns.legs[row].place)
 
 
 @compiled

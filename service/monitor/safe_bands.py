@@ -59,7 +59,9 @@ def _room(g: float, weight: float, guard: float) -> float:
 
 
 @inlined
-def _narrower(room: tuple[float, float], slope: float, g: float, share: float) -> tuple[float, float]:
+def _narrower(
+    room: tuple[float, float], slope: float, g: float, share: float
+) -> tuple[float, float]:
     """Return how far x may fall and rise, as fractions, when g must keep its sign as well."""
     down, up = room
     if slope != 0.0:

@@ -24,6 +24,8 @@ class Timers:
 
     def watch(self, slots: Ints) -> None:
         """See to it that those of these pools that wait to fall are due in time."""
+        if not len(slots):
+            return
         pools = self._book.pools
         slots = slots[pools.pending_since[slots] != NOT_PENDING]
         if len(slots):
