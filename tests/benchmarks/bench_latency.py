@@ -42,7 +42,7 @@ async def measured(accounts: int, seconds: float) -> Measurement:
         instruments = [_instrument(number) for number in range(SYMBOLS)]
         await service.fill(instruments, [_account(number) for number in range(accounts)])
         ours, told = await _ours(service, seconds)
-        figures = await service.figures()
+        (figures,) = await service.figures()
         least = await _floor(service, seconds)
     p50, p99 = np.percentile(ours, (50.0, 99.0)).tolist()
     floor_p50, floor_p99 = np.percentile(least, (50.0, 99.0)).tolist()

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -141,23 +142,25 @@ class Whole:
                 answer = await http.post("/v1/accounts:batch", content=body, headers=headers)
                 answer.raise_for_status()
         async with asyncio.timeout(WITHIN_S):
-            while (await self.figures()).get("accounts", 0) < len(accounts):  # noqa: ASYNC110
+            while await self._held() < len(accounts):  # noqa: ASYNC110 - nothing tells when
                 await asyncio.sleep(0.1)
         return time.perf_counter() - started
 
-    async def figures(self) -> dict[str, float]:
-        """Return what the monitor says of itself."""
-        told: dict[str, float] = {}
-        for figures in (await monitors(self.store)).values():
-            told = orjson.loads(figures)
-        return told
+    async def _held(self) -> int:
+        return sum(each.get("accounts", 0) for each in await self.figures())
+
+    async def figures(self) -> list[dict[str, Any]]:
+        """Return what each monitor says of itself, always in the same order."""
+        told = await monitors(self.store)
+        return [orjson.loads(told[name]) for name in sorted(told)]
 
 
 @contextlib.asynccontextmanager
-async def whole_service() -> AsyncIterator[Whole]:
-    """Run a service over an empty store: one monitor, one API worker, fsync at every write."""
+async def whole_service(*arguments: str) -> AsyncIterator[Whole]:
+    """Run a service over an empty store: one API worker, fsync at every write, and one monitor
+    unless the arguments say otherwise."""
     with tempfile.TemporaryDirectory() as folder:
-        service = RunningService(Path(folder))
+        service = RunningService(Path(folder), *arguments)
         try:
             path = str(socket_path(Path(folder)))
             async with connect_store(f"unix://{path}") as store:
