@@ -86,6 +86,7 @@ class Page:
     """Alerts in their order, as columns; `rank` is where they stand among all alerts there are."""
 
     rank: Rank
+    accounts: Ints  # the book's
     account_keys: list[str]
     alerts: list[bytes]
     left: int  # alerts of the round that come after these
@@ -112,12 +113,13 @@ class AlertWriter:
     def pages(self, moves: Moves, moment: Moment) -> Iterator[Page]:
         """Yield the alerts of a round, a page at a time; each page is of one level."""
         left = len(moves)
-        for level in range(Level.BANKRUPT, Level.HEALTHY - 1, -1):
+        for level in sorted(set(moves.level.tolist()), reverse=True):
             rows = self._ordered(moves, np.flatnonzero(moves.level == level))
             for part in self._parts(moves, rows):
                 left -= len(part)
                 rank = Rank(moment.market_id, moment.round, level)
-                yield Page(rank, *self._written(moves, part, level, moment), left)
+                written = self._written(moves, part, level, moment)
+                yield Page(rank, moves.accounts[part], *written, left)
 
     def _ordered(self, moves: Moves, rows: Ints) -> Ints:
         """Return rows of one level by account, and those of one account by pool."""

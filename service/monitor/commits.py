@@ -9,7 +9,7 @@ of them. A part leaves the position where it is and says how many alerts are log
 starts from there derives them again, the same ones in the same order, and passes over so many.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,7 +31,6 @@ from service.risk.model import Level
 from service.risk.records import PoolState
 from service.store.accounts import AccountChange
 from service.store.alert_log import Commit, ShardState
-from service.store.keys import shard_of
 from service.store.log_entries import LogBlock, Rank, Run, join_alerts
 
 BLOCK_ALERTS_MAX = 500  # of one log entry: a reader takes it in one piece
@@ -133,16 +132,30 @@ class Ledger:
         return blocks
 
 
-def write_page(ledgers: Mapping[int, Ledger], page: Page, shard_count: int) -> None:
-    """Give each ledger its alerts of a page, in their order; a shard without one is not ours."""
-    shards = np.array([shard_of(key, shard_count) for key in page.account_keys])
+def write_page(ledgers: Mapping[int, Ledger], page: Page, shards: Ints) -> None:
+    """Give each ledger its alerts of a page, in their order; `shards` are those of its accounts.
+
+    A shard without a ledger is not ours.
+    """
+    for shard, rows in _by_shard(shards):
+        if ledger := ledgers.get(shard):
+            keys = [page.account_keys[row] for row in rows]
+            ledger.write(keys, [page.alerts[row] for row in rows], page.rank)
+
+
+def note_touched(ledgers: Mapping[int, Ledger], accounts: Ints, shards: Ints) -> None:
+    """Let the states and seqs of these accounts go into the next commits of their shards."""
+    for shard, rows in _by_shard(shards):
+        if ledger := ledgers.get(shard):
+            ledger.accounts.update(accounts[rows].tolist())
+
+
+def _by_shard(shards: Ints) -> Iterator[tuple[int, list[int]]]:
+    """Yield each shard that is there with its rows, in their order."""
     order = np.argsort(shards, kind="stable")
     starts = np.flatnonzero(np.diff(shards[order], prepend=-1))
-    for rows in np.split(order, starts[1:]):
-        mine = rows.tolist()
-        if ledger := ledgers.get(int(shards[mine[0]])):
-            keys = [page.account_keys[row] for row in mine]
-            ledger.write(keys, [page.alerts[row] for row in mine], page.rank)
+    for rows in np.split(order, starts[1:]) if len(order) else ():
+        yield int(shards[rows[0]]), rows.tolist()
 
 
 def _cut(sizes: Sequence[int]) -> list[int]:

@@ -10,6 +10,7 @@ from collections import deque
 import numpy as np
 
 from service.monitor.engine import Engine
+from service.risk.columns import Ints
 from service.store.keys import shard_of
 
 
@@ -27,6 +28,12 @@ class Residents:
         if account >= len(self._shard):
             self.count()
         return self._shard[account]
+
+    def shards_of(self, accounts: Ints) -> Ints:
+        """Return the shard of each of these accounts."""
+        self.count()
+        found: Ints = np.frombuffer(self._shard, np.uint16)[accounts].astype(np.int64)
+        return found
 
     def count(self) -> None:
         """Look at the accounts that are new."""

@@ -19,9 +19,11 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from service.errors import OutOfStep, StoreUnavailable
 from service.monitor.bindings import fetch_changes, read_notice
-from service.monitor.commits import Ledger, read_states, write_page
+from service.monitor.commits import Ledger, note_touched, read_states, write_page
 from service.monitor.engine import Engine
 from service.monitor.loading import Loading
 from service.monitor.measures import Measures
@@ -64,7 +66,6 @@ class Shards:
         self.gaps = 0  # times the stream was trimmed before we had read it
         self._market, self._accounts, self._log = market, accounts, log
         self._waiting: list[Ledger] = []  # acquired, but committed later than where the engine is
-        self._shards = shards  # there are in all
         self._loading = Loading()
 
     @property
@@ -74,7 +75,7 @@ class Shards:
 
     def tells_of(self, account: int) -> bool:
         """Whether the account is of a shard that is served from here."""
-        return self._ledger_of(account) is not None
+        return self.residents.shard_of(account) in self.ledgers
 
     def expect(self, states: Mapping[int, ShardState]) -> None:
         """Note the shards that `recover` is to take in; we own them."""
@@ -207,7 +208,7 @@ class Shards:
         pools = self.engine.stats.pools_evaluated
         async with Parts(self._send) as parts:
             for page in self.engine.pages(entry, changes, now_ms):
-                write_page(self.ledgers, page, self._shards)
+                write_page(self.ledgers, page, self.residents.shards_of(page.accounts))
                 waiting += len(page.alerts)
                 if page.left >= PART_LEFT and await parts.offer(waiting, self._build_parts):
                     waiting = 0
@@ -216,10 +217,10 @@ class Shards:
         self.measures.entry_pools.observe(self.engine.stats.pools_evaluated - pools)
         if entry.kind == "m":
             self.measures.mark_age_seconds.observe((now_ms - entry.event_time_ms) / 1e3)
-        for account in self.engine.touched:
-            if ledger := self._ledger_of(account):
-                ledger.accounts.add(account)
-        self.engine.touched.clear()
+        if self.engine.touched:
+            touched = np.fromiter(self.engine.touched, np.int64, len(self.engine.touched))
+            note_touched(self.ledgers, touched, self.residents.shards_of(touched))
+            self.engine.touched.clear()
 
     def _build_parts(self) -> Commits:
         return [
@@ -283,9 +284,6 @@ class Shards:
         for key, seq in (await self._log.seqs(shard)).items():
             index = book.enter(key)  # may make new columns: before the next line looks at them
             book.accounts.seq[index] = seq
-
-    def _ledger_of(self, account: int) -> Ledger | None:
-        return self.ledgers.get(self.residents.shard_of(account))
 
 
 def _now_ms() -> int:
