@@ -210,7 +210,8 @@ class Monitor:
         ledgers: dict[int, Ledger] = {}
         for book in self._sharing.serving:
             ledgers |= book.ledgers
-        await self._notices.append_missing(ledgers)
+        followed_to = min((book.engine.market_id for book in self._sharing.serving), default=0)
+        await self._notices.append_missing(ledgers, followed_to)
 
     async def _answer(self) -> None:
         for question in await self._ports.questions.next_questions(QUESTIONS_MS):

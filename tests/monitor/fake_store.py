@@ -118,6 +118,9 @@ class FakeStore:
         self._enter()
         return self.entries[after : after + count]
 
+    async def tail(self) -> tuple[int, int]:
+        return len(self.entries), self._event_time_ms
+
     async def append_clock(self) -> None:
         self.append("c", b"{}", 1_000)
 
