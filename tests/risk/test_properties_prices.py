@@ -135,8 +135,13 @@ def level_at(both: Both, slot: int, symbol: str, price: float) -> Level:
     return Level(int(assess(moved).pools.level[slot]))
 
 
-def assert_sides(both: Both, slot: int, symbol: str, mark: Fraction, found: float) -> None:
-    """Between the mark and a liquidation price a pool is safe; beyond it is not."""
+def assert_sides(
+    both: Both, slot: int, symbol: str, mark: Fraction, found: float, *, down: bool
+) -> None:
+    """Between the mark and a liquidation price a pool is safe; beyond it is not.
+
+    A price below may be the mark itself, as near as floats tell: `down` says where beyond is.
+    """
     pool, price = both.pools[slot], Fraction(found)
     for part in (Fraction(1, 10), Fraction(1, 2), Fraction(9, 10), 1 - ASIDE):
         inside = mark + (price - mark) * part
@@ -144,7 +149,7 @@ def assert_sides(both: Both, slot: int, symbol: str, mark: Fraction, found: floa
         assert left >= -allowed
         if left > 2 * allowed:
             assert level_at(both, slot, symbol, float(inside)) < Level.LIQUIDATION
-    outside = price * (1 - ASIDE if price < mark else 1 + ASIDE)
+    outside = price * (1 - ASIDE if down else 1 + ASIDE)
     left, allowed = excess(pool, symbol, outside)
     assert left <= allowed or is_grazing(pool, symbol, price)
     if left < -2 * allowed:
@@ -193,7 +198,7 @@ def assert_leg(both: Both, slot: int, row: int, found: LegPrices) -> None:
         assert_border(pool, symbol, mark, price, first_unsafe(pool, symbol, down=down))
         if math.isfinite(price):
             assert (price <= mark) if down else (price >= mark)
-            assert_sides(both, slot, symbol, mark, price)
+            assert_sides(both, slot, symbol, mark, price, down=down)
     gaps = [abs(Fraction(p) - mark) for p in (below, above) if math.isfinite(p)]
     nearest = float(found.liquidation[row])
     assert math.isnan(nearest) if not gaps else abs(Fraction(nearest) - mark) == min(gaps)
