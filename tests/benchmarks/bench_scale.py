@@ -26,7 +26,7 @@ from tests.benchmarks.harness import Measurement, Size, hash_of, timed
 from tests.benchmarks.whole_service import WITHIN_S, Whole, whole_service
 
 CRASH_ROUNDS = 30
-PRICE = 100.0
+PRICE, POSITIONS = 100.0, 3  # of each account of the two monitors
 
 
 def run(size: Size) -> Iterator[Measurement]:
@@ -125,12 +125,12 @@ async def _ticked(count: int, accounts: int, rounds: int) -> tuple[float, list[i
 
 
 async def _shared_out(service: Whole, count: int, accounts: int) -> list[int]:
-    """Return how many accounts each monitor holds, once all are held by as many as there are."""
+    """Return how many positions each monitor holds, once all are held by as many as there are."""
     async with asyncio.timeout(WITHIN_S):
         while True:
             told = await service.figures()
-            held = [int(figures.get("accounts", 0)) for figures in told if figures["shards"]]
-            if len(held) == count and sum(held) == accounts:
+            held = [int(figures["positions"]) for figures in told if figures["shards"]]
+            if len(held) == count and sum(held) == POSITIONS * accounts:
                 return held
             await asyncio.sleep(0.1)
 
@@ -170,7 +170,7 @@ def _account(number: int) -> dict[str, object]:
             "contracts": 1,
             "entryPrice": PRICE,
         }
-        for step in range(3)
+        for step in range(POSITIONS)
     ]
     balances = [{"asset": "USDT", "amount": wallet}]
     return {"id": f"a{number:07d}", "balances": balances, "positions": positions}
