@@ -67,16 +67,15 @@ class Moves:
         return len(self.accounts)
 
 
-def joined(first: Moves, *others: Moves) -> Moves:
+def joined(first: Moves, second: Moves) -> Moves:
     """Return moves as one; only the first may have pools that are gone."""
-    assert not any(each.gone for each in others)
-    parts = (first, *others)
+    assert not second.gone
     return Moves(
-        np.concatenate([each.accounts for each in parts]),
-        np.concatenate([each.slots for each in parts]),
-        np.concatenate([each.before for each in parts]),
-        np.concatenate([each.level for each in parts]),
-        np.concatenate([each.causes for each in parts]),
+        np.concatenate([first.accounts, second.accounts]),
+        np.concatenate([first.slots, second.slots]),
+        np.concatenate([first.before, second.before]),
+        np.concatenate([first.level, second.level]),
+        np.concatenate([first.causes, second.causes]),
         first.gone,
     )
 

@@ -7,7 +7,6 @@ and Redis alone. Beside the cold start: reading the same replies and making dict
 import asyncio
 import os
 import random
-import resource
 import signal
 import tempfile
 import threading
@@ -26,7 +25,7 @@ from service.store.accounts import Accounts
 from service.store.client import connect
 from service.store.embedded import socket_path
 from service.store.market_stream import MarketStream
-from tests.benchmarks.harness import Measurement, Size, hash_of
+from tests.benchmarks.harness import Measurement, Size, hash_of, resident_bytes
 from tests.e2e.running_service import RunningService, until
 
 SEED = 19
@@ -34,7 +33,6 @@ SYMBOLS = 200
 LINES_A_PIECE = 500
 HSETS_A_TRIP = 1_000
 SHARDS = Settings.model_fields["shards"].default
-PAGE = resource.getpagesize()
 TIERS = [
     {"minNotional": 0, "maxNotional": 50_000, "maintenanceMarginRate": 0.004},
     {"minNotional": 50_000, "maintenanceMarginRate": 0.01},
@@ -197,7 +195,7 @@ def _cold_start(service: RunningService, server: Path, count: int) -> Measuremen
     )
     ours_s = time.perf_counter() - start
     (monitor,) = service.children("monitor")
-    resident = int(Path(f"/proc/{monitor}/statm").read_text().split()[1]) * PAGE
+    resident = resident_bytes(monitor)
     return Measurement(
         "cold start of the monitor, its process included",
         {"accounts": count, "positions": len(contracts)},

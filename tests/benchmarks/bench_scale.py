@@ -6,9 +6,8 @@ ones: the same marks to one monitor with some accounts, and to two with twice as
 """
 
 import asyncio
-import contextlib
 import logging
-import resource
+import os
 import statistics
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from service.store.market_stream import NewMark
 from tests.api.workers import one_tier
 from tests.benchmarks.bench_monitor import CALM_ROUNDS, CRASH, SETTLING_ROUNDS
 from tests.benchmarks.books import CALM, SEED, SYMBOLS, Rounds
-from tests.benchmarks.harness import Measurement, Size, hash_of, timed
+from tests.benchmarks.harness import Measurement, Size, hash_of, resident_bytes, timed
 from tests.benchmarks.whole_service import WITHIN_S, Whole, whole_service
 
 CRASH_ROUNDS = 30
@@ -57,7 +56,7 @@ def _book(pools: int) -> dict[str, object]:
     rounds = Rounds("uniform", pools)
     for _ in range(SETTLING_ROUNDS):
         rounds.apply(rounds.marks(CALM))
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1_024
+    resident = resident_bytes(os.getpid())
     calm = [_round(rounds, 0.0) for _ in range(CALM_ROUNDS)]
     crash = [_round(rounds, CRASH) for _ in range(CRASH_ROUNDS)]
     everybody_s, wrong = timed(rounds.judge_all)
@@ -177,5 +176,4 @@ def _account(number: int) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError):
-        sys.stdout.write(orjson.dumps(_book(int(sys.argv[1]))).decode())
+    sys.stdout.write(orjson.dumps(_book(int(sys.argv[1]))).decode())

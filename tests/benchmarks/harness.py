@@ -6,10 +6,12 @@ checked that both gave the same answer.
 
 import gc
 import hashlib
+import resource
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -51,6 +53,12 @@ def timed(
         answer = work()
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds), answer
+
+
+def resident_bytes(process: int) -> int:
+    """Return the memory that a process has now, not the most it ever had."""
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
 
 
 def hash_of(*columns: np.ndarray, digits: int = 9) -> str:
