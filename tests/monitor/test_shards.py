@@ -1,6 +1,7 @@
 """From committed state to the next commit: lost answers, lost leases, logs in pieces."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -120,6 +121,7 @@ def test_entries_are_applied_but_not_committed_while_a_commit_is_not_answered() 
 
 def test_who_is_stopped_sends_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outgoing, "RETRY_S", (0.0, 0.0))
+    monkeypatch.setattr(shards, "APPLY_S", math.inf)  # one lot, however slow we are
     store = store_with(10)
 
     async def run() -> None:
