@@ -47,6 +47,7 @@ class Outgoing:
         if self._stopped:
             return
         self._sending = asyncio.ensure_future(self._send(commits, answered))
+        self._sending.add_done_callback(_noticed)
         await asyncio.sleep(0)  # it is written now, not when the next entries are applied
 
     def stop(self) -> None:
@@ -64,3 +65,9 @@ class Outgoing:
                 _log.warning("commit is sent again in %.2f s: %s", wait_s, error)
                 await asyncio.sleep(wait_s)
                 wait_s = min(2.0 * wait_s, longest_s)
+
+
+def _noticed(sending: "asyncio.Future[None]") -> None:
+    """Whoever waits for it next hears of its error; who has died of another has no need to."""
+    if not sending.cancelled():
+        sending.exception()
