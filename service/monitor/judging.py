@@ -11,10 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.monitor.compiled import (
-    BLOCKS,
-    CHANGED,
-    ELSEWHERE,
-    JUDGED,
     SCRATCH_COLUMNS,
     Columns,
     Found,
@@ -29,8 +25,6 @@ from service.risk.levels import NOT_PENDING, Levels, cap_stale, next_level, step
 from service.risk.margin import PoolFigures
 from service.risk.markets import MarketTable
 
-WASTE_MAX = 4  # times a segment's blocks may be looked at for nothing before it is arranged anew
-
 
 @dataclass(frozen=True, slots=True)
 class Changed:
@@ -42,6 +36,9 @@ class Changed:
 
     def __len__(self) -> int:
         return len(self.slots)
+
+
+NOTHING = Changed(np.zeros(0, np.int64), np.zeros(0, np.int8), np.zeros(0, np.bool_))
 
 
 def both(first: Changed, second: Changed) -> Changed:
@@ -128,10 +125,8 @@ class Judge:
         columns, found = self._columns(), self._emptied()
         arranged = []
         for market in markets:
-            if market < len(columns.segments):
-                tick(columns, found, market, event_time_ms)
-                if self._is_wasteful(market):
-                    arranged.append(market)
+            if market < len(columns.segments) and tick(columns, found, market, event_time_ms):
+                arranged.append(market)
         changed = self._told(found, event_time_ms, write=True)
         for market in arranged:
             self._book.holders.arrange(market, float(columns.markets["mark"][market]))
@@ -153,16 +148,17 @@ class Judge:
 
     def _told(self, found: Found, event_time_ms: int, write: bool) -> Changed:
         """Return what was found, after the vectorised engine has judged what was left to it."""
-        counts = found.counts
-        self.judged += int(counts[JUDGED])
-        self.blocks += int(counts[BLOCKS])
-        part = slice(int(counts[CHANGED]))
-        slots = found.slot[part].astype(np.int64)
-        changed = Changed(slots, found.before[part].copy(), found.waited[part].copy())
-        if not counts[ELSEWHERE]:
-            return changed
-        slots = np.unique(found.elsewhere[: int(counts[ELSEWHERE])])
-        return both(changed, self._judged_elsewhere(slots, event_time_ms, write))
+        moved, elsewhere, judged, blocks = found.counts.tolist()
+        self.judged += judged
+        self.blocks += blocks
+        changed = NOTHING
+        if moved:
+            slots = found.slot[:moved].astype(np.int64)
+            changed = Changed(slots, found.before[:moved].copy(), found.waited[:moved].copy())
+        if elsewhere:
+            slots = np.unique(found.elsewhere[:elsewhere])
+            changed = both(changed, self._judged_elsewhere(slots, event_time_ms, write))
+        return changed
 
     def _judged_elsewhere(self, slots: Ints, event_time_ms: int, write: bool) -> Changed:
         book, slots = self._book, slots.astype(np.int64)
@@ -173,10 +169,6 @@ class Judge:
         book.holders.set_bands(book.rows_of(slots), *plain_bands(judged.batch))
         changed = judged.changed()
         return Changed(slots[changed], judged.before[changed], judged.waited()[changed])
-
-    def _is_wasteful(self, market: int) -> bool:
-        segment = self._book.holders.segments[market]
-        return bool(segment["wasted"] * BLOCK > WASTE_MAX * segment["count"] + BLOCK)
 
     def _columns(self) -> Columns:
         book, holders = self._book, self._book.holders

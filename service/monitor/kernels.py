@@ -50,12 +50,16 @@ from service.risk.market_rows import (
 from service.risk.rows import ISOLATED, SIMPLE, STRICT
 
 AHEAD = 4  # pools
+WASTE_MAX = 4  # times a segment's blocks may be looked at for nothing before it is arranged anew
 REACH = 4.0  # no band is wider than a quarter to four times the mark, so the guard covers all of it
 
 
 @compiled
-def tick(columns: Columns, found: Found, market: int, event_time_ms: int) -> None:
-    """Judge the pools whose band does not hold the market's mark."""
+def tick(columns: Columns, found: Found, market: int, event_time_ms: int) -> bool:
+    """Judge the pools whose band does not hold the market's mark.
+
+    Returns whether so many blocks were looked at for nothing that arranging them anew would pay.
+    """
     segment = columns.segments[market]
     last = segment.start + segment.count
     looked_at, due = _look_up(columns, found, segment.start, last, columns.markets[market].mark)
@@ -69,6 +73,7 @@ def tick(columns: Columns, found: Found, market: int, event_time_ms: int) -> Non
         _sum_up(columns, block, block * BLOCK, min(last, block * BLOCK + BLOCK))
     found.counts[BLOCKS] += looked_at
     segment.wasted = max(0, segment.wasted + looked_at - 2 * due)
+    return bool(segment.wasted * BLOCK > WASTE_MAX * segment.count + BLOCK)
 
 
 @inlined

@@ -91,7 +91,10 @@ class SlowStore(FakeStore):
         return await super().commit(commits)
 
 
-def test_entries_are_applied_but_not_committed_while_a_commit_is_not_answered() -> None:
+def test_entries_are_applied_but_not_committed_while_a_commit_is_not_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shards, "APPLY_S", math.inf)  # one lot a batch, however slow we are
     store = SlowStore()
     store_with(10, store)
 
