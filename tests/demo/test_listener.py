@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from service.contract.frames import Heartbeat, Subscribed
-from service.demo.listener import Wanted, listen, stream_url, web_address
+from service.demo.listener import Service, Wanted, listen, stream_url, web_address
 from service.errors import InvalidInput, StoreUnavailable
 
 pytestmark = pytest.mark.anyio
@@ -59,7 +59,7 @@ async def test_it_comes_back_with_the_last_cursor_it_has_dealt_with() -> None:
     async with stream(subscribed_then_close) as (url, asked):
         seen = []
         async with asyncio.timeout(10.0):
-            async for frame in listen(url, Wanted(("a*",), ("WARNING",)), 5.0):
+            async for frame in listen(Service(url), Wanted(("a*",), ("WARNING",)), 5.0):
                 seen.append(frame)
                 if len(seen) == 6:
                     break
@@ -76,7 +76,7 @@ async def test_a_final_close_is_not_argued_with() -> None:
 
     async with stream(refuse) as (url, _):
         with pytest.raises(InvalidInput, match="not for you"):
-            await anext(listen(url, Wanted(), 5.0))
+            await anext(listen(Service(url), Wanted(), 5.0))
 
 
 async def test_a_refused_subscription_is_told() -> None:
@@ -85,9 +85,9 @@ async def test_a_refused_subscription_is_told() -> None:
 
     async with stream(refuse) as (url, _):
         with pytest.raises(InvalidInput, match="not a cursor"):
-            await anext(listen(url, Wanted(), 5.0))
+            await anext(listen(Service(url), Wanted(), 5.0))
 
 
 async def test_a_service_that_is_not_there_is_given_up() -> None:
     with pytest.raises(StoreUnavailable, match="no stream at ws://"):
-        await anext(listen("http://127.0.0.1:9", Wanted(), 0.3))
+        await anext(listen(Service("http://127.0.0.1:9"), Wanted(), 0.3))
