@@ -32,6 +32,7 @@ def create(
     scope: Annotated[
         list[str], typer.Option(help=f"{', '.join(SCOPES)} (has them all); again for more.")
     ],
+    *,
     tenant: Annotated[str, typer.Option(help="Whose accounts: a-z, 0-9 and -.")] = DEFAULT_TENANT,
     days: Annotated[float | None, typer.Option(help="Expires after so long.")] = None,
     data_dir: DataDir = None,

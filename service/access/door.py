@@ -12,7 +12,7 @@ wait for the store. Unknown ids are not remembered, so nobody can push good keys
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hmac import compare_digest
 from typing import Protocol
@@ -69,12 +69,25 @@ class _Seen:
 
 
 class Door:
-    """One a worker; `bootstrap` is a token that is good without any record."""
+    """One a worker; `bootstrap` is a token that is good without any record.
 
-    def __init__(self, keys: KeyStore, *, in_force: bool, bootstrap: str | None = None) -> None:
+    Records expire by `time_s` (since the epoch) and grow old by `clock_s`.
+    """
+
+    def __init__(
+        self,
+        keys: KeyStore,
+        *,
+        in_force: bool,
+        bootstrap: str | None = None,
+        time_s: Callable[[], float] = time.time,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.in_force = in_force
         self._keys = keys
         self._bootstrap = None if bootstrap is None else hash_of(bootstrap)
+        self._time_s = time_s
+        self._clock_s = clock_s
         self._seen: dict[str, _Seen] = {}
 
     async def admit(self, asking: Asking, scope: Scope | None) -> Caller:
@@ -100,7 +113,7 @@ class Door:
         record = await self._record(key_id)
         expected = _NO_SECRET if record is None else record.secret_hash
         matches = compare_digest(expected, hash_of(secret))
-        if record is None or not matches or not record.is_good(_now_ms()):
+        if record is None or not matches or not record.is_good(self._now_ms()):
             raise Unauthenticated(Unauthenticated.DETAIL)
         return Caller(key_id, record.tenant, frozenset(record.scopes))
 
@@ -109,7 +122,7 @@ class Door:
         if caller in (ANYBODY, BOOTSTRAP):
             return True
         record = await self._record(caller.key_id)
-        return record is not None and record.is_good(_now_ms())
+        return record is not None and record.is_good(self._now_ms())
 
     async def _record(self, key_id: str) -> ApiKey | None:
         seen = self._seen.get(key_id)
@@ -118,10 +131,10 @@ class Door:
             if record is not None:
                 self._remember(key_id, record)
             return record
-        if time.monotonic() < seen.ask_after_s:
+        if self._clock_s() < seen.ask_after_s:
             return seen.record
         async with seen.asking:
-            if time.monotonic() >= seen.ask_after_s:
+            if self._clock_s() >= seen.ask_after_s:
                 await self._ask_again(key_id, seen)
         return seen.record
 
@@ -130,13 +143,13 @@ class Door:
         try:
             record = await self._found(key_id)
         except StoreUnavailable:
-            if time.monotonic() - seen.said_s > AWAY_S:
+            if self._clock_s() - seen.said_s > AWAY_S:
                 raise
-            seen.ask_after_s = time.monotonic() + FRESH_S
+            seen.ask_after_s = self._clock_s() + FRESH_S
             return
         if record is None:
             self._seen.pop(key_id, None)
-        now_s = time.monotonic()
+        now_s = self._clock_s()
         seen.record, seen.said_s, seen.ask_after_s = record, now_s, now_s + FRESH_S
 
     async def _found(self, key_id: str) -> ApiKey | None:
@@ -149,15 +162,14 @@ class Door:
     def _remember(self, key_id: str, record: ApiKey) -> None:
         if len(self._seen) >= REMEMBERED_MAX:
             del self._seen[next(iter(self._seen))]  # the one that was seen first
-        now_s = time.monotonic()
+        now_s = self._clock_s()
         self._seen[key_id] = _Seen(record, now_s, now_s + FRESH_S)
+
+    def _now_ms(self) -> int:
+        return int(self._time_s() * 1_000.0)
 
 
 def token_of(asking: Asking) -> str | None:
     """Return the token of `Authorization: Bearer <token>`, None where there is no such header."""
     scheme, _, token = asking.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1_000)

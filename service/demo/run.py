@@ -70,7 +70,8 @@ async def run_demo(options: DemoOptions, settings: Settings, console: Console) -
         board.forget_notes()
         try:
             async with asyncio.timeout(options.seconds):
-                await first_to_end(_show(service, client, market, board, options, console), *ended)
+                shown = _show(service, client, market, board, options=options, console=console)
+                await first_to_end(shown, *ended)
         except TimeoutError:
             pass
         finally:
@@ -127,6 +128,7 @@ async def _show(
     client: httpx.AsyncClient,
     market: SyntheticMarket,
     board: Board,
+    *,
     options: DemoOptions,
     console: Console,
 ) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -109,7 +109,7 @@ class Client:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(
-        cls, url: str, receive_buffer: int | None = None, **headers: str
+        cls, url: str, receive_buffer: int | None = None, headers: Mapping[str, str] | None = None
     ) -> AsyncIterator[Self]:
         """Connect; `receive_buffer` bounds what the kernel holds for an unread socket."""
         own = socket.socket()
