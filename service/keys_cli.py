@@ -16,7 +16,7 @@ from rich.table import Table
 from service.errors import StoreUnavailable
 from service.settings import Settings
 from service.store import embedded
-from service.store.api_keys import SCOPES, ApiKey, ApiKeys, Scope
+from service.store.api_keys import SCOPES, ApiKey, ApiKeys, Scope, parts_of
 from service.store.client import connect
 from service.store.keys import DEFAULT_TENANT
 from service.terminal import DataDir, RedisUrl, log, out, run, settings_of
@@ -55,12 +55,14 @@ def show(data_dir: DataDir = None, redis_url: RedisUrl = None) -> None:
 
 @keys.command()
 def revoke(
-    key_id: Annotated[str, typer.Argument(help="As `list` shows it, or in plk_<id>_...")],
+    key_id: Annotated[str, typer.Argument(help="The id, as `list` shows it, or the token.")],
     data_dir: DataDir = None,
     redis_url: RedisUrl = None,
 ) -> None:
     """Make a key worthless for good; calls are refused and streams closed within seconds."""
-    run(_revoke(settings_of(data_dir=data_dir, redis_url=redis_url), key_id))
+    parts = parts_of(key_id)
+    named = key_id if parts is None else parts[0]
+    run(_revoke(settings_of(data_dir=data_dir, redis_url=redis_url), named))
 
 
 async def _create(

@@ -13,9 +13,11 @@ import orjson
 import pytest
 
 from service.app import contract_documents
+from service.store.alert_log import AlertLog
 from service.store.api_keys import SCOPES, ApiKeys, Scope
 from service.store.client import connect
-from tests.api.workers import account, instrument, long, open_worker, settings_of
+from tests.api.workers import SHARDS, account, instrument, long, open_worker, settings_of
+from tests.push.log_writer import LogWriter
 
 pytestmark = pytest.mark.anyio
 
@@ -71,6 +73,7 @@ class Guarded:
 
     http: httpx.AsyncClient
     keys: ApiKeys
+    log: AlertLog
 
     async def token(
         self, *scopes: Scope, tenant: str = "desk-a", expires_ms: int | None = None
@@ -87,7 +90,7 @@ class Guarded:
 async def guarded(redis_url: str) -> AsyncIterator[Guarded]:
     settings = settings_of(redis_url, require_keys=True, bootstrap_key=BOOTSTRAP)
     async with open_worker(settings) as http, connect(redis_url) as client:
-        yield Guarded(http, ApiKeys(client))
+        yield Guarded(http, ApiKeys(client), AlertLog(client, SHARDS))
 
 
 def now_ms() -> int:
@@ -193,6 +196,30 @@ async def test_tenants_have_accounts_of_the_same_name_and_each_its_own(guarded: 
         for token in tokens.values()
     ]
     assert amounts == [1, 7]
+
+
+async def test_the_log_shows_a_tenant_its_own_alerts(guarded: Guarded) -> None:
+    tokens = {
+        name: await guarded.token("alerts:read", tenant=name) for name in ("desk-a", "desk-b")
+    }
+    ours = LogWriter(guarded.log, SHARDS, "desk-a")
+    theirs = LogWriter(guarded.log, SHARDS, "desk-b")
+    call = Call("GET", "/v1/alerts", "alerts:read")
+    empty = (await guarded.send(call, tokens["desk-b"])).json()["cursor"]
+    await ours.write(["a1", "a2"])
+    for path in (
+        f"/v1/alerts?since={empty}",
+        "/v1/alerts?accountId=a1",
+        "/v1/alerts?accountId=none",
+    ):
+        page = (await guarded.send(Call("GET", path, "alerts:read"), tokens["desk-b"])).json()
+        assert (page["alerts"], page["recovered"], page["more"]) == ([], True, False)
+    theirs.take_over(ours)
+    await theirs.write(["a1"])
+    for tenant, writer in (("desk-a", ours), ("desk-b", theirs)):
+        page = (await guarded.send(call, tokens[tenant])).json()
+        told = sorted(alert["maintenanceMargin"] for alert in page["alerts"])
+        assert told == sorted(alert.maintenance_margin or 0.0 for alert in writer.written)
 
 
 async def test_a_stale_version_of_anothers_account_is_answered_as_of_none(guarded: Guarded) -> None:
