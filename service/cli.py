@@ -27,6 +27,7 @@ from service.demo.wording import clock
 from service.feeds.replay import Timestamps, laps, play
 from service.feeds.sinks import HttpSink, Tally
 from service.feeds.tape import read_tape
+from service.keys_cli import keys
 from service.settings import Settings
 from service.supervisor.children import SUPERVISOR
 from service.supervisor.console import prefixed
@@ -45,6 +46,8 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+cli.add_typer(keys, name="keys")
+
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
 Url = Annotated[str, typer.Option(help="The service to talk to.", envvar="PLIMSOLL_URL")]

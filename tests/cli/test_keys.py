@@ -4,9 +4,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 from rich.console import Console
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from service import keys_cli
 from service.cli import cli

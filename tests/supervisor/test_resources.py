@@ -62,7 +62,7 @@ def test_other_machines_are_kept_out_unless_they_need_keys_or_are_allowed(host: 
     with pytest.raises(StartError, match=r"PLIMSOLL_BOOTSTRAP_KEY.*PLIMSOLL_ALLOW_PUBLIC"):
         check_bind(Settings(host=host))
     for more in ({"allow_public": True}, {"require_keys": True}, {"bootstrap_key": "b" * 20}):
-        check_bind(Settings(host=host, **more))  # type: ignore[arg-type]
+        check_bind(Settings(host=host, **more))
 
 
 def test_keys_are_in_force_when_asked_for_or_when_there_is_a_bootstrap_key(
