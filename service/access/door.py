@@ -47,7 +47,7 @@ class Caller:
 
     key_id: str
     tenant: str
-    scopes: frozenset[Scope]
+    scopes: frozenset[str]
 
     def may(self, scope: Scope) -> bool:
         """Whether the caller has a scope; `admin` has them all."""

@@ -34,7 +34,7 @@ class ApiKey(msgspec.Struct, rename="camel", frozen=True):
     secret_hash: str  # SHA-256 of the secret, in hexadecimal
     name: str
     tenant: str
-    scopes: tuple[Scope, ...]
+    scopes: tuple[str, ...]  # one that this release does not know opens nothing
     created: int
     expires: int | None = None  # good until then; None: for good
     revoked: int | None = None
