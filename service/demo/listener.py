@@ -56,7 +56,7 @@ class Service:
     @property
     def headers(self) -> dict[str, str]:
         """What every call carries."""
-        return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
     def client(self, timeout_s: float) -> httpx.AsyncClient:
         """Return a client of its REST calls."""

@@ -147,11 +147,11 @@ class Session:
             case Unsubscribe(id=subscription_id):
                 await self._unsubscribe(subscription_id)
             case Auth():
-                raise self._authenticated()
+                raise self._auth_refused()
             case Acknowledge():
                 raise FrameRefused("unsupported_op", "alerts cannot be acknowledged yet")
 
-    def _authenticated(self) -> FrameRefused:
+    def _auth_refused(self) -> FrameRefused:
         """Return why an `auth` frame is refused here: it comes first, where one is needed."""
         if self.caller.key_id:
             return FrameRefused("already_authenticated", "a connection has one key")

@@ -55,6 +55,23 @@ def test_a_url_without_a_scheme_is_plain_http() -> None:
     assert web_address("https://risk.example/") == "https://risk.example"
 
 
+async def test_every_connection_carries_the_token_if_there_is_one() -> None:
+    assert Service("http://x").headers == Service("http://x", "").headers == {}
+    carried = []
+
+    async def keep_header(socket: ServerConnection, asked: dict[str, Any]) -> None:
+        assert socket.request is not None
+        carried.append(socket.request.headers.get("Authorization"))
+        await subscribed_then_close(socket, asked)
+
+    async with stream(keep_header) as (url, _):
+        for token in ("plk_x", None):
+            async for _frame in listen(Service(url, token), Wanted(), 5.0):
+                break
+    assert carried == ["Bearer plk_x", None]
+    assert "plk_x" not in repr(Service(url, "plk_x"))
+
+
 async def test_it_comes_back_with_the_last_cursor_it_has_dealt_with() -> None:
     async with stream(subscribed_then_close) as (url, asked):
         seen = []
