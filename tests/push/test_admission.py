@@ -17,7 +17,7 @@ from tests.push.stream import QUICK, SHARDS, Client, Worker, open_worker, until
 
 pytestmark = pytest.mark.anyio
 
-RULES = AdmissionRules(frozenset({"https://desk.example"}), connections_max=2, first_frame_s=0.3)
+RULES = AdmissionRules(frozenset({"https://desk.example"}), connections_max=2, first_frame_s=1.0)
 ALL: tuple[Scope, ...] = ("alerts:read",)
 
 
@@ -82,8 +82,9 @@ def told_of(writer: LogWriter) -> list[float | None]:
 
 async def test_a_key_by_the_first_frame(guarded: Worker) -> None:
     writer = LogWriter(guarded.log, SHARDS, "desk-a")
+    token = await token_for(guarded, "desk-a")
     async with Client.open(guarded.url) as client:
-        await client.send(op="auth", token=await token_for(guarded, "desk-a"))
+        await client.send(op="auth", token=token)
         await client.subscribe("*")
         await client.read("snapshot")
         await writer.write(["a1"])
