@@ -17,6 +17,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 URL = os.environ.get("PLIMSOLL_STREAM", "ws://127.0.0.1:8000/v1/stream")
+# Where the service wants one: a key with the scope alerts:read.
+TOKEN = os.environ.get("PLIMSOLL_TOKEN")
+HEADERS = {"Authorization": f"Bearer {TOKEN}"} if TOKEN else {}
 CURSOR = Path(os.environ.get("PLIMSOLL_CURSOR", "cursor.txt"))
 
 
@@ -47,7 +50,7 @@ def keep(cursor: str) -> None:
 async def follow(accounts: list[str]) -> None:
     while True:
         try:
-            async with connect(URL) as socket:
+            async with connect(URL, additional_headers=HEADERS) as socket:
                 await socket.send(subscription(accounts))
                 async for raw in socket:
                     frame = json.loads(raw)
@@ -56,6 +59,8 @@ async def follow(accounts: list[str]) -> None:
                     if frame.get("cursor"):
                         keep(frame["cursor"])
         except (ConnectionClosed, OSError) as error:
+            if isinstance(error, ConnectionClosed) and error.rcvd and error.rcvd.code >= 4500:
+                sys.exit(f"the service will not have us: {error.rcvd.reason}")
             print(f"connection lost ({error}); resuming", file=sys.stderr)
         await asyncio.sleep(1)
 

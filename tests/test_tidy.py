@@ -202,7 +202,7 @@ def test_keys_of_redis_are_made_in_one_file() -> None:
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                if re.match(r"^\{(market|ask|s\d*)\}:", node.value):
+                if re.match(r"^\{(market|ask|keys|s\d*)\}:", node.value):
                     made.append(place(path, node.lineno))
             elif isinstance(node, ast.JoinedStr) and in_store:
                 fixed = "".join(

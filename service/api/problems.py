@@ -22,10 +22,12 @@ from service.errors import (
     InvalidCursor,
     InvalidInput,
     MalformedBody,
+    MissingScope,
     MonitorUnavailable,
     ServiceError,
     StoreUnavailable,
     TooManyItems,
+    Unauthenticated,
     UnknownAccount,
     UnknownVenue,
     UnsupportedMediaType,
@@ -37,6 +39,8 @@ PROBLEM_TYPE = "application/problem+json"
 STATUS: dict[type[ServiceError], int] = {
     MalformedBody: 400,
     InvalidCursor: 400,
+    Unauthenticated: 401,
+    MissingScope: 403,
     UnknownAccount: 404,
     BodyTimeout: 408,
     VersionMismatch: 412,
@@ -79,6 +83,8 @@ def problem_response(error: ServiceError) -> Response:
     headers = {"connection": "close"} if type(error) in _CLOSING else {}
     if isinstance(error, StoreUnavailable | MonitorUnavailable):
         headers["retry-after"] = "1"
+    if isinstance(error, Unauthenticated):
+        headers["www-authenticate"] = "Bearer"
     return _response(problem_of(error), headers)
 
 

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import anyio
 
+from service.access.door import Caller
 from service.contract.cursor import encode_cursor
 from service.contract.frames import Notice, encode_frame
 from service.push.bursts import Burst
@@ -68,9 +69,9 @@ class Hub:
             tasks.start_soon(self._follower.run, name="push log")
             tasks.start_soon(self._watch, name="push watch")
 
-    def connect(self, tenant: str) -> Session:
+    def connect(self, caller: Caller) -> Session:
         """Open a session; it must `leave` in the end. During a drain it is told to come back."""
-        session = Session(self, tenant, self.limits)
+        session = Session(self, caller, self.limits)
         self.sessions.add(session)
         if self._draining:
             session.end(CloseCode.RESTART)

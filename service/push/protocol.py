@@ -1,5 +1,7 @@
 """uvicorn's WebSocket protocol for slow peers: small buffers, and a close that gets through.
 
+Nor does it log what a client put behind the path.
+
 As it comes, a close waits behind the frames that the peer does not read, so that nobody is ever
 told 4008, and a peer that reads nothing holds about 4 MB of kernel buffers.
 """
@@ -39,6 +41,9 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
 
     async def send(self, message: ASGISendEvent) -> None:
+        if not self.handshake_complete:
+            # uvicorn logs the address of a handshake: what stands behind the path may be a secret.
+            self.scope["query_string"] = b""
         if message["type"] == "websocket.close" and self.handshake_complete:
             # A close frame is a few bytes: it joins the buffer even when that is full.
             self.writable.set()

@@ -14,6 +14,7 @@ import anyio
 from anyio.abc import TaskGroup
 from starlette.websockets import WebSocket
 
+from service.access.door import Caller
 from service.contract.cursor import decode_cursor
 from service.contract.frames import (
     Acknowledge,
@@ -71,14 +72,14 @@ class Switchboard(Protocol):
 class Session:
     """The state of one connection; `run` is its life."""
 
-    def __init__(self, switchboard: Switchboard, tenant: str, limits: StreamLimits) -> None:
+    def __init__(self, switchboard: Switchboard, caller: Caller, limits: StreamLimits) -> None:
+        self.caller = caller
         self.outbox = Outbox(limits.queue_bytes)
         self.alerts: dict[str, AlertSubscription] = {}
         self.marks: dict[str, MarkSubscription] = {}
         self.sending_since: float | None = None
         self.close_code: CloseCode | None = None
         self._switchboard = switchboard
-        self._tenant = tenant
         self._limits = limits
         self._behind = asyncio.Event()
         self._ended = asyncio.Event()
@@ -146,9 +147,15 @@ class Session:
             case Unsubscribe(id=subscription_id):
                 await self._unsubscribe(subscription_id)
             case Auth():
-                raise FrameRefused("auth_not_configured", "this service runs without keys")
+                raise self._auth_refused()
             case Acknowledge():
                 raise FrameRefused("unsupported_op", "alerts cannot be acknowledged yet")
+
+    def _auth_refused(self) -> FrameRefused:
+        """Return why an `auth` frame is refused here: it comes first, where one is needed."""
+        if self.caller.key_id:
+            return FrameRefused("already_authenticated", "a connection has one key")
+        return FrameRefused("auth_not_configured", "this service runs without keys")
 
     async def _subscribe(self, frame: Subscribe, tasks: TaskGroup) -> None:
         if frame.id in self.alerts or frame.id in self.marks:
@@ -169,6 +176,8 @@ class Session:
             raise FrameRefused("unknown_channel", "channels: alerts, marks", frame.id)
 
     def _alert_subscription(self, frame: Subscribe) -> AlertSubscription:
+        if not self.caller.may("alerts:read"):
+            raise FrameRefused("missing_scope", "this key lacks the scope alerts:read", frame.id)
         if frame.accounts is None:
             raise FrameRefused("invalid_frame", 'missing `accounts`; ["*"] is all', frame.id)
         accounts_max = self._limits.accounts_max
@@ -178,7 +187,7 @@ class Session:
             since = None if frame.since is None else decode_cursor(frame.since)
         except InvalidCursor as error:
             raise FrameRefused("invalid_cursor", error.detail, frame.id) from None
-        selection = select(self._tenant, frame.accounts, frame.levels)
+        selection = select(self.caller.tenant, frame.accounts, frame.levels)
         return AlertSubscription(
             frame.id,
             selection,

@@ -41,6 +41,7 @@ A line a key: its type, what it holds; how long it lives.
 {ask}:monitors            hash: live monitor -> `<ms it is good until> <figures JSON>`; a minute
                           after the last monitor
 {ask}:answer:<id>         list: `<shards> <payload>`; half a minute
+{keys}:records            hash: key id -> API key JSON (of its secret a hash); for good
 channel alerts            `<shard>:<offset> ...` of what was committed together, a wake-up only
 
 A market is the field `venue|symbol`.
@@ -66,6 +67,7 @@ BEGUN = "{market}:begun"
 
 QUESTIONS = "{ask}:questions"
 MONITORS = "{ask}:monitors"
+API_KEYS = "{keys}:records"
 ALERTS_CHANNEL = "alerts"
 
 

@@ -57,11 +57,13 @@ def environment_of(settings: Settings) -> dict[str, str]:
 
 
 def check_bind(settings: Settings) -> None:
-    """Refuse to listen beyond this machine unless told to: without keys there is no door yet."""
-    if not settings.allow_public and not resources.is_loopback(settings.host):
+    """Refuse to listen beyond this machine without keys, unless told to."""
+    open_to_all = not (settings.keys_in_force or settings.allow_public)
+    if open_to_all and not resources.is_loopback(settings.host):
         raise StartError(
-            f"{settings.host} can be reached from other machines, and whoever reaches the service "
-            "can read and write everything in it. Listen on 127.0.0.1, or set "
+            f"{settings.host} can be reached from other machines, and without keys whoever reaches "
+            "the service can read and write everything in it. Set PLIMSOLL_BOOTSTRAP_KEY (or "
+            "PLIMSOLL_REQUIRE_KEYS=true, once there are keys), listen on 127.0.0.1, or set "
             "PLIMSOLL_ALLOW_PUBLIC=true where the network itself keeps strangers out."
         )
 
