@@ -25,30 +25,26 @@ async def place_order(order_id: str, symbol: str, side: str, contracts: float) -
     print(f"order {order_id}: {side} {contracts:g} {symbol}, reduce only", flush=True)
 
 
-def of_pool(risk: StoredAccountRisk, pool: PoolRisk) -> list[PositionRisk]:
-    """Return a pool's positions, those nearest to liquidation first."""
-    mine = [
-        position
-        for position in risk.positions
-        if position.margin_mode == pool.kind
-        and (pool.kind == "cross" or (position.symbol, position.side) == (pool.symbol, pool.side))
-    ]
-    far = float("inf")
-    return sorted(mine, key=lambda each: far if each.distance_pct is None else each.distance_pct)
-
-
 def what_to_close(risk: StoredAccountRisk, pool: PoolRisk) -> tuple[PositionRisk, float] | None:
     """Return the position nearest to liquidation whose reduction alone restores the pool.
 
     Where none does, all of the nearest one; the next look at the account goes on from there.
     """
     enough = {(each.symbol, each.side): each.contracts for each in pool.to_restore.reduce}
-    positions = of_pool(risk, pool)
+    positions = [
+        position
+        for position in sorted(risk.positions, key=distance)
+        if position.margin_mode == pool.kind and (position.symbol, position.side) in enough
+    ]
     for position in positions:
-        contracts = enough.get((position.symbol, position.side))
+        contracts = enough[position.symbol, position.side]
         if contracts:
             return position, contracts
     return (positions[0], positions[0].contracts) if positions else None
+
+
+def distance(position: PositionRisk) -> float:
+    return float("inf") if position.distance_pct is None else position.distance_pct
 
 
 async def rescue(client: AsyncClient, account_id: str, reason: str) -> None:

@@ -1,6 +1,7 @@
 """The README does what it says: snippets run for real, its settings are the service's."""
 
 import contextlib
+import os
 import re
 import subprocess
 import sys
@@ -119,14 +120,13 @@ def _mark(service: Processes, price: float) -> None:
 @contextlib.contextmanager
 def _listening(service: Processes, folder: Path, heard: Path) -> Iterator[None]:
     """The README's listener, killed at the end."""
-    stream = service.url.replace("http", "ws", 1) + "/v1/stream"
     with heard.open("ab") as out:
         listener = subprocess.Popen(
-            [sys.executable, str(ROOT / "examples" / "follow.py"), "follower"],
+            [sys.executable, str(ROOT / "client" / "examples" / "print_alerts.py"), "follower"],
             stdout=out,
             stderr=subprocess.DEVNULL,
             cwd=folder,
-            env={"PLIMSOLL_STREAM": stream, "PLIMSOLL_CURSOR": str(folder / "cursor.txt")},
+            env={**os.environ, "PLIMSOLL_URL": service.url},
         )
     try:
         yield
