@@ -38,8 +38,8 @@ def what_to_close(risk: StoredAccountRisk, pool: PoolRisk) -> tuple[PositionRisk
     ]
     for position in positions:
         contracts = enough[position.symbol, position.side]
-        if contracts:
-            return position, contracts
+        if contracts is not None:
+            return (position, contracts) if contracts > 0.0 else None
     return (positions[0], positions[0].contracts) if positions else None
 
 

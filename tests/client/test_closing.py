@@ -156,9 +156,11 @@ async def test_a_subscription_that_is_refused_ends() -> None:
 
 @pytest.mark.parametrize(("token", "header"), [("secret", "Bearer secret"), (None, None)])
 async def test_the_key_is_sent_as_a_header(token: str | None, header: str | None) -> None:
-    async with staged(sends(then=4500)) as stage:
+    async with staged(sends(then=4500), sends(then=4500)) as stage:
         await heard(stage.url, token=token)
-        assert stage.headers == [header]
+        with Client(stage.url, token=token) as client, pytest.raises(StreamClosed):
+            await asyncio.to_thread(list, client.alerts())
+        assert stage.headers == [header, header]
         assert "secret" not in json.dumps(stage.asked)
 
 

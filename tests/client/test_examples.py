@@ -78,15 +78,16 @@ def test_the_snippets_that_watch_and_listen(service: RunningService, tmp_path: P
         client.delete_account("my-bot")
 
 
-def danger(client: Client, account_id: str) -> None:
-    """An account with two positions, of which the second is the nearer to liquidation."""
+def danger(client: Client, account_id: str, balance: float = 110.0) -> None:
+    """Store an account with two positions, of which the second is the nearer to liquidation: at
+    MARGIN_CALL with a balance of 110, at WARNING with 150."""
     client.put_instruments([one_tier(symbol, base=symbol[:3]) for symbol in SYMBOLS])
     client.post_marks([{"symbol": symbol, "markPrice": 100} for symbol in SYMBOLS])
     positions = [
         {"symbol": symbol, "side": "long", "contracts": contracts, "entryPrice": 100}
         for symbol, contracts in zip(SYMBOLS, (10, 90), strict=True)
     ]
-    balances = [{"asset": "USDT", "amount": 110}]
+    balances = [{"asset": "USDT", "amount": balance}]
     client.put_account(account_id, {"balances": balances, "positions": positions})
 
 
@@ -100,6 +101,8 @@ def test_the_bot_closes_what_makes_the_account_healthy(
     bot = [str(CLIENT / "examples" / "close_positions.py"), "risky*"]
     with Client(service.url) as client:
         danger(client, "risky")
+        danger(client, "risky-less", 150.0)  # in the snapshot too, and no reason for an order
+        until(lambda: len(client.list_accounts("WARNING").accounts) >= 2)
         with running(bot, tmp_path, service.url) as said:
             until(lambda: orders(said))
             until((tmp_path / "orders-cursor.txt").exists)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -207,6 +207,29 @@ async def test_an_alert_counts_as_dealt_with_when_the_next_one_is_asked_for(
     assert not file.with_name("cursor.new").exists()
 
 
+async def test_without_a_loop_the_same_alert_comes_again(
+    worker: Worker, writer: LogWriter, tmp_path: Path
+) -> None:
+    file = tmp_path / "cursor"
+
+    def ask(events: Iterator[Event]) -> Event:
+        return next(events)
+
+    with Client(address(worker)) as client:
+        events = client.alerts(["a1"], cursor_file=file)
+        assert isinstance(await asyncio.to_thread(ask, events), Snapshot)
+        assert not file.exists()
+        for seq in (1, 2):
+            await writer.write(["a1"])
+            alert = await asyncio.to_thread(ask, events)
+            assert isinstance(alert, Alert)
+            assert alert.id == f"a1-{seq}"
+        await asyncio.to_thread(events.close)
+        again = client.alerts(["a1"], cursor_file=file)
+        assert await asyncio.to_thread(ask, again) == alert
+        await asyncio.to_thread(again.close)
+
+
 async def test_a_trimmed_log_is_told_with_the_state_and_told_again_until_it_is_dealt_with(
     worker: Worker, writer: LogWriter, tmp_path: Path
 ) -> None:
@@ -227,8 +250,8 @@ async def test_a_trimmed_log_is_told_with_the_state_and_told_again_until_it_is_d
             levels = {each.account_id: each.level for each in event.accounts}
             assert levels == {"a1": "MARGIN_CALL", "a2": "MARGIN_CALL"}
     heard = Heard()
+    before = file.read_text()
     async with listening(url, heard, cursor_file=file):
-        before = file.read_text()
         await until(lambda: file.read_text() != before)
         await writer.write(["a3"])
         await until(lambda: "a3-1" in heard.ids())
