@@ -10,8 +10,9 @@ from tests.push.conftest import anyio_backend, nothing_unhandled, worker, writer
 __all__ = ["anyio_backend", "nothing_unhandled", "worker", "writer"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """Shared: every test has accounts and symbols of its own."""
     running = RunningService(tmp_path_factory.mktemp("service"))
     yield running
     running.process.terminate()

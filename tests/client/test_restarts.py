@@ -1,10 +1,12 @@
-"""A bot over a service whose parts are killed, and that is stopped and started again."""
+"""A bot that falls over, on a service whose parts are killed."""
 
 import itertools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from plimsoll import Alert, Client, Event, Snapshot
 from tests.api.workers import one_tier
@@ -46,14 +48,18 @@ def seqs(heard: list[Event]) -> list[int]:
     return [event.seq for event in heard if isinstance(event, Alert)]
 
 
-def stop(service: RunningService) -> None:
-    service.process.terminate()
-    service.ended(20.0)
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[RunningService]:
+    running = RunningService(tmp_path / "data")
+    yield running
+    running.process.terminate()
+    running.ended(20.0)
 
 
-def test_no_part_of_a_service_can_die_so_that_a_bot_misses_an_alert(tmp_path: Path) -> None:
-    data, cursor = tmp_path / "data", tmp_path / "cursor"
-    service = RunningService(data)
+def test_a_bot_misses_nothing_when_it_or_a_part_of_the_service_dies(
+    service: RunningService, tmp_path: Path
+) -> None:
+    cursor = tmp_path / "cursor"
     service.write("PUT", "/v1/instruments", [one_tier()])
     mark(service, FAR)
     service.write("PUT", "/v1/accounts/a1", ACCOUNT)
@@ -69,12 +75,9 @@ def test_no_part_of_a_service_can_die_so_that_a_bot_misses_an_alert(tmp_path: Pa
         mark(service, next(prices))
     assert seqs(heard) == [1, 2, 3]
     assert [event for event in heard if isinstance(event, Snapshot)] == heard[:1]
-    stop(service)
 
-    service = RunningService(data)
-    mark(service, next(prices))
+    mark(service, next(prices))  # while the bot is away
     with bot(service.url, cursor, last=4) as resumed:
         pass
     assert seqs(resumed) == [3, 4]  # it had not dealt with 3
     assert len(resumed) == 2  # and nothing is missing
-    stop(service)
