@@ -19,7 +19,7 @@ from plimsoll import (
     Unreachable,
     VersionMismatch,
 )
-from plimsoll.calls import problem_of, put_accounts
+from plimsoll.calls import delete_account, problem_of, put_accounts, read_answer
 from plimsoll.errors import PROBLEM_OF_STATUS
 from tests.api.workers import one_tier
 from tests.e2e.running_service import RunningService, until
@@ -200,6 +200,12 @@ def test_an_answer_of_something_else_is_not_guessed_at() -> None:
         with pytest.raises(UnexpectedAnswer):
             read(answer)
     assert issubclass(UnexpectedAnswer, PlimsollError)
+
+
+def test_a_redirection_is_no_success() -> None:
+    with pytest.raises(Problem) as moved:
+        read_answer(delete_account("a1", None), 307, b"", None)
+    assert moved.value.status == 307
 
 
 def test_lines_are_sent_in_parts() -> None:

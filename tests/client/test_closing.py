@@ -201,6 +201,25 @@ def test_delays_grow_to_their_bound_and_begin_anew_with_a_frame() -> None:
         patience.renew()
 
 
+def test_patience_counts_from_the_loss_and_not_from_the_last_event(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A consumer that took an hour over an alert has not been without the service for an hour."""
+    clock_s = 0.0
+    monkeypatch.setattr("plimsoll.patience.time.monotonic", lambda: clock_s)
+    patience = Patience(delay_max_s=1.0, give_up_after_s=60.0)
+    for _ in range(2):
+        clock_s += 3_600.0
+        patience.delay_after(OSError())
+        clock_s += 59.9
+        patience.delay_after(OSError())
+        patience.renew()
+    patience.delay_after(OSError())
+    clock_s += 60.0
+    with pytest.raises(Unreachable):
+        patience.delay_after(OSError())
+
+
 def test_a_snapshot_is_no_alert() -> None:
     """A bot that forgets it stops at once and not one day."""
     assert not set(dir(Snapshot)) & {"level", "id", "account_id"}

@@ -211,7 +211,7 @@ class AsyncClient:
                 for event in batch.events:
                     yield event
                 if file:
-                    await asyncio.to_thread(file.write, batch.cursor)
+                    await _keep(file, batch.cursor)
 
     async def _send(self, call: Call[Answer]) -> Answer:
         try:
@@ -226,6 +226,16 @@ class AsyncClient:
             raise Unreachable(f"{call.method} {call.path}: {error!r}") from error
         retry_after = response.headers.get("retry-after")
         return calls.read_answer(call, response.status_code, response.content, retry_after)
+
+
+async def _keep(file: CursorFile, cursor: str) -> None:
+    """Write the file; a cancelled one is waited for, so that no other writer meets it."""
+    writing = asyncio.ensure_future(asyncio.to_thread(file.write, cursor))
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await writing
+        raise
 
 
 async def _parts(call: Call[Answer]) -> AsyncIterator[bytes]:

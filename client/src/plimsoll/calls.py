@@ -147,7 +147,7 @@ def page_alerts(since: str | None, account_id: str | None, limit: int | None) ->
 
 def read_answer(call: Call[Answer], status: int, body: bytes, retry_after: str | None) -> Answer:
     """Return the answer of a call; raises Problem, or UnexpectedAnswer."""
-    if status >= 400:
+    if not 200 <= status < 300:
         raise problem_of(status, body, retry_after)
     try:
         document = json.loads(body) if body else None

@@ -19,7 +19,7 @@ _log = logging.getLogger("plimsoll")
 
 class Patience:
     """Delays that double up to `delay_max_s`, each cut by up to half so that bots do not come
-    back all at once; after `give_up_after_s` without a frame there are none (None: never)."""
+    back all at once; none when the stream is lost for `give_up_after_s` (None: always one)."""
 
     def __init__(self, delay_max_s: float, give_up_after_s: float | None) -> None:
         self._delay_max_s = delay_max_s
@@ -29,13 +29,16 @@ class Patience:
     def renew(self) -> None:
         """Begin again with short delays: the service is there."""
         self._delay_s = DELAY_FIRST_S
-        self._alive_s = time.monotonic()
+        self._lost_at_s: float | None = None
 
     def delay_after(self, error: Exception) -> float:
         """Return how long to wait; raises when it is no use or took too long."""
         if (final := _final(error)) is not None:
             raise final from error
-        away_s = time.monotonic() - self._alive_s
+        now_s = time.monotonic()
+        if self._lost_at_s is None:
+            self._lost_at_s = now_s
+        away_s = now_s - self._lost_at_s
         if self._give_up_after_s is not None and away_s >= self._give_up_after_s:
             raise Unreachable(f"no stream for {away_s:.0f} s: {error}") from error
         delay_s = min(self._delay_s, self._delay_max_s) * random.uniform(0.5, 1.0)
