@@ -1,15 +1,12 @@
 """The client for asyncio; `Client` has the same methods for programs without an event loop."""
 
 import asyncio
-import contextlib
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
 import httpx
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
 
 from plimsoll import calls
 from plimsoll.alerts import Event
@@ -22,6 +19,7 @@ from plimsoll.answers import (
     StoredAccountRisk,
     WrittenAccount,
 )
+from plimsoll.async_stream import Stream
 from plimsoll.calls import Anything, Call
 from plimsoll.cursor_file import CursorFile
 from plimsoll.documents import (
@@ -38,10 +36,10 @@ from plimsoll.documents import (
     StoredMark,
     Venue,
 )
-from plimsoll.endpoint import CLOSE_TIMEOUT_S, FRAME_MAX_BYTES, Endpoint
+from plimsoll.endpoint import Endpoint
 from plimsoll.errors import Unreachable
 from plimsoll.patience import Patience
-from plimsoll.subscription import Batch, Subscription
+from plimsoll.subscription import Subscription
 
 Answer = TypeVar("Answer")
 
@@ -205,7 +203,7 @@ class AsyncClient:
         begin = (file.read() if file else None) or since
         subscription = Subscription(accounts, levels, begin)
         patience = Patience(reconnect_delay_max_s, give_up_after_s)
-        async with _Stream(self._endpoint, subscription, patience) as stream:
+        async with Stream(self._endpoint, subscription, patience) as stream:
             while True:
                 batch = await stream.receive()
                 for event in batch.events:
@@ -241,54 +239,3 @@ async def _keep(file: CursorFile, cursor: str) -> None:
 async def _parts(call: Call[Answer]) -> AsyncIterator[bytes]:
     for part in call.parts or ():
         yield part
-
-
-class _Stream:
-    """The connection of a subscription, made anew whenever it is lost."""
-
-    def __init__(self, endpoint: Endpoint, subscription: Subscription, patience: Patience) -> None:
-        self._endpoint = endpoint
-        self._subscription = subscription
-        self._patience = patience
-        self._connection = contextlib.AsyncExitStack()
-        self._socket: ClientConnection | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._connection.aclose()
-
-    async def receive(self) -> Batch:
-        """Return the next batch, however many connections that takes."""
-        while True:
-            try:
-                socket = self._socket or await self._connect()
-                batch = self._subscription.take(await socket.recv())
-            except (OSError, WebSocketException) as error:
-                self._socket = None
-                await self._connection.aclose()
-                await asyncio.sleep(self._patience.delay_after(error))
-                continue
-            if batch is not None:
-                self._patience.renew()
-                return batch
-
-    async def _connect(self) -> ClientConnection:
-        opening = connect(
-            self._endpoint.stream_url,
-            additional_headers=self._endpoint.headers,
-            proxy=self._endpoint.proxy,
-            compression=None,
-            close_timeout=CLOSE_TIMEOUT_S,
-            max_size=FRAME_MAX_BYTES,
-        )
-        socket = await self._connection.enter_async_context(opening)
-        await socket.send(self._subscription.open())
-        self._socket = socket
-        return socket

@@ -1,15 +1,11 @@
 """The client for programs without an event loop; `AsyncClient` has the same methods, awaited."""
 
-import contextlib
 import os
-import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
 import httpx
-from websockets.exceptions import WebSocketException
-from websockets.sync.client import ClientConnection, connect
 
 from plimsoll import calls
 from plimsoll.alerts import Event
@@ -38,10 +34,11 @@ from plimsoll.documents import (
     StoredMark,
     Venue,
 )
-from plimsoll.endpoint import CLOSE_TIMEOUT_S, FRAME_MAX_BYTES, Endpoint
+from plimsoll.endpoint import Endpoint
 from plimsoll.errors import Unreachable
 from plimsoll.patience import Patience
-from plimsoll.subscription import Batch, Subscription
+from plimsoll.stream import Stream
+from plimsoll.subscription import Subscription
 
 Answer = TypeVar("Answer")
 
@@ -204,7 +201,7 @@ class Client:
         begin = (file.read() if file else None) or since
         subscription = Subscription(accounts, levels, begin)
         patience = Patience(reconnect_delay_max_s, give_up_after_s)
-        with _Stream(self._endpoint, subscription, patience) as stream:
+        with Stream(self._endpoint, subscription, patience) as stream:
             while True:
                 batch = stream.receive()
                 yield from batch.events
@@ -224,54 +221,3 @@ class Client:
             raise Unreachable(f"{call.method} {call.path}: {error!r}") from error
         retry_after = response.headers.get("retry-after")
         return calls.read_answer(call, response.status_code, response.content, retry_after)
-
-
-class _Stream:
-    """The connection of a subscription, made anew whenever it is lost."""
-
-    def __init__(self, endpoint: Endpoint, subscription: Subscription, patience: Patience) -> None:
-        self._endpoint = endpoint
-        self._subscription = subscription
-        self._patience = patience
-        self._connection = contextlib.ExitStack()
-        self._socket: ClientConnection | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._connection.close()
-
-    def receive(self) -> Batch:
-        """Return the next batch, however many connections that takes."""
-        while True:
-            try:
-                socket = self._socket or self._connect()
-                batch = self._subscription.take(socket.recv())
-            except (OSError, WebSocketException) as error:
-                self._socket = None
-                self._connection.close()
-                time.sleep(self._patience.delay_after(error))
-                continue
-            if batch is not None:
-                self._patience.renew()
-                return batch
-
-    def _connect(self) -> ClientConnection:
-        opening = connect(
-            self._endpoint.stream_url,
-            additional_headers=self._endpoint.headers,
-            proxy=self._endpoint.proxy,
-            compression=None,
-            close_timeout=CLOSE_TIMEOUT_S,
-            max_size=FRAME_MAX_BYTES,
-        )
-        socket = self._connection.enter_context(opening)
-        socket.send(self._subscription.open())
-        self._socket = socket
-        return socket
