@@ -1,6 +1,7 @@
 """A bot that falls over, on a service whose parts are killed."""
 
 import itertools
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,10 @@ import pytest
 from plimsoll import Alert, Client, Event, Snapshot
 from tests.api.workers import one_tier
 from tests.e2e.running_service import RunningService, until
+
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="finds the parts of the service in /proc"
+)
 
 SYMBOL = "BTC/USDT:USDT"
 ACCOUNT = {
