@@ -218,7 +218,7 @@ class AsyncClient:
                 call.path,
                 params=call.query,
                 headers=call.headers,
-                content=_parts(call) if call.body is None else call.body,
+                content=call.body if call.parts is None else _awaited(call.parts),
             )
         except httpx.HTTPError as error:
             raise Unreachable(f"{call.method} {call.path}: {error!r}") from error
@@ -236,6 +236,6 @@ async def _keep(file: CursorFile, cursor: str) -> None:
         raise
 
 
-async def _parts(call: Call[Answer]) -> AsyncIterator[bytes]:
-    for part in call.parts or ():
+async def _awaited(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for part in parts:
         yield part
