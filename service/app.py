@@ -14,6 +14,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 import uvicorn
@@ -23,6 +24,7 @@ from starlette.responses import RedirectResponse
 
 from service.api.account_risk import build_account_risk_router
 from service.api.accounts import build_accounts_router
+from service.api.alert_stream import build_alert_stream_router
 from service.api.alerts import build_alerts_router
 from service.api.bodies import BodyReader
 from service.api.documents import install_document
@@ -44,10 +46,11 @@ from service.monitor.measures import CollectorClock
 from service.monitor.service import Monitor, Ports, Retention
 from service.monitor.shards import Shards
 from service.push import asyncapi
+from service.push.connection import StreamLimits
+from service.push.event_stream import EventStreamResponse
 from service.push.hub import Hub
 from service.push.protocol import StreamProtocol
 from service.push.routes import build_stream_router
-from service.push.session import StreamLimits
 from service.settings import Settings
 from service.store.accounts import Accounts
 from service.store.alert_log import AlertLog
@@ -123,6 +126,7 @@ def build_api(settings: Settings) -> FastAPI:
     hub.observe_s = metrics.alert_age_s.observe
     for router in _routers(settings, store, follower, metrics):
         app.include_router(router)
+    app.include_router(build_alert_stream_router(partial(EventStreamResponse, hub)))
     app.include_router(build_stream_router(hub, tenant_of))
     app.add_route("/", lambda _request: RedirectResponse("/docs"), include_in_schema=False)
     app.add_middleware(Timing, metrics=metrics)

@@ -31,6 +31,7 @@ CALLS = {
     "POST /v1/marks",
     "GET /v1/marks",
     "GET /v1/alerts",
+    "GET /v1/alerts/stream",
     "GET /livez",
     "GET /readyz",
     "GET /metrics",

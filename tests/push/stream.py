@@ -5,7 +5,7 @@ import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator, Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -17,11 +17,15 @@ from jsonschema import Draft202012Validator
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from service.api.alert_stream import build_alert_stream_router
+from service.api.problems import install_problems
+from service.api.protocol import RequestProtocol
 from service.contract.frames import SERVER_FRAMES, encode_frame
+from service.push.connection import StreamLimits
+from service.push.event_stream import EventStreamResponse
 from service.push.hub import Hub
 from service.push.protocol import StreamProtocol
 from service.push.routes import build_stream_router
-from service.push.session import StreamLimits
 from service.store import client as store_client
 from service.store.alert_log import AlertLog
 from service.store.epoch import settle
@@ -55,12 +59,15 @@ async def open_worker(redis_url: str, limits: StreamLimits = QUICK) -> AsyncIter
         log = AlertLog(client, SHARDS, blocking)
         hub = Hub(log, lambda: settle(client, SHARDS), limits)
         app = FastAPI()
+        install_problems(app)
+        app.include_router(build_alert_stream_router(partial(EventStreamResponse, hub)))
         app.include_router(build_stream_router(hub, lambda _: DEFAULT_TENANT))
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
+                http=RequestProtocol,
                 ws=StreamProtocol,
                 ws_max_size=64 * 1_024,
                 ws_per_message_deflate=False,
