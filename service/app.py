@@ -39,6 +39,7 @@ from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
 from service.api.server import DrainingServer
 from service.api.tenants import tenant_of
+from service.api.webhooks import WebhookRules, build_webhooks_router
 from service.errors import StoreUnavailable
 from service.monitor.engine import Engine
 from service.monitor.judging import warm_up
@@ -59,6 +60,7 @@ from service.store.epoch import settle
 from service.store.health import Roll, monitors, ping
 from service.store.market_stream import Gate, MarketStream
 from service.store.questions import Questions
+from service.store.webhooks import Webhooks
 
 RELEASE = "0.1.0"  # as pyproject.toml has it, also where nothing is installed
 REDIS_URL_DEFAULT = "redis://127.0.0.1:6379/0"
@@ -148,6 +150,8 @@ def _routers(
     yield build_account_risk_router(store.accounts, store.log, store.questions, follower, limits)
     yield build_alerts_router(store.log, store.settle, settings.shards)
     yield build_instruments_router(store.market, follower, bodies, limits)
+    rules = WebhookRules(settings.webhook_allow_http, settings.webhook_allow_private)
+    yield build_webhooks_router(Webhooks(store.client), store.log, store.settle, bodies, rules)
     checks = Checks(
         lambda limit_s: ping(store.client, limit_s),
         store.log.unowned,

@@ -35,6 +35,7 @@ from service.settings import Settings
 from service.supervisor.children import SUPERVISOR, StartError
 from service.supervisor.console import prefixed
 from service.supervisor.serve import Running, running, until_signalled
+from service.supervisor.webhooks import run_webhooks
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 GIVE_UP_AFTER_S = 30.0
@@ -69,7 +70,8 @@ def serve(
     data_dir: DataDir = None,
     redis_url: RedisUrl = None,
     role: Annotated[
-        Literal["all", "api", "monitor", "feed"], typer.Option(help="Which part runs here.")
+        Literal["all", "api", "monitor", "webhooks", "feed"],
+        typer.Option(help="Which part runs here."),
     ] = "all",
     workers: Annotated[int | None, typer.Option(help="API worker processes.")] = None,
     monitors: Annotated[
@@ -78,18 +80,15 @@ def serve(
     listen_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run the service: an embedded Valkey, API workers and monitors, each a process of its own."""
-    settings = _settings(
-        host=host,
-        port=port,
-        data_dir=data_dir,
-        redis_url=redis_url,
-        workers=workers,
-        monitors=monitors,
-    )
+    given = {"host": host, "port": port, "data_dir": data_dir, "redis_url": redis_url}
+    settings = _settings(**given, workers=workers, monitors=monitors)
     if listen_fd is None and role in ("all", "api"):
         _run(_serve(settings, settings.monitors if role == "all" else 0))
         return
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s:     %(message)s")
+    if role == "webhooks":
+        _run(run_webhooks(settings))
+        return
     from service import app as rooms  # noqa: PLC0415 - see above
     from service.demo.feed import run_feed  # noqa: PLC0415 - see above
 

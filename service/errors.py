@@ -72,6 +72,10 @@ class UnknownAccount(ServiceError):
     code = "unknown_account"
 
 
+class UnknownWebhook(ServiceError):
+    code = "unknown_webhook"
+
+
 class VersionMismatch(ServiceError):
     """`If-Match` names a version that is not the newest."""
 

@@ -28,6 +28,7 @@ from service.errors import (
     TooManyItems,
     UnknownAccount,
     UnknownVenue,
+    UnknownWebhook,
     UnsupportedMediaType,
     VersionMismatch,
 )
@@ -38,6 +39,7 @@ STATUS: dict[type[ServiceError], int] = {
     MalformedBody: 400,
     InvalidCursor: 400,
     UnknownAccount: 404,
+    UnknownWebhook: 404,
     BodyTimeout: 408,
     VersionMismatch: 412,
     BodyTooLarge: 413,

@@ -14,11 +14,11 @@ import anyio
 from anyio.abc import TaskGroup
 
 from service.contract.cursor import Cursor
+from service.contract.selection import Selection
 from service.errors import StoreUnavailable
 from service.push.close_codes import CloseCode
 from service.push.marks import MarkSubscription
 from service.push.outbox import Outbox
-from service.push.selection import Selection
 from service.push.subscriptions import AlertSubscription
 from service.store.log_order import LogGap
 

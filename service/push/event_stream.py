@@ -15,11 +15,11 @@ from starlette.types import Receive, Scope, Send
 
 from service.contract.alerts import LevelName
 from service.contract.cursor import Cursor
+from service.contract.selection import Selection, select
 from service.push.close_codes import CloseCode
 from service.push.connection import CLOSE_S, Connection, start_all
 from service.push.hub import Hub
 from service.push.protocol import LINGER_S, bound_send_buffer
-from service.push.selection import Selection, select
 
 EVENT_STREAM = "text/event-stream"
 # Of the subscription in its frames: they are the very texts of those who call theirs so too.

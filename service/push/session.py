@@ -26,11 +26,11 @@ from service.contract.frames import (
     decode_client_frame,
     encode_frame,
 )
+from service.contract.selection import Selection, select
 from service.errors import InvalidCursor
 from service.push.close_codes import REASONS, CloseCode
 from service.push.connection import CLOSE_S, Connection, StreamLimits, Switchboard, start_all
 from service.push.marks import MarkSubscription
-from service.push.selection import Selection, select
 
 BAD_FRAMES_MAX = 100
 
