@@ -8,7 +8,7 @@ from service.contract.webhooks import read_letter
 from service.store.alert_log import LEASE_MS
 from service.webhooks.delivery import Pace
 from tests.webhooks.receiver import Receiver, until
-from tests.webhooks.world import Kill, World
+from tests.webhooks.world import Kill, LosingAnswers, World
 
 pytestmark = pytest.mark.anyio
 
@@ -61,6 +61,18 @@ async def test_a_kill_while_giving_up_or_replaying_loses_no_letter(
             await until(lambda: len(receiver.alerts) == at)  # noqa: B023
             await letters(world, key, 0)
     assert receiver.alerts == [alert.id for alert in world.writer.written]
+
+
+async def test_a_store_that_loses_answers_loses_no_alert(world: World, receiver: Receiver) -> None:
+    receiver.answers = [500, 200]
+    key = await world.add("ops", receiver)
+    async with world.worker(webhooks=LosingAnswers(world.webhooks)):
+        for number in range(1, 7):
+            await world.writer.write(["a1"])
+            await until(lambda: len(receiver.alerts) == number)  # noqa: B023
+    assert receiver.alerts == [f"a1-{number}" for number in range(1, 7)]
+    assert len(receiver.calls) > 7, "none was sent twice: no answer was lost"
+    assert not await world.webhooks.letters(key)
 
 
 async def letters(world: World, key: str, count: int) -> None:

@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from service.contract.cursor import encode_cursor
 from service.contract.signing import new_secret
 from service.contract.webhooks import Progress, WebhookDocument, read_progress, write
+from service.errors import StoreUnavailable
 from service.store.alert_log import AlertLog
 from service.store.client import Client, connect, connect_blocking
 from service.store.epoch import settle
@@ -54,11 +56,15 @@ class World:
 
     @contextlib.asynccontextmanager
     async def worker(
-        self, pace: Pace = QUICK, rules: Rules = LOOPBACK, kill: "Kill | None" = None
+        self,
+        pace: Pace = QUICK,
+        rules: Rules = LOOPBACK,
+        kill: "Kill | None" = None,
+        webhooks: Any = None,
     ) -> AsyncIterator[None]:
         """Deliver until the block ends; then as if killed: the lease is not given back."""
         async with Sender(rules) as sender:
-            registry, post = Breaking(self.webhooks, kill), Breaking(sender, kill)
+            registry, post = Breaking(webhooks or self.webhooks, kill), Breaking(sender, kill)
             worker = WebhookWorker(self.log, registry, self.settle, post, pace)
             running = asyncio.create_task(worker.run())
             try:
@@ -101,6 +107,26 @@ class Breaking:
             await call(*given)
         kill.happened = True
         return await asyncio.Event().wait()
+
+
+class LosingAnswers:
+    """A store of which every second answer to a write is lost; the write may have been done."""
+
+    def __init__(self, inner: Webhooks) -> None:
+        self._inner, self._writes = inner, 0
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._inner, name)
+        return partial(self._write, call) if name in {"advance", "settle_letter"} else call
+
+    async def _write(self, call: Callable[..., Awaitable[Any]], *given: Any) -> Any:
+        self._writes += 1
+        if self._writes % 4 == 1:
+            raise StoreUnavailable("not done")
+        answer = await call(*given)
+        if self._writes % 4 == 3:
+            raise StoreUnavailable("done, but who knows")
+        return answer
 
 
 def patient(pace: Pace) -> Pace:
