@@ -98,10 +98,8 @@ def _add_the_rest(router: APIRouter, webhooks: Webhooks, key_of: KeyOf) -> None:
     @router.get("/webhooks", response_class=Response, openapi_extra=LIST)
     async def get_webhooks(request: Request) -> Response:
         Query(request)
-        found = [
-            (key, await webhooks.get(key)) for key in await webhooks.keys_of(tenant_of(request))
-        ]
-        return json_reply({"webhooks": [_view(key, stored) for key, stored in found]})
+        found = await webhooks.get_many(await webhooks.keys_of(tenant_of(request)))
+        return json_reply({"webhooks": [_view(key, stored) for key, stored in found.items()]})
 
     @router.get("/webhooks/{webhook_id}", response_class=Response, openapi_extra=GET)
     async def get_webhook(request: Request, webhook_id: str) -> Response:

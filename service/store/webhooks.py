@@ -62,17 +62,29 @@ class Webhooks:
 
     async def get(self, key: str) -> StoredWebhook:
         """Return a webhook; raises UnknownWebhook."""
-        doc, progress, letters = await self._client.batch(
-            [
+        found = await self.get_many([key])
+        if key not in found:
+            raise UnknownWebhook("there is no webhook of this id")
+        return found[key]
+
+    async def get_many(self, webhook_keys: Sequence[str]) -> dict[str, StoredWebhook]:
+        """Return those of the webhooks that are there."""
+        commands = [
+            command
+            for key in webhook_keys
+            for command in (
                 ("HGET", keys.WEBHOOKS, key),
                 ("HGET", keys.WEBHOOK_PROGRESS, key),
                 ("LLEN", keys.dead_letters(key)),
-            ],
-            atomic=True,
-        )
-        if doc is None:
-            raise UnknownWebhook("there is no webhook of this id")
-        return StoredWebhook(doc, progress, letters)
+            )
+        ]
+        answers = await self._client.batch(commands, atomic=True)
+        found = zip(webhook_keys, answers[::3], answers[1::3], answers[2::3], strict=True)
+        return {
+            key: StoredWebhook(doc, progress, letters)
+            for key, doc, progress, letters in found
+            if doc is not None
+        }
 
     async def keys_of(self, tenant: str) -> list[str]:
         """Return the keys of a tenant's webhooks, by name."""
