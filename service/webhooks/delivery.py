@@ -33,6 +33,7 @@ from service.store.webhooks import Step, Target
 from service.webhooks.batches import Batch, LogState, delivery_id, next_batch, payload
 from service.webhooks.sender import Outcome
 
+ATTEMPTS_MIN = 3  # however old a delivery is: perhaps it was us who were away
 LETTER_ATTEMPTS = 3  # of a dead letter that is sent again; somebody waits for it
 # What a webhook does not want is passed over in memory, and written down so often.
 _PASSED_WRITTEN_S = 30.0
@@ -185,7 +186,8 @@ class Deliveries:
             return
         attempts, now_ms = pending.attempts + 1, _now_ms()
         pause_ms = int(self._pace.pause_s(attempts, outcome.retry_after_s) * 1e3)
-        if now_ms + pause_ms - pending.begun_at < self._pace.give_up_s * 1e3:
+        in_time = now_ms + pause_ms - pending.begun_at < self._pace.give_up_s * 1e3
+        if in_time or attempts < ATTEMPTS_MIN:
             failed = msgspec.structs.replace(
                 pending, attempts=attempts, next_at=now_ms + pause_ms, error=outcome.error
             )

@@ -9,7 +9,7 @@ import pytest
 
 from service.contract.webhooks import read_letter
 from service.webhooks.batches import ALERTS_MAX
-from service.webhooks.delivery import Pace
+from service.webhooks.delivery import ATTEMPTS_MIN, Pace
 from tests.push.log_writer import LogWriter
 from tests.webhooks.receiver import Receiver, open_receiver, until
 from tests.webhooks.world import LOOPBACK, QUICK, SHARDS, World, patient
@@ -128,6 +128,18 @@ async def test_what_is_given_up_is_a_dead_letter_that_can_be_sent_again(
         assert {first.id, second.id} <= set(receiver.deliveries)
         receiver.answers = [500]
     assert await world.webhooks.letters(key) == []
+
+
+async def test_nothing_is_given_up_before_the_third_attempt(
+    world: World, receiver: Receiver
+) -> None:
+    """However long ago it was written down: whoever delivers may have been away."""
+    receiver.answers = [500]
+    key = await world.add("ops", receiver)
+    async with world.worker(Pace(first_s=0.01, longest_s=0.02, give_up_s=0.0)):
+        await world.writer.write(["a1"])
+        (letter,) = await letters(world, key, 1)
+    assert (read_letter(letter).attempts, len(receiver.calls)) == (ATTEMPTS_MIN, ATTEMPTS_MIN)
 
 
 async def test_a_replay_that_fails_is_a_dead_letter_again(world: World, receiver: Receiver) -> None:
