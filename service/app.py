@@ -14,6 +14,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 import uvicorn
@@ -24,6 +25,7 @@ from starlette.responses import RedirectResponse
 from service.access.door import Door
 from service.api.account_risk import build_account_risk_router
 from service.api.accounts import build_accounts_router
+from service.api.alert_stream import build_alert_stream_router
 from service.api.alerts import build_alerts_router
 from service.api.bodies import BodyReader
 from service.api.documents import install_document
@@ -37,6 +39,7 @@ from service.api.metrics import Metrics, Timing
 from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
 from service.api.server import DrainingServer
+from service.api.webhooks import WebhookRules, build_webhooks_router
 from service.errors import StoreUnavailable
 from service.monitor.engine import Engine
 from service.monitor.judging import warm_up
@@ -45,10 +48,11 @@ from service.monitor.service import Monitor, Ports, Retention
 from service.monitor.shards import Shards
 from service.push import asyncapi
 from service.push.admission import Admission, AdmissionRules
+from service.push.connection import StreamLimits
+from service.push.event_stream import EventStreamResponse
 from service.push.hub import Hub
 from service.push.protocol import StreamProtocol
 from service.push.routes import build_stream_router
-from service.push.session import StreamLimits
 from service.settings import Settings
 from service.store.accounts import Accounts
 from service.store.alert_log import AlertLog
@@ -58,6 +62,7 @@ from service.store.epoch import settle
 from service.store.health import Roll, monitors, ping
 from service.store.market_stream import Gate, MarketStream
 from service.store.questions import Questions
+from service.store.webhooks import Webhooks
 
 RELEASE = "0.1.0"  # as pyproject.toml has it, also where nothing is installed
 REDIS_URL_DEFAULT = "redis://127.0.0.1:6379/0"
@@ -128,6 +133,8 @@ def build_api(settings: Settings) -> FastAPI:
     hub.observe_s = metrics.alert_age_s.observe
     for router in _routers(settings, door, store, follower, metrics):
         app.include_router(router)
+    open_stream = partial(EventStreamResponse, hub, admission)
+    app.include_router(build_alert_stream_router(door, open_stream))
     app.include_router(build_stream_router(hub, admission))
     app.add_route("/", lambda _request: RedirectResponse("/docs"), include_in_schema=False)
     app.add_middleware(Timing, metrics=metrics)
@@ -151,6 +158,10 @@ def _routers(
     )
     yield build_alerts_router(door, store.log, store.settle, settings.shards)
     yield build_instruments_router(door, store.market, follower, bodies, limits)
+    rules = WebhookRules(settings.webhook_allow_http, settings.webhook_allow_private)
+    yield build_webhooks_router(
+        door, Webhooks(store.client), store.log, store.settle, bodies=bodies, rules=rules
+    )
     checks = Checks(
         lambda limit_s: ping(store.client, limit_s),
         store.log.unowned,

@@ -32,6 +32,7 @@ from service.settings import Settings
 from service.supervisor.children import SUPERVISOR
 from service.supervisor.console import prefixed
 from service.supervisor.serve import Running, running
+from service.supervisor.webhooks import run_webhooks
 from service.terminal import DataDir, RedisUrl, fail, log, out, run, settings_of
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -66,7 +67,8 @@ def serve(
     data_dir: DataDir = None,
     redis_url: RedisUrl = None,
     role: Annotated[
-        Literal["all", "api", "monitor", "feed"], typer.Option(help="Which part runs here.")
+        Literal["all", "api", "monitor", "webhooks", "feed"],
+        typer.Option(help="Which part runs here."),
     ] = "all",
     workers: Annotated[int | None, typer.Option(help="API worker processes.")] = None,
     monitors: Annotated[
@@ -75,18 +77,15 @@ def serve(
     listen_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run the service: an embedded Valkey, API workers and monitors, each a process of its own."""
-    settings = settings_of(
-        host=host,
-        port=port,
-        data_dir=data_dir,
-        redis_url=redis_url,
-        workers=workers,
-        monitors=monitors,
-    )
+    given = {"host": host, "port": port, "data_dir": data_dir, "redis_url": redis_url}
+    settings = settings_of(**given, workers=workers, monitors=monitors)
     if listen_fd is None and role in ("all", "api"):
         run(_serve(settings, settings.monitors if role == "all" else 0))
         return
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s:     %(message)s")
+    if role == "webhooks":
+        run(run_webhooks(settings))
+        return
     from service import app as rooms  # noqa: PLC0415 - see above
     from service.demo.feed import run_feed  # noqa: PLC0415 - see above
 

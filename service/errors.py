@@ -82,12 +82,22 @@ class MissingScope(ServiceError):
     code = "missing_scope"
 
 
+class TooManyConnections(ServiceError):
+    """The key has as many streams open as it may have."""
+
+    code = "too_many_connections"
+
+
 class UnknownKey(ServiceError):
     code = "unknown_key"
 
 
 class UnknownAccount(ServiceError):
     code = "unknown_account"
+
+
+class UnknownWebhook(ServiceError):
+    code = "unknown_webhook"
 
 
 class VersionMismatch(ServiceError):

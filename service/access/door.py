@@ -90,16 +90,17 @@ class Door:
         self._clock_s = clock_s
         self._seen: dict[str, _Seen] = {}
 
-    async def admit(self, asking: Asking, scope: Scope | None) -> Caller:
-        """Return the caller if it has the scope (None: any good key will do).
+    async def admit(self, asking: Asking, *needed: Scope) -> Caller:
+        """Return the caller if it has the scopes that are needed; none: any good key will do.
 
         Raises Unauthenticated, MissingScope, StoreUnavailable.
         """
         if not self.in_force:
             return ANYBODY
         caller = await self.caller_of(token_of(asking) or "")
-        if scope is not None and not caller.may(scope):
-            raise MissingScope(f"this key lacks the scope {scope}")
+        for scope in needed:
+            if not caller.may(scope):
+                raise MissingScope(f"this key lacks the scope {scope}")
         return caller
 
     async def caller_of(self, token: str) -> Caller:

@@ -30,7 +30,7 @@ from service.errors import (
 from service.store.api_keys import Scope
 
 Document: TypeAlias = dict[str, Any]
-Access: TypeAlias = Scope | Literal["key", "open"]
+Access: TypeAlias = Scope | tuple[Scope, ...] | Literal["key", "open"]
 _REF = "#/components/schemas/{name}"
 # What every call with a body may refuse.
 BODY_ERRORS = (MalformedBody, BodyTimeout, BodyTooLarge, UnsupportedMediaType, InvalidInput)
@@ -43,8 +43,8 @@ figure that has no value is `null`, with a reason beside it. Times are epoch mil
 are RFC 9457 problems: switch on `code`, read `detail`.
 
 Where keys are in force, every call but `livez` and `readyz` needs one. A key belongs to a tenant \
-and sees and writes that tenant's accounts and alerts; what is another's is not there. Marks and \
-instruments are the operator's, and everybody's to read."""
+and sees and writes that tenant's accounts, alerts and webhooks; what is another's is not there. \
+Marks and instruments are the operator's, and everybody's to read."""
 _SECURITY = {
     "apiKey": {
         "type": "http",
@@ -66,7 +66,8 @@ def operation(
 ) -> Document:
     """Return the `openapi_extra` of a route; `answers` maps each good status to an `answer`.
 
-    `access` is the scope that a key needs, "key" where any will do, "open" where none is asked for.
+    `access` is the scope that a key needs (or all of them), "key" where any key will do, "open"
+    where none is asked for.
     """
     responses: Document = {str(status): found for status, found in answers.items()}
     for error in (*errors, *_refusals(access)):
@@ -74,13 +75,19 @@ def operation(
     extra: Document = {"operationId": name, "summary": summary, "responses": responses}
     if access != "open":
         # The empty one: a service that runs without keys asks for none.
-        extra["security"] = [{"apiKey": [] if access == "key" else [access]}, {}]
+        extra["security"] = [{"apiKey": _scopes(access)}, {}]
     if parameters:
         extra["parameters"] = list(parameters)
     if body is not None:
         extra["requestBody"] = body
     _OPERATIONS[name] = extra
     return extra
+
+
+def _scopes(access: Access) -> list[str]:
+    if isinstance(access, tuple):
+        return list(access)
+    return [] if access == "key" else [access]
 
 
 def _refusals(access: Access) -> tuple[type[ServiceError], ...]:

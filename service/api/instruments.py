@@ -47,7 +47,7 @@ def build_instruments_router(
 
     @router.get("/instruments", response_class=Response, openapi_extra=_GET)
     async def get_instruments(request: Request) -> Response:
-        await door.admit(request, None)
+        await door.admit(request)
         found = await stream.instruments(*asked_market(request))
         raw = [msgspec.Raw(doc) for _venue, _symbol, doc in found]
         return json_reply({"instruments": raw})

@@ -78,7 +78,7 @@ def build_marks_router(
 
     @router.get("/marks", response_class=Response, openapi_extra=_SHOW)
     async def show_marks(request: Request) -> Response:
-        await door.admit(request, None)
+        await door.admit(request)
         venue, symbol = asked_market(request)
         if not follower.known:
             raise StoreUnavailable("the markets are not known yet")

@@ -140,7 +140,10 @@ def _add(
 
 
 class Timing:
-    """Counts and times each HTTP request by its route's pattern, so that ids make no new series."""
+    """Counts and times each HTTP request by its route's pattern, so that ids make no new series.
+
+    The time is that until the answer begins: a stream goes on for hours.
+    """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -152,11 +155,12 @@ class Timing:
             return
         status = 500
         started = time.perf_counter()
+        answered: float | None = None
 
         async def watch(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answered
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, answered = message["status"], time.perf_counter()
             await send(message)
 
         try:
@@ -165,4 +169,4 @@ class Timing:
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if route != "none" else "none"
             self._metrics.requests.labels(method, route, str(status)).inc()
-            self._metrics.latency.labels(route).observe(time.perf_counter() - started)
+            self._metrics.latency.labels(route).observe((answered or time.perf_counter()) - started)

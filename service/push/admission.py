@@ -16,7 +16,7 @@ from starlette.websockets import WebSocket
 
 from service.access.door import Caller, Door, token_of
 from service.contract.frames import Auth, FrameRefused, decode_client_frame
-from service.errors import StoreUnavailable, Unauthenticated
+from service.errors import StoreUnavailable, TooManyConnections, Unauthenticated
 from service.push.close_codes import CloseCode
 from service.push.hub import Hub
 
@@ -30,14 +30,6 @@ class AdmissionRules:
     origins: frozenset[str] = frozenset()
     connections_max: int = 1_000
     first_frame_s: float = 10.0
-
-
-class Refused(Exception):
-    """A socket that is not let in; it was accepted already and is closed with `code`."""
-
-    def __init__(self, code: CloseCode) -> None:
-        super().__init__(code.name)
-        self.code = code
 
 
 class Admission:
@@ -60,21 +52,17 @@ class Admission:
         return known and not socket.url.query
 
     async def admit(self, socket: WebSocket) -> Caller:
-        """Return whose socket this is; raises Refused."""
-        try:
-            if token_of(socket) is not None or not self._door.in_force:
-                return await self._door.admit(socket, None)
-            return await self._door.caller_of(await self._first_token(socket))
-        except Unauthenticated:
-            raise Refused(CloseCode.UNAUTHENTICATED) from None
-        except StoreUnavailable:
-            raise Refused(CloseCode.KEYS_UNKNOWN) from None
+        """Return whose socket this is; raises Unauthenticated, StoreUnavailable."""
+        if token_of(socket) is not None or not self._door.in_force:
+            return await self._door.admit(socket)
+        return await self._door.caller_of(await self._first_token(socket))
 
     @contextmanager
     def counted(self, caller: Caller) -> Iterator[None]:
-        """Count a connection of a key while it lasts; raises Refused when there are enough."""
-        if caller.key_id and self._connected[caller.key_id] >= self._rules.connections_max:
-            raise Refused(CloseCode.TOO_MANY_CONNECTIONS)
+        """Count a stream of a key while it lasts; raises TooManyConnections."""
+        connections_max = self._rules.connections_max
+        if caller.key_id and self._connected[caller.key_id] >= connections_max:
+            raise TooManyConnections(f"this key has {connections_max} streams open already")
         self._connected[caller.key_id] += 1
         try:
             yield

@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+from service.errors import ServiceError, StoreUnavailable, TooManyConnections, Unauthenticated
+
 
 class CloseCode(IntEnum):
     """Codes of our own; the protocol's (1000 ... 1015) are the server's business."""
@@ -23,6 +25,12 @@ REASONS: dict[CloseCode, str] = {
     CloseCode.TOO_MANY_CONNECTIONS: "too many connections of this key: come back when one is gone",
     CloseCode.TOO_MANY_ERRORS: "too many frames that mean nothing",
     CloseCode.UNAUTHENTICATED: "this stream needs an API key that is good: header or `auth` frame",
+}
+# What somebody is told who is not let in; `api/problems.py` has the statuses of the same.
+REFUSALS: dict[type[ServiceError], CloseCode] = {
+    Unauthenticated: CloseCode.UNAUTHENTICATED,
+    StoreUnavailable: CloseCode.KEYS_UNKNOWN,
+    TooManyConnections: CloseCode.TOO_MANY_CONNECTIONS,
 }
 assert set(REASONS) == set(CloseCode)
 assert all(len(reason.encode()) <= 123 for reason in REASONS.values())  # RFC 6455

@@ -18,14 +18,19 @@ SEND_BUFFER_BYTES = 128 * 1_024  # the kernel doubles it
 LINGER_S = 30.0
 
 
+def bound_send_buffer(transport: BaseTransport) -> None:
+    """Let the kernel hold little of what a peer does not read."""
+    connection = transport.get_extra_info("socket")
+    if connection is not None and connection.family != socket.AF_UNIX:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+
+
 class StreamProtocol(WebSocketsSansIOProtocol):
     """Give it to uvicorn as `ws=StreamProtocol`."""
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
-        connection = transport.get_extra_info("socket")
-        if connection is not None and connection.family != socket.AF_UNIX:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        bound_send_buffer(transport)
 
     def send_receive_event_to_app(self) -> None:
         """Hand a message on; a text that is no UTF-8 ends the connection, not worth a traceback."""

@@ -6,8 +6,8 @@ from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from service.access.door import Caller
-from service.push.admission import Admission, Refused
-from service.push.close_codes import REASONS
+from service.push.admission import Admission
+from service.push.close_codes import REASONS, REFUSALS
 from service.push.hub import Hub
 
 LOG = logging.getLogger("plimsoll.push")
@@ -27,10 +27,11 @@ def build_stream_router(hub: Hub, admission: Admission) -> APIRouter:
             caller = await admission.admit(socket)
             with admission.counted(caller):
                 await _serve(hub, caller, socket)
-        except Refused as refused:
+        except tuple(REFUSALS) as refused:
             # Who hung up while it was waited for has no use for a reason.
             if socket.client_state is WebSocketState.CONNECTED:
-                await socket.close(refused.code, REASONS[refused.code])
+                code = REFUSALS[type(refused)]
+                await socket.close(code, REASONS[code])
         except WebSocketDisconnect:
             LOG.debug("a client hung up before it was let in")
 

@@ -1,4 +1,4 @@
-"""The service on one machine: an embedded Valkey, API workers and monitors, run in order.
+"""The service on one machine: an embedded Valkey, API workers, monitors and webhooks, in order.
 
 They are processes of their own that meet only in Valkey, which starts first and stops last: what
 the others have to say when they go, they say to it.
@@ -32,6 +32,7 @@ READY_POLL_S = 0.05
 READY_SAY_EVERY_S = 3.0
 STOP_API_S = 8.0  # five of them are the notice to those who listen
 STOP_MONITOR_S = 6.0
+STOP_WEBHOOKS_S = 3.0
 STOP_VALKEY_S = 1.5  # after the others: together below ten seconds
 
 
@@ -163,6 +164,9 @@ def _parts(settings: Settings, sockets: Sequence[socket.socket], monitors: int) 
         )
         for number in range(1, monitors + 1)
     ]
+    if monitors:
+        webhooks = (*serve, "--role", "webhooks")
+        parts.append(Part("webhooks", webhooks, STOP_WEBHOOKS_S, environment))
     for number, listening in enumerate(sockets, start=1):
         descriptor = listening.fileno()
         argv = (*serve, "--role", "api", "--listen-fd", str(descriptor))

@@ -61,9 +61,9 @@ def bearer(token: str) -> Request:
 async def test_without_keys_in_force_everybody_may_do_everything() -> None:
     records = Records()
     door = Door(records, in_force=False)
-    for scope in (*SCOPES, None):
-        assert await door.admit(Request(None), scope) == ANYBODY
-        assert await door.admit(bearer("nonsense"), scope) == ANYBODY
+    for needed in ((), SCOPES):
+        assert await door.admit(Request(None), *needed) == ANYBODY
+        assert await door.admit(bearer("nonsense"), *needed) == ANYBODY
     assert ANYBODY.tenant == DEFAULT_TENANT
     assert records.asked == 0
 
@@ -72,12 +72,24 @@ async def test_a_key_may_do_what_its_scopes_say_in_its_tenant() -> None:
     door = Door(Records("evaluate"), in_force=True)
     caller = Caller(ID, "desk", frozenset(["evaluate"]))
     assert await door.admit(bearer(TOKEN), "evaluate") == caller
-    assert await door.admit(bearer(TOKEN), None) == caller
+    assert await door.admit(bearer(TOKEN)) == caller
     assert await door.admit(Request(f"bearer {TOKEN}"), "evaluate") == caller
     for scope in SCOPES:
         if scope != "evaluate":
             with pytest.raises(MissingScope):
                 await door.admit(bearer(TOKEN), scope)
+            with pytest.raises(MissingScope):
+                await door.admit(bearer(TOKEN), "evaluate", scope)
+
+
+async def test_where_two_scopes_are_needed_each_is() -> None:
+    both = Door(Records("accounts:write", "alerts:read"), in_force=True)
+    assert (await both.admit(bearer(TOKEN), "accounts:write", "alerts:read")).tenant == "desk"
+    for scope in ("accounts:write", "alerts:read"):
+        with pytest.raises(MissingScope):
+            await Door(Records(scope), in_force=True).admit(
+                bearer(TOKEN), "accounts:write", "alerts:read"
+            )
 
 
 async def test_admin_has_every_scope() -> None:

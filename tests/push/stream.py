@@ -5,7 +5,7 @@ import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -18,12 +18,16 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from service.access.door import Door
+from service.api.alert_stream import build_alert_stream_router
+from service.api.problems import install_problems
+from service.api.protocol import RequestProtocol
 from service.contract.frames import SERVER_FRAMES, encode_frame
 from service.push.admission import Admission, AdmissionRules
+from service.push.connection import StreamLimits
+from service.push.event_stream import EventStreamResponse
 from service.push.hub import Hub
 from service.push.protocol import StreamProtocol
 from service.push.routes import build_stream_router
-from service.push.session import StreamLimits
 from service.store import client as store_client
 from service.store.alert_log import AlertLog
 from service.store.api_keys import ApiKeys
@@ -66,12 +70,16 @@ async def open_worker(
         door = Door(keys, in_force=rules is not None)
         admission = Admission(door, hub, rules or AdmissionRules())
         app = FastAPI()
+        install_problems(app)
+        open_stream = partial(EventStreamResponse, hub, admission)
+        app.include_router(build_alert_stream_router(door, open_stream))
         app.include_router(build_stream_router(hub, admission))
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
+                http=RequestProtocol,
                 ws=StreamProtocol,
                 ws_max_size=64 * 1_024,
                 ws_per_message_deflate=False,
