@@ -74,7 +74,9 @@ class Settings(BaseSettings):
         (), description="web origins besides our own that may open the stream (JSON list)"
     )
     connections_per_key_max: int = Field(
-        1_000, ge=1, description="most WebSocket connections of a key to one API worker"
+        1_000,
+        ge=1,
+        description="most streams of a key from one API worker, by WebSocket and as events",
     )
     heartbeat_s: float = Field(15.0, gt=0.0, description="a silent subscription gets a heartbeat")
     session_queue_bytes: int = Field(

@@ -66,7 +66,9 @@ class Metrics:
             registry=self.registry,
         )
         self._ask("plimsoll_newest_mark_age_seconds", _MARK_AGE, mark_age_s)
-        self._ask("plimsoll_sockets", "Open WebSocket connections.", sockets)
+        self._ask(
+            "plimsoll_sockets", "Open streams: WebSocket connections and event streams.", sockets
+        )
         self._ask("plimsoll_collector_share", _COLLECTING, collector_share)
         self.monitors: Mapping[str, bytes] = {}  # the newest figures of each, JSON
         self.registry.register(_MonitorFigures(self))

@@ -32,6 +32,7 @@ from service.contract.webhooks import (
     WebhookDocument,
     WebhookSecret,
     WebhookView,
+    beginning_of,
     check_url,
     check_webhook_id,
     read_letter,
@@ -136,7 +137,9 @@ def _add_letters(router: APIRouter, door: Door, webhooks: Webhooks) -> None:
         key = _key(await door.admit(request, *WRITING), webhook_id)
         query = Query(request, "id")
         await webhooks.get(key)
-        return json_reply(Replayed(await webhooks.replay(key, query.text("id"))))
+        letter_id = query.text("id")
+        beginning = b"" if letter_id is None else beginning_of(letter_id)
+        return json_reply(Replayed(await webhooks.replay(key, beginning)))
 
 
 def _key(caller: Caller, webhook_id: str) -> str:

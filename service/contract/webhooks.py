@@ -162,7 +162,8 @@ def check_url(url: str, *, allow_http: bool, allow_private: bool) -> str:
         port, host = parts.port, parts.hostname or ""
     except ValueError:
         raise _refused("invalid_url", "this is no URL") from None
-    if parts.scheme != "https" and not (parts.scheme == "http" and allow_http):
+    schemes = ("https://", "http://") if allow_http else ("https://",)
+    if not url.startswith(schemes):
         raise _refused("invalid_url", "the URL must begin with https://")
     if not host or port == 0 or _NOTHING_ELSE.fullmatch(url) is None:
         raise _refused("invalid_url", "the URL must name a host, in ASCII without blanks")
@@ -197,6 +198,11 @@ def read_progress(stored: bytes) -> Progress:
 
 def read_letter(stored: bytes) -> DeadLetter:
     return _letter_decoder.decode(stored)
+
+
+def beginning_of(letter_id: str) -> bytes:
+    """Return how a dead letter of this id begins as it is stored."""
+    return _encoder.encode({"id": letter_id})[:-1] + b","
 
 
 def write(record: Struct) -> bytes:

@@ -13,7 +13,6 @@ from service.errors import UnknownWebhook
 from service.store import keys
 from service.store.client import Client
 from service.store.commands import load_script
-from service.store.market_stream import pairs
 
 Step = Literal["done", "repeated", "lease_lost", "out_of_step"]
 
@@ -31,10 +30,11 @@ class StoredWebhook:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What delivering needs of one webhook."""
+    """What delivering needs of one webhook, as it was at one moment."""
 
     doc: bytes
     secrets: bytes
+    progress: bytes
 
 
 class Webhooks:
@@ -46,6 +46,7 @@ class Webhooks:
         self._renew = load_script("renew_shard")
         self._advance = load_script("advance_webhook")
         self._replay = load_script("replay_letters")
+        self._settle = load_script("settle_letter")
         self._rotate = load_script("rotate_secret")
 
     async def put(self, key: str, doc: bytes, secret: str, progress: bytes) -> bool:
@@ -88,8 +89,12 @@ class Webhooks:
 
     async def keys_of(self, tenant: str) -> list[str]:
         """Return the keys of a tenant's webhooks, by name."""
-        found = [key.decode() for key in await self._client.call("HKEYS", keys.WEBHOOKS)]
+        found = await self.all_keys()
         return sorted(key for key in found if keys.webhook_of(key)[0] == tenant)
+
+    async def all_keys(self) -> list[str]:
+        """Return the keys of all tenants' webhooks."""
+        return [key.decode() for key in await self._client.call("HKEYS", keys.WEBHOOKS)]
 
     async def delete(self, key: str) -> None:
         """Remove a webhook with all that belongs to it; raises UnknownWebhook."""
@@ -117,10 +122,10 @@ class Webhooks:
         found: list[bytes] = await self._client.call("LRANGE", keys.dead_letters(key), 0, -1)
         return found
 
-    async def replay(self, key: str, letter_id: str | None) -> int:
-        """Have a dead letter, or all of them, sent again; return how many."""
+    async def replay(self, key: str, beginning: bytes = b"") -> int:
+        """Have those dead letters sent again whose JSON begins so; return how many."""
         names = (keys.dead_letters(key), keys.letters_again(key))
-        return int(await self._client.run(self._replay, names, (letter_id or "",)))
+        return int(await self._client.run(self._replay, names, (beginning,)))
 
     async def acquire(self, lease_ms: int) -> int | None:
         """Become the one who delivers; return the token, None while somebody else is alive."""
@@ -133,18 +138,13 @@ class Webhooks:
         names = (keys.WEBHOOK_OWNER, keys.WEBHOOK_LEASE)
         return bool(await self._client.run(self._renew, names, (token, lease_ms)))
 
-    async def targets(self) -> dict[str, Target]:
-        """Return every webhook, as delivering needs it."""
-        records, secrets = await self._client.batch(
-            [("HGETALL", keys.WEBHOOKS), ("HGETALL", keys.WEBHOOK_SECRETS)], atomic=True
+    async def target(self, key: str) -> Target | None:
+        """Return a webhook as delivering needs it; None when it is gone."""
+        hashes = (keys.WEBHOOKS, keys.WEBHOOK_SECRETS, keys.WEBHOOK_PROGRESS)
+        doc, secrets, progress = await self._client.batch(
+            [("HGET", name, key) for name in hashes], atomic=True
         )
-        secret_of = dict(pairs(secrets))
-        return {key.decode(): Target(doc, secret_of[key]) for key, doc in pairs(records)}
-
-    async def progress(self, key: str) -> bytes | None:
-        """Return how far a webhook has got; None when it is gone."""
-        found: bytes | None = await self._client.call("HGET", keys.WEBHOOK_PROGRESS, key)
-        return found
+        return None if doc is None else Target(doc, secrets, progress)
 
     async def advance(
         self, token: int, key: str, before: bytes, after: bytes, letter: bytes = b""
@@ -165,9 +165,6 @@ class Webhooks:
 
     async def settle_letter(self, key: str, letter: bytes, still_dead: bytes | None) -> None:
         """Have done with a letter that was sent again; `still_dead` is what is left if in vain."""
-        commands: list[tuple[str, ...] | tuple[str, str, int, bytes] | tuple[str, str, bytes]] = [
-            ("LREM", keys.letters_again(key), 1, letter)
-        ]
-        if still_dead is not None:
-            commands.append(("RPUSH", keys.dead_letters(key), still_dead))
-        await self._client.batch(commands, atomic=True)
+        names = (keys.dead_letters(key), keys.letters_again(key))
+        arguments = (letter, still_dead or b"", LETTERS_KEPT)
+        await self._client.run(self._settle, names, arguments)

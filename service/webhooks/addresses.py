@@ -59,7 +59,7 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         try:
             addresses = await self._resolve(host, port)
-        except OSError:
+        except (OSError, UnicodeError):  # the latter for a name that cannot be one
             raise httpcore.ConnectError("the host is not known") from None
         if not self._allow_private:
             for address in addresses:

@@ -61,7 +61,7 @@ class Pace:
 class Ledger(Protocol):
     """What is stored of deliveries; everything may raise StoreUnavailable."""
 
-    async def progress(self, key: str) -> bytes | None: ...
+    async def target(self, key: str) -> Target | None: ...
 
     async def advance(
         self, token: int, key: str, before: bytes, after: bytes, letter: bytes = b""
@@ -79,12 +79,15 @@ class Post(Protocol):
 
 
 class Deliveries:
-    """The life of one webhook; its owner keeps what is public up to date, and calls `wake`."""
+    """The life of one webhook; its owner keeps what is public up to date, and calls `wake`.
+
+    The webhook is read at every step, after the end of the log that the step goes to: so what is
+    logged once a change of it was answered is told as the change wants it.
+    """
 
     def __init__(
         self, key: str, token: int, *, log: Entries, ledger: Ledger, post: Post, pace: Pace
     ) -> None:
-        self.target: Target | None = None
         self.state: LogState | None = None
         self.has_letters = False  # that are to be sent again
         self._key, self._token = key, token
@@ -92,6 +95,7 @@ class Deliveries:
         self._woken = asyncio.Event()
         self._quiet_until = 0.0  # nothing in the log matters before
         self._stored = b""
+        self._incarnation = ""
         self._passed: str | None = None  # the cursor up to which nothing was wanted
         self._written_at = time.monotonic()
 
@@ -120,14 +124,16 @@ class Deliveries:
 
     async def _step(self) -> float | None:
         """Do what is next; return how long there is nothing to do then, None: for ever."""
-        target, state = self.target, self.state
-        if target is None or state is None:
+        state = self.state
+        if state is None:
             return 60.0
-        stored = await self._ledger.progress(self._key)
-        if stored is None:
+        target = await self._ledger.target(self._key)
+        if target is None:
             return None
-        self._stored = stored
-        progress = read_progress(stored)
+        self._stored = target.progress
+        progress = read_progress(target.progress)
+        if progress.incarnation != self._incarnation:  # perhaps another one of the same name
+            self._incarnation, self._passed = progress.incarnation, None
         if self.has_letters:
             return await self._send_again(progress, target)
         if progress.pending is None:

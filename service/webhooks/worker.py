@@ -13,7 +13,6 @@ from typing import NoReturn, Protocol
 from service.errors import StoreUnavailable
 from service.store.alert_log import LEASE_MS, LogTail
 from service.store.log_order import Entries
-from service.store.webhooks import Target
 from service.webhooks.batches import LogState
 from service.webhooks.delivery import Deliveries, LeaseLost, Ledger, Pace, Post
 
@@ -41,7 +40,7 @@ class Registry(Ledger, Protocol):
 
     async def renew(self, token: int, lease_ms: int) -> bool: ...
 
-    async def targets(self) -> dict[str, Target]: ...
+    async def all_keys(self) -> list[str]: ...
 
 
 class WebhookWorker:
@@ -145,10 +144,10 @@ class WebhookWorker:
         await asyncio.sleep(_GATHER_S)
 
     async def _take_up(self, token: int, tasks: asyncio.TaskGroup) -> None:
-        """Begin with new webhooks, tell the others what changed; who is gone ends by itself."""
-        targets = await self._registry.targets()
-        again = await self._registry.again(list(targets))
-        for key, target in targets.items():
+        """Begin with new webhooks, tell all of letters to send again; who is gone ends itself."""
+        found = await self._registry.all_keys()
+        again = await self._registry.again(found)
+        for key in found:
             if key not in self._all:
                 self._all[key] = Deliveries(
                     key,
@@ -159,7 +158,6 @@ class WebhookWorker:
                     pace=self._pace,
                 )
                 tasks.create_task(self._live(key), name="webhook deliveries")
-            self._all[key].target = target
             self._all[key].has_letters |= key in again
 
     async def _live(self, key: str) -> None:

@@ -63,6 +63,15 @@ async def test_others_may_not_and_nobody_is_connected_to(address: str, receiver:
     assert outcome.error == "the host has an address that is not public"
 
 
+@pytest.mark.parametrize(
+    "host", ["a..b", "a" * 64 + ".test", "-", "%", '"', "x\\y", "{}", "[v1.x]"]
+)
+async def test_a_host_that_cannot_be_one_is_an_outcome(host: str) -> None:
+    async with Sender(Rules()) as sender:
+        outcome = await sender.post(f"https://{host}/in", {}, b"{}")
+    assert outcome.error
+
+
 @pytest.mark.parametrize("host", ["localhost", "127.1", "0x7f.1", "2130706433", "[::1]"])
 async def test_every_spelling_of_loopback_is_refused(host: str, receiver: Receiver) -> None:
     async with Sender(Rules(allow_http=True)) as sender:
@@ -98,6 +107,7 @@ async def test_plain_http_is_not_sent_unless_allowed(receiver: Receiver) -> None
     "url",
     [
         "http://example.com/",
+        "HTTPS://example.com/",
         "ftp://example.com/",
         "https://",
         "https:///path",

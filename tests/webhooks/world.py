@@ -40,12 +40,17 @@ class World:
         return await settle(self.client, SHARDS)
 
     async def add(
-        self, name: str, receiver: Receiver, tenant: str = DEFAULT_TENANT, **wanted: Any
+        self,
+        name: str,
+        receiver: Receiver,
+        tenant: str = DEFAULT_TENANT,
+        incarnation: str = "first",
+        **wanted: Any,
     ) -> str:
         """Make a webhook that hears of what is logged from now on; its key."""
         key, secret = webhook_key(tenant, name), new_secret()
         ends = [tail.offset for tail in await self.log.tails()]
-        progress = Progress(name, 0, encode_cursor(await self.settle(), ends))
+        progress = Progress(incarnation, 0, encode_cursor(await self.settle(), ends))
         document = WebhookDocument(url=receiver.url, **wanted)
         assert await self.webhooks.put(key, write(document), secret, write(progress))
         receiver.secret = receiver.secret or secret
