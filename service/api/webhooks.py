@@ -106,6 +106,7 @@ def _add_the_rest(router: APIRouter, door: Door, webhooks: Webhooks) -> None:
     @router.get("/webhooks/{webhook_id}", response_class=Response, openapi_extra=GET)
     async def get_webhook(request: Request, webhook_id: str) -> Response:
         key = _key(await door.admit(request, *READING), webhook_id)
+        Query(request)
         return json_reply(_view(key, await webhooks.get(key)))
 
     @router.delete("/webhooks/{webhook_id}", response_class=Response, openapi_extra=DELETE)
@@ -128,6 +129,7 @@ def _add_letters(router: APIRouter, door: Door, webhooks: Webhooks) -> None:
     @router.get(path, response_class=Response, openapi_extra=LETTERS)
     async def get_dead_letters(request: Request, webhook_id: str) -> Response:
         key = _key(await door.admit(request, *READING), webhook_id)
+        Query(request)
         await webhooks.get(key)
         letters = [read_letter(letter) for letter in await webhooks.letters(key)]
         return json_reply({"deadLetters": letters})

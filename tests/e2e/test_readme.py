@@ -78,6 +78,14 @@ def test_an_account_is_watched_from_the_first_mark_on(service: Processes, tmp_pa
     assert [orjson.loads(line)["type"] for line in said] == ["subscribed", "snapshot"]
 
 
+def test_the_other_doors_are_open(service: Processes, tmp_path: Path) -> None:
+    (script,) = snippets("sh", "Other doors to the same log")
+    said = shell(script, service, tmp_path)
+    assert "event: subscribed" in said
+    assert '"secret":"whsec_' in said
+    assert '"deadLetters":[]' in said
+
+
 def test_the_guard_says_what_to_close(service: Processes, tmp_path: Path) -> None:
     script = str(ROOT / "examples" / "guard.py")
     said = run([sys.executable, script], tmp_path, PLIMSOLL_URL=service.url)
