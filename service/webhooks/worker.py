@@ -58,6 +58,7 @@ class WebhookWorker:
         self._pace = pace or Pace()
         self._woken = asyncio.Event()
         self._all: dict[str, Deliveries] = {}
+        self._away = False  # the store, as far as we have said
 
     async def run(self) -> None:
         """Deliver whenever nobody else does, until cancelled."""
@@ -67,7 +68,7 @@ class WebhookWorker:
                 if token is not None:
                     await self._deliver(token)
             except StoreUnavailable as error:
-                _log.warning("waiting for the store: %s", error.detail)
+                self._tell_away(error)
             await asyncio.sleep(_PAUSE_S)
 
     async def _deliver(self, token: int) -> None:
@@ -83,6 +84,12 @@ class WebhookWorker:
         finally:
             self._all = {}
             await self._give_back(token)
+
+    def _tell_away(self, error: StoreUnavailable) -> None:
+        """Say once that the store is away, however long it is."""
+        if not self._away:
+            _log.warning("webhooks wait for the store: %s", error.detail)
+        self._away = True
 
     async def _give_back(self, token: int) -> None:
         try:
@@ -125,8 +132,9 @@ class WebhookWorker:
                     await self._take_up(token, tasks)
                     looked_at = time.monotonic()
                 state = LogState(epoch, await self._log.tails())
+                self._away = False
             except StoreUnavailable as error:
-                _log.warning("webhooks wait for the store: %s", error.detail)
+                self._tell_away(error)
                 await asyncio.sleep(_PAUSE_S)
                 continue
             for deliveries in self._all.values():
