@@ -52,7 +52,7 @@ from service.push.connection import StreamLimits
 from service.push.event_stream import EventStreamResponse
 from service.push.hub import Hub
 from service.push.protocol import StreamProtocol
-from service.push.routes import build_stream_router
+from service.push.routes import build_document_router, build_stream_router
 from service.settings import Settings
 from service.store.accounts import Accounts
 from service.store.alert_log import AlertLog
@@ -136,6 +136,7 @@ def build_api(settings: Settings) -> FastAPI:
     open_stream = partial(EventStreamResponse, hub, admission)
     app.include_router(build_alert_stream_router(door, open_stream))
     app.include_router(build_stream_router(hub, admission))
+    app.include_router(build_document_router())
     app.add_route("/", lambda _request: RedirectResponse("/docs"), include_in_schema=False)
     app.add_middleware(Timing, metrics=metrics)
     app.state.drain = hub.drain

@@ -170,11 +170,21 @@ def _message(frame: type[msgspec.Struct]) -> Document:
     }
 
 
-def _tidy(schema: Document) -> Document:
-    """Docstrings are broken into lines for an editor, descriptions are not."""
-    if "description" in schema:
-        return {**schema, "description": _one_line(schema["description"])}
-    return schema
+def _tidy(schema: Any) -> Any:
+    """Return a schema as AsyncAPI has it: a discriminator is a property's name and nothing more.
+
+    Docstrings are broken into lines for an editor, descriptions are not.
+    """
+    if isinstance(schema, list | tuple):
+        return [_tidy(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    tidy = {key: _tidy(part) for key, part in schema.items()}
+    if isinstance(tidy.get("description"), str):
+        tidy["description"] = _one_line(tidy["description"])
+    if isinstance(tidy.get("discriminator"), dict):
+        tidy["discriminator"] = tidy["discriminator"]["propertyName"]
+    return tidy
 
 
 def _one_line(text: str) -> str:

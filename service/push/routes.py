@@ -1,12 +1,14 @@
-"""The door of the stream: `/v1/stream`."""
+"""The door of the stream: `/v1/stream`; what is behind it: `/asyncapi`."""
 
 import logging
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from service.access.door import Caller
+from service.push import asyncapi
 from service.push.admission import Admission
+from service.push.asyncapi_page import HEADERS, render_page
 from service.push.close_codes import REASONS, REFUSALS
 from service.push.hub import Hub
 
@@ -27,6 +29,22 @@ def build_stream_router(hub: Hub, admission: Admission) -> APIRouter:
             await _let_in(hub, admission, socket)
         except WebSocketDisconnect:
             LOG.debug("a client hung up before it was let in")
+
+    return router
+
+
+def build_document_router() -> APIRouter:
+    """Return the routes that show the AsyncAPI document, to whoever comes: it is no secret."""
+    router = APIRouter(include_in_schema=False)
+    page, document = render_page(asyncapi.document()), asyncapi.render()
+
+    @router.get("/asyncapi")
+    async def show_page() -> Response:
+        return Response(page, headers=HEADERS, media_type="text/html")
+
+    @router.get("/asyncapi.json")
+    async def show_document() -> Response:
+        return Response(document, media_type="application/json")
 
     return router
 
