@@ -20,9 +20,9 @@ import orjson
 import uvicorn
 import uvloop
 from fastapi import APIRouter, FastAPI
-from starlette.responses import RedirectResponse
 
 from service.access.door import Door
+from service.api.about import ABOUT
 from service.api.account_risk import build_account_risk_router
 from service.api.accounts import build_accounts_router
 from service.api.alert_stream import build_alert_stream_router
@@ -137,11 +137,10 @@ def build_api(settings: Settings) -> FastAPI:
     app.include_router(build_alert_stream_router(door, open_stream))
     app.include_router(build_stream_router(hub, admission))
     app.include_router(build_document_router())
-    app.add_route("/", lambda _request: RedirectResponse("/docs"), include_in_schema=False)
     app.add_middleware(Timing, metrics=metrics)
     app.state.drain = hub.drain
     install_problems(app)
-    install_document(app)
+    install_document(app, ABOUT)
     return app
 
 

@@ -9,9 +9,11 @@ from service.api.documents import (
     operation,
     path_parameter,
     query_parameter,
+    with_etag,
 )
 from service.contract.accounts import AccountDocument, NamedAccountDocument
 from service.contract.names import ACCOUNT_ID_PATTERN
+from service.contract.questions import RankedPlace, encode_place
 from service.contract.results import (
     AccountView,
     AdjustedAccount,
@@ -32,14 +34,17 @@ from service.errors import (
 )
 from service.risk.model import Level
 
-_NAME = path_parameter("account_id", "The account's id.", ACCOUNT_ID_PATTERN)
-_IF_MATCH = header_parameter("If-Match", "Only when the account has this version (its ETag).")
+_NAME = path_parameter("account_id", "The account's id.", ACCOUNT_ID_PATTERN, "a1")
+_IF_MATCH = header_parameter(
+    "If-Match", "Only when the account has this version (its ETag).", '"3"'
+)
+_PLACE = encode_place(RankedPlace(Level.LIQUIDATION.value, 1.07, "default/a1"))
 _WRITTEN = {"id": "a1", "version": 3}
 
 PUT = operation(
     "putAccount",
     "Replace an account",
-    {200: answer("Stored; the ETag is its version.", WrittenAccount, _WRITTEN)},
+    {200: with_etag(answer("Stored.", WrittenAccount, _WRITTEN))},
     body=json_body(AccountDocument, examples.ACCOUNT),
     parameters=[_NAME, _IF_MATCH],
     errors=(*BODY_ERRORS, TooManyItems, VersionMismatch, StoreUnavailable),
@@ -48,7 +53,7 @@ PUT = operation(
 GET = operation(
     "getAccount",
     "An account as it is stored",
-    {200: answer("The account.", AccountView, _WRITTEN | examples.ACCOUNT)},
+    {200: with_etag(answer("The account.", AccountView, _WRITTEN | examples.ACCOUNT))},
     parameters=[_NAME],
     errors=(InvalidInput, UnknownAccount, StoreUnavailable),
     access="accounts:read",
@@ -56,7 +61,7 @@ GET = operation(
 DELETE = operation(
     "deleteAccount",
     "Remove an account; its seq and version go on when it comes back",
-    {204: answer("Removed.")},
+    {204: with_etag(answer("Removed."))},
     parameters=[_NAME, _IF_MATCH],
     errors=(InvalidInput, UnknownAccount, VersionMismatch, StoreUnavailable),
     access="accounts:write",
@@ -78,7 +83,7 @@ BATCH = operation(
     body=json_body(
         list[NamedAccountDocument],
         [{"id": "a1"} | examples.ACCOUNT],
-        lines_of=NamedAccountDocument,
+        as_lines=True,
     ),
     errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
     access="accounts:write",
@@ -87,10 +92,12 @@ ADJUST = operation(
     "adjustAccount",
     "Change a balance; the reason becomes the cause of what it moves",
     {
-        200: answer(
-            "The balance as it is now.",
-            AdjustedAccount,
-            _WRITTEN | {"asset": "USDT", "amount": 990.5},
+        200: with_etag(
+            answer(
+                "The balance as it is now.",
+                AdjustedAccount,
+                _WRITTEN | {"asset": "USDT", "amount": 990.5},
+            )
         )
     },
     body=json_body(Adjustment, {"asset": "USDT", "delta": -9.5, "reason": "funding"}),
@@ -101,7 +108,7 @@ ADJUST = operation(
 RISK = operation(
     "getRisk",
     "A stored account evaluated now",
-    {200: answer("Its figures at the newest marks.", RiskAnswer, examples.RISK_ANSWER)},
+    {200: with_etag(answer("Its figures at the newest marks.", RiskAnswer, examples.RISK_ANSWER))},
     parameters=[_NAME],
     errors=(InvalidInput, UnknownAccount, StoreUnavailable),
     access="accounts:read",
@@ -121,10 +128,14 @@ WORST = operation(
     },
     parameters=[
         query_parameter(
-            "level", "The least level.", type="string", enum=[level.name for level in Level]
+            "level",
+            "The least level.",
+            "MARGIN_CALL",
+            type="string",
+            enum=[level.name for level in Level],
         ),
-        query_parameter("limit", "Most accounts.", type="integer", minimum=1, maximum=1_000),
-        query_parameter("cursor", "Where the last page ended.", type="string"),
+        query_parameter("limit", "Most accounts.", 100, type="integer", minimum=1, maximum=1_000),
+        query_parameter("cursor", "Where the last page ended.", _PLACE, type="string"),
     ],
     errors=(InvalidInput, InvalidCursor, MonitorUnavailable, StoreUnavailable),
     access="accounts:read",

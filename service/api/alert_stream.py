@@ -14,7 +14,8 @@ from service.api.queries import Query
 from service.contract.alerts import LEVEL_NAMES, LevelName
 from service.contract.cursor import Cursor, decode_cursor
 from service.contract.decoding import explain
-from service.contract.frames import AccountPattern
+from service.contract.examples import ALERT, CURSOR
+from service.contract.frames import AccountPattern, AlertsFrame, encode_frame
 from service.errors import InvalidCursor, InvalidInput, TooManyConnections
 
 Item = TypeVar("Item")
@@ -72,26 +73,32 @@ ahead of a planned restart. The id of an event is a cursor: a client that sends 
 `Last-Event-ID` gets what came after it and nothing else. A client that does not read is cut off \
 and can resume.\
 """
+_EVENTS = (
+    f"event: alerts\nid: {CURSOR}\ndata: {encode_frame(AlertsFrame('1', [ALERT], CURSOR))}\n\n"
+)
 _GET = operation(
     "streamAlerts",
     "The alert log as it is written (Server-Sent Events)",
-    {200: text_answer(_ABOUT, "text/event-stream")},
+    {200: text_answer(_ABOUT, _EVENTS, "text/event-stream")},
     parameters=[
-        header_parameter("Last-Event-ID", "A cursor to go on from; comes before `since`."),
+        header_parameter("Last-Event-ID", "A cursor to go on from; comes before `since`.", CURSOR),
         query_parameter(
-            "since", "A cursor to go on from; the state now where absent.", type="string"
+            "since",
+            "A cursor to go on from; the state now where absent.",
+            CURSOR,
+            type="string",
         ),
         query_parameter(
             "accountId",
             'Only these accounts\': ids, beginnings of ids with a `*`; with commas. "*" is all.',
+            "desk-7.*,fund-1",
             type="string",
-            examples=["desk-7.*,fund-1"],
         ),
         query_parameter(
             "levels",
             f"Only alerts of these levels, with commas: {', '.join(LEVEL_NAMES)}.",
+            "LIQUIDATION,BANKRUPT",
             type="string",
-            examples=["LIQUIDATION,BANKRUPT"],
         ),
     ],
     errors=(InvalidInput, InvalidCursor, TooManyConnections),

@@ -13,6 +13,7 @@ from service.api.bodies import JSON
 from service.api.documents import answer, operation, query_parameter
 from service.api.queries import Query
 from service.contract.cursor import decode_cursor, encode_cursor
+from service.contract.examples import ALERT, CURSOR
 from service.contract.names import check_account_id
 from service.contract.results import AlertsPage
 from service.errors import InvalidCursor, InvalidInput, StoreUnavailable
@@ -103,8 +104,8 @@ def _page_bytes(alerts: list[bytes], cursor: str, recovered: bool, more: bool) -
 
 
 _EXAMPLE = {
-    "alerts": [],
-    "cursor": "AQg2ZjFhMmIzY0ABAgMEBQYHCAkKCwwNDg8Q",
+    "alerts": [msgspec.to_builtins(ALERT)],
+    "cursor": CURSOR,
     "recovered": True,
     "more": False,
 }
@@ -113,9 +114,14 @@ _GET = operation(
     "The alert log, from a cursor on",
     {200: answer("A page, in the order things happened.", AlertsPage, _EXAMPLE)},
     parameters=[
-        query_parameter("since", "A cursor; the log's beginning where absent.", type="string"),
-        query_parameter("accountId", "Only this account's.", type="string"),
-        query_parameter("limit", "Most alerts.", type="integer", minimum=1, maximum=LIMIT_MAX),
+        query_parameter(
+            "since",
+            "A cursor; the log's beginning where absent.",
+            CURSOR,
+            type="string",
+        ),
+        query_parameter("accountId", "Only this account's.", "desk-7", type="string"),
+        query_parameter("limit", "Most alerts.", 100, type="integer", minimum=1, maximum=LIMIT_MAX),
     ],
     errors=(InvalidInput, InvalidCursor, StoreUnavailable),
     access="alerts:read",

@@ -4,6 +4,7 @@ FastAPI lists the routes; what it would derive from annotations is said in `open
 made by `operation`, so that the models that decode requests are the ones that are documented.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from inspect import cleandoc
 from typing import Any, Literal, TypeAlias
@@ -11,9 +12,11 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.responses import RedirectResponse
 
 from service.api.bodies import JSON, NDJSON
-from service.api.problems import PROBLEM_TYPE, STATUS, problem_of
+from service.api.error_examples import example_of
+from service.api.problems import PROBLEM_TYPE, STATUS, problem_of, problem_response
 from service.contract.numbers import LARGEST
 from service.contract.problems import Problem
 from service.errors import (
@@ -35,16 +38,10 @@ _REF = "#/components/schemas/{name}"
 # What every call with a body may refuse.
 BODY_ERRORS = (MalformedBody, BodyTimeout, BodyTooLarge, UnsupportedMediaType, InvalidInput)
 
-DESCRIPTION = """Real-time risk for perpetual futures: how close is each account to a margin call, \
-to liquidation, to owing money?
-
-Numbers are taken as JSON numbers or decimal strings, finite only, and answered as numbers; a \
-figure that has no value is `null`, with a reason beside it. Times are epoch milliseconds. Errors \
-are RFC 9457 problems: switch on `code`, read `detail`.
-
-Where keys are in force, every call but `livez` and `readyz` needs one. A key belongs to a tenant \
-and sees and writes that tenant's accounts, alerts and webhooks; what is another's is not there. \
-Marks and instruments are the operator's, and everybody's to read."""
+_ERROR_HEADERS = {
+    "Retry-After": "Seconds after which to ask again.",
+    "WWW-Authenticate": "How to say who you are.",
+}
 _SECURITY = {
     "apiKey": {
         "type": "http",
@@ -71,7 +68,7 @@ def operation(
     """
     responses: Document = {str(status): found for status, found in answers.items()}
     for error in (*errors, *_refusals(access)):
-        _add_error(responses, error)
+        _add_error(responses, error, has_body=body is not None)
     extra: Document = {"operationId": name, "summary": summary, "responses": responses}
     if access != "open":
         # The empty one: a service that runs without keys asks for none.
@@ -98,37 +95,41 @@ def _refusals(access: Access) -> tuple[type[ServiceError], ...]:
     return without_scope if access == "key" else (*without_scope, MissingScope)
 
 
-def answer(
-    description: str, record: object = None, example: object = None, media_type: str = JSON
-) -> Document:
+def answer(description: str, record: object = None, example: object = None) -> Document:
     """Return a good response that carries `record` as JSON (or nothing)."""
     if record is None:
         return {"description": description}
-    content: Document = {"schema": reference(record)}
-    if example is not None:
-        content["example"] = example
+    content: Document = {"schema": reference(record), "example": example}
+    return {"description": description, "content": {JSON: content}}
+
+
+def with_etag(response: Document) -> Document:
+    """Return a response that says which version of an account it is about."""
+    return {**response, "headers": {"ETag": _header("The account's version.", '"3"')}}
+
+
+def text_answer(description: str, example: str, media_type: str = "text/plain") -> Document:
+    """Return a good response that is no JSON."""
+    content = {"schema": {"type": "string"}, "example": example}
     return {"description": description, "content": {media_type: content}}
 
 
-def text_answer(description: str, media_type: str = "text/plain") -> Document:
-    """Return a good response that is no JSON."""
-    return {"description": description, "content": {media_type: {"schema": {"type": "string"}}}}
-
-
-def json_body(record: object, example: object, *, lines_of: object = None) -> Document:
-    """Return a request body; `lines_of` is the record of each line where NDJSON is taken too."""
+def json_body(record: object, example: Any, *, as_lines: bool = False) -> Document:
+    """Return a request body; `as_lines`: a list, which is taken as NDJSON too."""
     content: Document = {JSON: {"schema": reference(record), "example": example}}
-    if lines_of is not None:
+    if as_lines:
         description = (
             "One record a line, as many as there are: each is taken as it comes, and a later one "
             "of the same id replaces an earlier one. An answer of 4xx or 5xx may come after some "
             "have been taken; the same lines may be sent again."
         )
-        content[NDJSON] = {"schema": {"type": "string", "description": description}}
+        lines = "".join(f"{json.dumps(item)}\n" for item in example)
+        schema = {"type": "string", "description": description}
+        content[NDJSON] = {"schema": schema, "example": lines}
     return {"required": True, "content": content}
 
 
-def path_parameter(name: str, description: str, pattern: str) -> Document:
+def path_parameter(name: str, description: str, pattern: str, example: str) -> Document:
     """Return a parameter that stands in the path."""
     schema = {"type": "string", "pattern": pattern}
     return {
@@ -137,18 +138,23 @@ def path_parameter(name: str, description: str, pattern: str) -> Document:
         "required": True,
         "description": description,
         "schema": schema,
+        "example": example,
     }
 
 
-def query_parameter(name: str, description: str, **schema: object) -> Document:
+def query_parameter(name: str, description: str, example: object, **schema: object) -> Document:
     """Return an optional parameter of the query string."""
-    return {"name": name, "in": "query", "description": description, "schema": schema}
+    found: Document = {"name": name, "in": "query", "description": description}
+    return {**found, "schema": schema, "example": example}
 
 
-def header_parameter(name: str, description: str) -> Document:
+def header_parameter(name: str, description: str, example: str) -> Document:
     """Return an optional request header."""
-    schema = {"type": "string"}
-    return {"name": name, "in": "header", "description": description, "schema": schema}
+    return {"name": name, "in": "header", **_header(description, example)}
+
+
+def _header(description: str, example: str) -> Document:
+    return {"description": description, "schema": {"type": "string"}, "example": example}
 
 
 def reference(record: object) -> Document:
@@ -159,14 +165,18 @@ def reference(record: object) -> Document:
     return plain
 
 
-def install_document(app: FastAPI) -> None:
-    """Make the app describe itself by this file."""
+def install_document(app: FastAPI, about: str) -> None:
+    """Make the app describe itself by this file, to whoever opens `/` too.
+
+    `about` is what is true of all calls.
+    """
 
     def describe() -> Document:
         if app.openapi_schema is None:
-            app.openapi_schema = _document(app)
+            app.openapi_schema = _document(app, about)
         return app.openapi_schema
 
+    app.add_route("/", lambda _request: RedirectResponse("/docs"), include_in_schema=False)
     app.openapi = describe  # type: ignore[method-assign]  # FastAPI's own way to replace it
 
 
@@ -175,13 +185,13 @@ _SCHEMAS: Document = {}
 _OPERATIONS: Document = {}
 
 
-def _document(app: FastAPI) -> Document:
+def _document(app: FastAPI, about: str) -> Document:
     reference(Problem)
     document = get_openapi(
         title=app.title,
         version=app.version,
         openapi_version="3.1.0",
-        description=DESCRIPTION,
+        description=about,
         routes=app.routes,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
@@ -196,23 +206,20 @@ def _document(app: FastAPI) -> Document:
     return document
 
 
-def _add_error(responses: Document, error: type[ServiceError]) -> None:
-    example = msgspec.to_builtins(problem_of(error(_details(error))))
-    status = str(STATUS[error])
+def _add_error(responses: Document, kind: type[ServiceError], *, has_body: bool) -> None:
+    error = example_of(kind, has_body=has_body)
+    example, told = msgspec.to_builtins(problem_of(error)), problem_response(error).headers
     response = responses.setdefault(
-        status,
+        str(STATUS[kind]),
         {
             "description": example["title"],
             "content": {PROBLEM_TYPE: {"schema": reference(Problem), "examples": {}}},
         },
     )
-    response["content"][PROBLEM_TYPE]["examples"][error.code] = {"value": example}
-
-
-def _details(error: type[ServiceError]) -> str:
-    """Return the first line an error's class says of itself, else its code in words."""
-    document = error.__doc__ or error.code.replace("_", " ")
-    return document.strip().splitlines()[0].rstrip(".")
+    response["content"][PROBLEM_TYPE]["examples"][kind.code] = {"value": example}
+    for name, words in _ERROR_HEADERS.items():
+        if name in told:
+            response.setdefault("headers", {})[name] = _header(words, told[name])
 
 
 def _plain(schema: Any) -> Any:

@@ -122,6 +122,11 @@ _READY = operation(
 _METRICS = operation(
     "metrics",
     "Counters of this worker, and what the monitors say of themselves",
-    {200: text_answer("Prometheus' text format.")},
+    {
+        200: text_answer(
+            "Prometheus' text format.",
+            "# TYPE plimsoll_stream_sessions gauge\nplimsoll_stream_sessions 3.0\n",
+        )
+    },
     access="admin",
 )

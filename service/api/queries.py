@@ -11,8 +11,8 @@ from service.errors import Fault, InvalidInput
 
 TEXT_MAX = 20_000  # a cursor over a thousand shards fits
 MARKET_PARAMETERS = (
-    query_parameter("venue", "Only this venue's.", type="string", enum=list(VENUES)),
-    query_parameter("symbol", "Only this symbol's.", type="string"),
+    query_parameter("venue", "Only this venue's.", "binance", type="string", enum=list(VENUES)),
+    query_parameter("symbol", "Only this symbol's.", "BTC/USDT:USDT", type="string"),
 )
 
 

@@ -8,7 +8,7 @@ from service.api.documents import (
     path_parameter,
     query_parameter,
 )
-from service.contract.cursor import encode_cursor
+from service.contract.examples import CURSOR
 from service.contract.webhooks import (
     WEBHOOK_ID_PATTERN,
     DeadLettersView,
@@ -25,14 +25,13 @@ READING: tuple[Scope, ...] = ("alerts:read",)
 # Whoever decides where alerts are sent could read them there.
 WRITING: tuple[Scope, ...] = ("accounts:write", "alerts:read")
 
-_ID = path_parameter("webhook_id", "The webhook's name, chosen by you.", WEBHOOK_ID_PATTERN)
+_ID = path_parameter("webhook_id", "The webhook's name, chosen by you.", WEBHOOK_ID_PATTERN, "ops")
 _WANTED = {"url": "https://example.com/alerts", "accounts": ["desk-7.*"], "levels": ["LIQUIDATION"]}
-_CURSOR = encode_cursor("9f8a7c6d5e4b3a21", (17, 0, 4, 128))
 _VIEW = {
     "id": "ops",
     **_WANTED,
     "createdAt": 1_760_130_000_000,
-    "cursor": _CURSOR,
+    "cursor": CURSOR,
     "deliveredAt": 1_760_130_000_004,
     "attempts": 0,
     "nextAttemptAt": None,
@@ -49,7 +48,7 @@ _LETTER = {
     "payload": {
         "type": "alerts",
         "timestamp": "2025-10-10T21:00:00+00:00",
-        "data": {"webhook": "ops", "cursor": _CURSOR, "recovered": True, "alerts": []},
+        "data": {"webhook": "ops", "cursor": CURSOR, "recovered": True, "alerts": []},
     },
 }
 _MISSING = (InvalidInput, UnknownWebhook, StoreUnavailable)
@@ -126,7 +125,10 @@ REPLAY = operation(
             {"replayed": 1},
         )
     },
-    parameters=[_ID, query_parameter("id", "Only this one; all where absent.", type="string")],
+    parameters=[
+        _ID,
+        query_parameter("id", "Only this one; all where absent.", _LETTER["id"], type="string"),
+    ],
     errors=_MISSING,
     access=WRITING,
 )

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from service.contract.alerts import Alert, AlertPosition, CrossPool, PoolState, ToRestore
-from service.contract.cursor import encode_cursor
+from service.contract.alerts import PoolState
+from service.contract.examples import ALERT, CURSOR, EPOCH, POOL
 from service.contract.frames import (
     CLIENT_FRAMES,
     SERVER_FRAMES,
@@ -54,52 +54,26 @@ When we close, 4000 to 4499 mean "come back and resume", 4500 to 4999 "do not"; 
 that is too large is answered by the protocol's own 1009.\
 """
 _KEY = {"$ref": "#/components/securitySchemes/apiKey"}
-_EPOCH = "9f8a7c6d5e4b3a21"
-_CURSOR = encode_cursor(_EPOCH, (17, 0, 4, 128))
-_POOL = CrossPool("USDT")
-_ALERT = Alert(
-    id="desk-7-12",
-    epoch=_EPOCH,
-    account_id="desk-7",
-    seq=12,
-    pool=_POOL,
-    level="MARGIN_CALL",
-    previous_level="WARNING",
-    transition="escalated",
-    cause="mark",
-    margin_ratio=0.8125,
-    equity=800.0,
-    maintenance_margin=650.0,
-    margin_deficit=0.0,
-    shortfall=0.0,
-    owed=0.0,
-    to_restore=ToRestore(deposit=644.45, reduce=[]),
-    positions=[AlertPosition("BTC/USDT:USDT", "long", 60_600.0, 58_000.0, 57_500.0, 4.29)],
-    market_id=48_211,
-    account_version=3,
-    event_time=1_760_130_000_000,
-    timestamp=1_760_130_000_004,
-)
 _EXAMPLES: tuple[msgspec.Struct, ...] = (
     Subscribe("1", "alerts", accounts=["desk-7", "fund.*"]),
     Unsubscribe("1"),
     Ping(),
     Auth("a token"),
     Acknowledge("desk-7-12"),
-    Subscribed("1", "alerts", _EPOCH, False, _CURSOR),
+    Subscribed("1", "alerts", EPOCH, False, CURSOR),
     Snapshot(
         "1",
         [
             AccountState(
-                "desk-7", "WARNING", [PoolState(_POOL, "WARNING", seq=11, since=1_760_129_990_000)]
+                "desk-7", "WARNING", [PoolState(POOL, "WARNING", seq=11, since=1_760_129_990_000)]
             )
         ],
         True,
-        _CURSOR,
+        CURSOR,
     ),
-    AlertsFrame("1", [_ALERT], _CURSOR),
+    AlertsFrame("1", [ALERT], CURSOR),
     MarksFrame("2", [MarkUpdate("generic", "BTC/USDT:USDT", 60_600.0, market_id=48_211)]),
-    Heartbeat("1", _CURSOR),
+    Heartbeat("1", CURSOR),
     Unsubscribed("1"),
     Pong(),
     Notice("stale", "generic", "BTC/USDT:USDT"),

@@ -7,7 +7,7 @@ import pytest
 
 from service.app import build_api
 from tests.api.guarded import Guarded, open_guarded
-from tests.api.workers import open_worker, settings_of
+from tests.api.workers import documented_client, open_worker, settings_of
 
 
 @pytest.fixture
@@ -29,5 +29,5 @@ async def alone() -> AsyncIterator[httpx.AsyncClient]:
     """A worker that was never started: it has no store and no picture of the markets."""
     app = build_api(settings_of("redis://127.0.0.1:1/0"))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://worker") as client:
+    async with documented_client(transport) as client:
         yield client

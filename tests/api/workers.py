@@ -8,8 +8,15 @@ import httpx
 
 from service.app import build_api
 from service.settings import Settings
+from tests.api.documented import check_documented
 
 SHARDS = 4
+
+
+def documented_client(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
+    """Return a client that fails when it is answered what the OpenAPI document does not say."""
+    hooks = {"response": [check_documented]}
+    return httpx.AsyncClient(transport=transport, base_url="http://worker", event_hooks=hooks)
 
 
 @asynccontextmanager
@@ -19,7 +26,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://worker") as client,
+        documented_client(transport) as client,
     ):
         yield client
 

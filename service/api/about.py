@@ -1,0 +1,73 @@
+"""What is true of every call, in words: the front of the OpenAPI document, limits and all.
+
+Limits that settings move are given with their defaults; a test holds them against the settings.
+"""
+
+from service.api.alerts import LIMIT_MAX
+from service.api.protocol import HEAD_BYTES_MAX, HEAD_S
+from service.api.queries import TEXT_MAX
+from service.api.webhooks import WEBHOOKS_MAX
+
+# Code, status and meaning of what any call may be answered, whatever it is.
+ANY_CALL = (
+    ("malformed_request", 400, "it is not an HTTP request"),
+    ("not_found", 404, "there is no such path"),
+    ("method_not_allowed", 405, "the path has other methods, which `Allow` names"),
+    ("head_timeout", 408, f"the headers took longer than {HEAD_S:g} s"),
+    ("head_too_large", 431, f"request line and headers have more than {HEAD_BYTES_MAX:,} bytes"),
+    ("internal_error", 500, "a mistake of ours, which is logged"),
+)
+# Setting, what it bounds, its default in words, and the answer beyond it.
+LIMITS = (
+    ("body_max_bytes", "a body, or a line of NDJSON", "16 MiB", "413 `body_too_large`"),
+    ("body_timeout_s", "a body's time to arrive", "30 s", "408 `body_timeout`"),
+    ("accounts_max", "accounts or instruments in a call", "10,000", "413 `too_many_items`"),
+    ("positions_max", "positions or marks in a call", "100,000", "413 `too_many_items`"),
+    ("connections_per_key_max", "open streams of a key", "1,000", "429 `too_many_connections`"),
+)
+_FIXED = (
+    ("webhooks of a tenant", f"{WEBHOOKS_MAX}", "413 `too_many_items`"),
+    ("accounts or alerts of a page", f"{LIMIT_MAX:,}", "422 `invalid_input`"),
+    ("a parameter", f"{TEXT_MAX:,} characters", "422 `invalid_input`"),
+)
+
+
+def _about() -> str:
+    limits = [
+        (f"{what} (`PLIMSOLL_{name.upper()}`)", most, then) for name, what, most, then in LIMITS
+    ]
+    return _ABOUT.format(
+        limits="\n".join(
+            f"| {what} | {most} | {then} |" for what, most, then in (*limits, *_FIXED)
+        ),
+        answers="\n".join(f"| {status} | `{code}` | {words} |" for code, status, words in ANY_CALL),
+    )
+
+
+_ABOUT = """\
+Real-time risk for perpetual futures: how close is each account to a margin call, to liquidation, \
+to owing money?
+
+Numbers are taken as JSON numbers or decimal strings, finite only, and answered as numbers; a \
+figure that has no value is `null`, with a reason beside it. Times are epoch milliseconds. Errors \
+are RFC 9457 problems: switch on `code`, read `detail`.
+
+Where keys are in force, every call but `livez` and `readyz` needs one. A key belongs to a tenant \
+and sees and writes that tenant's accounts, alerts and webhooks; what is another's is not there. \
+Marks and instruments are the operator's, and everybody's to read.
+
+The WebSocket `/v1/stream` is described at `/asyncapi`.
+
+Limits, those with a setting at their defaults:
+
+| of | most | beyond it |
+|---|---|---|
+{limits}
+
+Any call may also be answered:
+
+| status | code | when |
+|---|---|---|
+{answers}
+"""
+ABOUT = _about()
