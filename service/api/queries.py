@@ -48,7 +48,7 @@ class Query:
 
     def one_of(self, name: str, values: Collection[str]) -> str | None:
         """Return a parameter that is one of `values`, or None where it is absent."""
-        text = self.text(name)
+        text = self._values.get(name)
         if text is not None and text not in values:
             _refuse(name, "invalid_value", f"one of {', '.join(values)}")
         return text

@@ -123,6 +123,8 @@ async def test_wrong_paths_and_methods_are_problems(
         ("/v1/alerts?since=" + "a" * 30_000, "?since", "invalid_length"),
         ("/v1/accounts?level=BAD", "?level", "invalid_value"),
         ("/v1/accounts?level=warning", "?level", "invalid_value"),
+        ("/v1/accounts?level=", "?level", "invalid_value"),
+        ("/v1/marks?venue=", "?venue", "invalid_value"),
         ("/v1/accounts?limit=x", "?limit", "not_a_number"),
         ("/v1/marks?venue=nasdaq", "?venue", "invalid_value"),
         ("/v1/marks?symbol=a&symbol=b", "?symbol", "repeated_parameter"),
