@@ -10,6 +10,7 @@ from service.api.documents import (
     path_parameter,
     query_parameter,
     with_etag,
+    with_links,
 )
 from service.contract.accounts import AccountDocument, NamedAccountDocument
 from service.contract.names import ACCOUNT_ID_PATTERN
@@ -44,7 +45,16 @@ _WRITTEN = {"id": "a1", "version": 3}
 PUT = operation(
     "putAccount",
     "Replace an account",
-    {200: with_etag(answer("Stored.", WrittenAccount, _WRITTEN))},
+    {
+        200: with_links(
+            with_etag(answer("Stored.", WrittenAccount, _WRITTEN)),
+            "account_id",
+            "getAccount",
+            "getRisk",
+            "adjustAccount",
+            "deleteAccount",
+        )
+    },
     body=json_body(AccountDocument, examples.ACCOUNT),
     parameters=[_NAME, _IF_MATCH],
     errors=(*BODY_ERRORS, TooManyItems, VersionMismatch, StoreUnavailable),

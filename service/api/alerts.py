@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from service.access.door import Door
 from service.api.bodies import JSON
-from service.api.documents import answer, operation, query_parameter
+from service.api.documents import answer, operation, query_parameter, with_links
 from service.api.queries import Query
 from service.contract.cursor import decode_cursor, encode_cursor
 from service.contract.examples import ALERT, CURSOR
@@ -112,7 +112,14 @@ _EXAMPLE = {
 _GET = operation(
     "getAlerts",
     "The alert log, from a cursor on",
-    {200: answer("A page, in the order things happened.", AlertsPage, _EXAMPLE)},
+    {
+        200: with_links(
+            answer("A page, in the order things happened.", AlertsPage, _EXAMPLE),
+            "since",
+            "getAlerts",
+            field="cursor",
+        )
+    },
     parameters=[
         query_parameter(
             "since",

@@ -108,6 +108,13 @@ def with_etag(response: Document) -> Document:
     return {**response, "headers": {"ETag": _header("The account's version.", '"3"')}}
 
 
+def with_links(response: Document, parameter: str, *operations: str, field: str = "id") -> Document:
+    """Return a response of which a field is a parameter of these other calls."""
+    value = f"$response.body#/{field}"
+    links = {name: {"operationId": name, "parameters": {parameter: value}} for name in operations}
+    return {**response, "links": links}
+
+
 def text_answer(description: str, example: str, media_type: str = "text/plain") -> Document:
     """Return a good response that is no JSON."""
     content = {"schema": {"type": "string"}, "example": example}

@@ -7,6 +7,7 @@ from service.api.documents import (
     operation,
     path_parameter,
     query_parameter,
+    with_links,
 )
 from service.contract.examples import CURSOR
 from service.contract.webhooks import (
@@ -53,17 +54,27 @@ _LETTER = {
 }
 _MISSING = (InvalidInput, UnknownWebhook, StoreUnavailable)
 
+_CALLS = (
+    "getWebhook",
+    "rotateWebhookSecret",
+    "getDeadLetters",
+    "replayDeadLetters",
+    "deleteWebhook",
+)
+_THERE = answer("It was there already: its secret and where it is stay.", WebhookView, _VIEW)
+_NEW = answer(
+    "It is new and hears of what is logged from now on. The secret is shown only here; "
+    "calls are signed with it as Standard Webhooks says.",
+    WebhookView,
+    {**_VIEW, "deliveredAt": None, "secret": _SECRET},
+)
+
 PUT = operation(
     "putWebhook",
     "Have a URL called with alerts",
     {
-        200: answer("It was there already: its secret and where it is stay.", WebhookView, _VIEW),
-        201: answer(
-            "It is new and hears of what is logged from now on. The secret is shown only here; "
-            "calls are signed with it as Standard Webhooks says.",
-            WebhookView,
-            {**_VIEW, "deliveredAt": None, "secret": _SECRET},
-        ),
+        200: with_links(_THERE, "webhook_id", *_CALLS),
+        201: with_links(_NEW, "webhook_id", *_CALLS),
     },
     body=json_body(WebhookDocument, _WANTED),
     parameters=[_ID],

@@ -9,7 +9,11 @@ LARGEST = sys.float_info.max
 TIME_MAX_MS = 2**53 - 1  # the largest integer every JSON reader keeps exactly
 
 # A comparison with a bound is false for NaN and for infinity, so the bounds are the finite check.
-_AS_TEXT = {"format": "decimal"}  # the OpenAPI writer makes "number or string" of it
+# The OpenAPI writer makes "number or string" of it; a string must be as JSON writes numbers.
+_AS_TEXT = {
+    "format": "decimal",
+    "pattern": r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$(?!\n)",
+}
 
 Number: TypeAlias = Annotated[
     float,

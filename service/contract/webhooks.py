@@ -23,7 +23,15 @@ _NOTHING_ELSE = re.compile(r"[!-~]+")  # printable ASCII without blanks
 class WebhookDocument(Struct, rename="camel", frozen=True):
     """Whom to call, and which alerts to tell: of these accounts, at these levels (null: any)."""
 
-    url: Annotated[str, Meta(min_length=1, max_length=2_048, examples=["https://example.com/in"])]
+    url: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=2_048,
+            examples=["https://example.com/in"],
+            extra_json_schema={"pattern": r"^https?://[!-~]+$(?!\n)"},  # `check_url` says more
+        ),
+    ]
     accounts: Annotated[list[AccountPattern], Meta(min_length=1, max_length=ACCOUNTS_MAX)] = field(
         default_factory=lambda: ["*"]
     )
