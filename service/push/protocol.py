@@ -10,6 +10,7 @@ import socket
 from asyncio.transports import BaseTransport
 
 from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode
 
@@ -49,6 +50,9 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         if not self.handshake_complete:
             # uvicorn logs the address of a handshake: what stands behind the path may be a secret.
             self.scope["query_string"] = b""
+        elif self.close_sent:
+            # A broken frame has ended it just now: a hang-up, and not the application's mistake.
+            raise ClientDisconnected
         if message["type"] == "websocket.close" and self.handshake_complete:
             # A close frame is a few bytes: it joins the buffer even when that is full.
             self.writable.set()
