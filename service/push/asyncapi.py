@@ -50,8 +50,9 @@ twice in the log, nothing left out. An alert may reach you twice around a reconn
 tells. Frames are JSON text and never larger than 256 KiB. Fields you do not know may appear: \
 ignore them.
 
-When we close, 4000 to 4499 mean "come back and resume", 4500 to 4999 "do not"; a frame of yours \
-that is too large is answered by the protocol's own 1009.\
+When we close, 4000 to 4499 mean "come back and resume", 4500 to 4999 "do not". The protocol's own \
+codes answer what breaks it: 1009 a frame of yours that is too large, 1007 a text that is not \
+UTF-8, 1002 a broken frame.\
 """
 _KEY = {"$ref": "#/components/securitySchemes/apiKey"}
 _EXAMPLES: tuple[msgspec.Struct, ...] = (
