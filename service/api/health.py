@@ -125,7 +125,7 @@ _METRICS = operation(
     {
         200: text_answer(
             "Prometheus' text format.",
-            "# TYPE plimsoll_stream_sessions gauge\nplimsoll_stream_sessions 3.0\n",
+            "# TYPE plimsoll_sockets gauge\nplimsoll_sockets 3.0\n",
         )
     },
     access="admin",
