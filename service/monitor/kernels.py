@@ -31,12 +31,10 @@ from service.monitor.compiled import (
     Columns,
     Found,
     X,
-    compiled,
-    fetch,
-    inlined,
 )
 from service.monitor.safe_bands import EDGE, write_bands
 from service.risk.columns import Floats, Ints
+from service.risk.compiled import compiled, fetch, inlined
 from service.risk.holders import BLOCK
 from service.risk.levels import NOT_PENDING
 from service.risk.market_rows import (

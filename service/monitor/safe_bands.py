@@ -24,9 +24,9 @@ from service.monitor.compiled import (
     WARNING,
     Columns,
     X,
-    inlined,
 )
 from service.risk.columns import Floats
+from service.risk.compiled import inlined
 from service.risk.holders import BLOCK
 from service.risk.market_rows import LINEAR
 from service.risk.rows import REPEATED

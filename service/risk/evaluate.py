@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from service.risk.batch import build_batch
 from service.risk.columns import Batch, Holdings, Ints, Legs, Pools
 from service.risk.levels import table_level
 from service.risk.liquidation import LegPrices, solve_prices
@@ -17,6 +18,8 @@ from service.risk.margin import (
     margin_ratio,
     pool_sums,
 )
+from service.risk.markets import MarketTable
+from service.risk.restore import to_restore
 from service.risk.venues import RULE_COLUMNS
 
 _Columns = TypeVar("_Columns", Pools, Legs, Holdings)
@@ -64,6 +67,14 @@ def _pool_figures(batch: Batch, legs: LegFigures) -> PoolFigures:
 def prices(batch: Batch, assessment: Assessment) -> LegPrices:
     """Return liquidation prices (below, above, nearest) and bankruptcy prices, with reasons."""
     return solve_prices(batch, assessment)
+
+
+def warm_up() -> None:
+    """Have it compiled, or read from where it was kept: no evaluation waits for that later."""
+    batch, _ = build_batch([], MarketTable())
+    assessment = assess(batch)
+    prices(batch, assessment)
+    to_restore(batch, assessment)
 
 
 def select(batch: Batch, pools: Ints) -> Batch:
