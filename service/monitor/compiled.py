@@ -3,11 +3,7 @@
 from typing import NamedTuple
 
 from service.risk.columns import Bools, Floats, Ints
-from service.risk.model import Level
 from service.risk.rows import Int8s, Int32s, Records
-
-HEALTHY, WARNING, MARGIN_CALL = int(Level.HEALTHY), int(Level.WARNING), int(Level.MARGIN_CALL)
-LIQUIDATION, BANKRUPT = int(Level.LIQUIDATION), int(Level.BANKRUPT)
 
 # Columns of `scratch`, a row a leg of the pool at hand.
 X, EQUITY, MAINTENANCE, LOW, HIGH, FIRST = range(6)

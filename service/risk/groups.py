@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from service.risk.columns import Bools, Floats, Ints
-from service.risk.compiled import inlined
-from service.risk.rows import Records
+from service.risk.compiled import called, inlined
+from service.risk.rows import Int8s, Records
 
 # A leg of the pool at hand. Its requirement at a notional n is rate x n + fixed and, where it
 # bends, what its tier asks of n; a frozen one and one by contracts held stay in their tiers.
@@ -83,8 +83,8 @@ class Columns(NamedTuple):
     bankruptcy_fee: Floats
     wallet: Floats  # from here on of pools
     unpriced: Bools
-    liquidatable: Bools
-    strict: Bools
+    level: Int8s
+    rule: Ints
     multi: Bools
     linear: Bools  # of markets
     table: Ints
@@ -118,22 +118,6 @@ class Scratch(NamedTuple):
     in_asset: Floats  # (assets, 3); 0 between pools
     members: Records
     groups: Records
-
-
-@inlined
-def order_by_pool(pool: Ints, rows: Ints, first: Ints) -> None:
-    """List the rows of each pool one after the other, in their order."""
-    first[:] = 0
-    for row in range(len(pool)):
-        first[pool[row] + 1] += 1
-    for index in range(1, len(first)):
-        first[index] += first[index - 1]
-    for row in range(len(pool)):
-        rows[first[pool[row]]] = row
-        first[pool[row]] += 1
-    for index in range(len(first) - 1, 0, -1):
-        first[index] = first[index - 1]
-    first[0] = 0
 
 
 @inlined
@@ -204,7 +188,7 @@ def _enter(columns: Columns, leg: Any, row: int) -> None:
         leg.in_tier = notional * columns.rate[table, tier] - columns.deduction[table, tier]
 
 
-@inlined
+@called
 def look_beside(groups: Records, count: int) -> None:
     """Sum up, for each group, what the other groups of its pool are worth.
 
@@ -251,7 +235,7 @@ def look_into_coins(columns: Columns, scratch: Scratch, pool: int, count: int) -
         in_asset[settle, SLACK] = in_asset[settle, PNL] = 0.0
 
 
-@inlined
+@called
 def rest_of(group: Any, total: float, moving: float) -> Rest:
     """Part what the pool is worth without the group into still and moving money."""
     # An inverse contract that settles in another coin than its base: still / t + moving x t.
@@ -260,7 +244,7 @@ def rest_of(group: Any, total: float, moving: float) -> Rest:
     return Rest(total - moving, moving)
 
 
-@inlined
+@called
 def rest_slope(group: Any, rest: Rest) -> float:
     """Return d/dt of the rest of the pool (of rest x t where the group settles in the coin)."""
     if group.coin:
@@ -268,7 +252,7 @@ def rest_slope(group: Any, rest: Rest) -> float:
     return 0.0 if group.inverse else rest.moving
 
 
-@inlined
+@called
 def price_at(group: Any, t: float) -> float:
     """Return the price that t stands for; NaN where it is none, or only rounding makes it one."""
     if not 1.0 / _FURTHEST < t < _FURTHEST:
@@ -276,7 +260,7 @@ def price_at(group: Any, t: float) -> float:
     return float(group.mark / t if group.inverse else group.mark * t)
 
 
-@inlined
+@called
 def polished(group: Any, rest: Rest, price: float, own: float, slope: float) -> float:
     """Return the price after a step of Newton; `own` is what the group is worth at the price."""
     if group.inverse:

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from service.risk.by_pool import order_by_pool
 from service.risk.columns import Batch, Floats
-from service.risk.compiled import compiled, inlined
+from service.risk.compiled import called, compiled, inlined
 from service.risk.groups import (
     GROUP,
     MEMBER,
@@ -24,14 +25,13 @@ from service.risk.groups import (
     gather,
     look_beside,
     look_into_coins,
-    order_by_pool,
     polished,
     price_at,
     rest_of,
     rest_slope,
 )
-from service.risk.margin import Assessment, holding_values
-from service.risk.model import Level
+from service.risk.levels import LIQUIDATION
+from service.risk.margin import Assessment
 from service.risk.roots import Curve, Root, Tiers, root_above, root_below, tier_margin
 from service.risk.rows import Int8s, Records
 from service.risk.venues import RULE_COLUMNS
@@ -46,6 +46,7 @@ REASONS = (
     "price_independent",
     "no_closed_form",
 )
+_STRICT = RULE_COLUMNS.strict
 _LEAST = float(np.nextafter(0.0, 1.0))
 
 
@@ -77,14 +78,16 @@ class _Found(NamedTuple):
 def solve_prices(batch: Batch, assessment: Assessment) -> LegPrices:
     """Return both liquidation prices and the bankruptcy price of every leg."""
     rows = len(batch.legs.pool)
+    below, above, nearest, bankruptcy, distance = np.empty((5, rows))
+    reason, bankruptcy_reason = np.empty((2, rows), np.int8)
     found = _Found(
-        below=np.full(rows, np.nan),
-        above=np.full(rows, np.nan),
-        liquidation=np.full(rows, np.nan),
-        reason=np.full(rows, UNPRICED, dtype=np.int8),
-        bankruptcy=np.full(rows, np.nan),
-        bankruptcy_reason=np.full(rows, UNPRICED, dtype=np.int8),
-        distance_pct=np.full(rows, np.nan),
+        below=below,
+        above=above,
+        liquidation=nearest,
+        reason=reason,
+        bankruptcy=bankruptcy,
+        bankruptcy_reason=bankruptcy_reason,
+        distance_pct=distance,
     )
     _solve(_columns(batch, assessment), _scratch(batch), found)
     return LegPrices(*found)
@@ -112,8 +115,8 @@ def _columns(batch: Batch, assessment: Assessment) -> Columns:
         bankruptcy_fee=terms.bankruptcy_fee,
         wallet=pools.wallet,
         unpriced=pools.unpriced,
-        liquidatable=pools.level >= Level.LIQUIDATION,
-        strict=RULE_COLUMNS.strict[batch.pools.rule],
+        level=pools.level,
+        rule=batch.pools.rule,
         multi=batch.pools.multi,
         linear=markets.linear,
         table=markets.table,
@@ -126,7 +129,7 @@ def _columns(batch: Batch, assessment: Assessment) -> Columns:
         rebate=tables.rebate,
         holder=batch.holdings.pool,
         asset=batch.holdings.asset,
-        worth=holding_values(batch),
+        worth=assessment.worth,
     )
 
 
@@ -137,7 +140,7 @@ def _scratch(batch: Batch) -> Scratch:
         first=np.empty(pools + 1, np.int64),
         held=np.empty(held, np.int64),
         first_held=np.empty(pools + 1, np.int64),
-        group_of=np.full(len(batch.markets.mark), -1),
+        group_of=np.empty(len(batch.markets.mark), np.int64),
         in_asset=np.zeros((len(batch.asset_price), 3)),
         members=np.empty(rows, MEMBER),
         groups=np.empty(rows, GROUP),
@@ -146,11 +149,13 @@ def _scratch(batch: Batch) -> Scratch:
 
 @compiled
 def _solve(columns: Columns, scratch: Scratch, found: _Found) -> None:
-    """Fill in the prices of all legs of priced pools."""
+    """Fill in the prices of all legs."""
+    scratch.group_of[:] = -1
     order_by_pool(columns.pool, scratch.rows, scratch.first)
     order_by_pool(columns.holder, scratch.held, scratch.first_held)
     for pool in range(len(columns.wallet)):
         if columns.unpriced[pool]:
+            _put_nothing(scratch, found, pool)
             continue
         count = gather(columns, scratch, pool)
         look_beside(scratch.groups, count)
@@ -164,10 +169,20 @@ def _solve(columns: Columns, scratch: Scratch, found: _Found) -> None:
 
 
 @inlined
+def _put_nothing(scratch: Scratch, found: _Found, pool: int) -> None:
+    """Say of the legs of a pool that it is unpriced."""
+    for index in range(scratch.first[pool], scratch.first[pool + 1]):
+        row = scratch.rows[index]
+        found.below[row] = found.above[row] = found.liquidation[row] = np.nan
+        found.bankruptcy[row] = found.distance_pct[row] = np.nan
+        found.reason[row] = found.bankruptcy_reason[row] = UNPRICED
+
+
+@inlined
 def _put_liquidation(columns: Columns, found: _Found, pool: int, group: Any, legs: Records) -> None:
     rest = rest_of(group, columns.wallet[pool] + group.slack_beside, group.slack_moving)
     below, above, nearest, reason = np.nan, np.nan, np.nan, FULLY_COLLATERALISED
-    if columns.liquidatable[pool]:
+    if columns.level[pool] >= LIQUIDATION:
         reason = ALREADY_LIQUIDATABLE
     elif group.unsolved:
         reason = UNSOLVED
@@ -177,7 +192,7 @@ def _put_liquidation(columns: Columns, found: _Found, pool: int, group: Any, leg
         for index in range(len(legs)):
             leg = legs[index]
             slope += (leg.side - leg.rate) * leg.notional * leg.weight
-        least = 0.0 if columns.strict[pool] else _LEAST
+        least = 0.0 if _STRICT[columns.rule[pool]] else _LEAST
         curve = Curve(group.slack + rest.still + rest.moving, slope, least)
         root = root_below(legs, tiers, curve)
         below = _slack_price(tiers, group, legs, rest, root)
@@ -224,12 +239,12 @@ def _put_bankruptcy(columns: Columns, found: _Found, pool: int, group: Any, legs
         found.bankruptcy[row], found.bankruptcy_reason[row] = price, reason
 
 
-@inlined
+@called
 def _nearest(mark: float, below: float, above: float) -> float:
     return above if np.isnan(below) or above - mark < mark - below else below
 
 
-@inlined
+@called
 def _slack_price(tiers: Tiers, group: Any, legs: Records, rest: Rest, root: Root) -> float:
     """Turn a root into a price, polished inside its segment; a jump's border stays as it is."""
     price, own = price_at(group, root.t), 0.0
@@ -245,7 +260,7 @@ def _slack_price(tiers: Tiers, group: Any, legs: Records, rest: Rest, root: Root
     return polished(group, rest, price, own, root.slope)
 
 
-@inlined
+@called
 def _leg_at(leg: Any, price: float) -> tuple[float, float]:
     """Return PnL and notional of a leg at a price."""
     moved = leg.size * (price - leg.entry_price)

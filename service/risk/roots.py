@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from service.risk.columns import Floats
-from service.risk.compiled import called, inlined
+from service.risk.compiled import called
 from service.risk.rows import Records
 
 _BESIDE = 1e-13  # relative: corners nearer to each other than that are one
@@ -44,7 +44,7 @@ class Root(NamedTuple):
     jump: bool  # t is a corner, and exact
 
 
-@inlined
+@called
 def tier_margin(tiers: Tiers, leg: Any, notional: float) -> float:
     """Return what the tier where the walk is asks of a notional."""
     rate, deduction = tiers.rate[leg.table, leg.tier], tiers.deduction[leg.table, leg.tier]
@@ -108,13 +108,13 @@ def _solved(legs: Records, tiers: Tiers, curve: Curve, anchor: float, slack: flo
     return Root(t, slope, False)
 
 
-@inlined
+@called
 def _start(legs: Records) -> None:
     for index in range(len(legs)):
         legs[index].tier = legs[index].tier_at_mark
 
 
-@inlined
+@called
 def _floor_at(leg: Any, tiers: Tiers) -> float:
     """Return the t where the leg's tier begins; 0 where it has none below."""
     if leg.bends and leg.tier > 0:
@@ -122,7 +122,7 @@ def _floor_at(leg: Any, tiers: Tiers) -> float:
     return 0.0
 
 
-@inlined
+@called
 def _end_at(leg: Any, tiers: Tiers) -> float:
     """Return the t where the leg's tier ends; infinity where it has none above."""
     if leg.bends and leg.tier + 1 < tiers.floor.shape[1]:
@@ -130,7 +130,7 @@ def _end_at(leg: Any, tiers: Tiers) -> float:
     return np.inf
 
 
-@inlined
+@called
 def _corner_below(legs: Records, tiers: Tiers) -> float:
     corner = 0.0
     for index in range(len(legs)):
@@ -138,7 +138,7 @@ def _corner_below(legs: Records, tiers: Tiers) -> float:
     return corner
 
 
-@inlined
+@called
 def _corner_above(legs: Records, tiers: Tiers) -> float:
     corner = np.inf
     for index in range(len(legs)):
@@ -146,7 +146,7 @@ def _corner_above(legs: Records, tiers: Tiers) -> float:
     return corner
 
 
-@inlined
+@called
 def _step_down(legs: Records, tiers: Tiers, corner: float) -> None:
     """Take every leg whose tier begins at the corner into the tier below."""
     for index in range(len(legs)):
@@ -155,7 +155,7 @@ def _step_down(legs: Records, tiers: Tiers, corner: float) -> None:
             leg.tier -= 1
 
 
-@inlined
+@called
 def _step_up(legs: Records, tiers: Tiers, corner: float) -> None:
     """Take every leg whose tier ends at the corner into the tier above."""
     for index in range(len(legs)):
