@@ -16,7 +16,7 @@ Kind = TypeVar("Kind", bound=AnyServer)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile the monitor's ticks once, before every process of the tests would."""
+    """Compile what is compiled once, before every process of the tests would."""
     if not hasattr(config, "workerinput"):
         warm_up()
 

@@ -16,6 +16,7 @@ from service.monitor.compiled import (
     Found,
 )
 from service.monitor.kernels import settle, tick
+from service.risk import evaluate
 from service.risk.bands import plain_bands
 from service.risk.book import Book
 from service.risk.columns import Batch, Bools, Ints
@@ -217,6 +218,7 @@ def _room(pools: int) -> Found:
 
 def warm_up() -> None:
     """Have everything compiled, or read from where it was kept: no tick waits for that later."""
+    evaluate.warm_up()
     judge = Judge(Book(MarketTable()))
     nobody = np.zeros(0, np.int64)
     judge.settle(nobody, 0)
