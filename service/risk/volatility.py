@@ -11,6 +11,9 @@ is left, which is a jump's. The border u is the largest of
   jumps, they are another volatility, and a spike with its way back are two moves;
 - `jump_least`: without it a market that stood still could never be seen to move.
 
+What of a jump stays below the border is taken for diffusion: jumps in one of a hundred returns make
+it a twelfth larger.
+
 This is threshold estimation (Mancini, 2009) with the neighbour's word of bipower variation
 (Barndorff-Nielsen and Shephard, 2004), and unlike bipower variation it holds with marks that stand
 still for a while. What an exponential jump has above a border is again exponential with the same
@@ -20,6 +23,7 @@ mean, so the mean of what is left estimates the mean of jumps. Sums fade by time
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +47,7 @@ class VolatilityRule:
     """
 
     sampling_ms: int = 5_000  # a mark sooner after the last one taken is noise of the ticks
-    half_life_s: float = 1_800.0  # of diffusion
+    half_life_s: float = 900.0  # of diffusion
     jump_half_life_s: float = 86_400.0
     jump_threshold: float = 4.0  # in standard deviations
     jump_least: float = 0.001  # of log price: a smaller move is no jump
@@ -74,7 +78,7 @@ class Volatility:
     @property
     def annual(self) -> Floats:
         """Return the total as a fraction a year of 365 days."""
-        return self.total_per_sqrt_s * SECONDS_A_YEAR**0.5
+        return self.total_per_sqrt_s * sqrt(SECONDS_A_YEAR)
 
 
 def _floats() -> Floats:
@@ -143,22 +147,25 @@ class VolatilityBook:
         )
 
     def _observe_once(self, market: Ints, log_price: Floats, time_ms: Ints) -> None:
-        """Take at most one mark a market."""
+        """Take at most one mark a market; most come too soon to make a return."""
         columns, rule = self._columns, self.rule
         assert np.all(time_ms >= columns.newest_ms[market])
         silence = time_ms - columns.taken_ms[market]
         first = columns.marks[market] == 0
-        lost = ~first & (silence > rule.gap_max_ms)
         columns.marks[market] += 1
         columns.newest_ms[market] = time_ms
-        for sums in (columns.returns, columns.squares, columns.seconds, columns.before):
-            sums[market[lost]] = 0
-        columns.before_that[market[lost]] = 0.0
-        taken = np.flatnonzero(~first & ~lost & (silence >= rule.sampling_ms))
-        self._add_returns(market[taken], log_price[taken], silence[taken] / 1_000.0)
-        told = np.flatnonzero(first | lost | (silence >= rule.sampling_ms))
-        columns.log_price[market[told]] = log_price[told]
-        columns.taken_ms[market[told]] = time_ms[told]
+        taken = np.flatnonzero(first | (silence >= rule.sampling_ms))
+        if not len(taken):
+            return
+        lost = market[taken[(silence > rule.gap_max_ms)[taken]]]
+        for sums in (columns.returns, columns.squares, columns.seconds):
+            sums[lost] = 0
+        for moves in (columns.before, columns.before_that):
+            moves[lost] = 0.0
+        told = taken[(~first & (silence <= rule.gap_max_ms))[taken]]
+        self._add_returns(market[told], log_price[told], silence[told] / 1_000.0)
+        columns.log_price[market[taken]] = log_price[taken]
+        columns.taken_ms[market[taken]] = time_ms[taken]
 
     def _add_returns(self, market: Ints, log_price: Floats, elapsed_s: Floats) -> None:
         columns, rule = self._columns, self.rule
@@ -192,6 +199,6 @@ def _rounds(market: Ints) -> Iterator[Ints]:
     starts = np.ones(len(market), np.bool_)
     starts[1:] = np.diff(market[order]) != 0
     first = np.flatnonzero(starts)
-    place = np.arange(len(market)) - np.repeat(first, np.diff(np.append(first, len(market))))
-    for turn in range(int(place.max()) + 1 if len(place) else 0):
-        yield np.sort(order[place == turn])
+    turn = np.arange(len(market)) - np.repeat(first, np.diff(np.append(first, len(market))))
+    by_turn = order[np.argsort(turn, kind="stable")]
+    yield from np.split(by_turn, np.cumsum(np.bincount(turn))[:-1]) if len(turn) else ()
