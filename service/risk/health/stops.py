@@ -1,0 +1,123 @@
+"""Stop-losses: is there one, does it come before liquidation, does it lose no more than it may?
+
+The loss at a stop is the position's loss against its entry if closed there, closing fee in: a line
+in the price (linear) or in 1 / price (inverse), so the stop that loses just the budget is exact.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.risk.columns import Bools, Floats
+from service.risk.health.findings import SAFELY, Action, Examined, Rule
+from service.risk.venues import RULE_COLUMNS
+
+
+@dataclass(frozen=True, slots=True)
+class _Stops:
+    """A row a leg; prices on the losing side, NaN where there is none."""
+
+    side: Floats  # 1 long, -1 short
+    mark: Floats
+    stop: Floats
+    liquidation: Floats
+    budget: Floats  # in the settle asset
+    loss: Floats  # at the stop
+    proposed: Floats  # a stop that no rule minds; the best there is, else
+
+
+def stop_rules(examined: Examined) -> Iterator[Rule]:
+    """Return what is wrong with stops; closing the position clears all of it."""
+    stops = _stops(examined)
+    contracts = np.abs(examined.batch.legs.contracts)
+    close: dict[Action, Floats] = {"set_stop": stops.proposed, "reduce": contracts}
+    unknown = np.full(len(contracts), np.nan)
+    priced = ~examined.assessment.legs.unpriced
+    none = np.isnan(stops.stop)
+    if examined.limits.stop_expected:
+        yield Rule("no_stop_loss", priced & none, unknown, np.nan, "none", close)
+    passed = priced & (stops.side * (stops.mark - stops.stop) <= 0.0)
+    yield Rule("stop_loss_passed", passed, stops.stop, stops.mark, "price", close)
+    yield Rule(
+        "stop_loss_beyond_liquidation",
+        stops.side * (stops.stop - stops.liquidation) <= 0.0,
+        stops.stop,
+        stops.liquidation,
+        "price",
+        close,
+    )
+    over = stops.loss > stops.budget
+    with np.errstate(all="ignore"):  # a loss of 0 is over no budget
+        part = np.clip(1.0 - stops.budget / stops.loss + SAFELY, 0.0, 1.0)
+    yield Rule(
+        "stop_loss_above_budget",
+        ~passed & over,
+        stops.loss,
+        stops.budget,
+        "money",
+        {
+            "set_stop": np.where(_within_budget(examined, stops), stops.proposed, np.nan),
+            "reduce": contracts * part,
+        },
+    )
+
+
+def _stops(examined: Examined) -> _Stops:
+    batch, legs, prices = examined.batch, examined.assessment.legs, examined.prices
+    inputs, pool = examined.inputs, batch.legs.pool
+    is_long = legs.size > 0.0
+    liquidation = np.where(is_long, prices.below, prices.above)
+    with np.errstate(all="ignore"):  # an account without totals has no budget
+        unit = legs.settle_price * examined.in_account[pool]
+        equity = np.maximum(0.0, examined.equity[batch.pools.account[pool]])
+        budget = examined.limits.budget_share * equity / unit
+    budget = np.where(np.isnan(inputs.budget), budget, inputs.budget)
+    side = np.where(is_long, 1.0, -1.0)
+    return _Stops(
+        side=side,
+        mark=legs.mark,
+        stop=inputs.stop_price,
+        liquidation=liquidation,
+        budget=budget,
+        loss=_loss_at(examined, inputs.stop_price),
+        proposed=_proposed(examined, side, liquidation, budget),
+    )
+
+
+def _proposed(examined: Examined, side: Floats, liquidation: Floats, budget: Floats) -> Floats:
+    """Halfway to liquidation (in log price) or at the budget, whichever is nearer to the mark."""
+    mark = examined.assessment.legs.mark
+    halfway = np.sqrt(mark * liquidation)
+    at_budget = _price_of_loss(examined, budget) * (1.0 + side * SAFELY)
+    usable = (side * (mark - at_budget) > 0.0) & (at_budget > 0.0) & np.isfinite(at_budget)
+    at_budget = np.where(usable, at_budget, np.nan)
+    return np.where(side > 0.0, np.fmax(halfway, at_budget), np.fmin(halfway, at_budget))
+
+
+def _within_budget(examined: Examined, stops: _Stops) -> Bools:
+    """Whether the proposed stop loses no more than it may: not where that much is lost already."""
+    within: Bools = _loss_at(examined, stops.proposed) <= stops.budget
+    return within
+
+
+def _loss_line(examined: Examined) -> tuple[Floats, Floats]:
+    """Return loss as start + slope x price, x 1 / price where inverse."""
+    batch, size = examined.batch, examined.assessment.legs.size
+    fee = batch.markets.taker_fee[batch.legs.market]
+    fee = np.where(np.isnan(fee), RULE_COLUMNS.default_fee[batch.pools.rule[batch.legs.pool]], fee)
+    linear, entry = examined.assessment.terms.linear, batch.legs.entry_price
+    start = np.where(linear, size * entry, -size / entry)
+    return start, np.where(linear, -size, size) + fee * np.abs(size)
+
+
+def _loss_at(examined: Examined, price: Floats) -> Floats:
+    start, slope = _loss_line(examined)
+    return start + slope * np.where(examined.assessment.terms.linear, price, 1.0 / price)
+
+
+def _price_of_loss(examined: Examined, loss: Floats) -> Floats:
+    start, slope = _loss_line(examined)
+    with np.errstate(all="ignore"):  # what can never lose that much has no such price
+        at = (loss - start) / slope
+        return np.where(examined.assessment.terms.linear, at, 1.0 / at)
