@@ -23,9 +23,8 @@ def _buffer(examined: Examined) -> Rule:
     prices, mark = examined.prices, examined.assessment.legs.mark
     limits, contracts = examined.limits, np.abs(examined.batch.legs.contracts)
     deviation = examined.inputs.volatility.total_per_sqrt_s * np.sqrt(limits.buffer_horizon_s)
-    with np.errstate(all="ignore"):  # a market that does not move
-        nearer = np.fmin(np.log(mark / prices.below), np.log(prices.above / mark))
-        measured = nearer / deviation
+    nearer = np.fmin(np.log(mark / prices.below), np.log(prices.above / mark))
+    measured = nearer / deviation
     flagged = measured < limits.buffer_deviations_min
     rows = np.flatnonzero(flagged)
     deposit, kept = np.full(len(mark), np.nan), np.zeros(len(mark))
@@ -73,8 +72,7 @@ def _at_end(examined: Examined, rows: Ints, price: Floats) -> tuple[Floats, Floa
     own = sums_by(legs.pool, owned, len(rows))
     alone = sums_by(legs.pool, same.astype(np.float64), len(rows)) == 1.0
     room, lost = pools.equity[pool] - (required - own), own - (equity - pools.equity[pool])
-    with np.errstate(all="ignore"):  # where nothing is lost everything may be kept
-        share = np.where(lost > 0.0, room / lost - SAFELY, 1.0)
+    share = np.where(lost > 0.0, room / lost - SAFELY, 1.0)
     rounding = SAFELY * (np.abs(equity) + required)
     single = alone & ~batch.pools.multi[pool]
     return required - equity + rounding, np.where(single, np.clip(share, 0.0, 1.0), 0.0)
@@ -88,10 +86,9 @@ def _funding(examined: Examined) -> Rule:
     paid = np.sign(legs.size) * legs.notional * legs.settle_price * rate
     per_hour = sums_by(examined.batch.legs.pool, paid, len(pools.equity))
     slack = pools.equity - pools.maintenance_margin
-    with np.errstate(all="ignore"):  # who is paid has for ever
-        hours = np.where(per_hour > 0.0, slack / per_hour, np.inf)
-        wanted = pools.maintenance_margin + limit * per_hour
-        part = np.clip(1.0 - pools.equity / wanted + SAFELY, 0.0, 1.0)
+    hours = np.where(per_hour > 0.0, slack / per_hour, np.inf)
+    wanted = pools.maintenance_margin + limit * per_hour
+    part = np.clip(1.0 - pools.equity / wanted + SAFELY, 0.0, 1.0)
     return Rule(
         code="funding_eats_margin",
         flagged=(slack > 0.0) & (hours < limit),

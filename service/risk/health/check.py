@@ -63,7 +63,8 @@ def check_health(
         buffer_rules(examined),
         mark_rules(examined),
     )
-    return sorted((one for rule in rules for one in rule.findings(batch)), key=_place)
+    with np.errstate(all="ignore"):  # what has no measure is NaN or inf, and over no limit
+        return sorted((one for rule in rules for one in rule.findings(batch)), key=_place)
 
 
 def _place(finding: Finding) -> tuple[int, int, int, int, int]:

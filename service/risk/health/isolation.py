@@ -31,8 +31,7 @@ def isolation_rule(examined: Examined) -> Rule:
     stands[rows] = (found.pools.level < Level.LIQUIDATION) & (found.pools.equity > 0.0)
     others = pools.maintenance_margin[pool] - legs.maintenance_margin * settle_price
     rest_stands = pools.equity[pool] - equity * settle_price > others
-    with np.errstate(all="ignore"):
-        measured = pools.equity[pool] / (equity * settle_price)
+    measured = pools.equity[pool] / (equity * settle_price)
     return Rule(
         code="isolated_would_bound_loss",
         flagged=stands & rest_stands & (measured > limit),

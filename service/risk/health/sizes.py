@@ -78,8 +78,7 @@ def _concentration(examined: Examined) -> Rule:
     gross = sums_by(account, value, len(examined.equity))[account]
     several = np.bincount(account, minlength=len(examined.equity))[account] > 1
     measured = _over(net, gross)
-    with np.errstate(all="ignore"):  # a limit of 1 is never passed
-        cut = (net - limit * gross) / (1.0 - limit)
+    cut = (net - limit * gross) / (1.0 - limit)
     return Rule(
         code="concentrated",
         flagged=several & _first_of(coin, np.where(heavier, value, 0.0)) & (measured > limit),
@@ -107,8 +106,7 @@ def _first_of(group: np.typing.NDArray[np.intp], value: Floats) -> Bools:
 
 def _over(amount: Floats, of: Floats) -> Floats:
     """Return the ratio, +inf where there is nothing to divide by."""
-    with np.errstate(all="ignore"):
-        return np.where(of <= 0.0, np.where(amount > 0.0, np.inf, 0.0), amount / of)
+    return np.where(of <= 0.0, np.where(amount > 0.0, np.inf, 0.0), amount / of)
 
 
 def _missing(wanted: Floats, there: Floats) -> Floats:

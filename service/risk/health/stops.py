@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.risk.columns import Bools, Floats
+from service.risk.columns import Floats
 from service.risk.health.findings import SAFELY, Action, Examined, Rule
 from service.risk.venues import RULE_COLUMNS
 
@@ -24,7 +24,8 @@ class _Stops:
     liquidation: Floats
     budget: Floats  # in the settle asset
     loss: Floats  # at the stop
-    proposed: Floats  # a stop that no rule minds; the best there is, else
+    at_budget: Floats  # the stop that loses just so much
+    proposed: Floats  # at budget or halfway to liquidation (in log price), the nearer to the mark
 
 
 def stop_rules(examined: Examined) -> Iterator[Rule]:
@@ -47,17 +48,17 @@ def stop_rules(examined: Examined) -> Iterator[Rule]:
         "price",
         close,
     )
-    over = stops.loss > stops.budget
-    with np.errstate(all="ignore"):  # a loss of 0 is over no budget
-        part = np.clip(1.0 - stops.budget / stops.loss + SAFELY, 0.0, 1.0)
+    in_time = ~(stops.side * (stops.at_budget - stops.liquidation) <= 0.0)
+    within = np.where(np.isnan(stops.at_budget), np.nan, stops.proposed)
+    part = np.clip(1.0 - stops.budget / stops.loss + SAFELY, 0.0, 1.0)
     yield Rule(
         "stop_loss_above_budget",
-        ~passed & over,
+        ~passed & (stops.loss > stops.budget),
         stops.loss,
         stops.budget,
         "money",
         {
-            "set_stop": np.where(_within_budget(examined, stops), stops.proposed, np.nan),
+            "set_stop": np.where(in_time, stops.at_budget, within),
             "reduce": contracts * part,
         },
     )
@@ -68,12 +69,13 @@ def _stops(examined: Examined) -> _Stops:
     inputs, pool = examined.inputs, batch.legs.pool
     is_long = legs.size > 0.0
     liquidation = np.where(is_long, prices.below, prices.above)
-    with np.errstate(all="ignore"):  # an account without totals has no budget
-        unit = legs.settle_price * examined.in_account[pool]
-        equity = np.maximum(0.0, examined.equity[batch.pools.account[pool]])
-        budget = examined.limits.budget_share * equity / unit
+    unit = legs.settle_price * examined.in_account[pool]
+    equity = np.maximum(0.0, examined.equity[batch.pools.account[pool]])
+    budget = examined.limits.budget_share * equity / unit
     budget = np.where(np.isnan(inputs.budget), budget, inputs.budget)
     side = np.where(is_long, 1.0, -1.0)
+    halfway = np.sqrt(legs.mark * liquidation)
+    at_budget = _at_budget(examined, side, budget)
     return _Stops(
         side=side,
         mark=legs.mark,
@@ -81,24 +83,16 @@ def _stops(examined: Examined) -> _Stops:
         liquidation=liquidation,
         budget=budget,
         loss=_loss_at(examined, inputs.stop_price),
-        proposed=_proposed(examined, side, liquidation, budget),
+        at_budget=at_budget,
+        proposed=np.where(is_long, np.fmax(halfway, at_budget), np.fmin(halfway, at_budget)),
     )
 
 
-def _proposed(examined: Examined, side: Floats, liquidation: Floats, budget: Floats) -> Floats:
-    """Halfway to liquidation (in log price) or at the budget, whichever is nearer to the mark."""
-    mark = examined.assessment.legs.mark
-    halfway = np.sqrt(mark * liquidation)
-    at_budget = _price_of_loss(examined, budget) * (1.0 + side * SAFELY)
-    usable = (side * (mark - at_budget) > 0.0) & (at_budget > 0.0) & np.isfinite(at_budget)
-    at_budget = np.where(usable, at_budget, np.nan)
-    return np.where(side > 0.0, np.fmax(halfway, at_budget), np.fmin(halfway, at_budget))
-
-
-def _within_budget(examined: Examined, stops: _Stops) -> Bools:
-    """Whether the proposed stop loses no more than it may: not where that much is lost already."""
-    within: Bools = _loss_at(examined, stops.proposed) <= stops.budget
-    return within
+def _at_budget(examined: Examined, side: Floats, budget: Floats) -> Floats:
+    """Return the stop that loses just the budget; NaN where that is lost already, or never is."""
+    price = _price_of_loss(examined, budget) * (1.0 + side * SAFELY)
+    usable = (side * (examined.assessment.legs.mark - price) > 0.0) & (price > 0.0)
+    return np.where(usable & np.isfinite(price), price, np.nan)
 
 
 def _loss_line(examined: Examined) -> tuple[Floats, Floats]:
@@ -118,6 +112,5 @@ def _loss_at(examined: Examined, price: Floats) -> Floats:
 
 def _price_of_loss(examined: Examined, loss: Floats) -> Floats:
     start, slope = _loss_line(examined)
-    with np.errstate(all="ignore"):  # what can never lose that much has no such price
-        at = (loss - start) / slope
-        return np.where(examined.assessment.terms.linear, at, 1.0 / at)
+    at = (loss - start) / slope
+    return np.where(examined.assessment.terms.linear, at, 1.0 / at)
