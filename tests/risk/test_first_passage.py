@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from service.risk.first_passage import Passage, leaving_probability
 from tests.risk.paths import Shares, simulate
+from tests.strategies import effort
 
 SOAK = os.environ.get("PLIMSOLL_SOAK") == "1"
 PATHS = 1_000_000 if SOAK else 50_000
@@ -154,12 +155,14 @@ def check_rises(less: tuple[float, ...], more: tuple[float, ...]) -> None:
         assert low <= high + 2.0 * EXACT
 
 
+@effort(100, 1_000)
 @given(passages)
 def test_they_are_probabilities_and_beyond_is_a_part(case: tuple[float, ...]) -> None:
     leaving, beyond = both(*case)
     assert 0.0 <= beyond <= leaving <= 1.0
 
 
+@effort(100, 1_000)
 @given(passages, factors)
 def test_a_longer_horizon_is_never_safer(case: tuple[float, ...], factor: float) -> None:
     longer = changed(case, diffusion=sqrt(factor), jumps=factor)
@@ -167,12 +170,14 @@ def test_a_longer_horizon_is_never_safer(case: tuple[float, ...], factor: float)
     check_rises(case, longer)
 
 
+@effort(100, 1_000)
 @given(passages, factors)
 def test_leaving_rises_with_volatility(case: tuple[float, ...], factor: float) -> None:
     leaving, _ = both(*case)
     assert leaving <= both(*changed(case, diffusion=factor, jump_mean=factor))[0] + 2.0 * EXACT
 
 
+@effort(100, 1_000)
 @given(passages, factors)
 def test_leaving_falls_with_distance(case: tuple[float, ...], factor: float) -> None:
     leaving, _ = both(*case)
@@ -180,11 +185,13 @@ def test_leaving_falls_with_distance(case: tuple[float, ...], factor: float) -> 
     assert leaving + 2.0 * EXACT >= both(*changed(case, upper=factor))[0]
 
 
+@effort(100, 1_000)
 @given(passages, factors)
 def test_a_wider_gap_is_never_worse(case: tuple[float, ...], factor: float) -> None:
     check_rises(changed(case, lower_gap=factor, upper_gap=factor), case)
 
 
+@effort(100, 1_000)
 @given(passages)
 def test_below_and_above_are_alike(case: tuple[float, ...]) -> None:
     lower, upper, lower_gap, upper_gap, *rest = case

@@ -24,6 +24,7 @@ from service.risk.markets import MarketTable
 from service.risk.model import Account, Position
 from service.risk.volatility import Volatility
 from tests.risk.building import BTC, BTC_COIN, contract, held, one_rate, outcome, table_with
+from tests.strategies import effort
 
 HOUR_S = 3_600.0
 EXACT = 2e-6
@@ -210,6 +211,7 @@ def probabilities(
     return float(found.liquidation[0]), float(found.owing[0])
 
 
+@effort(50, 1_000)
 @given(horizons, more, diffusions)
 def test_a_longer_horizon_is_never_safer(horizon_s: float, longer: float, diffusion: float) -> None:
     less = probabilities(horizon_s, diffusion=diffusion)
@@ -217,6 +219,7 @@ def test_a_longer_horizon_is_never_safer(horizon_s: float, longer: float, diffus
     assert all(low <= high + EXACT for low, high in zip(less, most, strict=True))
 
 
+@effort(50, 1_000)
 @given(horizons, more, diffusions)
 def test_a_wilder_market_is_never_safer(horizon_s: float, wilder: float, diffusion: float) -> None:
     calm, _ = probabilities(horizon_s, diffusion=diffusion)
@@ -224,6 +227,7 @@ def test_a_wilder_market_is_never_safer(horizon_s: float, wilder: float, diffusi
     assert calm <= wild + EXACT
 
 
+@effort(50, 1_000)
 @given(leverages, more, diffusions)
 def test_more_leverage_is_never_safer(leverage: float, factor: float, diffusion: float) -> None:
     low, _ = probabilities(leverage=leverage, diffusion=diffusion)

@@ -1,13 +1,14 @@
 """Whatever the account and the limits: doing what a finding says clears it."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.risk.health.findings import HealthLimits
 from service.risk.model import Account, Balance, Position
 from tests.risk.building import BTC, BTC_COIN, ETH
 from tests.risk.checkup import Patient, is_cleared
+from tests.strategies import effort
 
 positions = st.builds(
     Position,
@@ -52,7 +53,7 @@ def patients(draw: st.DrawFn) -> Patient:
     )
 
 
-@settings(deadline=None)
+@effort(40, 1_000)
 @given(patients())
 def test_doing_what_a_finding_says_clears_it(patient: Patient) -> None:
     for finding in patient.findings():

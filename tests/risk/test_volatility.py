@@ -18,6 +18,7 @@ from service.risk.volatility import (
     VolatilityBook,
     VolatilityRule,
 )
+from tests.strategies import effort
 
 RULE = VolatilityRule(half_life_s=7_200.0)  # much to look back on: less chance in a figure
 NO_PRIOR = replace(RULE, prior_jumps=0.0, prior_s=0.0)
@@ -185,6 +186,7 @@ def test_bouncing_ticks_between_samples_are_not_heard() -> None:
     assert found.diffusion_per_sqrt_s[0] == quiet.diffusion_per_sqrt_s[0]
 
 
+@effort(40, 1_000)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.integers(0, 2**32 - 1))
 def test_marks_together_or_one_by_one_are_the_same(markets: list[int], seed: int) -> None:
     generator = np.random.default_rng(seed)
@@ -202,6 +204,7 @@ def test_marks_together_or_one_by_one_are_the_same(markets: list[int], seed: int
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
 
 
+@effort(40, 1_000)
 @given(st.floats(1e-6, 1e6))
 def test_the_unit_of_the_price_does_not_matter(unit: float) -> None:
     log_price, time_ms = walk(60)

@@ -56,14 +56,14 @@ def check_health(
         in_account=currency(batch, accounts)[1],
         equity=account_totals(batch, assessment, accounts).equity,
     )
-    rules = chain(
-        size_rules(examined),
-        stop_rules(examined),
-        [isolation_rule(examined)],
-        buffer_rules(examined),
-        mark_rules(examined),
-    )
     with np.errstate(all="ignore"):  # what has no measure is NaN or inf, and over no limit
+        rules = chain(
+            size_rules(examined),
+            stop_rules(examined),
+            [isolation_rule(examined)],
+            buffer_rules(examined),
+            mark_rules(examined),
+        )
         return sorted((one for rule in rules for one in rule.findings(batch)), key=_place)
 
 
