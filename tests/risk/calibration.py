@@ -27,7 +27,7 @@ MARKS_LEAST = 3_000  # of 6,000: where trades are rarer, the price of the moment
 EVERY_S = 15
 HORIZONS_S = (60, 300)
 DISTANCES = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.008)  # of log price, down and up
-EDGES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
+EDGES = (0.0, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,8 @@ def table(cases: Cases) -> Iterator[str]:
     yield f"{'horizon':>8} {'said':>11} {'cases':>7} {'mean said':>10} {'came':>7}"
     for horizon_s in HORIZONS_S:
         for low, high in pairwise(EDGES):
-            said = (cases.probability >= low) & (cases.probability < high)
+            below = (cases.probability < high) | (high == EDGES[-1])
+            said = (cases.probability >= low) & below
             row = said & (cases.horizon_s == horizon_s)
             if row.any():
                 mean, came = cases.probability[row].mean(), cases.happened[row].mean()

@@ -102,7 +102,7 @@ def test_paths_of_prices_are_liquidated_as_often(
 def _drawn(positions: tuple[Position, ...], wallet: float, correlation: float) -> float:
     """The share of paths in log prices, slack itself at every step, bridged in between."""
     generator = np.random.default_rng(11)
-    paths, steps = 40_000, 50
+    paths, steps = 20_000, 40
     unit = DEVIATION / sqrt(steps)
     worth = np.array([one.contracts * one.entry_price for one in positions])
     left, logs = np.ones(paths), np.zeros((paths, 2))
