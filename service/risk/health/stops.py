@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.risk.columns import Floats
+from service.risk.columns import Batch, Floats
 from service.risk.health.findings import SAFELY, Action, Examined, Rule
+from service.risk.margin import Assessment
 from service.risk.venues import RULE_COLUMNS
 
 
@@ -82,7 +83,7 @@ def _stops(examined: Examined) -> _Stops:
         stop=inputs.stop_price,
         liquidation=liquidation,
         budget=budget,
-        loss=_loss_at(examined, inputs.stop_price),
+        loss=loss_at(batch, examined.assessment, inputs.stop_price),
         at_budget=at_budget,
         proposed=np.where(is_long, np.fmax(halfway, at_budget), np.fmin(halfway, at_budget)),
     )
@@ -90,27 +91,24 @@ def _stops(examined: Examined) -> _Stops:
 
 def _at_budget(examined: Examined, side: Floats, budget: Floats) -> Floats:
     """Return the stop that loses just the budget; NaN where that is lost already, or never is."""
-    price = _price_of_loss(examined, budget) * (1.0 + side * SAFELY)
+    start, slope = loss_line(examined.batch, examined.assessment)
+    at = (budget - start) / slope
+    price = np.where(examined.assessment.terms.linear, at, 1.0 / at) * (1.0 + side * SAFELY)
     usable = (side * (examined.assessment.legs.mark - price) > 0.0) & (price > 0.0)
     return np.where(usable & np.isfinite(price), price, np.nan)
 
 
-def _loss_line(examined: Examined) -> tuple[Floats, Floats]:
-    """Return loss as start + slope x price, x 1 / price where inverse."""
-    batch, size = examined.batch, examined.assessment.legs.size
+def loss_at(batch: Batch, assessment: Assessment, price: Floats) -> Floats:
+    """Return what each leg loses against its entry when closed at a price, closing fee in."""
+    start, slope = loss_line(batch, assessment)
+    return start + slope * np.where(assessment.terms.linear, price, 1.0 / price)
+
+
+def loss_line(batch: Batch, assessment: Assessment) -> tuple[Floats, Floats]:
+    """Return that loss as start + slope x price, x 1 / price where inverse."""
+    size, entry = assessment.terms.size, batch.legs.entry_price
     fee = batch.markets.taker_fee[batch.legs.market]
     fee = np.where(np.isnan(fee), RULE_COLUMNS.default_fee[batch.pools.rule[batch.legs.pool]], fee)
-    linear, entry = examined.assessment.terms.linear, batch.legs.entry_price
+    linear = assessment.terms.linear
     start = np.where(linear, size * entry, -size / entry)
     return start, np.where(linear, -size, size) + fee * np.abs(size)
-
-
-def _loss_at(examined: Examined, price: Floats) -> Floats:
-    start, slope = _loss_line(examined)
-    return start + slope * np.where(examined.assessment.terms.linear, price, 1.0 / price)
-
-
-def _price_of_loss(examined: Examined, loss: Floats) -> Floats:
-    start, slope = _loss_line(examined)
-    at = (loss - start) / slope
-    return np.where(examined.assessment.terms.linear, at, 1.0 / at)
