@@ -86,8 +86,8 @@ def pool_likelihood(
 def account_bounds(batch: Batch, probability: Floats, accounts: int) -> tuple[Floats, Floats]:
     """Return what the probability that any of an account's pools is hit is at least and at most.
 
-    They are as likely together as apart: the largest alone, and the sum, at most 1. An account with
-    an unknown pool has NaN; one without pools 0.
+    Whatever ties the pools together: at least the largest of theirs, at most their sum. An account
+    with an unknown pool has NaN; one without pools 0.
     """
     least, account = np.zeros(accounts), batch.pools.account
     with np.errstate(invalid="ignore"):  # an unknown pool is NaN

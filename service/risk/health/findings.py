@@ -29,6 +29,9 @@ Action = Literal[
     "put_instrument",
     "price_collateral",
 ]
+_WITHOUT_AMOUNT: frozenset[Action] = frozenset({"post_mark", "put_instrument", "price_collateral"})
+# Changes are this much on the safe side (relative), so that whoever makes one is not over.
+SAFELY = 1e-10
 
 # Every code a finding can have, and how much it matters.
 SEVERITY: dict[str, Severity] = {
@@ -88,7 +91,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is over a limit; money is in the pool's own, but for what says otherwise."""
+    """One thing that is over a limit. Money is the pool's, a stop's the position's settle asset."""
 
     code: str
     account: int
@@ -107,9 +110,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """One evaluation with all that the rules ask of it. Columns in account money are `in_account`.
+    """One evaluation with all that the rules ask of it.
 
-    An account's money is its totals' currency; `equity` is NaN where they are not known.
+    An account's money is its totals' currency; NaN where they are not known.
     """
 
     batch: Batch
@@ -154,12 +157,7 @@ class Rule:
             changes=tuple(
                 Change(action, amount)
                 for action, amount in amounts.items()
-                if action in WITHOUT_AMOUNT or not np.isnan(amount)
+                if action in _WITHOUT_AMOUNT or not np.isnan(amount)
             ),
             figures={name: float(column[row]) for name, column in self.figures.items()},
         )
-
-
-WITHOUT_AMOUNT: frozenset[Action] = frozenset({"post_mark", "put_instrument", "price_collateral"})
-# Changes are this much on the safe side (relative), so that whoever makes one is not over.
-SAFELY = 1e-10
