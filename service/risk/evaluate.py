@@ -8,6 +8,7 @@ import numpy as np
 from service.risk import margin
 from service.risk.batch import build_batch
 from service.risk.columns import Batch, Holdings, Ints, Legs, Pools
+from service.risk.growing import spread
 from service.risk.liquidation import LegPrices, solve_prices
 from service.risk.margin import Assessment
 from service.risk.markets import MarketTable
@@ -47,6 +48,31 @@ def select(batch: Batch, pools: Ints) -> Batch:
         legs=_placed(batch.legs, place),
         holdings=_placed(batch.holdings, place),
     )
+
+
+def copies(batch: Batch, pools: Ints) -> Batch:
+    """Return a batch with a pool for each entry, which may name one more than once.
+
+    Rows stand by pool; their columns are new and may be written to.
+    """
+    many = len(batch.pools.rule)
+    return Batch(
+        markets=batch.markets,
+        tables=batch.tables,
+        asset_price=batch.asset_price,
+        pools=_taken(batch.pools, pools),
+        legs=_repeated(batch.legs, pools, many),
+        holdings=_repeated(batch.holdings, pools, many),
+    )
+
+
+def _repeated(columns: _Rows, pools: Ints, many: int) -> _Rows:
+    order = np.argsort(columns.pool, kind="stable")
+    count = np.bincount(columns.pool, minlength=many)
+    rows = order[spread((np.cumsum(count) - count)[pools], count[pools])]
+    repeated = _taken(columns, rows)
+    repeated.pool = np.repeat(np.arange(len(pools)), count[pools])
+    return repeated
 
 
 def _taken(columns: _Columns, rows: Ints) -> _Columns:
