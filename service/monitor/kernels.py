@@ -29,7 +29,7 @@ from service.monitor.compiled import (
 )
 from service.monitor.safe_bands import EDGE, write_bands
 from service.risk.columns import Ints
-from service.risk.compiled import compiled, fetch, inlined
+from service.risk.compiled import Direct, compiled, fetch, inlined
 from service.risk.holders import BLOCK
 from service.risk.legs import tier_of
 from service.risk.levels import (
@@ -57,6 +57,7 @@ WASTE_MAX = 4  # times a segment's blocks may be looked at for nothing before it
 REACH = 4.0  # no band is wider than a quarter to four times the mark, so the guard covers all of it
 
 
+@Direct
 @compiled
 def tick(columns: Columns, found: Found, market: int, event_time_ms: int) -> bool:
     """Judge the pools whose band does not hold the market's mark.
@@ -128,6 +129,7 @@ def _fetch_bands(columns: Columns, found: Found, index: int, due: int) -> None:
             fetch(columns.high, columns.legs[row].place)
 
 
+@Direct
 @compiled
 def settle(columns: Columns, found: Found, slots: Ints, event_time_ms: int, write: bool) -> None:
     """Judge these pools; without `write` their levels stay and what would change is told."""

@@ -43,6 +43,27 @@ def compiled(function: Function) -> Function:
     return cast("Function", numba.njit(**_OPTIONS, cache=True)(function))
 
 
+class Direct:
+    """A compiled function that is always called with columns of the same types.
+
+    Finding out the types of two dozen columns takes ten times as long as a calm tick, so it is done
+    at the first call and never again. Nobody would notice other types: this is for columns that are
+    made in one place alone.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function: Any = function
+        self._entry: Callable[..., Any] | None = None
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self._entry is not None:
+            return self._entry(*arguments)
+        answer = self.function(*arguments)
+        (signature,) = self.function.signatures
+        self._entry = self.function.overloads[signature].entry_point
+        return answer
+
+
 def called(function: Function) -> Function:
     """Compile as a function of its own, for compiled ones to call."""
     return cast("Function", numba.njit(**_OPTIONS)(function))
