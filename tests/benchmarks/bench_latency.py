@@ -32,7 +32,7 @@ Send: TypeAlias = Callable[[Sequence[Tick]], Awaitable[None]]
 
 
 def run(size: Size) -> Iterator[Measurement]:
-    accounts, seconds = (1_000, 1.0) if size == "small" else (100_000, 20.0)
+    accounts, seconds = (1_000, 1.0) if size == "small" else (1_000_000, 20.0)
     yield asyncio.run(measured(accounts, seconds))
 
 
