@@ -96,6 +96,10 @@ class UnknownAccount(ServiceError):
     code = "unknown_account"
 
 
+class UnknownAlert(ServiceError):
+    code = "unknown_alert"
+
+
 class UnknownWebhook(ServiceError):
     code = "unknown_webhook"
 

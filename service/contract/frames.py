@@ -39,7 +39,8 @@ ErrorCode: TypeAlias = Literal[
     "binary_frame",
     "invalid_frame",
     "unknown_op",
-    "unsupported_op",
+    "unknown_alert",
+    "store_unavailable",
     "auth_not_configured",
     "already_authenticated",
     "missing_scope",
@@ -86,9 +87,10 @@ class Auth(ClientFrame, tag="auth"):
 
 
 class Acknowledge(ClientFrame, tag="ack"):
-    """Refused with `unsupported_op` for now."""
+    """Somebody has dealt with an alert, or will. Answered by `acknowledged`, or by an error of code
+    `unknown_alert` when the log has none of this id (any more). Doing it again changes nothing."""
 
-    alert: str
+    alert: Annotated[str, Meta(min_length=1, max_length=150)]
 
 
 class ServerFrame(Struct, tag_field="type", rename="camel"):
@@ -183,12 +185,21 @@ class Notice(ServerFrame, tag="notice", omit_defaults=True):
     in_seconds: float | UnsetType = UNSET
 
 
+class Acknowledged(ServerFrame, tag="acknowledged"):
+    """The alert is acknowledged; the time is that of the first who did it."""
+
+    alert: str
+    acknowledged_at: EpochMs
+
+
 class ErrorFrame(ServerFrame, tag="error", omit_defaults=True):
-    """A client frame that was refused; `id` is its subscription's where it named one."""
+    """A client frame that was refused; `id` is its subscription's where it named one, `alert` is
+    what an `ack` named."""
 
     code: ErrorCode
     detail: str
     id: str | UnsetType = UNSET
+    alert: str | UnsetType = UNSET
 
 
 CLIENT_FRAMES: tuple[type[ClientFrame], ...] = (Subscribe, Unsubscribe, Ping, Auth, Acknowledge)
@@ -200,6 +211,7 @@ SERVER_FRAMES: tuple[type[ServerFrame], ...] = (
     Heartbeat,
     Unsubscribed,
     Pong,
+    Acknowledged,
     Notice,
     ErrorFrame,
 )
@@ -208,9 +220,17 @@ SERVER_FRAMES: tuple[type[ServerFrame], ...] = (
 class FrameRefused(Exception):
     """A client frame that is answered by an error frame; the connection goes on."""
 
-    def __init__(self, code: ErrorCode, detail: str, subscription_id: str | None = None) -> None:
+    def __init__(
+        self,
+        code: ErrorCode,
+        detail: str,
+        subscription_id: str | None = None,
+        *,
+        alert: str | UnsetType = UNSET,
+    ) -> None:
         super().__init__(detail)
-        self.frame = ErrorFrame(code, detail, UNSET if subscription_id is None else subscription_id)
+        named = UNSET if subscription_id is None else subscription_id
+        self.frame = ErrorFrame(code, detail, named, alert)
 
 
 class _Opening(Struct, frozen=True):

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from service.contract.accounts import AccountDocument
-from service.contract.alerts import Alert, LevelName, PoolState
+from service.contract.alerts import Alert, EpochMs, LevelName, PoolState
 from service.contract.evaluation import AccountAnswer, Figure
 from service.contract.instruments import InstrumentDocument
 from service.contract.marks import MarkDocument
@@ -123,6 +123,13 @@ class AlertsPage(Struct):
         bool, Meta(description="False: the log no longer reaches back to `since`.")
     ]
     more: Annotated[bool, Meta(description="True: ask again at once with the cursor.")]
+
+
+class AcknowledgedAlert(Struct, rename="camel"):
+    """An alert that was acknowledged, and when that was done first."""
+
+    id: str
+    acknowledged_at: EpochMs
 
 
 class Health(Struct):

@@ -29,7 +29,7 @@ from service.monitor.timers import Timers
 from service.risk.book import Book
 from service.risk.columns import Ints, Statements
 from service.risk.records import PoolState
-from service.store.accounts import AccountChange
+from service.store.accounts import ACK, AccountChange
 from service.store.market_stream import MarketEntry
 
 _log = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class Engine:
         """
         self.stats.entries += 1
         touched = self._take_facts(entry)
-        first, *later = versions_apart(changes)
+        first, *later = versions_apart([each for each in changes if each.cause != ACK])
         work = Round(_CAUSES.get(entry.kind, "mark"), touched.marked)
         work.slots += self._due(touched)
         self._resettle(touched, work)

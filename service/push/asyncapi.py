@@ -16,6 +16,7 @@ from service.contract.frames import (
     SERVER_FRAMES,
     AccountState,
     Acknowledge,
+    Acknowledged,
     AlertsFrame,
     Auth,
     ErrorFrame,
@@ -102,6 +103,7 @@ _EXAMPLES: tuple[msgspec.Struct, ...] = (
     Heartbeat("1", _CURSOR),
     Unsubscribed("1"),
     Pong(),
+    Acknowledged("desk-7-12", 1_760_130_004_000),
     Notice("stale", "generic", "BTC/USDT:USDT"),
     ErrorFrame("unknown_channel", "channels: alerts, marks", "1"),
 )

@@ -52,6 +52,9 @@ class Switchboard(Protocol):
 
     def listen_to_marks(self, subscription: MarkSubscription) -> None: ...
 
+    async def acknowledge(self, account_key: str, seq: int) -> int:
+        """Acknowledge an alert; return when (ms). Raises UnknownAlert, StoreUnavailable."""
+
 
 class Connection:
     """The state of one client; only `pump` writes to it."""

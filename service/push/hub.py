@@ -34,6 +34,12 @@ class AlertStore(LogReader, StoredAlerts, Protocol):
     """The alert log as the hub and its subscriptions read it."""
 
 
+class AckStore(Protocol):
+    """Where alerts are acknowledged; raises UnknownAlert, StoreUnavailable."""
+
+    async def acknowledge(self, account_key: str, seq: int) -> int: ...
+
+
 class Hub:
     """`settle` makes sure the store is ours and returns the log's epoch (store/alert_log.py).
 
@@ -44,11 +50,13 @@ class Hub:
         self,
         log: AlertStore,
         settle: Callable[[], Awaitable[str]],
+        acks: AckStore,
         limits: StreamLimits | None = None,
     ) -> None:
         self.limits = limits or StreamLimits()
         self.sessions: set[Connection] = set()
         self._log = log
+        self._acks = acks
         self._listeners = Listeners()
         self._marks = MarkBoard(self._notify)
         self.observe_s: Callable[[float], object] = lambda _: None
@@ -128,6 +136,10 @@ class Hub:
     def listen_to_marks(self, subscription: MarkSubscription) -> None:
         """Hand the newest marks to a subscription, then every change."""
         self._marks.add(subscription)
+
+    async def acknowledge(self, account_key: str, seq: int) -> int:
+        """Acknowledge an alert; return when (ms). Raises UnknownAlert, StoreUnavailable."""
+        return await self._acks.acknowledge(account_key, seq)
 
     async def drain(self, notice_s: float = 5.0) -> None:
         """Announce a restart, give clients that long to leave, then close what is left (4000).

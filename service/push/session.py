@@ -12,10 +12,13 @@ from anyio.abc import TaskGroup
 from starlette.websockets import WebSocket
 
 from service.access.door import Caller
+from service.contract.alerts import read_alert_id
 from service.contract.cursor import Cursor, decode_cursor
 from service.contract.frames import (
     Acknowledge,
+    Acknowledged,
     Auth,
+    ErrorFrame,
     FrameRefused,
     Ping,
     Pong,
@@ -28,10 +31,11 @@ from service.contract.frames import (
     encode_frame,
 )
 from service.contract.selection import Selection, select
-from service.errors import InvalidCursor
+from service.errors import InvalidCursor, StoreUnavailable, UnknownAlert
 from service.push.close_codes import REASONS, CloseCode
 from service.push.connection import CLOSE_S, Connection, StreamLimits, Switchboard, start_all
 from service.push.marks import MarkSubscription
+from service.store.keys import account_key
 
 BAD_FRAMES_MAX = 100
 
@@ -85,8 +89,8 @@ class Session(Connection):
                 await self._unsubscribe(subscription_id)
             case Auth():
                 raise self._auth_refused()
-            case Acknowledge():
-                raise FrameRefused("unsupported_op", "alerts cannot be acknowledged yet")
+            case Acknowledge(alert=alert):
+                await self._acknowledge(alert)
 
     def _auth_refused(self) -> FrameRefused:
         """Return why an `auth` frame is refused here: it comes first, where one is needed."""
@@ -125,6 +129,23 @@ class Session(Connection):
         except InvalidCursor as error:
             raise FrameRefused("invalid_cursor", error.detail, frame.id) from None
         return select(self.caller.tenant, frame.accounts, frame.levels), since
+
+    async def _acknowledge(self, alert: str) -> None:
+        """Acknowledge an alert of the caller's tenant: whoever is told of alerts may."""
+        if not self.caller.may("alerts:read"):
+            detail = "this key lacks the scope alerts:read"
+            raise FrameRefused("missing_scope", detail, alert=alert)
+        named = read_alert_id(alert)
+        try:
+            if named is None:
+                raise UnknownAlert("there is no such alert in the log")
+            account, seq = named
+            key = account_key(self.caller.tenant, account)
+            await self._say(Acknowledged(alert, await self._switchboard.acknowledge(key, seq)))
+        except UnknownAlert as unknown:
+            raise FrameRefused("unknown_alert", unknown.detail, alert=alert) from None
+        except StoreUnavailable as away:
+            await self._say(ErrorFrame("store_unavailable", away.detail, alert=alert))
 
     async def _unsubscribe(self, subscription_id: str) -> None:
         """Stop all that speaks for the subscription before saying that it is over."""

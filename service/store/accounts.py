@@ -21,12 +21,16 @@ from service.store.market_stream import MarketStream
 ACCOUNTS_A_BATCH = 1_000  # what is on the way at a time: some milliseconds of work for each side
 ACCOUNTS_A_CALL = 250  # the server does nothing else during a call
 ENTRIES_A_READ = 16  # of a shard, of up to a hundred changes each
+ACK = "ack"  # the cause of a change that is none: an alert of the account was acknowledged
 _MISSING, _OTHER_VERSION = -1, -2
 
 
 @dataclass(frozen=True, slots=True)
 class AccountChange:
-    """One write of an account; `doc` is None when it was deleted."""
+    """One write of an account; `doc` is None when it was deleted.
+
+    Of cause ACK `doc` is the seq of an alert that was acknowledged, and the account as it was.
+    """
 
     change_id: int
     account_key: str

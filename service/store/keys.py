@@ -26,8 +26,11 @@ A line a key: its type, what it holds; how long it lives.
 {s07}:before              hash: account key -> `<version> <JSON>` as of the committed change id (no
                           JSON: not there); while a change is not committed
 {s07}:changes             stream: `t` ms, then by change account key, version, cause, JSON (empty:
-                          deleted), id `<change id of the last>-0`; trimmed once committed
+                          deleted), id `<change id of the last>-0`; trimmed once committed. Of
+                          cause `ack`: version 0, and the seq of an alert
 {s07}:seqs                hash: account key -> last alert seq; for good
+{s07}:floors              hash: account key -> last alert seq that is gone from the log; for good
+{s07}:acks                hash: `<account key>-<seq>` -> ms it was acknowledged; with its alert
 {s07}:levels              hash: account key -> JSON list of pool states; while one is not at rest
 {s07}:state               hash: `token`, `commit`, `marketId`, `changeId`, `offset`, `ahead`,
                           `changes`, `trimmed`, `logTime`, stamp `begun`; for good
@@ -155,6 +158,8 @@ class ShardKeys:
     lease: str = field(init=False)
     log: str = field(init=False)
     times: str = field(init=False)
+    floors: str = field(init=False)
+    acks: str = field(init=False)
 
     def __post_init__(self) -> None:
         tag = f"{{s{self.shard:02d}}}"

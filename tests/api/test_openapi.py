@@ -32,6 +32,7 @@ CALLS = {
     "GET /v1/marks",
     "GET /v1/alerts",
     "GET /v1/alerts/stream",
+    "POST /v1/alerts/{alert_id}/ack",
     "PUT /v1/webhooks/{webhook_id}",
     "GET /v1/webhooks/{webhook_id}",
     "DELETE /v1/webhooks/{webhook_id}",

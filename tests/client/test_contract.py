@@ -24,6 +24,7 @@ SCHEMAS: dict[str, Any] = {
 # A schema of the contract -> the client's model of it.
 MODELS: dict[str, Any] = {
     "AccountAnswer": answers.AccountRisk,
+    "AcknowledgedAlert": answers.AcknowledgedAlert,
     "AccountDocument": documents.Account,
     "AccountState": alerts.AccountState,
     "AccountView": documents.StoredAccount,
@@ -67,6 +68,7 @@ MODELS: dict[str, Any] = {
 # What the client makes without a model, or does not use.
 LEFT_OUT = {
     "Acknowledge",
+    "Acknowledged",
     "Adjustment",
     "Auth",
     "EvaluateRequest",

@@ -29,9 +29,11 @@ from service.push.hub import Hub
 from service.push.protocol import StreamProtocol
 from service.push.routes import build_stream_router
 from service.store import client as store_client
+from service.store.acknowledgements import Acknowledgements
 from service.store.alert_log import AlertLog
 from service.store.api_keys import ApiKeys
 from service.store.epoch import settle
+from service.store.market_stream import MarketStream
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "openapi" / "asyncapi.json"
 SHARDS = 4
@@ -65,7 +67,8 @@ async def open_worker(
         asyncio.TaskGroup() as tasks,
     ):
         log = AlertLog(client, SHARDS, blocking)
-        hub = Hub(log, lambda: settle(client, SHARDS), limits)
+        acks = Acknowledgements(client, MarketStream(client), SHARDS)
+        hub = Hub(log, lambda: settle(client, SHARDS), acks, limits)
         keys = ApiKeys(client)
         door = Door(keys, in_force=rules is not None)
         admission = Admission(door, hub, rules or AdmissionRules())

@@ -61,6 +61,7 @@ class ErrorFrame(TypedDict):
     code: str
     detail: str
     id: NotRequired[str]
+    alert: NotRequired[str]
 
 
 ServerFrame: TypeAlias = SubscribedFrame | SnapshotFrame | AlertsFrame | HeartbeatFrame | ErrorFrame
