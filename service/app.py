@@ -38,6 +38,7 @@ from service.api.metrics import Metrics, Timing
 from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
 from service.api.server import DrainingServer
+from service.api.stored_risk import judge_stored
 from service.api.webhooks import WebhookRules, build_webhooks_router
 from service.errors import StoreUnavailable
 from service.monitor.engine import Engine
@@ -48,7 +49,7 @@ from service.monitor.shards import Shards
 from service.push import asyncapi
 from service.push.admission import Admission
 from service.push.event_stream import EventStreamResponse
-from service.push.hub import Hub
+from service.push.hub import Hub, Risks
 from service.push.protocol import StreamProtocol
 from service.push.routes import build_stream_router
 from service.settings import Settings
@@ -70,9 +71,11 @@ def build_api(settings: Settings) -> FastAPI:
     """Build one API worker; inline marks and instruments are evaluated without any store."""
     store = store_of(settings)
     door = door_of(settings, store)
-    hub = Hub(store.log, store.settle, store.acks, stream_limits_of(settings))
+    follower = MarketFollower(store.market, settings.pegged_assets, settings.event_time)
+    risks = Risks(store.accounts, partial(judge_stored, follower))
+    hub = Hub(store.log, store.settle, store.acks, risks, stream_limits_of(settings))
+    follower.listener = hub
     admission = Admission(door, hub, admission_rules_of(settings))
-    follower = MarketFollower(store.market, settings.pegged_assets, hub, settings.event_time)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from service.contract.alerts import Alert, EpochMs, LevelName, PoolState
+from service.contract.results import RiskUpdate
 
 SUBSCRIPTION_ID_MAX = 64
 
@@ -33,7 +34,7 @@ AccountPattern: TypeAlias = Annotated[
 CursorText: TypeAlias = Annotated[
     str, Meta(description="opaque; give the last one dealt with back as `since`")
 ]
-Channel: TypeAlias = Literal["alerts", "marks"]
+Channel: TypeAlias = Literal["alerts", "marks", "risk"]
 ErrorCode: TypeAlias = Literal[
     "malformed_frame",
     "binary_frame",
@@ -58,7 +59,8 @@ class ClientFrame(Struct, tag_field="op", forbid_unknown_fields=False):
 
 
 class Subscribe(ClientFrame, tag="subscribe"):
-    """Start to listen. `accounts` is for `alerts`, and needed there; `symbols` is for `marks`."""
+    """Start to listen. `accounts` is for `alerts` and `risk`, and needed there (`risk` takes ids
+    only); `levels` and `since` are for `alerts`, `symbols` is for `marks`."""
 
     id: SubscriptionId
     channel: str
@@ -99,7 +101,8 @@ class ServerFrame(Struct, tag_field="type", rename="camel"):
 
 class Subscribed(ServerFrame, tag="subscribed"):
     """The first frame of a subscription. `recovered`: everything after `since` follows, nothing is
-    missing; otherwise the state now follows as a snapshot. `marks` has no log and no cursor."""
+    missing; otherwise the state now follows as a snapshot. `marks` and `risk` have no log and no
+    cursor."""
 
     id: SubscriptionId
     channel: Channel
@@ -159,6 +162,14 @@ class MarksFrame(ServerFrame, tag="marks"):
     marks: Annotated[list[MarkUpdate], Meta(min_length=1)]
 
 
+class RiskFrame(ServerFrame, tag="risk"):
+    """Accounts as they are now: first all of the subscription, then those that changed, each at
+    most once a second; between two frames the latest wins."""
+
+    id: SubscriptionId
+    accounts: Annotated[list[RiskUpdate], Meta(min_length=1)]
+
+
 class Heartbeat(ServerFrame, tag="heartbeat"):
     """Nothing to say for a while: the subscription lives, and this is how far it is."""
 
@@ -208,6 +219,7 @@ SERVER_FRAMES: tuple[type[ServerFrame], ...] = (
     Snapshot,
     AlertsFrame,
     MarksFrame,
+    RiskFrame,
     Heartbeat,
     Unsubscribed,
     Pong,

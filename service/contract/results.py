@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from service.contract.accounts import AccountDocument
-from service.contract.alerts import Alert, EpochMs, LevelName, PoolState
+from service.contract.alerts import Alert, Count, EpochMs, LevelName, PoolState
 from service.contract.evaluation import AccountAnswer, Figure
 from service.contract.instruments import InstrumentDocument
 from service.contract.marks import MarkDocument
@@ -70,6 +70,16 @@ class RiskAnswer(AccountAnswer, rename="camel", kw_only=True):
     monitored: Annotated[
         list[PoolState], Meta(description="Pools that the monitor has not at HEALTHY.")
     ]
+
+
+class RiskUpdate(Struct, rename="camel", omit_defaults=True):
+    """A stored account as it is now; `risk` is null where there is none of this id. What has more
+    positions and pools than a frame holds is told without most of them, and how many: the nearest
+    to liquidation and the worst are there."""
+
+    account_id: str
+    risk: RiskAnswer | None
+    omitted: Count = 0
 
 
 class RankedAccount(Struct, rename="camel"):

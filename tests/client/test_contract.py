@@ -87,6 +87,9 @@ LEFT_OUT = {
     "DeliveryData",
     "DeliveryPayload",
     "Replayed",
+    # States of accounts are asked for, or watched by boards in other languages.
+    "RiskFrame",
+    "RiskUpdate",
     "WebhookDocument",
     "WebhookSecret",
     "WebhookView",

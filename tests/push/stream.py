@@ -19,16 +19,19 @@ from websockets.exceptions import ConnectionClosed
 
 from service.access.door import Door
 from service.api.alert_stream import build_alert_stream_router
+from service.api.follower import MarketFollower
 from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
+from service.api.stored_risk import judge_stored
 from service.contract.frames import SERVER_FRAMES, encode_frame
 from service.push.admission import Admission, AdmissionRules
 from service.push.connection import StreamLimits
 from service.push.event_stream import EventStreamResponse
-from service.push.hub import Hub
+from service.push.hub import Hub, Risks
 from service.push.protocol import StreamProtocol
 from service.push.routes import build_stream_router
 from service.store import client as store_client
+from service.store.accounts import Accounts
 from service.store.acknowledgements import Acknowledgements
 from service.store.alert_log import AlertLog
 from service.store.api_keys import ApiKeys
@@ -46,20 +49,36 @@ Frame = dict[str, Any]
 class Worker:
     """A hub behind a uvicorn of its own, in this event loop."""
 
-    def __init__(self, hub: Hub, log: AlertLog, keys: ApiKeys, url: str) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        log: AlertLog,
+        keys: ApiKeys,
+        url: str,
+        *,
+        market: MarketStream,
+        accounts: Accounts,
+    ) -> None:
         self.hub = hub
         self.log = log
         self.keys = keys
         self.url = url
+        self.market = market
+        self.accounts = accounts
 
 
 @contextlib.asynccontextmanager
 async def open_worker(
-    redis_url: str, limits: StreamLimits = QUICK, rules: AdmissionRules | None = None
+    redis_url: str,
+    limits: StreamLimits = QUICK,
+    rules: AdmissionRules | None = None,
+    *,
+    follow: bool = False,
 ) -> AsyncIterator[Worker]:
     """Serve the stream over the store at `redis_url` until the block ends.
 
-    With `rules` keys are in force; without, whoever comes may do everything.
+    With `rules` keys are in force; without, whoever comes may do everything. `follow`: the worker
+    follows the market stream, as the service's does.
     """
     async with (
         store_client.connect(redis_url) as client,
@@ -67,8 +86,13 @@ async def open_worker(
         asyncio.TaskGroup() as tasks,
     ):
         log = AlertLog(client, SHARDS, blocking)
-        acks = Acknowledgements(client, MarketStream(client), SHARDS)
-        hub = Hub(log, lambda: settle(client, SHARDS), acks, limits)
+        market = MarketStream(client, blocking=blocking)
+        acks, accounts = Acknowledgements(client, market, SHARDS), Accounts(client, market, SHARDS)
+        follower = MarketFollower(market)
+        risks = Risks(accounts, partial(judge_stored, follower))
+        hub = Hub(log, lambda: settle(client, SHARDS), acks, risks, limits)
+        if follow:
+            follower.listener = hub
         keys = ApiKeys(client)
         door = Door(keys, in_force=rules is not None)
         admission = Admission(door, hub, rules or AdmissionRules())
@@ -90,11 +114,13 @@ async def open_worker(
                 log_level="warning",
             )
         )
-        following = [tasks.create_task(run()) for run in (hub.run, admission.run)]
+        works = (hub.run, admission.run, *((follower.run,) if follow else ()))
+        following = [tasks.create_task(run()) for run in works]
         serving = tasks.create_task(server.serve(sockets=[listening]))
         await until(lambda: server.started)
         try:
-            yield Worker(hub, log, keys, f"ws://127.0.0.1:{listening.getsockname()[1]}/v1/stream")
+            url = f"ws://127.0.0.1:{listening.getsockname()[1]}/v1/stream"
+            yield Worker(hub, log, keys, url, market=market, accounts=accounts)
         finally:
             server.should_exit = True
             await serving

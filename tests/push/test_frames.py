@@ -46,7 +46,10 @@ NONSENSE = [
     (json.dumps({**SUBSCRIBE, "accounts": ["a" * 129]}), "invalid_frame"),
     (json.dumps({**SUBSCRIBE, "levels": ["DOOMED"]}), "invalid_frame"),
     (json.dumps({**SUBSCRIBE, "levels": []}), "invalid_frame"),
-    (json.dumps({**SUBSCRIBE, "channel": "risk"}), "unknown_channel"),
+    (json.dumps({**SUBSCRIBE, "channel": "weather"}), "unknown_channel"),
+    (json.dumps({**SUBSCRIBE, "channel": "risk"}), "invalid_frame"),
+    (json.dumps({**SUBSCRIBE, "channel": "risk", "accounts": ["a*"]}), "invalid_frame"),
+    (json.dumps({**SUBSCRIBE, "channel": "risk", "accounts": None}), "invalid_frame"),
     (json.dumps({**SUBSCRIBE, "since": "yesterday"}), "invalid_cursor"),
     (json.dumps({**SUBSCRIBE, "since": ""}), "invalid_cursor"),
 ]

@@ -21,7 +21,7 @@ class SubscribedFrame(TypedDict):
 
     type: Literal["subscribed"]
     id: str
-    channel: Literal["alerts", "marks"]
+    channel: Literal["alerts", "marks", "risk"]
     epoch: str
     recovered: bool
     cursor: str | None
