@@ -22,6 +22,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.responses import RedirectResponse
 
 from service.access.door import Door
+from service.access.silences import SilenceBoard
 from service.api.account_risk import build_account_risk_router
 from service.api.accounts import build_accounts_router
 from service.api.alert_stream import build_alert_stream_router
@@ -38,6 +39,7 @@ from service.api.metrics import Metrics, Timing
 from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
 from service.api.server import DrainingServer
+from service.api.silences import build_silences_router
 from service.api.stored_risk import judge_stored
 from service.api.webhooks import WebhookRules, build_webhooks_router
 from service.errors import StoreUnavailable
@@ -54,6 +56,7 @@ from service.push.protocol import StreamProtocol
 from service.push.routes import build_stream_router
 from service.settings import Settings
 from service.store.health import Roll, monitors, ping
+from service.store.silences import Silences
 from service.store.webhooks import Webhooks
 from service.wiring import Store, admission_rules_of, door_of, store_of, stream_limits_of
 
@@ -73,7 +76,15 @@ def build_api(settings: Settings) -> FastAPI:
     door = door_of(settings, store)
     follower = MarketFollower(store.market, settings.pegged_assets, settings.event_time)
     risks = Risks(store.accounts, partial(judge_stored, follower))
-    hub = Hub(store.log, store.settle, store.acks, risks, stream_limits_of(settings))
+    board = SilenceBoard(Silences(store.client))
+    hub = Hub(
+        store.log,
+        store.settle,
+        acks=store.acks,
+        risks=risks,
+        silences=board,
+        limits=stream_limits_of(settings),
+    )
     follower.listener = hub
     admission = Admission(door, hub, admission_rules_of(settings))
 
@@ -128,6 +139,7 @@ def _routers(
     yield build_webhooks_router(
         door, Webhooks(store.client), store.log, store.settle, bodies=bodies, rules=rules
     )
+    yield build_silences_router(door, Silences(store.client), bodies, settings.log_retention_s)
     checks = Checks(
         lambda limit_s: ping(store.client, limit_s),
         store.log.unowned,

@@ -100,6 +100,10 @@ class UnknownAlert(ServiceError):
     code = "unknown_alert"
 
 
+class UnknownSilence(ServiceError):
+    code = "unknown_silence"
+
+
 class UnknownWebhook(ServiceError):
     code = "unknown_webhook"
 

@@ -73,6 +73,9 @@ class PoolState(Struct, rename="camel", frozen=True, gc=False, omit_defaults=Tru
     seq: Count = 0  # of the alert that brought it to this level
     since: EpochMs | None = None  # event time of that alert
     pending_since: EpochMs | None = None  # event time since which a fall is pending
+    reminded_at: EpochMs | None = None  # event time of that alert's last reminder
+    reminded_seq: Count = 0  # that reminder's seq
+    acknowledged: bool = False  # that alert, or its last reminder
 
 
 class Reduction(Struct, frozen=True, gc=False):

@@ -59,14 +59,15 @@ class ClientFrame(Struct, tag_field="op", forbid_unknown_fields=False):
 
 
 class Subscribe(ClientFrame, tag="subscribe"):
-    """Start to listen. `accounts` is for `alerts` and `risk`, and needed there (`risk` takes ids
-    only); `levels` and `since` are for `alerts`, `symbols` is for `marks`."""
+    """Start to listen. `accounts` is needed for `alerts` and `risk` (ids only); of `alerts` are
+    `levels`, `since` and `silenced` (those under a silence too), of `marks` is `symbols`."""
 
     id: SubscriptionId
     channel: str
     accounts: Annotated[list[AccountPattern], Meta(min_length=1)] | None = None
     levels: Annotated[list[LevelName], Meta(min_length=1)] | None = None
     since: CursorText | None = None
+    silenced: bool | None = None
     symbols: Annotated[list[str], Meta(min_length=1)] | None = None
 
 

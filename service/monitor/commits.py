@@ -212,6 +212,9 @@ def _encoded(book: Book, names: PoolNames, slots: Ints) -> list[bytes]:
         pools.level_seq[slots].tolist(),
         pools.since[slots].tolist(),
         pending,
+        [at or None for at in pools.reminded_at[slots].tolist()],
+        pools.reminded_seq[slots].tolist(),
+        pools.acknowledged[slots].tolist(),
     )
     return list(map(encode_state, states))
 
@@ -225,6 +228,9 @@ def read_states(raw: bytes) -> list[PoolState]:
             NOT_PENDING if state.pending_since is None else state.pending_since,
             state.since or 0,
             state.seq,
+            state.reminded_at or 0,
+            state.reminded_seq,
+            state.acknowledged,
         )
         for state in decode_states(raw)
     ]

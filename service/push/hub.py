@@ -15,6 +15,7 @@ from typing import Protocol
 import anyio
 
 from service.access.door import Caller
+from service.access.silences import SilenceBoard
 from service.contract.cursor import encode_cursor
 from service.contract.frames import Notice, encode_frame
 from service.push.bursts import Burst
@@ -60,21 +61,24 @@ class Hub:
         self,
         log: AlertStore,
         settle: Callable[[], Awaitable[str]],
+        *,
         acks: AckStore,
         risks: Risks,
+        silences: SilenceBoard,
         limits: StreamLimits | None = None,
     ) -> None:
         self.limits = limits or StreamLimits()
         self.sessions: set[Connection] = set()
         self._log = log
         self._acks = acks
+        self._silences = silences
         self._listeners = Listeners()
         self._marks = MarkBoard(self._notify)
         self._risks = RiskBoard(risks.accounts, log, risks.judge, self.limits.frame_bytes)
         self.observe_s: Callable[[float], object] = lambda _: None
         self._draining = False
         self._empty = asyncio.Event()
-        self._follower = LogFollower(log, settle, self, frame_max=self.limits.frame_bytes)
+        self._follower = LogFollower(log, settle, self, silences, frame_max=self.limits.frame_bytes)
 
     @property
     def epoch(self) -> str:
@@ -90,6 +94,7 @@ class Hub:
             tasks.start_soon(self._follower.run, name="push log")
             tasks.start_soon(self._watch, name="push watch")
             tasks.start_soon(self._risks.run, name="push risk")
+            tasks.start_soon(self._silences.run, name="silences")
 
     def connect(self, caller: Caller) -> Session:
         """Open a session; it must `leave` in the end. During a drain it is told to come back."""

@@ -33,7 +33,7 @@ from service.store.keys import account_id
 from service.store.market_stream import MarketEntry
 
 EVERY_S = 1.0  # an account is told of at most so often
-ACCOUNTS_A_SLICE = 100  # evaluated at a time: some milliseconds
+ACCOUNTS_A_SLICE = 25  # evaluated at a time: some milliseconds
 WATCHED_MAX = 20_000  # accounts of one worker
 _LOOK_S = 0.1
 _SHARE = 0.25  # of the worker's time, at most

@@ -150,7 +150,7 @@ class Session(Connection):
             since = None if frame.since is None else decode_cursor(frame.since)
         except InvalidCursor as error:
             raise FrameRefused("invalid_cursor", error.detail, frame.id) from None
-        return select(self.caller.tenant, accounts, frame.levels), since
+        return select(self.caller.tenant, accounts, frame.levels, bool(frame.silenced)), since
 
     async def _acknowledge(self, alert: str) -> None:
         """Acknowledge an alert of the caller's tenant: whoever is told of alerts may."""

@@ -20,6 +20,8 @@ def given_pools(pools: PoolColumns, lines: Lines, slots: Ints) -> Pools:
         judged_by["margin_call"],
         judged_by["hysteresis"],
         judged_by["ease_after_ms"],
+        judged_by["repeat_every_ms"],
+        judged_by["repeat_until_acknowledged"],
     )
 
 

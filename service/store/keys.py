@@ -52,6 +52,8 @@ A line a key: its type, what it holds; how long it lives.
 {hooks}:lease             string: token of who delivers and is alive; two seconds unless renewed
 {hooks}:dead:<key>        list: dead letters (JSON), the newest hundred; until replayed
 {hooks}:again:<key>       list: dead letters that are to be sent again; until that is tried
+{silences}:records        hash: `<tenant>/<id>` -> silence JSON; as long as the log has its alerts
+{silences}:changed        string: a number that grows with every change of them; for good
 channel alerts            `<shard>:<offset> ...` of what was committed together, a wake-up only
 
 A market is the field `venue|symbol`.
@@ -83,6 +85,8 @@ WEBHOOK_SECRETS = "{hooks}:secrets"
 WEBHOOK_PROGRESS = "{hooks}:progress"
 WEBHOOK_OWNER = "{hooks}:owner"
 WEBHOOK_LEASE = "{hooks}:lease"
+SILENCES = "{silences}:records"
+SILENCES_CHANGED = "{silences}:changed"
 ALERTS_CHANNEL = "alerts"
 
 
@@ -111,6 +115,17 @@ def webhook_of(key: str) -> tuple[str, str]:
     """Return a webhook key's tenant and id."""
     tenant, _, webhook_id = key.partition("/")
     return tenant, webhook_id
+
+
+def silence_key(tenant: str, silence_id: str) -> str:
+    """Return the name of a silence inside the service."""
+    return f"{tenant}/{silence_id}"
+
+
+def silence_of(key: str) -> tuple[str, str]:
+    """Return a silence key's tenant and id."""
+    tenant, _, silence_id = key.partition("/")
+    return tenant, silence_id
 
 
 def account_key(tenant: str, account_id: str) -> str:

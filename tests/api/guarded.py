@@ -64,6 +64,9 @@ CALLS = [
     Call("POST", "/v1/webhooks/w1/secret", DIRECTS),
     Call("GET", "/v1/webhooks/w1/dead-letters", READS),
     Call("POST", "/v1/webhooks/w1/dead-letters:replay", DIRECTS),
+    Call("POST", "/v1/silences", DIRECTS, {"until": 4_000_000_000_000}),
+    Call("GET", "/v1/silences", READS),
+    Call("DELETE", "/v1/silences/0123456789abcdef", DIRECTS),
     Call("GET", "/metrics", ("admin",)),
 ]
 

@@ -56,6 +56,7 @@ MODELS: dict[str, Any] = {
     "RankedAccount": answers.RankedAccount,
     "RankedAccounts": answers.RankedAccounts,
     "Reduction": alerts.Reduction,
+    "RepeatDocument": documents.Repeat,
     "RiskAnswer": answers.StoredAccountRisk,
     "Snapshot": frames.SnapshotFrame,
     "Subscribe": frames.SubscribeFrame,
@@ -81,7 +82,10 @@ LEFT_OUT = {
     "Pong",
     "Unsubscribe",
     "Unsubscribed",
-    # Webhooks are set up once, by people.
+    # Silences and webhooks are set up by people.
+    "SilenceDocument",
+    "SilenceView",
+    "SilencesView",
     "DeadLetterView",
     "DeadLettersView",
     "DeliveryData",
@@ -96,7 +100,10 @@ LEFT_OUT = {
     "WebhooksView",
 }
 # Fields that a model leaves out on purpose, and why.
-FIELDS_LEFT_OUT = {("Subscribe", "symbols"): "of the channel `marks`"}
+FIELDS_LEFT_OUT = {
+    ("Subscribe", "symbols"): "of the channel `marks`",
+    ("Subscribe", "silenced"): "who runs a bot is told what the desk wants to hear",
+}
 # Frames are read piece by piece; the pieces are decoded into records.
 UNREAD = {("AlertsFrame", "alerts"): dict, ("Snapshot", "accounts"): dict}
 PRIMITIVES = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
