@@ -24,18 +24,24 @@ def build_stream_router(hub: Hub, admission: Admission) -> APIRouter:
             return
         try:
             await socket.accept()
-            caller = await admission.admit(socket)
-            with admission.counted(caller):
-                await _serve(hub, caller, socket)
-        except tuple(REFUSALS) as refused:
-            # Who hung up while it was waited for has no use for a reason.
-            if socket.client_state is WebSocketState.CONNECTED:
-                code = REFUSALS[type(refused)]
-                await socket.close(code, REASONS[code])
+            await _let_in(hub, admission, socket)
         except WebSocketDisconnect:
             LOG.debug("a client hung up before it was let in")
 
     return router
+
+
+async def _let_in(hub: Hub, admission: Admission, socket: WebSocket) -> None:
+    """Serve whoever may come in, close the others; raises WebSocketDisconnect."""
+    try:
+        caller = await admission.admit(socket)
+        with admission.counted(caller):
+            await _serve(hub, caller, socket)
+    except tuple(REFUSALS) as refused:
+        # Who hung up while it was waited for has no use for a reason.
+        if socket.client_state is WebSocketState.CONNECTED:
+            code = REFUSALS[type(refused)]
+            await socket.close(code, REASONS[code])
 
 
 async def _serve(hub: Hub, caller: Caller, socket: WebSocket) -> None:

@@ -1,5 +1,6 @@
 """Whoever delivers is killed at every step it takes: nothing is lost, and a repeat has its id."""
 
+import asyncio
 import itertools
 
 import pytest
@@ -20,15 +21,18 @@ async def test_a_kill_at_every_step_loses_nothing_and_doubles_nothing_by_id(
     world: World, receiver: Receiver, before: bool
 ) -> None:
     """A step is a write to the store or a call to the receiver, which fails now and then."""
-    await world.add("ops", receiver)
+    key = await world.add("ops", receiver)
     for at in itertools.count(1):
         receiver.answers = [500, 200]
         kill = Kill(at, before)
         already = len(receiver.alerts)
         await world.writer.write(["a1", "a2"])
         await world.writer.write(["a1"])
-        async with world.worker(kill=kill):
-            await until(lambda: kill.happened or len(receiver.alerts) == already + 3)  # noqa: B023
+        async with world.worker(kill=kill), asyncio.timeout(20.0):
+            while not kill.happened:
+                settled = await world.settled(key) and len(receiver.alerts) == already + 3
+                if settled and not kill.reached:
+                    break
         async with world.worker():
             await until(lambda: len(receiver.alerts) == already + 3)  # noqa: B023
         if not kill.happened:

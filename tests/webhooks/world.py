@@ -62,6 +62,10 @@ class World:
         receiver.secret = receiver.secret or secret
         return key
 
+    async def settled(self, key: str) -> bool:
+        """Whether no delivery is under way."""
+        return (await self.progress(key)).pending is None
+
     async def progress(self, key: str) -> Progress:
         return read_progress((await self.webhooks.get(key)).progress)
 
@@ -94,6 +98,7 @@ class Kill:
     at: int
     before: bool
     done: int = 0
+    reached: bool = False
     happened: bool = False
 
 
@@ -115,6 +120,7 @@ class Breaking:
         kill.done += 1
         if kill.done < kill.at:
             return await call(*given)
+        kill.reached = True
         if not kill.before and kill.done == kill.at:
             await call(*given)
         kill.happened = True
