@@ -4,15 +4,17 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 
 from service.contract.instruments import encode_instrument
 from service.contract.marks import encode_mark
+from service.risk.book import Book
 from service.risk.model import Account, Mark
 from service.store.accounts import AccountChange
 from tests.logs import told
 from tests.monitor.fake_store import FakeStore
-from tests.monitor.streams import Step, acknowledge, document_of, put_mark, tick, write
+from tests.monitor.streams import Step, document_of, put_mark, tick, write
 from tests.monitor.test_engine import Driver, long, said
 from tests.monitor.test_incremental import (
     Death,
@@ -167,11 +169,24 @@ def scenario() -> list[Step]:
         write("default/b", other, "account", notice=True),
         put_mark(Mark(BTC, 81.0), 1_000),
     ]
-    steps += [tick(EVERY_MS), tick(EVERY_MS), acknowledge(1, 10), tick(EVERY_MS)]
-    steps += [acknowledge(0, 10), tick(EVERY_MS), tick(EVERY_MS)]
-    steps += [write("default/a", doc, "deposit", notice=True), tick(EVERY_MS)]
-    steps += [put_mark(Mark(BTC, 80.5), 500), tick(EVERY_MS), put_mark(Mark(BTC, 120.0), 500)]
-    return [*steps, tick(EVERY_MS)]
+    steps += [tick(EVERY_MS), tick(EVERY_MS), acknowledge_newest("default/b"), tick(EVERY_MS)]
+    steps += [acknowledge_newest("default/a"), tick(EVERY_MS), tick(EVERY_MS), tick(EVERY_MS)]
+    steps += [write("default/a", doc, "deposit", notice=True), tick(EVERY_MS), tick(EVERY_MS)]
+    steps += [put_mark(Mark(BTC, 80.5), 500), tick(EVERY_MS), acknowledge_newest("default/a")]
+    return [*steps, tick(EVERY_MS), tick(EVERY_MS), put_mark(Mark(BTC, 120.0), 500), tick(EVERY_MS)]
+
+
+def acknowledge_newest(key: str) -> Step:
+    """Acknowledge the newest alert of an account, which is a reminder here."""
+
+    def step(store: FakeStore, _: Book) -> None:
+        told = [
+            orjson.loads(alert) for shard in store.shards for of, alert in shard.log if of == key
+        ]
+        assert told[-1]["transition"] == "repeat"
+        store.notice(store.acknowledge(key, told[-1]["seq"]))
+
+    return step
 
 
 def test_the_reference_says_the_same() -> None:
@@ -180,6 +195,9 @@ def test_the_reference_says_the_same() -> None:
     logs = store.logs()
     transitions = {str(alert["transition"]) for log in logs for alert in log}
     assert {"raised", "repeat", "resolved"} <= transitions
+    told_again = [one for log in logs for one in log if one["transition"] == "repeat"]
+    # Until it is acknowledged: three at the first level, one at the next.
+    assert [one["repeatOf"] for one in told_again if one["accountId"] == "a"].count("a-1") == 3
     for shard, log in enumerate(logs):
         assert told(log) == log_of(ExactEvaluator(), entries_of(store, shard))
     assert store.logs() == log_from_scratch(store)
