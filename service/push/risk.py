@@ -181,6 +181,7 @@ class RiskBoard:
 
     async def run(self) -> None:
         """Keep the states up to date until cancelled."""
+        self._woken.set()  # somebody may have been marked before
         while True:
             await self._woken.wait()
             self._woken.clear()
