@@ -20,8 +20,8 @@ from service.errors import StoreUnavailable
 from service.push.close_codes import CloseCode
 from service.push.marks import MarkSubscription
 from service.push.outbox import Outbox
-from service.push.risk import RiskSubscription
 from service.push.subscriptions import AlertSubscription
+from service.push.watched import RiskSubscription
 from service.store.log_order import LogGap
 
 CLOSE_S = 1.0

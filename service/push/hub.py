@@ -24,9 +24,10 @@ from service.push.connection import Connection, StreamLimits, Subscription
 from service.push.follower import LogFollower, LogReader
 from service.push.listeners import Listeners
 from service.push.marks import MarkBoard, MarkSubscription
-from service.push.risk import Judge, RiskBoard, RiskStore, RiskSubscription
+from service.push.risk import Judge, RiskBoard, RiskStore
 from service.push.session import Session
 from service.push.subscriptions import AlertSubscription, StoredAlerts
+from service.push.watched import RiskSubscription
 from service.store.market_stream import MarketEntry, NewestMark
 
 _WATCH_S = 0.5

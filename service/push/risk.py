@@ -16,7 +16,6 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import anyio
@@ -26,8 +25,7 @@ from service.contract.results import RiskAnswer
 from service.contract.states import KnownAccount, encode_update, symbols_of
 from service.errors import StoreUnavailable
 from service.push.bursts import Burst
-from service.push.conflated import Conflated
-from service.push.outbox import Outbox
+from service.push.watched import RiskSubscription, Watched
 from service.store.alert_log import LogTail
 from service.store.keys import account_id
 from service.store.market_stream import MarketEntry
@@ -58,32 +56,6 @@ class LevelStore(Protocol):
 Judge = Callable[[Sequence[KnownAccount]], Sequence[RiskAnswer | None]]
 
 
-class RiskSubscription(Conflated):
-    """The states of these accounts."""
-
-    def __init__(self, subscription_id: str, keys: Iterable[str], outbox: Outbox) -> None:
-        super().__init__(subscription_id, "risk", "accounts", outbox)
-        self.keys = frozenset(keys)
-
-
-@dataclass(eq=False, slots=True)
-class _Watched:
-    """One account that somebody watches."""
-
-    key: str
-    shard: int
-    listeners: set[RiskSubscription] = field(default_factory=set)
-    version: int = -1  # that was read
-    doc: bytes | None = None  # None: there is no such account
-    states: bytes | None = None
-    symbols: set[str] | None = field(default_factory=set)  # None: it hangs on all
-    unread: bool = True  # the account may be another by now
-    levels_until: int = 0  # offset of the shard's log that the levels must have reached
-    levels_unread: bool = True
-    due_at: float = 0.0
-    told: str | None = None
-
-
 class _Notice(msgspec.Struct):
     shard: int
 
@@ -104,10 +76,10 @@ class RiskBoard:
     ) -> None:
         self._accounts, self._levels, self._judge = accounts, levels, judge
         self._room = frame_max - 512
-        self._watched: dict[str, _Watched] = {}
-        self._by_symbol: dict[str | None, set[_Watched]] = defaultdict(set)
-        self._by_shard: dict[int, set[_Watched]] = defaultdict(set)
-        self._stirred: set[_Watched] = set()  # may have another state by now
+        self._watched: dict[str, Watched] = {}
+        self._by_symbol: dict[str | None, set[Watched]] = defaultdict(set)
+        self._by_shard: dict[int, set[Watched]] = defaultdict(set)
+        self._stirred: set[Watched] = set()  # may have another state by now
         self._symbols: set[str] = set()  # whose marks came since the last look
         self._woken = asyncio.Event()
 
@@ -127,7 +99,7 @@ class RiskBoard:
         for key in subscription.keys:
             watched = self._watched.get(key)
             if watched is None:
-                watched = self._watched[key] = _Watched(key, self._accounts.shard_of(key))
+                watched = self._watched[key] = Watched(key, self._accounts.shard_of(key))
                 self._by_shard[watched.shard].add(watched)
                 self._stir((watched,))
             watched.listeners.add(subscription)
@@ -166,8 +138,9 @@ class RiskBoard:
         elif entry.kind == "a":
             of_shard = self._by_shard[_notices.decode(entry.payload).shard]
             for watched in of_shard:
-                watched.unread = True
-            self._stir(of_shard)
+                watched.unread = True  # whether it has moved is still to be seen
+            self._stirred.update(of_shard)
+            self._woken.set()
 
     def burst(self, burst: Burst) -> None:
         """Take alerts: their accounts have other levels; returns at once."""
@@ -200,19 +173,21 @@ class RiskBoard:
             if self._stirred:
                 self._woken.set()
 
-    def _stir(self, watched: Iterable[_Watched]) -> None:
-        self._stirred.update(watched)
+    def _stir(self, watched: Iterable[Watched]) -> None:
+        for each in watched:
+            each.moved = True
+            self._stirred.add(each)
         self._woken.set()
 
     def _spread(self) -> None:
         """Mark the accounts that hang on the symbols whose marks came."""
         if self._symbols:
-            self._stirred.update(self._by_symbol.get(None, ()))
+            self._stir(self._by_symbol.get(None, ()))
             for symbol in self._symbols & self._by_symbol.keys():
-                self._stirred.update(self._by_symbol[symbol])
+                self._stir(self._by_symbol[symbol])
             self._symbols.clear()
 
-    def _due(self) -> list[_Watched]:
+    def _due(self) -> list[Watched]:
         """Return some of the marked whose turn it is, and take their marks off."""
         now = anyio.current_time()
         due = []
@@ -224,14 +199,17 @@ class RiskBoard:
         self._stirred.difference_update(due)
         return due
 
-    async def _read(self, due: list[_Watched]) -> None:
+    async def _read(self, due: list[Watched]) -> None:
         """Read what may be another by now of these accounts."""
         await self._read_accounts([each for each in due if each.unread])
         await self._read_levels([each for each in due if each.levels_unread])
 
-    def _tell(self, due: list[_Watched]) -> float:
-        """Evaluate these accounts and hand on how they are; return the seconds that took."""
-        started = time.perf_counter()
+    def _tell(self, due: list[Watched]) -> float:
+        """Evaluate those that moved and hand on how they are; return the seconds that took."""
+        started, due_at = time.perf_counter(), anyio.current_time() + EVERY_S
+        for each in due:
+            each.due_at = due_at
+        due = [each for each in due if each.moved]
         known = [
             KnownAccount(account_id(each.key), each.doc, each.version, each.states)
             for each in due
@@ -244,17 +222,16 @@ class RiskBoard:
                 self._hand_on(each, encode_update(account_id(each.key), answer, self._room))
         return time.perf_counter() - started
 
-    def _is_watched(self, watched: _Watched) -> bool:
+    def _is_watched(self, watched: Watched) -> bool:
         """Whether anybody watches it still: they may leave while it is read."""
         return self._watched.get(watched.key) is watched
 
-    def _hand_on(self, watched: _Watched, told: str) -> None:
-        watched.due_at = anyio.current_time() + EVERY_S
-        watched.told = told
+    def _hand_on(self, watched: Watched, told: str) -> None:
+        watched.moved, watched.told = False, told
         for subscription in watched.listeners:
             subscription.take(watched.key, told)
 
-    async def _read_accounts(self, unread: list[_Watched]) -> None:
+    async def _read_accounts(self, unread: list[Watched]) -> None:
         """Read those whose version is another now."""
         if not unread:
             return
@@ -272,10 +249,11 @@ class RiskBoard:
         numbers = {each.key: version for each, version in zip(unread, versions, strict=True)}
         for each in changed:
             each.doc, each.version = found.get(each.key, (None, numbers[each.key]))
+            each.moved = True
             if self._is_watched(each):
                 self._index(each, set() if each.doc is None else symbols_of(each.doc))
 
-    def _index(self, watched: _Watched, symbols: set[str] | None) -> None:
+    def _index(self, watched: Watched, symbols: set[str] | None) -> None:
         """Let marks of these symbols mark the account, and no others."""
         before: Iterable[str | None] = (None,) if watched.symbols is None else watched.symbols
         for symbol in before:
@@ -287,14 +265,16 @@ class RiskBoard:
         for symbol in after:
             self._by_symbol[symbol].add(watched)
 
-    async def _read_levels(self, unread: list[_Watched]) -> None:
+    async def _read_levels(self, unread: list[Watched]) -> None:
         """Read where the monitor has them; of a burst the alerts are logged before the levels."""
         if not unread:
             return
         settled = [tail.settled for tail in await self._levels.tails()]
         found = await self._levels.levels_of([each.key for each in unread])
         for each in unread:
-            each.states = found.get(each.key)
+            states = found.get(each.key)
+            each.moved |= states != each.states
+            each.states = states
             each.levels_unread = settled[each.shard] < each.levels_until
             if each.levels_unread:
                 self._stirred.add(each)

@@ -35,7 +35,7 @@ from service.errors import InvalidCursor, StoreUnavailable, UnknownAlert
 from service.push.close_codes import REASONS, CloseCode
 from service.push.connection import CLOSE_S, Connection, StreamLimits, Switchboard, start_all
 from service.push.marks import MarkSubscription
-from service.push.risk import RiskSubscription
+from service.push.watched import RiskSubscription
 from service.store.api_keys import Scope
 from service.store.keys import account_key
 

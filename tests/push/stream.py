@@ -67,7 +67,7 @@ class Worker:
     def __init__(self, keys: ApiKeys, url: str, built: _Built) -> None:
         self.keys = keys
         self.url = url
-        self.hub, self.log = built.hub, built.log
+        self.hub, self.log, self.follower = built.hub, built.log, built.follower
         self.market, self.accounts, self.silences = built.market, built.accounts, built.silences
 
 
