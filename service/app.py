@@ -12,7 +12,6 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
 import orjson
@@ -22,6 +21,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.responses import RedirectResponse
 
 from service.access.door import Door
+from service.access.silences import SilenceBoard
 from service.api.account_risk import build_account_risk_router
 from service.api.accounts import build_accounts_router
 from service.api.alert_stream import build_alert_stream_router
@@ -38,6 +38,8 @@ from service.api.metrics import Metrics, Timing
 from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
 from service.api.server import DrainingServer
+from service.api.silences import build_silences_router
+from service.api.stored_risk import judge_stored
 from service.api.webhooks import WebhookRules, build_webhooks_router
 from service.errors import StoreUnavailable
 from service.monitor import judging
@@ -46,26 +48,19 @@ from service.monitor.measures import CollectorClock
 from service.monitor.service import Monitor, Ports, Retention
 from service.monitor.shards import Shards
 from service.push import asyncapi
-from service.push.admission import Admission, AdmissionRules
-from service.push.connection import StreamLimits
+from service.push.admission import Admission
 from service.push.event_stream import EventStreamResponse
-from service.push.hub import Hub
+from service.push.hub import Hub, Risks
 from service.push.protocol import StreamProtocol
 from service.push.routes import build_stream_router
 from service.risk import evaluate
 from service.settings import Settings
-from service.store.accounts import Accounts
-from service.store.alert_log import AlertLog
-from service.store.api_keys import ApiKeys
-from service.store.client import Client, connect, connect_blocking
-from service.store.epoch import settle
 from service.store.health import Roll, monitors, ping
-from service.store.market_stream import Gate, MarketStream
-from service.store.questions import Questions
+from service.store.silences import Silences
 from service.store.webhooks import Webhooks
+from service.wiring import Store, admission_rules_of, door_of, store_of, stream_limits_of
 
 RELEASE = "0.1.0"  # as pyproject.toml has it, also where nothing is installed
-REDIS_URL_DEFAULT = "redis://127.0.0.1:6379/0"
 PICTURE_WITHIN_S = 2.0
 GRACE_S = 1  # for requests that are being answered
 # A collection looks at every object there is: it lifted the slowest call from 1 to 30 ms.
@@ -75,41 +70,23 @@ _RESTART_S = 1.0
 _log = logging.getLogger("plimsoll.app")
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
-    """Everything a process asks of Redis, over two clients: one for commands that wait there."""
-
-    client: Client
-    blocking: Client
-    market: MarketStream
-    accounts: Accounts
-    log: AlertLog
-    questions: Questions
-    shards: int
-
-    async def settle(self) -> str:
-        """Make sure that the data is ours and return the log's epoch."""
-        return await settle(self.client, self.shards)
-
-
-def store_of(settings: Settings) -> Store:
-    """Return the store; it connects when it is first asked."""
-    url = settings.redis_url or REDIS_URL_DEFAULT
-    client, blocking = connect(url), connect_blocking(url)
-    market = MarketStream(client, gate_of(settings), blocking)
-    accounts = Accounts(client, market, settings.shards)
-    log = AlertLog(client, settings.shards, blocking)
-    questions = Questions(client, blocking, settings.shards)
-    return Store(client, blocking, market, accounts, log, questions, settings.shards)
-
-
 def build_api(settings: Settings) -> FastAPI:
     """Build one API worker; inline marks and instruments are evaluated without any store."""
     store = store_of(settings)
     door = door_of(settings, store)
-    hub = Hub(store.log, store.settle, stream_limits_of(settings))
+    follower = MarketFollower(store.market, settings.pegged_assets, settings.event_time)
+    risks = Risks(store.accounts, partial(judge_stored, follower))
+    board = SilenceBoard(Silences(store.client))
+    hub = Hub(
+        store.log,
+        store.settle,
+        acks=store.acks,
+        risks=risks,
+        silences=board,
+        limits=stream_limits_of(settings),
+    )
+    follower.listener = hub
     admission = Admission(door, hub, admission_rules_of(settings))
-    follower = MarketFollower(store.market, settings.pegged_assets, hub, settings.event_time)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -156,12 +133,13 @@ def _routers(
     yield build_account_risk_router(
         door, store.accounts, store.log, store.questions, follower=follower, limits=limits
     )
-    yield build_alerts_router(door, store.log, store.settle, settings.shards)
+    yield build_alerts_router(door, store.log, store.settle, store.acks, settings.shards)
     yield build_instruments_router(door, store.market, follower, bodies, limits)
     rules = WebhookRules(settings.webhook_allow_http, settings.webhook_allow_private)
     yield build_webhooks_router(
         door, Webhooks(store.client), store.log, store.settle, bodies=bodies, rules=rules
     )
+    yield build_silences_router(door, Silences(store.client), bodies, settings.log_retention_s)
     checks = Checks(
         lambda limit_s: ping(store.client, limit_s),
         store.log.unowned,
@@ -169,36 +147,6 @@ def _routers(
         settings.shards,
     )
     yield build_health_router(door, follower, checks, metrics)
-
-
-def door_of(settings: Settings, store: Store) -> Door:
-    """Return who is let in."""
-    bootstrap = settings.bootstrap_key
-    return Door(
-        ApiKeys(store.client),
-        in_force=settings.keys_in_force,
-        bootstrap=None if bootstrap is None else bootstrap.get_secret_value(),
-    )
-
-
-def admission_rules_of(settings: Settings) -> AdmissionRules:
-    """Return who may open the stream, and how often."""
-    return AdmissionRules(frozenset(settings.allowed_origins), settings.connections_per_key_max)
-
-
-def gate_of(settings: Settings) -> Gate:
-    """Return the rules by which marks are let into the market stream."""
-    max_age_ms = int(settings.mark_max_age_s * 1_000.0)
-    return Gate(settings.event_time, max_age_ms, int(settings.mark_max_ahead_s * 1_000.0))
-
-
-def stream_limits_of(settings: Settings) -> StreamLimits:
-    """Return what one WebSocket connection may cost."""
-    return StreamLimits(
-        heartbeat_s=settings.heartbeat_s,
-        queue_bytes=settings.session_queue_bytes,
-        frame_bytes=settings.frame_max_bytes,
-    )
 
 
 def contract_documents() -> dict[str, str]:

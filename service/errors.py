@@ -96,6 +96,14 @@ class UnknownAccount(ServiceError):
     code = "unknown_account"
 
 
+class UnknownAlert(ServiceError):
+    code = "unknown_alert"
+
+
+class UnknownSilence(ServiceError):
+    code = "unknown_silence"
+
+
 class UnknownWebhook(ServiceError):
     code = "unknown_webhook"
 

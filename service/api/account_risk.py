@@ -1,6 +1,5 @@
 """Stored accounts, judged: one at the newest marks, or all from a level up, worst first."""
 
-import time
 from typing import get_args
 
 import msgspec
@@ -8,13 +7,12 @@ from fastapi import APIRouter, Request, Response
 
 from service.access.door import Door
 from service.api.account_documents import RISK, WORST
-from service.api.answers import answer_accounts
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
 from service.api.queries import Query
 from service.api.replies import etag, json_reply
-from service.contract.accounts import decode_account
-from service.contract.alerts import LevelName, decode_states, pool_key
+from service.api.stored_risk import judge_stored
+from service.contract.alerts import LevelName
 from service.contract.names import check_account_id
 from service.contract.questions import (
     WORST as WORST_KIND,
@@ -27,9 +25,9 @@ from service.contract.questions import (
     encode_place,
     encode_question,
 )
-from service.contract.results import RankedAccount, RankedAccounts, RiskAnswer
+from service.contract.results import RankedAccount, RankedAccounts
+from service.contract.states import KnownAccount
 from service.errors import InvalidInput, StoreUnavailable, UnknownAccount
-from service.risk.markets import MarketTable
 from service.risk.model import Level
 from service.store.accounts import Accounts
 from service.store.alert_log import AlertLog
@@ -62,17 +60,9 @@ def build_account_risk_router(
         if found is None:
             raise UnknownAccount("there is no such account")
         states = (await log.levels_of([key])).get(key)
-        if not follower.known:
-            raise StoreUnavailable("the markets are not known yet")
-        monitored = [] if states is None else decode_states(states)
-        standing = {pool_key(state.pool): _LEVELS.index(state.level) for state in monitored}
-        account, table = decode_account(found[0], name), MarketTable(follower.table)
-        answers, _ = answer_accounts([account], table, follower.clock_ms(), standing)
-        if not answers:
+        (answer,) = judge_stored(follower, [KnownAccount(name, *found, states)])
+        if answer is None:
             raise InvalidInput("a figure of this account is too large for a number")
-        fields = {field: getattr(answers[0], field) for field in answers[0].__struct_fields__}
-        now_ms = int(time.time() * 1_000)
-        answer = RiskAnswer(**fields, timestamp=now_ms, version=found[1], monitored=monitored)
         return json_reply(answer, etag(found[1]))
 
     @router.get("/accounts", response_class=Response, openapi_extra=WORST)

@@ -1,7 +1,6 @@
 """`GET /v1/alerts/stream`: the alert log as Server-Sent Events, for browsers and for curl."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -15,6 +14,7 @@ from service.contract.alerts import LEVEL_NAMES, LevelName
 from service.contract.cursor import Cursor, decode_cursor
 from service.contract.decoding import explain
 from service.contract.frames import AccountPattern
+from service.contract.selection import Selection, select
 from service.errors import InvalidCursor, InvalidInput, TooManyConnections
 
 Item = TypeVar("Item")
@@ -26,8 +26,7 @@ class OpenStream(Protocol):
     def __call__(
         self,
         caller: Caller,
-        accounts: Sequence[str],
-        levels: Sequence[LevelName] | None,
+        selection: Selection,
         *,
         since: Cursor | None,
         transport: asyncio.Transport | None,
@@ -41,14 +40,16 @@ def build_alert_stream_router(door: Door, open_stream: OpenStream) -> APIRouter:
     @router.get("/alerts/stream", response_class=Response, openapi_extra=_GET)
     async def stream_alerts(request: Request) -> Response:
         caller = await door.admit(request, "alerts:read")
-        query = Query(request, "since", "accountId", "levels")
+        query = Query(request, "since", "accountId", "levels", "silenced")
         accounts = _listed(query, "accountId", list[AccountPattern])
         levels = _listed(query, "levels", list[LevelName])
         # Who reconnects by itself says the same address again: its header is newer than that.
         given = request.headers.get("last-event-id") or query.text("since")
         since = decode_cursor(given) if given else None
         transport = transport_of(request)
-        return open_stream(caller, accounts or ["*"], levels, since=since, transport=transport)
+        silenced = query.one_of("silenced", ("true", "false")) == "true"
+        selection = select(caller.tenant, accounts or ["*"], levels, silenced)
+        return open_stream(caller, selection, since=since, transport=transport)
 
     return router
 
@@ -92,6 +93,12 @@ _GET = operation(
             f"Only alerts of these levels, with commas: {', '.join(LEVEL_NAMES)}.",
             type="string",
             examples=["LIQUIDATION,BANKRUPT"],
+        ),
+        query_parameter(
+            "silenced",
+            "`true`: alerts under a silence too.",
+            type="string",
+            enum=["true", "false"],
         ),
     ],
     errors=(InvalidInput, InvalidCursor, TooManyConnections),

@@ -6,7 +6,6 @@ reasons stand beside it.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, get_args
 
 import numpy as np
@@ -49,28 +48,31 @@ def answer_accounts(
     accounts: Sequence[Account],
     table: MarketTable,
     now_ms: int,
-    standing: Mapping[PoolKey, int] = MappingProxyType({}),
+    standing: Sequence[Mapping[PoolKey, int]] | None = None,
 ) -> tuple[list[AccountAnswer], list[int]]:
     """Return the answers in order, and the indices of accounts left out because a figure overflows.
 
-    `standing` are levels that pools are at already: a stale mark raises nobody to LIQUIDATION or
-    BANKRUPT, but it does not bring anybody down either.
+    `standing` are by account the levels that pools are at already: a stale mark raises nobody to
+    LIQUIDATION or BANKRUPT, but it does not bring anybody down either.
     """
     if not accounts:
         return [], []
     with np.errstate(all="ignore"):  # what overflows is found and left out
-        return _answered(accounts, table, now_ms, standing)
+        return _answered(accounts, table, now_ms, standing or [{}] * len(accounts))
 
 
 def _answered(
     accounts: Sequence[Account],
     table: MarketTable,
     now_ms: int,
-    standing: Mapping[PoolKey, int],
+    standing: Sequence[Mapping[PoolKey, int]],
 ) -> tuple[list[AccountAnswer], list[int]]:
     batch, pool_keys = build_batch(accounts, table)
     assessment = assess(batch)
-    current = np.array([standing.get(key, 0) for keys in pool_keys for key in keys], dtype=np.int8)
+    held = [
+        levels.get(key, 0) for levels, keys in zip(standing, pool_keys, strict=True) for key in keys
+    ]
+    current = np.array(held, dtype=np.int8)
     level = cap_stale(assessment.pools.level, current, assessment.pools.stale)
     restoration = to_restore(batch, assessment, level)
     figures = figures_of(batch, assessment, len(accounts))

@@ -31,6 +31,7 @@ _CURSOR = encode_cursor("9f8a7c6d5e4b3a21", (17, 0, 4, 128))
 _VIEW = {
     "id": "ops",
     **_WANTED,
+    "silenced": False,
     "createdAt": 1_760_130_000_000,
     "cursor": _CURSOR,
     "deliveredAt": 1_760_130_000_004,

@@ -163,6 +163,7 @@ def _view(key: str, stored: StoredWebhook, secret: str | None = None) -> Webhook
         url=wanted.url,
         accounts=list(wanted.accounts),
         levels=wanted.levels,
+        silenced=wanted.silenced,
         created_at=progress.created_at,
         cursor=progress.cursor,
         delivered_at=progress.delivered_at,

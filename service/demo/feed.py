@@ -2,7 +2,6 @@
 
 import msgspec
 
-from service.app import gate_of
 from service.contract.instruments import decode_instrument, encode_instrument
 from service.demo import markets
 from service.errors import InvalidInput
@@ -12,6 +11,7 @@ from service.feeds.synthetic import SyntheticMarket
 from service.settings import Settings
 from service.store.client import connect
 from service.store.market_stream import MarketStream
+from service.wiring import gate_of
 
 GIVE_UP_AFTER_S = 60.0
 SEED = 7

@@ -20,6 +20,8 @@ def given_pools(pools: PoolColumns, lines: Lines, slots: Ints) -> Pools:
         lines.columns["margin_call"][judged_by],
         lines.columns["hysteresis"][judged_by],
         lines.columns["ease_after_ms"][judged_by],
+        lines.columns["repeat_every_ms"][judged_by],
+        lines.columns["repeat_until_acknowledged"][judged_by],
     )
 
 

@@ -21,12 +21,16 @@ from service.store.market_stream import MarketStream
 ACCOUNTS_A_BATCH = 1_000  # what is on the way at a time: some milliseconds of work for each side
 ACCOUNTS_A_CALL = 250  # the server does nothing else during a call
 ENTRIES_A_READ = 16  # of a shard, of up to a hundred changes each
+ACK = "ack"  # the cause of a change that is none: an alert of the account was acknowledged
 _MISSING, _OTHER_VERSION = -1, -2
 
 
 @dataclass(frozen=True, slots=True)
 class AccountChange:
-    """One write of an account; `doc` is None when it was deleted."""
+    """One write of an account; `doc` is None when it was deleted.
+
+    Of cause ACK `doc` is the seq of an alert that was acknowledged, and the account as it was.
+    """
 
     change_id: int
     account_key: str
@@ -119,7 +123,25 @@ class Accounts:
         doc, version = await self._client.batch(
             [("HGET", of.accounts, account_key), ("HGET", of.versions, account_key)], atomic=True
         )
-        return None if doc is None else (doc, int(version.partition(b" ")[0]))
+        return None if doc is None else (doc, _version(version))
+
+    async def get_many(self, account_keys: Sequence[str]) -> dict[str, tuple[bytes, int]]:
+        """Return JSON and version, as stored now, of those of the accounts that are there."""
+        shards = [self._shards[self.shard_of(key)] for key in account_keys]
+        answers = await self._client.batch(
+            command
+            for key, of in zip(account_keys, shards, strict=True)
+            for command in (("HGET", of.versions, key), ("HGET", of.accounts, key))
+        )
+        found = zip(account_keys, answers[::2], answers[1::2], strict=True)
+        return {key: (doc, _version(version)) for key, version, doc in found if doc is not None}
+
+    async def versions(self, account_keys: Sequence[str]) -> list[int]:
+        """Return the newest version of each account, which a deletion has too; 0: never there."""
+        answers = await self._client.batch(
+            [("HGET", self._shards[self.shard_of(key)].versions, key) for key in account_keys]
+        )
+        return [0 if answer is None else _version(answer) for answer in answers]
 
     async def load(
         self, shard: int, count: int = 2_000
@@ -191,6 +213,10 @@ class Accounts:
         """Drop committed changes older or beyond the newest `keep`; return up to which id."""
         of = self._shards[shard]
         return int(await self._client.run(self._trim, (of.changes, of.state), (before_ms, keep)))
+
+
+def _version(stored: bytes) -> int:
+    return int(stored.partition(b" ")[0])
 
 
 def _batches(places: Mapping[int, list[int]]) -> Iterator[list[tuple[int, list[int]]]]:

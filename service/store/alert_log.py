@@ -22,6 +22,7 @@ from service.store.market_stream import pairs
 
 Outcome = Literal["committed", "repeated", "lease_lost", "out_of_step"]
 
+ENTRIES_A_TRIM = 50  # some milliseconds of the server
 LEASE_MS = 2_000  # who says nothing for so long is dead, and others take its shards
 
 
@@ -231,9 +232,12 @@ class AlertLog:
     async def trim_log(self, shard: int, before_ms: int, keep: int) -> int:
         """Drop entries older or wholly beyond the newest `keep`; return the highest offset gone."""
         of = self._shards[shard]
-        return int(
-            await self._client.run(self._trim, (of.log, of.times, of.state), (before_ms, keep))
-        )
+        names = (of.log, of.times, of.state, of.floors, of.acks)
+        more = 1
+        while more:
+            arguments = (before_ms, keep, ENTRIES_A_TRIM)
+            cut, more = await self._client.run(self._trim, names, arguments)
+        return int(cut)
 
     async def listen(self) -> AsyncIterator[list[tuple[int, int]] | None]:
         """Yield None once listening, then (shard, offset) of shards that were committed together.

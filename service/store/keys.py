@@ -26,8 +26,11 @@ A line a key: its type, what it holds; how long it lives.
 {s07}:before              hash: account key -> `<version> <JSON>` as of the committed change id (no
                           JSON: not there); while a change is not committed
 {s07}:changes             stream: `t` ms, then by change account key, version, cause, JSON (empty:
-                          deleted), id `<change id of the last>-0`; trimmed once committed
+                          deleted), id `<change id of the last>-0`; trimmed once committed. Of
+                          cause `ack`: version 0, and the seq of an alert
 {s07}:seqs                hash: account key -> last alert seq; for good
+{s07}:floors              hash: account key -> last alert seq that is gone from the log; for good
+{s07}:acks                hash: `<account key>-<seq>` -> ms it was acknowledged; with its alert
 {s07}:levels              hash: account key -> JSON list of pool states; while one is not at rest
 {s07}:state               hash: `token`, `commit`, `marketId`, `changeId`, `offset`, `ahead`,
                           `changes`, `trimmed`, `logTime`, stamp `begun`; for good
@@ -49,6 +52,8 @@ A line a key: its type, what it holds; how long it lives.
 {hooks}:lease             string: token of who delivers and is alive; two seconds unless renewed
 {hooks}:dead:<key>        list: dead letters (JSON), the newest hundred; until replayed
 {hooks}:again:<key>       list: dead letters that are to be sent again; until that is tried
+{silences}:records        hash: `<tenant>/<id>` -> silence JSON; as long as the log has its alerts
+{silences}:changed        string: a number that grows with every change of them; for good
 channel alerts            `<shard>:<offset> ...` of what was committed together, a wake-up only
 
 A market is the field `venue|symbol`.
@@ -80,6 +85,8 @@ WEBHOOK_SECRETS = "{hooks}:secrets"
 WEBHOOK_PROGRESS = "{hooks}:progress"
 WEBHOOK_OWNER = "{hooks}:owner"
 WEBHOOK_LEASE = "{hooks}:lease"
+SILENCES = "{silences}:records"
+SILENCES_CHANGED = "{silences}:changed"
 ALERTS_CHANNEL = "alerts"
 
 
@@ -108,6 +115,17 @@ def webhook_of(key: str) -> tuple[str, str]:
     """Return a webhook key's tenant and id."""
     tenant, _, webhook_id = key.partition("/")
     return tenant, webhook_id
+
+
+def silence_key(tenant: str, silence_id: str) -> str:
+    """Return the name of a silence inside the service."""
+    return f"{tenant}/{silence_id}"
+
+
+def silence_of(key: str) -> tuple[str, str]:
+    """Return a silence key's tenant and id."""
+    tenant, _, silence_id = key.partition("/")
+    return tenant, silence_id
 
 
 def account_key(tenant: str, account_id: str) -> str:
@@ -155,6 +173,8 @@ class ShardKeys:
     lease: str = field(init=False)
     log: str = field(init=False)
     times: str = field(init=False)
+    floors: str = field(init=False)
+    acks: str = field(init=False)
 
     def __post_init__(self) -> None:
         tag = f"{{s{self.shard:02d}}}"

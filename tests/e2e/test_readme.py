@@ -86,6 +86,18 @@ def test_the_other_doors_are_open(service: Processes, tmp_path: Path) -> None:
     assert '"deadLetters":[]' in said
 
 
+def test_alerts_are_acknowledged_and_silenced(service: Processes, tmp_path: Path) -> None:
+    (watch,) = snippets("sh", "Watch your own account")
+    shell(watch, service, tmp_path)
+    address = f"{service.url}/v1/alerts?accountId=my-bot"
+    wait_until(lambda: bool(httpx.get(address).json()["alerts"]), "an alert to acknowledge")
+    (script,) = snippets("sh", "Who has seen it, and who need not")
+    said = shell(script, service, tmp_path)
+    assert '{"id":"my-bot-1","acknowledgedAt":' in said
+    assert '"id":"my-bot-1","epoch"' not in said
+    assert said.count('"comment":"rolling over"') == 2
+
+
 def test_the_guard_says_what_to_close(service: Processes, tmp_path: Path) -> None:
     script = str(ROOT / "examples" / "guard.py")
     said = run([sys.executable, script], tmp_path, PLIMSOLL_URL=service.url)

@@ -14,6 +14,7 @@ from plimsoll.alerts import (
 )
 from plimsoll.answers import (
     AccountRisk,
+    AcknowledgedAlert,
     AdjustedAccount,
     AlertsPage,
     BatchResult,
@@ -64,6 +65,7 @@ __all__ = [
     "Account",
     "AccountRisk",
     "AccountState",
+    "AcknowledgedAlert",
     "AdjustedAccount",
     "Alert",
     "AlertPosition",

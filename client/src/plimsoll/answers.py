@@ -184,6 +184,14 @@ class AlertsPage:
 
 
 @dataclass(frozen=True, slots=True)
+class AcknowledgedAlert:
+    """An alert that was acknowledged, and when that was done first (epoch ms)."""
+
+    id: str
+    acknowledged_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class ProblemDocument:
     """The body of every answer of 400 and above, RFC 9457."""
 

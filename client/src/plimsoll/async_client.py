@@ -11,6 +11,7 @@ import httpx
 from plimsoll import calls
 from plimsoll.alerts import Event
 from plimsoll.answers import (
+    AcknowledgedAlert,
     AdjustedAccount,
     AlertsPage,
     BatchResult,
@@ -173,10 +174,18 @@ class AsyncClient:
         since: str | None = None,
         *,
         account_id: str | None = None,
+        acknowledged: bool | None = None,
         limit: int | None = None,
     ) -> AlertsPage:
-        """Return a page of the log after a cursor, of its beginning without one."""
-        return await self._send(calls.page_alerts(since, account_id, limit))
+        """Return a page of the log after a cursor, of its beginning without one.
+
+        `acknowledged` False: only what nobody has acknowledged yet; True: only the rest.
+        """
+        return await self._send(calls.page_alerts(since, account_id, acknowledged, limit))
+
+    async def acknowledge(self, alert_id: str) -> AcknowledgedAlert:
+        """Say that somebody has dealt with an alert, or will; NotFound when the log has it not."""
+        return await self._send(calls.acknowledge(alert_id))
 
     async def alerts(
         self,

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from plimsoll.answers import (
+    AcknowledgedAlert,
     AdjustedAccount,
     AlertsPage,
     BatchResult,
@@ -140,9 +141,17 @@ def get_marks(venue: Venue | None, symbol: str | None) -> Call[Sequence[StoredMa
     return Call("GET", "/v1/marks", read, _given(venue=venue, symbol=symbol))
 
 
-def page_alerts(since: str | None, account_id: str | None, limit: int | None) -> Call[AlertsPage]:
-    query = _given(since=since, accountId=account_id, limit=limit)
+def page_alerts(
+    since: str | None, account_id: str | None, acknowledged: bool | None, limit: int | None
+) -> Call[AlertsPage]:
+    done = None if acknowledged is None else str(acknowledged).lower()
+    query = _given(since=since, accountId=account_id, acknowledged=done, limit=limit)
     return Call("GET", "/v1/alerts", lambda answer: decode(AlertsPage, answer), query)
+
+
+def acknowledge(alert_id: str) -> Call[AcknowledgedAlert]:
+    path = f"/v1/alerts/{quote(alert_id, safe='')}/ack"
+    return Call("POST", path, lambda answer: decode(AcknowledgedAlert, answer))
 
 
 def read_answer(call: Call[Answer], status: int, body: bytes, retry_after: str | None) -> Answer:

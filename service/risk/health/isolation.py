@@ -78,6 +78,8 @@ def _alone(batch: Batch, rows: Ints) -> Batch:
             margin_call=pools.margin_call[pool],
             hysteresis=pools.hysteresis[pool],
             ease_after_ms=pools.ease_after_ms[pool],
+            repeat_every_ms=pools.repeat_every_ms[pool],
+            repeat_until_acknowledged=pools.repeat_until_acknowledged[pool],
         ),
         legs=Legs(
             pool=np.arange(len(rows)),
