@@ -22,13 +22,13 @@ import uvloop
 from fastapi import APIRouter, FastAPI
 from starlette.responses import RedirectResponse
 
-from service.access.door import Door
 from service.api.account_risk import build_account_risk_router
 from service.api.accounts import build_accounts_router
 from service.api.alert_stream import build_alert_stream_router
 from service.api.alerts import build_alerts_router
 from service.api.bodies import BodyReader
 from service.api.documents import install_document
+from service.api.entrance import Entrance, LimitHeaders
 from service.api.evaluation import build_evaluate_router
 from service.api.follower import MarketFollower
 from service.api.health import Checks, build_health_router
@@ -47,12 +47,18 @@ from service.monitor.measures import CollectorClock
 from service.monitor.service import Monitor, Ports, Retention
 from service.monitor.shards import Shards
 from service.push import asyncapi
-from service.push.admission import Admission, AdmissionRules
-from service.push.connection import StreamLimits
+from service.push.admission import Admission
 from service.push.event_stream import EventStreamResponse
 from service.push.hub import Hub
 from service.push.protocol import StreamProtocol
 from service.push.routes import build_stream_router
+from service.rules import (
+    admission_rules_of,
+    door_of,
+    gate_of,
+    meter_of,
+    stream_limits_of,
+)
 from service.settings import Settings
 from service.store.accounts import Accounts
 from service.store.alert_log import AlertLog
@@ -60,8 +66,9 @@ from service.store.api_keys import ApiKeys
 from service.store.client import Client, connect, connect_blocking
 from service.store.epoch import settle
 from service.store.health import Roll, monitors, ping
-from service.store.market_stream import Gate, MarketStream
+from service.store.market_stream import MarketStream
 from service.store.questions import Questions
+from service.store.units import Units
 from service.store.webhooks import Webhooks
 
 RELEASE = "0.1.0"  # as pyproject.toml has it, also where nothing is installed
@@ -106,7 +113,8 @@ def store_of(settings: Settings) -> Store:
 def build_api(settings: Settings) -> FastAPI:
     """Build one API worker; inline marks and instruments are evaluated without any store."""
     store = store_of(settings)
-    door = door_of(settings, store)
+    door = door_of(settings, ApiKeys(store.client))
+    entrance = Entrance(door, meter_of(settings, Units(store.client)))
     hub = Hub(store.log, store.settle, stream_limits_of(settings))
     admission = Admission(door, hub, admission_rules_of(settings))
     follower = MarketFollower(store.market, settings.pegged_assets, hub, settings.event_time)
@@ -131,12 +139,13 @@ def build_api(settings: Settings) -> FastAPI:
     collector = CollectorClock()
     metrics = Metrics(follower.newest_age_s, lambda: len(hub.sessions), collector.share)
     hub.observe_s = metrics.alert_age_s.observe
-    for router in _routers(settings, door, store, follower, metrics):
+    for router in _routers(settings, entrance, store, follower, metrics):
         app.include_router(router)
     open_stream = partial(EventStreamResponse, hub, admission)
-    app.include_router(build_alert_stream_router(door, open_stream))
+    app.include_router(build_alert_stream_router(entrance, open_stream))
     app.include_router(build_stream_router(hub, admission))
     app.add_route("/", lambda _request: RedirectResponse("/docs"), include_in_schema=False)
+    app.add_middleware(LimitHeaders)
     app.add_middleware(Timing, metrics=metrics)
     app.state.drain = hub.drain
     install_problems(app)
@@ -145,22 +154,26 @@ def build_api(settings: Settings) -> FastAPI:
 
 
 def _routers(
-    settings: Settings, door: Door, store: Store, follower: MarketFollower, metrics: Metrics
+    settings: Settings,
+    entrance: Entrance,
+    store: Store,
+    follower: MarketFollower,
+    metrics: Metrics,
 ) -> Iterator[APIRouter]:
     """Yield the REST calls, the most frequent first: routes are tried in order."""
     bodies = BodyReader(settings.body_max_bytes, settings.body_timeout_s)
     limits = Limits(settings.accounts_max, settings.positions_max)
-    yield build_evaluate_router(door, follower, bodies, limits, metrics)
-    yield build_marks_router(door, store.market, follower, bodies, limits)
-    yield build_accounts_router(door, store.accounts, follower, bodies, limits)
+    yield build_evaluate_router(entrance, follower, bodies, limits, metrics)
+    yield build_marks_router(entrance, store.market, follower, bodies, limits)
+    yield build_accounts_router(entrance, store.accounts, follower, bodies, limits)
     yield build_account_risk_router(
-        door, store.accounts, store.log, store.questions, follower=follower, limits=limits
+        entrance, store.accounts, store.log, store.questions, follower=follower, limits=limits
     )
-    yield build_alerts_router(door, store.log, store.settle, settings.shards)
-    yield build_instruments_router(door, store.market, follower, bodies, limits)
+    yield build_alerts_router(entrance, store.log, store.settle, settings.shards)
+    yield build_instruments_router(entrance, store.market, follower, bodies, limits)
     rules = WebhookRules(settings.webhook_allow_http, settings.webhook_allow_private)
     yield build_webhooks_router(
-        door, Webhooks(store.client), store.log, store.settle, bodies=bodies, rules=rules
+        entrance, Webhooks(store.client), store.log, store.settle, bodies=bodies, rules=rules
     )
     checks = Checks(
         lambda limit_s: ping(store.client, limit_s),
@@ -168,37 +181,7 @@ def _routers(
         lambda: monitors(store.client),
         settings.shards,
     )
-    yield build_health_router(door, follower, checks, metrics)
-
-
-def door_of(settings: Settings, store: Store) -> Door:
-    """Return who is let in."""
-    bootstrap = settings.bootstrap_key
-    return Door(
-        ApiKeys(store.client),
-        in_force=settings.keys_in_force,
-        bootstrap=None if bootstrap is None else bootstrap.get_secret_value(),
-    )
-
-
-def admission_rules_of(settings: Settings) -> AdmissionRules:
-    """Return who may open the stream, and how often."""
-    return AdmissionRules(frozenset(settings.allowed_origins), settings.connections_per_key_max)
-
-
-def gate_of(settings: Settings) -> Gate:
-    """Return the rules by which marks are let into the market stream."""
-    max_age_ms = int(settings.mark_max_age_s * 1_000.0)
-    return Gate(settings.event_time, max_age_ms, int(settings.mark_max_ahead_s * 1_000.0))
-
-
-def stream_limits_of(settings: Settings) -> StreamLimits:
-    """Return what one WebSocket connection may cost."""
-    return StreamLimits(
-        heartbeat_s=settings.heartbeat_s,
-        queue_bytes=settings.session_queue_bytes,
-        frame_bytes=settings.frame_max_bytes,
-    )
+    yield build_health_router(entrance, follower, checks, metrics)
 
 
 def contract_documents() -> dict[str, str]:

@@ -88,6 +88,16 @@ class TooManyConnections(ServiceError):
     code = "too_many_connections"
 
 
+class RateLimited(ServiceError):
+    """The key has asked for more than it may; `Retry-After` says when there is room again."""
+
+    code = "rate_limited"
+
+    def __init__(self, detail: str, retry_after_s: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
 class UnknownKey(ServiceError):
     code = "unknown_key"
 

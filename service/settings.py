@@ -78,6 +78,15 @@ class Settings(BaseSettings):
         ge=1,
         description="most streams of a key from one API worker, by WebSocket and as events",
     )
+    rate_limit_per_s: float = Field(
+        10_000.0,
+        ge=0.0,
+        allow_inf_nan=False,
+        description="units that a key has for its calls in a second, of all workers; 0: no limit",
+    )
+    rate_limit_burst_s: float = Field(
+        10.0, gt=0.0, le=3_600.0, description="units of so many seconds may be used at once"
+    )
     heartbeat_s: float = Field(15.0, gt=0.0, description="a silent subscription gets a heartbeat")
     session_queue_bytes: int = Field(
         4 * 2**20,

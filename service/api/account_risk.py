@@ -6,9 +6,9 @@ from typing import get_args
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from service.access.door import Door
 from service.api.account_documents import RISK, WORST
 from service.api.answers import answer_accounts
+from service.api.entrance import Entrance
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
 from service.api.queries import Query
@@ -41,7 +41,7 @@ LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
 
 
 def build_account_risk_router(
-    door: Door,
+    entrance: Entrance,
     accounts: Accounts,
     log: AlertLog,
     questions: Questions,
@@ -54,7 +54,7 @@ def build_account_risk_router(
 
     @router.get("/accounts/{account_id}/risk", response_class=Response, openapi_extra=RISK)
     async def get_risk(request: Request) -> Response:
-        caller = await door.admit(request, "accounts:read")
+        caller = await entrance.admit(request, "accounts:read")
         Query(request)
         name = check_account_id(request.path_params["account_id"])
         key = account_key(caller.tenant, name)
@@ -77,7 +77,7 @@ def build_account_risk_router(
 
     @router.get("/accounts", response_class=Response, openapi_extra=WORST)
     async def list_accounts(request: Request) -> Response:
-        caller = await door.admit(request, "accounts:read")
+        caller = await entrance.admit(request, "accounts:read")
         query = Query(request, "level", "limit", "cursor")
         level = query.one_of("level", Level.__members__) or Level.WARNING.name
         limit = query.whole("limit", LIMIT_DEFAULT, 1, LIMIT_MAX)

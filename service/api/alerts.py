@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from service.access.door import Door
 from service.api.bodies import JSON
 from service.api.documents import answer, operation, query_parameter
+from service.api.entrance import Entrance
 from service.api.queries import Query
 from service.contract.cursor import decode_cursor, encode_cursor
 from service.contract.names import check_account_id
@@ -25,14 +25,14 @@ LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
 
 
 def build_alerts_router(
-    door: Door, log: AlertLog, settle: Callable[[], Awaitable[str]], shards: int
+    entrance: Entrance, log: AlertLog, settle: Callable[[], Awaitable[str]], shards: int
 ) -> APIRouter:
     """Build the route that reads the alert log; `settle` returns the log's epoch."""
     router = APIRouter(prefix="/v1", tags=["alerts"])
 
     @router.get("/alerts", response_class=Response, openapi_extra=_GET)
     async def get_alerts(request: Request) -> Response:
-        caller = await door.admit(request, "alerts:read")
+        caller = await entrance.admit(request, "alerts:read")
         query = Query(request, "since", "accountId", "limit")
         limit = query.whole("limit", LIMIT_DEFAULT, 1, LIMIT_MAX)
         name = query.text("accountId")

@@ -22,6 +22,7 @@ from service.errors import (
     InvalidInput,
     MalformedBody,
     MissingScope,
+    RateLimited,
     ServiceError,
     StoreUnavailable,
     Unauthenticated,
@@ -44,7 +45,32 @@ are RFC 9457 problems: switch on `code`, read `detail`.
 
 Where keys are in force, every call but `livez` and `readyz` needs one. A key belongs to a tenant \
 and sees and writes that tenant's accounts, alerts and webhooks; what is another's is not there. \
-Marks and instruments are the operator's, and everybody's to read."""
+Marks and instruments are the operator's, and everybody's to read.
+
+A key has units for its calls, which grow back. A call costs one; one that carries a list as many \
+as there are in it: accounts, marks or instruments; an evaluation its accounts or its positions, \
+whichever are more. Without units: 429. NDJSON is not refused but read more slowly."""
+_STANDING_HEADERS = ("RateLimit-Policy", "RateLimit")
+_RETRY_AFTER = "Retry-After"
+_PASSING_STATUSES = {"429", "503"}
+_HEADERS = {
+    "RateLimit-Policy": {
+        "description": "The units that the key may use at once, and in how many seconds they grow "
+        "back (draft-ietf-httpapi-ratelimit-headers). Absent where it has no limit.",
+        "schema": {"type": "string"},
+        "example": '"key";q=100000;w=10',
+    },
+    "RateLimit": {
+        "description": "The units that are left, and in how many seconds all of them are there.",
+        "schema": {"type": "string"},
+        "example": '"key";r=99990;t=1',
+    },
+    "Retry-After": {
+        "description": "Seconds after which the call may be made again.",
+        "schema": {"type": "integer"},
+        "example": 1,
+    },
+}
 _SECURITY = {
     "apiKey": {
         "type": "http",
@@ -72,6 +98,7 @@ def operation(
     responses: Document = {str(status): found for status, found in answers.items()}
     for error in (*errors, *_refusals(access)):
         _add_error(responses, error)
+    _add_headers(responses, access)
     extra: Document = {"operationId": name, "summary": summary, "responses": responses}
     if access != "open":
         # The empty one: a service that runs without keys asks for none.
@@ -94,7 +121,7 @@ def _refusals(access: Access) -> tuple[type[ServiceError], ...]:
     """Return what the door may answer a call that needs this."""
     if access == "open":
         return ()
-    without_scope = (Unauthenticated, StoreUnavailable)
+    without_scope = (Unauthenticated, StoreUnavailable, RateLimited)
     return without_scope if access == "key" else (*without_scope, MissingScope)
 
 
@@ -191,6 +218,7 @@ def _document(app: FastAPI) -> Document:
             found.update(_OPERATIONS[found["operationId"]])
     document["components"] = {
         "schemas": {name: _plain(_SCHEMAS[name]) for name in sorted(_SCHEMAS)},
+        "headers": _HEADERS,
         "securitySchemes": _SECURITY,
     }
     return document
@@ -207,6 +235,15 @@ def _add_error(responses: Document, error: type[ServiceError]) -> None:
         },
     )
     response["content"][PROBLEM_TYPE]["examples"][error.code] = {"value": example}
+
+
+def _add_headers(responses: Document, access: Access) -> None:
+    """Say which headers answers have: how a key stands, and when to ask again."""
+    if access == "open":
+        return
+    for status, response in responses.items():
+        names = [*_STANDING_HEADERS, *([_RETRY_AFTER] if status in _PASSING_STATUSES else [])]
+        response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _details(error: type[ServiceError]) -> str:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 from fastapi import APIRouter, Request, Response
 
-from service.access.door import Door
 from service.api import examples
 from service.api.answers import FROM_REQUEST_MS, answer_accounts
 from service.api.bodies import BodyReader
 from service.api.documents import BODY_ERRORS, answer, json_body, operation
+from service.api.entrance import Entrance
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
 from service.api.metrics import Metrics
@@ -44,19 +44,24 @@ class _Sorted:
 
 
 def build_evaluate_router(
-    door: Door, follower: MarketFollower, bodies: BodyReader, limits: Limits, metrics: Metrics
+    entrance: Entrance,
+    follower: MarketFollower,
+    bodies: BodyReader,
+    limits: Limits,
+    metrics: Metrics,
 ) -> APIRouter:
     """Build the route that evaluates; it needs nobody but the worker's own picture."""
     router = APIRouter(prefix="/v1", tags=["evaluate"])
 
     @router.post("/evaluate", response_class=Response, openapi_extra=_EVALUATE)
     async def evaluate(request: Request) -> Response:
-        await door.admit(request, "evaluate")
+        caller = await entrance.admit_list(request, "evaluate")
         body, _ = await bodies.read(request)
         asked, places, faults = decode_request(body, limits.accounts_max)
         positions = limits.check_positions(asked.accounts)
         venues = len({account.venue or "generic" for account in asked.accounts})
         check_count(len(asked.marks or ()) * venues, limits.positions_max, "marks (at each venue)")
+        await entrance.charge(request, caller, max(len(asked.accounts), positions))
         metrics.positions.observe(positions)
         return json_reply(_evaluated(asked, places, faults, follower))
 

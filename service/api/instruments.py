@@ -3,10 +3,10 @@
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from service.access.door import Door
 from service.api import examples
 from service.api.bodies import BodyReader
 from service.api.documents import BODY_ERRORS, answer, json_body, operation
+from service.api.entrance import Entrance
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
 from service.api.queries import MARKET_PARAMETERS, asked_market
@@ -23,7 +23,7 @@ _TAKEN = {"accepted": 1, "refused": 0, "results": [{"index": 0, "status": "ok", 
 
 
 def build_instruments_router(
-    door: Door,
+    entrance: Entrance,
     stream: MarketStream,
     follower: MarketFollower,
     bodies: BodyReader,
@@ -34,9 +34,10 @@ def build_instruments_router(
 
     @router.put("/instruments", response_class=Response, openapi_extra=_PUT)
     async def put_instruments(request: Request) -> Response:
-        await door.admit(request, "admin")
+        caller = await entrance.admit_list(request, "admin")
         body, _ = await bodies.read(request)
         results, good = _read_instruments(body, limits.accounts_max)
+        await entrance.charge(request, caller, len(results) + len(good))
         if good:
             places, instruments = list(good), list(good.values())
             ids = await stream.append_instruments([_stored(one) for one in instruments])
@@ -47,7 +48,7 @@ def build_instruments_router(
 
     @router.get("/instruments", response_class=Response, openapi_extra=_GET)
     async def get_instruments(request: Request) -> Response:
-        await door.admit(request)
+        await entrance.admit(request)
         found = await stream.instruments(*asked_market(request))
         raw = [msgspec.Raw(doc) for _venue, _symbol, doc in found]
         return json_reply({"instruments": raw})

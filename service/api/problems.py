@@ -24,6 +24,7 @@ from service.errors import (
     MalformedBody,
     MissingScope,
     MonitorUnavailable,
+    RateLimited,
     ServiceError,
     StoreUnavailable,
     TooManyConnections,
@@ -53,6 +54,7 @@ STATUS: dict[type[ServiceError], int] = {
     InvalidInput: 422,
     UnknownVenue: 422,
     TooManyConnections: 429,
+    RateLimited: 429,
     StoreUnavailable: 503,
     MonitorUnavailable: 503,
 }
@@ -89,6 +91,8 @@ def problem_response(error: ServiceError) -> Response:
     headers = {"connection": "close"} if type(error) in _CLOSING else {}
     if type(error) in _PASSING:
         headers["retry-after"] = "1"
+    if isinstance(error, RateLimited):
+        headers["retry-after"] = str(error.retry_after_s)
     if isinstance(error, Unauthenticated):
         headers["www-authenticate"] = "Bearer"
     return _response(problem_of(error), headers)

@@ -42,6 +42,8 @@ A line a key: its type, what it holds; how long it lives.
                           after the last monitor
 {ask}:answer:<id>         list: `<shards> <payload>`; half a minute
 {keys}:records            hash: key id -> API key JSON (of its secret a hash); for good
+{units <key id>}:full     string: when all units taken by a key have grown back, epoch microseconds;
+                          until then
 {hooks}:records           hash: webhook key -> webhook JSON; until deleted, as are the next two
 {hooks}:secrets           hash: webhook key -> `<secret> [<the one before> <ms it is good until>]`
 {hooks}:progress          hash: webhook key -> JSON: cursor, delivery under way
@@ -89,6 +91,10 @@ def producer(name: str) -> str:
 
 def answer(question_id: str) -> str:
     return f"{{ask}}:answer:{question_id}"
+
+
+def units(key_id: str) -> str:
+    return f"{{units {key_id}}}:full"
 
 
 def dead_letters(webhook_key: str) -> str:
