@@ -34,6 +34,7 @@ from service.api.follower import MarketFollower
 from service.api.health import Checks, build_health_router
 from service.api.instruments import build_instruments_router
 from service.api.limits import Limits
+from service.api.load import Load, ReleaseBodies
 from service.api.marks import build_marks_router
 from service.api.metrics import Metrics, Timing
 from service.api.problems import install_problems
@@ -56,6 +57,7 @@ from service.rules import (
     admission_rules_of,
     door_of,
     gate_of,
+    load_of,
     meter_of,
     stream_limits_of,
 )
@@ -74,6 +76,7 @@ from service.store.webhooks import Webhooks
 RELEASE = "0.1.0"  # as pyproject.toml has it, also where nothing is installed
 REDIS_URL_DEFAULT = "redis://127.0.0.1:6379/0"
 PICTURE_WITHIN_S = 2.0
+KEEP_ALIVE_S = 5  # a connection without a request
 GRACE_S = 1  # for requests that are being answered
 # A collection looks at every object there is: it lifted the slowest call from 1 to 30 ms.
 COLLECT_AFTER = (100_000, 50, 50)
@@ -139,13 +142,15 @@ def build_api(settings: Settings) -> FastAPI:
     collector = CollectorClock()
     metrics = Metrics(follower.newest_age_s, lambda: len(hub.sessions), collector.share)
     hub.observe_s = metrics.alert_age_s.observe
-    for router in _routers(settings, entrance, store, follower, metrics):
+    load = load_of(settings, metrics)
+    for router in _routers(settings, entrance, store, follower, load=load, metrics=metrics):
         app.include_router(router)
     open_stream = partial(EventStreamResponse, hub, admission)
     app.include_router(build_alert_stream_router(entrance, open_stream))
     app.include_router(build_stream_router(hub, admission))
     app.add_route("/", lambda _request: RedirectResponse("/docs"), include_in_schema=False)
     app.add_middleware(LimitHeaders)
+    app.add_middleware(ReleaseBodies, room=load.room)
     app.add_middleware(Timing, metrics=metrics)
     app.state.drain = hub.drain
     install_problems(app)
@@ -158,12 +163,16 @@ def _routers(
     entrance: Entrance,
     store: Store,
     follower: MarketFollower,
+    *,
+    load: Load,
     metrics: Metrics,
 ) -> Iterator[APIRouter]:
     """Yield the REST calls, the most frequent first: routes are tried in order."""
-    bodies = BodyReader(settings.body_max_bytes, settings.body_timeout_s)
+    bodies = BodyReader(settings.body_max_bytes, settings.body_timeout_s, load.room)
     limits = Limits(settings.accounts_max, settings.positions_max)
-    yield build_evaluate_router(entrance, follower, bodies, limits, metrics)
+    yield build_evaluate_router(
+        entrance, follower, bodies, limits, queue=load.queue, metrics=metrics
+    )
     yield build_marks_router(entrance, store.market, follower, bodies, limits)
     yield build_accounts_router(entrance, store.accounts, follower, bodies, limits)
     yield build_account_risk_router(
@@ -208,6 +217,7 @@ def run_api(settings: Settings, listening: socket.socket) -> None:
         access_log=False,
         server_header=False,
         log_level=settings.log_level,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
     DrainingServer(config, app.state.drain).run(sockets=[listening])

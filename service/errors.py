@@ -130,6 +130,12 @@ class StoreUnavailable(ServiceError):
     code = "store_unavailable"
 
 
+class Overloaded(ServiceError):
+    """This worker has more to do than it can do soon; nothing of the call was done."""
+
+    code = "overloaded"
+
+
 class MonitorUnavailable(ServiceError):
     """No monitor answered in time a question about the whole book."""
 

@@ -2,6 +2,8 @@
 
 from service.access.door import Door, KeyStore
 from service.access.meter import Meter, UnitStore
+from service.api.load import BodyRoom, EngineQueue, Load
+from service.api.metrics import Metrics
 from service.push.admission import AdmissionRules
 from service.push.connection import StreamLimits
 from service.settings import Settings
@@ -21,6 +23,16 @@ def door_of(settings: Settings, keys: KeyStore) -> Door:
 def meter_of(settings: Settings, units: UnitStore) -> Meter:
     """Return how much a key may ask for."""
     return Meter(units, settings.rate_limit_per_s, settings.rate_limit_burst_s)
+
+
+def load_of(settings: Settings, metrics: Metrics) -> Load:
+    """Return what a worker takes on at a time; what it refuses is counted."""
+    queue = EngineQueue(settings.evaluations_max, settings.evaluations_max_bytes)
+    room = BodyRoom(settings.bodies_max_bytes)
+    queue.count_refused = metrics.shed.labels("evaluations").inc
+    room.count_refused = metrics.shed.labels("bodies").inc
+    metrics.show("plimsoll_evaluations_waiting", "That wait here.", lambda: queue.waiting)
+    return Load(queue, room)
 
 
 def admission_rules_of(settings: Settings) -> AdmissionRules:

@@ -62,6 +62,18 @@ class Settings(BaseSettings):
     accounts_max: int = Field(10_000, ge=1, description="most accounts in one call")
     positions_max: int = Field(100_000, ge=1, description="most positions in one call")
 
+    bodies_max_bytes: int = Field(
+        256 * 2**20,
+        ge=2**20,
+        description="most that large request bodies take of a worker's memory; beyond it 503",
+    )
+    evaluations_max: int = Field(
+        64, ge=1, description="most evaluations that wait in a worker; beyond them 503"
+    )
+    evaluations_max_bytes: int = Field(
+        32 * 2**20, ge=65_536, description="most bytes of the large ones among them; beyond it 503"
+    )
+
     log_retention_s: float = Field(
         7 * 86_400.0, gt=0.0, description="how long alerts can be read again"
     )

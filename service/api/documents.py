@@ -22,6 +22,7 @@ from service.errors import (
     InvalidInput,
     MalformedBody,
     MissingScope,
+    Overloaded,
     RateLimited,
     ServiceError,
     StoreUnavailable,
@@ -34,7 +35,14 @@ Document: TypeAlias = dict[str, Any]
 Access: TypeAlias = Scope | tuple[Scope, ...] | Literal["key", "open"]
 _REF = "#/components/schemas/{name}"
 # What every call with a body may refuse.
-BODY_ERRORS = (MalformedBody, BodyTimeout, BodyTooLarge, UnsupportedMediaType, InvalidInput)
+BODY_ERRORS = (
+    MalformedBody,
+    BodyTimeout,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    InvalidInput,
+    Overloaded,
+)
 
 DESCRIPTION = """Real-time risk for perpetual futures: how close is each account to a margin call, \
 to liquidation, to owing money?

@@ -24,6 +24,7 @@ from service.errors import (
     MalformedBody,
     MissingScope,
     MonitorUnavailable,
+    Overloaded,
     RateLimited,
     ServiceError,
     StoreUnavailable,
@@ -57,9 +58,10 @@ STATUS: dict[type[ServiceError], int] = {
     RateLimited: 429,
     StoreUnavailable: 503,
     MonitorUnavailable: 503,
+    Overloaded: 503,
 }
 # What may be asked again soon.
-_PASSING = {StoreUnavailable, MonitorUnavailable, TooManyConnections}
+_PASSING = {StoreUnavailable, MonitorUnavailable, Overloaded, TooManyConnections}
 _CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed"}
 # RFC 9110's names; Python has had them since 3.13, and a title must not hang on the interpreter.
 _PHRASES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
