@@ -3,6 +3,8 @@
 from service.api import examples
 from service.api.documents import (
     BODY_ERRORS,
+    IF_NONE_MATCH,
+    UNCHANGED,
     answer,
     header_parameter,
     json_body,
@@ -34,6 +36,7 @@ from service.risk.model import Level
 
 _NAME = path_parameter("account_id", "The account's id.", ACCOUNT_ID_PATTERN)
 _IF_MATCH = header_parameter("If-Match", "Only when the account has this version (its ETag).")
+_IF_NONE = header_parameter("If-None-Match", "`*`: only when there is no such account.")
 _WRITTEN = {"id": "a1", "version": 3}
 
 PUT = operation(
@@ -41,15 +44,15 @@ PUT = operation(
     "Replace an account",
     {200: answer("Stored; the ETag is its version.", WrittenAccount, _WRITTEN)},
     body=json_body(AccountDocument, examples.ACCOUNT),
-    parameters=[_NAME, _IF_MATCH],
+    parameters=[_NAME, _IF_MATCH, _IF_NONE],
     errors=(*BODY_ERRORS, TooManyItems, VersionMismatch, StoreUnavailable),
     access="accounts:write",
 )
 GET = operation(
     "getAccount",
     "An account as it is stored",
-    {200: answer("The account.", AccountView, _WRITTEN | examples.ACCOUNT)},
-    parameters=[_NAME],
+    {200: answer("The account.", AccountView, _WRITTEN | examples.ACCOUNT), 304: UNCHANGED},
+    parameters=[_NAME, IF_NONE_MATCH],
     errors=(InvalidInput, UnknownAccount, StoreUnavailable),
     access="accounts:read",
 )
@@ -101,8 +104,11 @@ ADJUST = operation(
 RISK = operation(
     "getRisk",
     "A stored account evaluated now",
-    {200: answer("Its figures at the newest marks.", RiskAnswer, examples.RISK_ANSWER)},
-    parameters=[_NAME],
+    {
+        200: answer("Its figures at the newest marks.", RiskAnswer, examples.RISK_ANSWER),
+        304: UNCHANGED,
+    },
+    parameters=[_NAME, IF_NONE_MATCH],
     errors=(InvalidInput, UnknownAccount, StoreUnavailable),
     access="accounts:read",
 )

@@ -13,7 +13,7 @@ from service.api.entrance import Entrance
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
 from service.api.queries import Query
-from service.api.replies import batch_reply, etag, json_reply, wanted_versions
+from service.api.replies import batch_reply, etag, json_reply, unchanged, wanted_versions
 from service.api.symbols import unknown_symbols, unlisted_by_now
 from service.api.uploads import Upload
 from service.contract.accounts import (
@@ -94,6 +94,8 @@ class _Desk:
         Query(request)
         name, key = _named(request, caller)
         doc, version = await self._stored(key)
+        if (same := unchanged(request, etag(version))) is not None:
+            return same
         # The stored form is canonical and never empty: id and version go in front, unread.
         front = b'{"id":"%b","version":%d,' % (name.encode(), version)
         return Response(front + doc[1:], 200, etag(version), JSON)

@@ -73,6 +73,12 @@ _HEADERS = {
         "schema": {"type": "string"},
         "example": '"key";r=99990;t=1',
     },
+    "ETag": {
+        "description": "What stands for the answer in `If-None-Match`; an account's is its version "
+        "and stands for it in `If-Match` too.",
+        "schema": {"type": "string"},
+        "example": '"3"',
+    },
     "Retry-After": {
         "description": "Seconds after which the call may be made again.",
         "schema": {"type": "integer"},
@@ -186,6 +192,10 @@ def header_parameter(name: str, description: str) -> Document:
     return {"name": name, "in": "header", "description": description, "schema": schema}
 
 
+IF_NONE_MATCH = header_parameter("If-None-Match", "An ETag: only when it is another one by now.")
+UNCHANGED: Document = {"description": "It still is what the ETag stands for."}
+
+
 def reference(record: object) -> Document:
     """Return the schema of a record: a reference that `install_document` resolves."""
     (schema,), components = msgspec.json.schema_components([record], ref_template=_REF)
@@ -249,8 +259,10 @@ def _add_headers(responses: Document, access: Access) -> None:
     """Say which headers answers have: how a key stands, and when to ask again."""
     if access == "open":
         return
+    tagged = {"200", "304"} if "304" in responses else set()
     for status, response in responses.items():
         names = [*_STANDING_HEADERS, *([_RETRY_AFTER] if status in _PASSING_STATUSES else [])]
+        names += ["ETag"] if status in tagged else []
         response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 

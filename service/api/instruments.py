@@ -1,16 +1,25 @@
 """`/v1/instruments`: contract terms and tiers in, each by itself; stored ones out."""
 
+import hashlib
+
 import msgspec
 from fastapi import APIRouter, Request, Response
 
 from service.api import examples
 from service.api.bodies import BodyReader
-from service.api.documents import BODY_ERRORS, answer, json_body, operation
+from service.api.documents import (
+    BODY_ERRORS,
+    IF_NONE_MATCH,
+    UNCHANGED,
+    answer,
+    json_body,
+    operation,
+)
 from service.api.entrance import Entrance
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
 from service.api.queries import MARKET_PARAMETERS, asked_market
-from service.api.replies import json_reply, refused, results_reply
+from service.api.replies import json_reply, refused, results_reply, unchanged
 from service.contract.decoding import split_list
 from service.contract.instruments import InstrumentDocument, decode_instrument, encode_instrument
 from service.contract.problems import ItemResult
@@ -51,7 +60,9 @@ def build_instruments_router(
         await entrance.admit(request)
         found = await stream.instruments(*asked_market(request))
         raw = [msgspec.Raw(doc) for _venue, _symbol, doc in found]
-        return json_reply({"instruments": raw})
+        reply = json_reply({"instruments": raw})
+        reply.headers["etag"] = f'"{hashlib.sha256(reply.body).hexdigest()[:32]}"'
+        return unchanged(request, {"etag": reply.headers["etag"]}) or reply
 
     return router
 
@@ -96,8 +107,11 @@ _PUT = operation(
 _GET = operation(
     "getInstruments",
     "Stored instruments",
-    {200: answer("Those asked for.", InstrumentsView, {"instruments": [examples.INSTRUMENT]})},
-    parameters=MARKET_PARAMETERS,
+    {
+        200: answer("Those asked for.", InstrumentsView, {"instruments": [examples.INSTRUMENT]}),
+        304: UNCHANGED,
+    },
+    parameters=[*MARKET_PARAMETERS, IF_NONE_MATCH],
     errors=(InvalidInput, StoreUnavailable),
     access="key",
 )
