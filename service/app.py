@@ -7,12 +7,11 @@ anything up.
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -37,6 +36,7 @@ from service.api.limits import Limits
 from service.api.load import Load, ReleaseBodies
 from service.api.marks import build_marks_router
 from service.api.metrics import Metrics, Timing
+from service.api.once import Once
 from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
 from service.api.server import DrainingServer
@@ -61,10 +61,12 @@ from service.rules import (
     meter_of,
     stream_limits_of,
 )
+from service.running import RESTART_S, calm_collector, kept
 from service.settings import Settings
 from service.store.accounts import Accounts
 from service.store.alert_log import AlertLog
 from service.store.api_keys import ApiKeys
+from service.store.claims import Claims
 from service.store.client import Client, connect, connect_blocking
 from service.store.epoch import settle
 from service.store.health import Roll, monitors, ping
@@ -78,9 +80,6 @@ REDIS_URL_DEFAULT = "redis://127.0.0.1:6379/0"
 PICTURE_WITHIN_S = 2.0
 KEEP_ALIVE_S = 5  # a connection without a request
 GRACE_S = 1  # for requests that are being answered
-# A collection looks at every object there is: it lifted the slowest call from 1 to 30 ms.
-COLLECT_AFTER = (100_000, 50, 50)
-_RESTART_S = 1.0
 
 _log = logging.getLogger("plimsoll.app")
 
@@ -169,20 +168,32 @@ def _routers(
 ) -> Iterator[APIRouter]:
     """Yield the REST calls, the most frequent first: routes are tried in order."""
     bodies = BodyReader(settings.body_max_bytes, settings.body_timeout_s, load.room)
+    claims = Claims(store.client, settings.shards, int(settings.idempotency_s * 1_000.0))
+    once = Once(entrance, bodies, claims).route_class
     limits = Limits(settings.accounts_max, settings.positions_max)
     yield build_evaluate_router(
         entrance, follower, bodies, limits, queue=load.queue, metrics=metrics
     )
-    yield build_marks_router(entrance, store.market, follower, bodies, limits)
-    yield build_accounts_router(entrance, store.accounts, follower, bodies, limits)
+    yield build_marks_router(entrance, store.market, follower, bodies, limits, route_class=once)
+    yield build_accounts_router(
+        entrance, store.accounts, follower, bodies, limits, route_class=once
+    )
     yield build_account_risk_router(
         entrance, store.accounts, store.log, store.questions, follower=follower, limits=limits
     )
     yield build_alerts_router(entrance, store.log, store.settle, settings.shards)
-    yield build_instruments_router(entrance, store.market, follower, bodies, limits)
+    yield build_instruments_router(
+        entrance, store.market, follower, bodies, limits, route_class=once
+    )
     rules = WebhookRules(settings.webhook_allow_http, settings.webhook_allow_private)
     yield build_webhooks_router(
-        entrance, Webhooks(store.client), store.log, store.settle, bodies=bodies, rules=rules
+        entrance,
+        Webhooks(store.client),
+        store.log,
+        store.settle,
+        bodies=bodies,
+        rules=rules,
+        route_class=once,
     )
     checks = Checks(
         lambda limit_s: ping(store.client, limit_s),
@@ -260,33 +271,5 @@ async def _settled(store: Store, stop: asyncio.Event) -> str | None:
             return await store.settle()
         except StoreUnavailable as error:
             _log.warning("waiting for the store: %s", error)
-            await asyncio.sleep(_RESTART_S)
+            await asyncio.sleep(RESTART_S)
     return None
-
-
-@contextlib.asynccontextmanager
-async def kept(**work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """Keep each of `work` running, again after a pause when it fails, until the block ends."""
-
-    async def keep(name: str, run: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                await run()
-            except Exception:
-                _log.exception("%s failed and starts again", name)
-            await asyncio.sleep(_RESTART_S)
-
-    async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(keep(name, run), name=name) for name, run in work.items()]
-        try:
-            yield
-        finally:
-            for task in running:
-                task.cancel()
-
-
-def calm_collector() -> None:
-    """Take what the start made out of the garbage collector's sight, and let it look seldom."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)

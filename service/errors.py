@@ -88,6 +88,24 @@ class TooManyConnections(ServiceError):
     code = "too_many_connections"
 
 
+class InvalidIdempotencyKey(ServiceError):
+    """`Idempotency-Key` is not what it can be, or goes with a call that takes none."""
+
+    code = "invalid_idempotency_key"
+
+
+class CallInProgress(ServiceError):
+    """A call with this `Idempotency-Key` is being carried out: ask again for its answer."""
+
+    code = "call_in_progress"
+
+
+class IdempotencyKeyReused(ServiceError):
+    """This `Idempotency-Key` was another call's: each call needs one of its own."""
+
+    code = "idempotency_key_reused"
+
+
 class RateLimited(ServiceError):
     """The key has asked for more than it may; `Retry-After` says when there is room again."""
 

@@ -67,6 +67,9 @@ class Settings(BaseSettings):
         ge=2**20,
         description="most that large request bodies take of a worker's memory; beyond it 503",
     )
+    idempotency_s: float = Field(
+        86_400.0, ge=60.0, description="how long the answer to a call with Idempotency-Key is kept"
+    )
     evaluations_max: int = Field(
         64, ge=1, description="most evaluations that wait in a worker; beyond them 503"
     )

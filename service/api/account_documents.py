@@ -47,6 +47,7 @@ PUT = operation(
     parameters=[_NAME, _IF_MATCH, _IF_NONE],
     errors=(*BODY_ERRORS, TooManyItems, VersionMismatch, StoreUnavailable),
     access="accounts:write",
+    once=True,
 )
 GET = operation(
     "getAccount",
@@ -63,6 +64,7 @@ DELETE = operation(
     parameters=[_NAME, _IF_MATCH],
     errors=(InvalidInput, UnknownAccount, VersionMismatch, StoreUnavailable),
     access="accounts:write",
+    once=True,
 )
 BATCH = operation(
     "putAccounts",
@@ -85,6 +87,7 @@ BATCH = operation(
     ),
     errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
     access="accounts:write",
+    once=True,
 )
 ADJUST = operation(
     "adjustAccount",
@@ -100,6 +103,7 @@ ADJUST = operation(
     parameters=[_NAME, _IF_MATCH],
     errors=(*BODY_ERRORS, UnknownAccount, VersionMismatch, StoreUnavailable),
     access="accounts:write",
+    once=True,
 )
 RISK = operation(
     "getRisk",

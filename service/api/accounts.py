@@ -5,6 +5,7 @@ from functools import partial
 
 import msgspec
 from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
 
 from service.access.door import Caller
 from service.api.account_documents import ADJUST, BATCH, DELETE, GET, PUT
@@ -12,6 +13,7 @@ from service.api.bodies import JSON, NDJSON, BodyReader, media_type_of
 from service.api.entrance import Entrance
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
+from service.api.once import outcome_of
 from service.api.queries import Query
 from service.api.replies import batch_reply, etag, json_reply, unchanged, wanted_versions
 from service.api.symbols import unknown_symbols, unlisted_by_now
@@ -46,10 +48,14 @@ def build_accounts_router(
     follower: MarketFollower,
     bodies: BodyReader,
     limits: Limits,
+    *,
+    route_class: type[APIRoute],
 ) -> APIRouter:
     """Build the routes that write and read accounts."""
     desk = _Desk(entrance, accounts, follower, bodies, limits)
-    router = APIRouter(prefix="/v1", tags=["accounts"], default_response_class=Response)
+    router = APIRouter(
+        prefix="/v1", tags=["accounts"], route_class=route_class, default_response_class=Response
+    )
     one = "/accounts/{account_id}"
     router.add_api_route(one, desk.put, methods=["PUT"], openapi_extra=PUT)
     router.add_api_route(one, desk.get, methods=["GET"], openapi_extra=GET)
@@ -130,13 +136,14 @@ class _Desk:
                 break
             document = decode_document(doc)
             amount = _adjust(document, adjustment)
-            changed = encode_document(document)
+            adjusted = AdjustedAccount(name, before + 1, adjustment.asset, amount)
+            reply = json_reply(adjusted, etag(before + 1))
+            changed, outcome = encode_document(document), outcome_of(request, reply)
             try:
-                version = await self._accounts.put(key, changed, adjustment.reason, before)
+                await self._accounts.put(key, changed, adjustment.reason, before, outcome)
             except VersionMismatch:
                 continue
-            adjusted = AdjustedAccount(name, version, adjustment.asset, amount)
-            return json_reply(adjusted, etag(version))
+            return reply
         raise VersionMismatch("the account has another version by now")
 
     async def _check(self, document: AccountDocument) -> None:

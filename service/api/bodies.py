@@ -33,6 +33,14 @@ class BodyReader:
     timeout_s: float
     room: BodyRoom
 
+    async def collect(self, request: Request) -> bytes:
+        """Return the body, of whatever type; raises BodyTooLarge, BodyTimeout, Overloaded."""
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                return await self._collect(request)
+        except TimeoutError:
+            raise BodyTimeout("the body did not arrive in time") from None
+
     async def read(self, request: Request, *media_types: str) -> tuple[bytes, str]:
         """Return the body and its media type, one of `media_types` (JSON when none is given).
 
@@ -40,11 +48,7 @@ class BodyReader:
         UTF-8).
         """
         media_type = media_type_of(request, *media_types or (JSON,))
-        try:
-            async with asyncio.timeout(self.timeout_s):
-                body = await self._collect(request)
-        except TimeoutError:
-            raise BodyTimeout("the body did not arrive in time") from None
+        body = await self.collect(request)
         if not body.isascii():
             _check_utf8(body)
         return body, media_type

@@ -13,12 +13,16 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from service.api.bodies import JSON, NDJSON
+from service.api.document_texts import DESCRIPTION, HEADERS, SECURITY
 from service.api.problems import PROBLEM_TYPE, STATUS, problem_of
 from service.contract.numbers import LARGEST
 from service.contract.problems import Problem
 from service.errors import (
     BodyTimeout,
     BodyTooLarge,
+    CallInProgress,
+    IdempotencyKeyReused,
+    InvalidIdempotencyKey,
     InvalidInput,
     MalformedBody,
     MissingScope,
@@ -44,54 +48,9 @@ BODY_ERRORS = (
     Overloaded,
 )
 
-DESCRIPTION = """Real-time risk for perpetual futures: how close is each account to a margin call, \
-to liquidation, to owing money?
-
-Numbers are taken as JSON numbers or decimal strings, finite only, and answered as numbers; a \
-figure that has no value is `null`, with a reason beside it. Times are epoch milliseconds. Errors \
-are RFC 9457 problems: switch on `code`, read `detail`.
-
-Where keys are in force, every call but `livez` and `readyz` needs one. A key belongs to a tenant \
-and sees and writes that tenant's accounts, alerts and webhooks; what is another's is not there. \
-Marks and instruments are the operator's, and everybody's to read.
-
-A key has units for its calls, which grow back. A call costs one; one that carries a list as many \
-as there are in it: accounts, marks or instruments; an evaluation its accounts or its positions, \
-whichever are more. Without units: 429. NDJSON is not refused but read more slowly."""
 _STANDING_HEADERS = ("RateLimit-Policy", "RateLimit")
 _RETRY_AFTER = "Retry-After"
-_PASSING_STATUSES = {"429", "503"}
-_HEADERS = {
-    "RateLimit-Policy": {
-        "description": "The units that the key may use at once, and in how many seconds they grow "
-        "back (draft-ietf-httpapi-ratelimit-headers). Absent where it has no limit.",
-        "schema": {"type": "string"},
-        "example": '"key";q=100000;w=10',
-    },
-    "RateLimit": {
-        "description": "The units that are left, and in how many seconds all of them are there.",
-        "schema": {"type": "string"},
-        "example": '"key";r=99990;t=1',
-    },
-    "ETag": {
-        "description": "What stands for the answer in `If-None-Match`; an account's is its version "
-        "and stands for it in `If-Match` too.",
-        "schema": {"type": "string"},
-        "example": '"3"',
-    },
-    "Retry-After": {
-        "description": "Seconds after which the call may be made again.",
-        "schema": {"type": "integer"},
-        "example": 1,
-    },
-}
-_SECURITY = {
-    "apiKey": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "A token of `plimsoll keys create`; `admin` includes every scope.",
-    }
-}
+_PASSING_STATUSES = {"409", "429", "503"}
 
 
 def operation(
@@ -103,12 +62,15 @@ def operation(
     parameters: Sequence[Document] = (),
     errors: Sequence[type[ServiceError]] = (),
     access: Access = "open",
+    once: bool = False,
 ) -> Document:
     """Return the `openapi_extra` of a route; `answers` maps each good status to an `answer`.
 
     `access` is the scope that a key needs (or all of them), "key" where any key will do, "open"
-    where none is asked for.
+    where none is asked for. `once`: the call takes an `Idempotency-Key`.
     """
+    if once:
+        parameters, errors = [*parameters, _ONCE], [*errors, *_ONCE_ERRORS]
     responses: Document = {str(status): found for status, found in answers.items()}
     for error in (*errors, *_refusals(access)):
         _add_error(responses, error)
@@ -192,6 +154,12 @@ def header_parameter(name: str, description: str) -> Document:
     return {"name": name, "in": "header", "description": description, "schema": schema}
 
 
+_ONCE = header_parameter(
+    "Idempotency-Key",
+    "Any text of the client's, in quotes, one for each call: the same call again is not carried "
+    "out again but gets the same answer, for a day.",
+)
+_ONCE_ERRORS = (InvalidIdempotencyKey, CallInProgress, IdempotencyKeyReused)
 IF_NONE_MATCH = header_parameter("If-None-Match", "An ETag: only when it is another one by now.")
 UNCHANGED: Document = {"description": "It still is what the ETag stands for."}
 
@@ -236,8 +204,8 @@ def _document(app: FastAPI) -> Document:
             found.update(_OPERATIONS[found["operationId"]])
     document["components"] = {
         "schemas": {name: _plain(_SCHEMAS[name]) for name in sorted(_SCHEMAS)},
-        "headers": _HEADERS,
-        "securitySchemes": _SECURITY,
+        "headers": HEADERS,
+        "securitySchemes": SECURITY,
     }
     return document
 

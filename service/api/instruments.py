@@ -4,6 +4,7 @@ import hashlib
 
 import msgspec
 from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
 
 from service.api import examples
 from service.api.bodies import BodyReader
@@ -37,9 +38,11 @@ def build_instruments_router(
     follower: MarketFollower,
     bodies: BodyReader,
     limits: Limits,
+    *,
+    route_class: type[APIRoute],
 ) -> APIRouter:
     """Build the routes that take and show instruments."""
-    router = APIRouter(prefix="/v1", tags=["markets"])
+    router = APIRouter(prefix="/v1", tags=["markets"], route_class=route_class)
 
     @router.put("/instruments", response_class=Response, openapi_extra=_PUT)
     async def put_instruments(request: Request) -> Response:
@@ -103,6 +106,7 @@ _PUT = operation(
     body=json_body(list[InstrumentDocument], [examples.INSTRUMENT]),
     errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
     access="admin",
+    once=True,
 )
 _GET = operation(
     "getInstruments",

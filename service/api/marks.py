@@ -2,6 +2,7 @@
 
 import msgspec
 from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
 
 from service.api.bodies import BodyReader
 from service.api.documents import BODY_ERRORS, answer, json_body, operation
@@ -58,9 +59,11 @@ def build_marks_router(
     follower: MarketFollower,
     bodies: BodyReader,
     limits: Limits,
+    *,
+    route_class: type[APIRoute],
 ) -> APIRouter:
     """Build the routes that take marks and show the newest ones."""
-    router = APIRouter(prefix="/v1", tags=["markets"])
+    router = APIRouter(prefix="/v1", tags=["markets"], route_class=route_class)
 
     @router.post("/marks", response_class=Response, openapi_extra=_TAKE)
     async def take_marks(request: Request) -> Response:
@@ -161,6 +164,7 @@ _TAKE = operation(
     body=json_body(MarksRequest, _EXAMPLE),
     errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
     access="marks:write",
+    once=True,
 )
 _SHOW = operation(
     "getMarks",

@@ -19,7 +19,10 @@ from service.contract.problems import (
 from service.errors import (
     BodyTimeout,
     BodyTooLarge,
+    CallInProgress,
+    IdempotencyKeyReused,
     InvalidCursor,
+    InvalidIdempotencyKey,
     InvalidInput,
     MalformedBody,
     MissingScope,
@@ -43,16 +46,19 @@ PROBLEM_TYPE = "application/problem+json"
 STATUS: dict[type[ServiceError], int] = {
     MalformedBody: 400,
     InvalidCursor: 400,
+    InvalidIdempotencyKey: 400,
     Unauthenticated: 401,
     MissingScope: 403,
     UnknownAccount: 404,
     UnknownWebhook: 404,
     BodyTimeout: 408,
+    CallInProgress: 409,
     VersionMismatch: 412,
     BodyTooLarge: 413,
     TooManyItems: 413,
     UnsupportedMediaType: 415,
     InvalidInput: 422,
+    IdempotencyKeyReused: 422,
     UnknownVenue: 422,
     TooManyConnections: 429,
     RateLimited: 429,
@@ -61,7 +67,7 @@ STATUS: dict[type[ServiceError], int] = {
     Overloaded: 503,
 }
 # What may be asked again soon.
-_PASSING = {StoreUnavailable, MonitorUnavailable, Overloaded, TooManyConnections}
+_PASSING = {StoreUnavailable, MonitorUnavailable, Overloaded, TooManyConnections, CallInProgress}
 _CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed"}
 # RFC 9110's names; Python has had them since 3.13, and a title must not hang on the interpreter.
 _PHRASES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}

@@ -70,6 +70,7 @@ PUT = operation(
     parameters=[_ID],
     errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
     access=WRITING,
+    once=True,
 )
 LIST = operation(
     "getWebhooks",
@@ -93,6 +94,7 @@ DELETE = operation(
     parameters=[_ID],
     errors=_MISSING,
     access=WRITING,
+    once=True,
 )
 ROTATE = operation(
     "rotateWebhookSecret",
@@ -107,6 +109,7 @@ ROTATE = operation(
     parameters=[_ID],
     errors=_MISSING,
     access=WRITING,
+    once=True,
 )
 LETTERS = operation(
     "getDeadLetters",
@@ -129,4 +132,5 @@ REPLAY = operation(
     parameters=[_ID, query_parameter("id", "Only this one; all where absent.", type="string")],
     errors=_MISSING,
     access=WRITING,
+    once=True,
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
 
 from service.access.door import Caller
 from service.api.bodies import JSON, BodyReader
@@ -68,9 +69,10 @@ def build_webhooks_router(
     *,
     bodies: BodyReader,
     rules: WebhookRules,
+    route_class: type[APIRoute],
 ) -> APIRouter:
     """Build the routes; `settle` returns the log's epoch."""
-    router = APIRouter(prefix="/v1", tags=["webhooks"])
+    router = APIRouter(prefix="/v1", tags=["webhooks"], route_class=route_class)
 
     @router.put("/webhooks/{webhook_id}", response_class=Response, openapi_extra=PUT)
     async def put_webhook(request: Request, webhook_id: str) -> Response:
