@@ -45,6 +45,7 @@ from plimsoll.documents import (
 from plimsoll.errors import (
     CursorFileDamaged,
     Forbidden,
+    InProgress,
     InvalidRequest,
     NotFound,
     PlimsollError,
@@ -78,6 +79,7 @@ __all__ = [
     "Event",
     "Fault",
     "Forbidden",
+    "InProgress",
     "Instrument",
     "InvalidRequest",
     "IsolatedPool",
