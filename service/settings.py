@@ -71,7 +71,7 @@ class Settings(BaseSettings):
         86_400.0, ge=60.0, description="how long the answer to a call with Idempotency-Key is kept"
     )
     evaluations_max: int = Field(
-        64, ge=1, description="most evaluations that wait in a worker; beyond them 503"
+        500, ge=1, description="most evaluations that wait in a worker; beyond them 503"
     )
     evaluations_max_bytes: int = Field(
         32 * 2**20, ge=65_536, description="most bytes of the large ones among them; beyond it 503"
