@@ -1,8 +1,7 @@
 """The composition root: the architecture from top to bottom, the one file that knows every room.
 
-`build_api` puts a worker together: the store's clients, the follower of the market stream, the hub
-of the alert stream, and the routes over them. Everything is given what it needs; nothing looks
-anything up.
+`build_api` puts a worker together: the store's clients, the followers of market and alerts, the
+routes over them. Everything is given what it needs; nothing looks anything up.
 """
 
 import asyncio
@@ -42,8 +41,8 @@ from service.api.protocol import RequestProtocol
 from service.api.server import DrainingServer
 from service.api.webhooks import WebhookRules, build_webhooks_router
 from service.errors import StoreUnavailable
+from service.monitor import judging
 from service.monitor.engine import Engine
-from service.monitor.judging import warm_up
 from service.monitor.measures import CollectorClock
 from service.monitor.service import Monitor, Ports, Retention
 from service.monitor.shards import Shards
@@ -53,6 +52,7 @@ from service.push.event_stream import EventStreamResponse
 from service.push.hub import Hub
 from service.push.protocol import StreamProtocol
 from service.push.routes import build_stream_router
+from service.risk import evaluate
 from service.rules import (
     admission_rules_of,
     door_of,
@@ -216,6 +216,7 @@ def contract_documents() -> dict[str, str]:
 
 def run_api(settings: Settings, listening: socket.socket) -> None:
     """Serve an API worker on a socket that listens already, until SIGTERM or SIGINT."""
+    evaluate.warm_up()
     app = build_api(settings)
     config = uvicorn.Config(
         app,
@@ -237,7 +238,7 @@ def run_api(settings: Settings, listening: socket.socket) -> None:
 def run_monitor(settings: Settings) -> None:
     """Watch our share of the accounts until SIGTERM or SIGINT."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        warm_up()
+        judging.warm_up()
         runner.run(_monitor(settings))
 
 

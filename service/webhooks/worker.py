@@ -131,7 +131,7 @@ class WebhookWorker:
                     epoch = await self._settle()
                     await self._take_up(token, tasks)
                     looked_at = time.monotonic()
-                state = LogState(epoch, await self._log.tails())
+                state = LogState(epoch, await self._log.tails()) if self._all else None
                 self._away = False
             except StoreUnavailable as error:
                 self._tell_away(error)
