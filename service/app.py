@@ -6,12 +6,11 @@ routes over them. Everything is given what it needs; nothing looks anything up.
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 
 import orjson
@@ -20,7 +19,6 @@ import uvloop
 from fastapi import APIRouter, FastAPI
 from starlette.responses import RedirectResponse
 
-from service.access.door import Door
 from service.access.silences import SilenceBoard
 from service.api.account_risk import build_account_risk_router
 from service.api.accounts import build_accounts_router
@@ -28,13 +26,16 @@ from service.api.alert_stream import build_alert_stream_router
 from service.api.alerts import build_alerts_router
 from service.api.bodies import BodyReader
 from service.api.documents import install_document
+from service.api.entrance import Entrance, LimitHeaders
 from service.api.evaluation import build_evaluate_router
 from service.api.follower import MarketFollower
 from service.api.health import Checks, build_health_router
 from service.api.instruments import build_instruments_router
 from service.api.limits import Limits
+from service.api.load import Load, ReleaseBodies
 from service.api.marks import build_marks_router
 from service.api.metrics import Metrics, Timing
+from service.api.once import Once
 from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
 from service.api.server import DrainingServer
@@ -54,18 +55,27 @@ from service.push.hub import Hub, Risks
 from service.push.protocol import StreamProtocol
 from service.push.routes import build_stream_router
 from service.risk import evaluate
+from service.rules import (
+    admission_rules_of,
+    door_of,
+    load_of,
+    meter_of,
+    stream_limits_of,
+)
+from service.running import RESTART_S, calm_collector, kept
 from service.settings import Settings
+from service.store.api_keys import ApiKeys
+from service.store.claims import Claims
 from service.store.health import Roll, monitors, ping
 from service.store.silences import Silences
+from service.store.units import Units
 from service.store.webhooks import Webhooks
-from service.wiring import Store, admission_rules_of, door_of, store_of, stream_limits_of
+from service.wiring import Store, store_of
 
 RELEASE = "0.1.0"  # as pyproject.toml has it, also where nothing is installed
 PICTURE_WITHIN_S = 2.0
+KEEP_ALIVE_S = 5  # a connection without a request
 GRACE_S = 1  # for requests that are being answered
-# A collection looks at every object there is: it lifted the slowest call from 1 to 30 ms.
-COLLECT_AFTER = (100_000, 50, 50)
-_RESTART_S = 1.0
 
 _log = logging.getLogger("plimsoll.app")
 
@@ -73,19 +83,10 @@ _log = logging.getLogger("plimsoll.app")
 def build_api(settings: Settings) -> FastAPI:
     """Build one API worker; inline marks and instruments are evaluated without any store."""
     store = store_of(settings)
-    door = door_of(settings, store)
+    door = door_of(settings, ApiKeys(store.client))
+    entrance = Entrance(door, meter_of(settings, Units(store.client)))
     follower = MarketFollower(store.market, settings.pegged_assets, settings.event_time)
-    risks = Risks(store.accounts, partial(judge_stored, follower))
-    board = SilenceBoard(Silences(store.client))
-    hub = Hub(
-        store.log,
-        store.settle,
-        acks=store.acks,
-        risks=risks,
-        silences=board,
-        limits=stream_limits_of(settings),
-    )
-    follower.listener = hub
+    hub = _hub_of(settings, store, follower)
     admission = Admission(door, hub, admission_rules_of(settings))
 
     @contextlib.asynccontextmanager
@@ -108,12 +109,15 @@ def build_api(settings: Settings) -> FastAPI:
     collector = CollectorClock()
     metrics = Metrics(follower.newest_age_s, lambda: len(hub.sessions), collector.share)
     hub.observe_s = metrics.alert_age_s.observe
-    for router in _routers(settings, door, store, follower, metrics):
+    load = load_of(settings, metrics)
+    for router in _routers(settings, entrance, store, follower, load=load, metrics=metrics):
         app.include_router(router)
     open_stream = partial(EventStreamResponse, hub, admission)
-    app.include_router(build_alert_stream_router(door, open_stream))
+    app.include_router(build_alert_stream_router(entrance, open_stream))
     app.include_router(build_stream_router(hub, admission))
     app.add_route("/", lambda _request: RedirectResponse("/docs"), include_in_schema=False)
+    app.add_middleware(LimitHeaders)
+    app.add_middleware(ReleaseBodies, room=load.room)
     app.add_middleware(Timing, metrics=metrics)
     app.state.drain = hub.drain
     install_problems(app)
@@ -121,32 +125,68 @@ def build_api(settings: Settings) -> FastAPI:
     return app
 
 
+def _hub_of(settings: Settings, store: Store, follower: MarketFollower) -> Hub:
+    """Return the hub of all streams; it hears of marks from the follower."""
+    follower.listener = hub = Hub(
+        store.log,
+        store.settle,
+        acks=store.acks,
+        risks=Risks(store.accounts, partial(judge_stored, follower)),
+        silences=SilenceBoard(Silences(store.client)),
+        limits=stream_limits_of(settings),
+    )
+    return hub
+
+
 def _routers(
-    settings: Settings, door: Door, store: Store, follower: MarketFollower, metrics: Metrics
+    settings: Settings,
+    entrance: Entrance,
+    store: Store,
+    follower: MarketFollower,
+    *,
+    load: Load,
+    metrics: Metrics,
 ) -> Iterator[APIRouter]:
     """Yield the REST calls, the most frequent first: routes are tried in order."""
-    bodies = BodyReader(settings.body_max_bytes, settings.body_timeout_s)
+    bodies = BodyReader(settings.body_max_bytes, settings.body_timeout_s, load.room)
+    claims = Claims(store.client, settings.shards, int(settings.idempotency_s * 1_000.0))
+    once = Once(entrance, bodies, claims).route_class
     limits = Limits(settings.accounts_max, settings.positions_max)
-    yield build_evaluate_router(door, follower, bodies, limits, metrics)
-    yield build_marks_router(door, store.market, follower, bodies, limits)
-    yield build_accounts_router(door, store.accounts, follower, bodies, limits)
-    yield build_account_risk_router(
-        door, store.accounts, store.log, store.questions, follower=follower, limits=limits
+    yield build_evaluate_router(
+        entrance, follower, bodies, limits, queue=load.queue, metrics=metrics
     )
-    yield build_alerts_router(door, store.log, store.settle, store.acks, settings.shards)
-    yield build_instruments_router(door, store.market, follower, bodies, limits)
+    yield build_marks_router(entrance, store.market, follower, bodies, limits, route_class=once)
+    yield build_accounts_router(
+        entrance, store.accounts, follower, bodies, limits, route_class=once
+    )
+    yield build_account_risk_router(
+        entrance, store.accounts, store.log, store.questions, follower=follower, limits=limits
+    )
+    yield build_alerts_router(
+        entrance, store.log, store.settle, store.acks, settings.shards, route_class=once
+    )
+    yield build_instruments_router(
+        entrance, store.market, follower, bodies, limits, route_class=once
+    )
     rules = WebhookRules(settings.webhook_allow_http, settings.webhook_allow_private)
     yield build_webhooks_router(
-        door, Webhooks(store.client), store.log, store.settle, bodies=bodies, rules=rules
+        entrance,
+        Webhooks(store.client),
+        store.log,
+        store.settle,
+        bodies=bodies,
+        rules=rules,
+        route_class=once,
     )
-    yield build_silences_router(door, Silences(store.client), bodies, settings.log_retention_s)
+    silences, kept_s = Silences(store.client), settings.log_retention_s
+    yield build_silences_router(entrance, silences, bodies, kept_s, route_class=once)
     checks = Checks(
         lambda limit_s: ping(store.client, limit_s),
         store.log.unowned,
         lambda: monitors(store.client),
         settings.shards,
     )
-    yield build_health_router(door, follower, checks, metrics)
+    yield build_health_router(entrance, follower, checks, metrics)
 
 
 def contract_documents() -> dict[str, str]:
@@ -174,6 +214,7 @@ def run_api(settings: Settings, listening: socket.socket) -> None:
         access_log=False,
         server_header=False,
         log_level=settings.log_level,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
     DrainingServer(config, app.state.drain).run(sockets=[listening])
@@ -216,33 +257,5 @@ async def _settled(store: Store, stop: asyncio.Event) -> str | None:
             return await store.settle()
         except StoreUnavailable as error:
             _log.warning("waiting for the store: %s", error)
-            await asyncio.sleep(_RESTART_S)
+            await asyncio.sleep(RESTART_S)
     return None
-
-
-@contextlib.asynccontextmanager
-async def kept(**work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """Keep each of `work` running, again after a pause when it fails, until the block ends."""
-
-    async def keep(name: str, run: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                await run()
-            except Exception:
-                _log.exception("%s failed and starts again", name)
-            await asyncio.sleep(_RESTART_S)
-
-    async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(keep(name, run), name=name) for name, run in work.items()]
-        try:
-            yield
-        finally:
-            for task in running:
-                task.cancel()
-
-
-def calm_collector() -> None:
-    """Take what the start made out of the garbage collector's sight, and let it look seldom."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)

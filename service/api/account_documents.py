@@ -3,6 +3,8 @@
 from service.api import examples
 from service.api.documents import (
     BODY_ERRORS,
+    IF_NONE_MATCH,
+    UNCHANGED,
     answer,
     header_parameter,
     json_body,
@@ -34,6 +36,7 @@ from service.risk.model import Level
 
 _NAME = path_parameter("account_id", "The account's id.", ACCOUNT_ID_PATTERN)
 _IF_MATCH = header_parameter("If-Match", "Only when the account has this version (its ETag).")
+_IF_NONE = header_parameter("If-None-Match", "`*`: only when there is no such account.")
 _WRITTEN = {"id": "a1", "version": 3}
 
 PUT = operation(
@@ -41,15 +44,16 @@ PUT = operation(
     "Replace an account",
     {200: answer("Stored; the ETag is its version.", WrittenAccount, _WRITTEN)},
     body=json_body(AccountDocument, examples.ACCOUNT),
-    parameters=[_NAME, _IF_MATCH],
+    parameters=[_NAME, _IF_MATCH, _IF_NONE],
     errors=(*BODY_ERRORS, TooManyItems, VersionMismatch, StoreUnavailable),
     access="accounts:write",
+    once=True,
 )
 GET = operation(
     "getAccount",
     "An account as it is stored",
-    {200: answer("The account.", AccountView, _WRITTEN | examples.ACCOUNT)},
-    parameters=[_NAME],
+    {200: answer("The account.", AccountView, _WRITTEN | examples.ACCOUNT), 304: UNCHANGED},
+    parameters=[_NAME, IF_NONE_MATCH],
     errors=(InvalidInput, UnknownAccount, StoreUnavailable),
     access="accounts:read",
 )
@@ -60,6 +64,7 @@ DELETE = operation(
     parameters=[_NAME, _IF_MATCH],
     errors=(InvalidInput, UnknownAccount, VersionMismatch, StoreUnavailable),
     access="accounts:write",
+    once=True,
 )
 BATCH = operation(
     "putAccounts",
@@ -82,6 +87,7 @@ BATCH = operation(
     ),
     errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
     access="accounts:write",
+    once=True,
 )
 ADJUST = operation(
     "adjustAccount",
@@ -97,12 +103,16 @@ ADJUST = operation(
     parameters=[_NAME, _IF_MATCH],
     errors=(*BODY_ERRORS, UnknownAccount, VersionMismatch, StoreUnavailable),
     access="accounts:write",
+    once=True,
 )
 RISK = operation(
     "getRisk",
     "A stored account evaluated now",
-    {200: answer("Its figures at the newest marks.", RiskAnswer, examples.RISK_ANSWER)},
-    parameters=[_NAME],
+    {
+        200: answer("Its figures at the newest marks.", RiskAnswer, examples.RISK_ANSWER),
+        304: UNCHANGED,
+    },
+    parameters=[_NAME, IF_NONE_MATCH],
     errors=(InvalidInput, UnknownAccount, StoreUnavailable),
     access="accounts:read",
 )

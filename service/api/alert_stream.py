@@ -6,8 +6,9 @@ from typing import Protocol, TypeVar
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from service.access.door import Caller, Door
+from service.access.door import Caller
 from service.api.documents import header_parameter, operation, query_parameter, text_answer
+from service.api.entrance import Entrance
 from service.api.protocol import transport_of
 from service.api.queries import Query
 from service.contract.alerts import LEVEL_NAMES, LevelName
@@ -33,13 +34,13 @@ class OpenStream(Protocol):
     ) -> Response: ...
 
 
-def build_alert_stream_router(door: Door, open_stream: OpenStream) -> APIRouter:
+def build_alert_stream_router(entrance: Entrance, open_stream: OpenStream) -> APIRouter:
     """Build the route that answers with a stream of events."""
     router = APIRouter(prefix="/v1", tags=["alerts"])
 
     @router.get("/alerts/stream", response_class=Response, openapi_extra=_GET)
     async def stream_alerts(request: Request) -> Response:
-        caller = await door.admit(request, "alerts:read")
+        caller = await entrance.admit(request, "alerts:read")
         query = Query(request, "since", "accountId", "levels", "silenced")
         accounts = _listed(query, "accountId", list[AccountPattern])
         levels = _listed(query, "levels", list[LevelName])

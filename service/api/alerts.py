@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import msgspec
 from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
 
-from service.access.door import Door
 from service.api.bodies import JSON
 from service.api.documents import answer, operation, path_parameter, query_parameter
+from service.api.entrance import Entrance
 from service.api.queries import Query
 from service.api.replies import json_reply
 from service.contract.alerts import ALERT_ID_PATTERN, read_alert_id
@@ -60,18 +61,20 @@ _numbers = msgspec.json.Decoder(_Number)
 
 
 def build_alerts_router(
-    door: Door,
+    entrance: Entrance,
     log: AlertLog,
     settle: Callable[[], Awaitable[str]],
     acks: Acknowledgements,
     shards: int,
+    *,
+    route_class: type[APIRoute],
 ) -> APIRouter:
     """Build the routes that read and acknowledge alerts; `settle` returns the log's epoch."""
-    router = APIRouter(prefix="/v1", tags=["alerts"])
+    router = APIRouter(prefix="/v1", tags=["alerts"], route_class=route_class)
 
     @router.get("/alerts", response_class=Response, openapi_extra=_GET)
     async def get_alerts(request: Request) -> Response:
-        caller = await door.admit(request, "alerts:read")
+        caller = await entrance.admit(request, "alerts:read")
         query = Query(request, "since", "accountId", "acknowledged", "limit")
         limit = query.whole("limit", LIMIT_DEFAULT, 1, LIMIT_MAX)
         name = query.text("accountId")
@@ -97,7 +100,7 @@ def build_alerts_router(
 
     @router.post("/alerts/{alert_id}/ack", response_class=Response, openapi_extra=_ACK)
     async def acknowledge_alert(request: Request, alert_id: str) -> Response:
-        caller = await door.admit(request, "alerts:read")
+        caller = await entrance.admit(request, "alerts:read")
         Query(request)
         named = read_alert_id(alert_id)
         if named is None:
@@ -192,4 +195,5 @@ _ACK = operation(
     parameters=[path_parameter("alert_id", "The alert's `id`.", ALERT_ID_PATTERN)],
     errors=(InvalidInput, UnknownAlert, StoreUnavailable),
     access="alerts:read",
+    once=True,
 )

@@ -13,15 +13,21 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from service.api.bodies import JSON, NDJSON
+from service.api.document_texts import DESCRIPTION, HEADERS, SECURITY
 from service.api.problems import PROBLEM_TYPE, STATUS, problem_of
 from service.contract.numbers import LARGEST
 from service.contract.problems import Problem
 from service.errors import (
     BodyTimeout,
     BodyTooLarge,
+    CallInProgress,
+    IdempotencyKeyReused,
+    InvalidIdempotencyKey,
     InvalidInput,
     MalformedBody,
     MissingScope,
+    Overloaded,
+    RateLimited,
     ServiceError,
     StoreUnavailable,
     Unauthenticated,
@@ -33,25 +39,18 @@ Document: TypeAlias = dict[str, Any]
 Access: TypeAlias = Scope | tuple[Scope, ...] | Literal["key", "open"]
 _REF = "#/components/schemas/{name}"
 # What every call with a body may refuse.
-BODY_ERRORS = (MalformedBody, BodyTimeout, BodyTooLarge, UnsupportedMediaType, InvalidInput)
+BODY_ERRORS = (
+    MalformedBody,
+    BodyTimeout,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    InvalidInput,
+    Overloaded,
+)
 
-DESCRIPTION = """Real-time risk for perpetual futures: how close is each account to a margin call, \
-to liquidation, to owing money?
-
-Numbers are taken as JSON numbers or decimal strings, finite only, and answered as numbers; a \
-figure that has no value is `null`, with a reason beside it. Times are epoch milliseconds. Errors \
-are RFC 9457 problems: switch on `code`, read `detail`.
-
-Where keys are in force, every call but `livez` and `readyz` needs one. A key belongs to a tenant \
-and sees and writes that tenant's accounts, alerts and webhooks; what is another's is not there. \
-Marks and instruments are the operator's, and everybody's to read."""
-_SECURITY = {
-    "apiKey": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "A token of `plimsoll keys create`; `admin` includes every scope.",
-    }
-}
+_STANDING_HEADERS = ("RateLimit-Policy", "RateLimit")
+_RETRY_AFTER = "Retry-After"
+_PASSING_STATUSES = {"409", "429", "503"}
 
 
 def operation(
@@ -63,15 +62,19 @@ def operation(
     parameters: Sequence[Document] = (),
     errors: Sequence[type[ServiceError]] = (),
     access: Access = "open",
+    once: bool = False,
 ) -> Document:
     """Return the `openapi_extra` of a route; `answers` maps each good status to an `answer`.
 
     `access` is the scope that a key needs (or all of them), "key" where any key will do, "open"
-    where none is asked for.
+    where none is asked for. `once`: the call takes an `Idempotency-Key`.
     """
+    if once:
+        parameters, errors = [*parameters, _ONCE], [*errors, *_ONCE_ERRORS]
     responses: Document = {str(status): found for status, found in answers.items()}
     for error in (*errors, *_refusals(access)):
         _add_error(responses, error)
+    _add_headers(responses, access)
     extra: Document = {"operationId": name, "summary": summary, "responses": responses}
     if access != "open":
         # The empty one: a service that runs without keys asks for none.
@@ -94,7 +97,7 @@ def _refusals(access: Access) -> tuple[type[ServiceError], ...]:
     """Return what the door may answer a call that needs this."""
     if access == "open":
         return ()
-    without_scope = (Unauthenticated, StoreUnavailable)
+    without_scope = (Unauthenticated, StoreUnavailable, RateLimited)
     return without_scope if access == "key" else (*without_scope, MissingScope)
 
 
@@ -151,6 +154,16 @@ def header_parameter(name: str, description: str) -> Document:
     return {"name": name, "in": "header", "description": description, "schema": schema}
 
 
+_ONCE = header_parameter(
+    "Idempotency-Key",
+    "Any text of the client's, in quotes, one for each call: the same call again is not carried "
+    "out again but gets the same answer, for a day.",
+)
+_ONCE_ERRORS = (InvalidIdempotencyKey, CallInProgress, IdempotencyKeyReused)
+IF_NONE_MATCH = header_parameter("If-None-Match", "An ETag: only when it is another one by now.")
+UNCHANGED: Document = {"description": "It still is what the ETag stands for."}
+
+
 def reference(record: object) -> Document:
     """Return the schema of a record: a reference that `install_document` resolves."""
     (schema,), components = msgspec.json.schema_components([record], ref_template=_REF)
@@ -191,7 +204,8 @@ def _document(app: FastAPI) -> Document:
             found.update(_OPERATIONS[found["operationId"]])
     document["components"] = {
         "schemas": {name: _plain(_SCHEMAS[name]) for name in sorted(_SCHEMAS)},
-        "securitySchemes": _SECURITY,
+        "headers": HEADERS,
+        "securitySchemes": SECURITY,
     }
     return document
 
@@ -207,6 +221,17 @@ def _add_error(responses: Document, error: type[ServiceError]) -> None:
         },
     )
     response["content"][PROBLEM_TYPE]["examples"][error.code] = {"value": example}
+
+
+def _add_headers(responses: Document, access: Access) -> None:
+    """Say which headers answers have: how a key stands, and when to ask again."""
+    if access == "open":
+        return
+    tagged = {"200", "304"} if "304" in responses else set()
+    for status, response in responses.items():
+        names = [*_STANDING_HEADERS, *([_RETRY_AFTER] if status in _PASSING_STATUSES else [])]
+        names += ["ETag"] if status in tagged else []
+        response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _details(error: type[ServiceError]) -> str:

@@ -4,10 +4,11 @@ import secrets
 
 import msgspec
 from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
 
-from service.access.door import Door
 from service.api.bodies import JSON, BodyReader
 from service.api.documents import BODY_ERRORS, answer, json_body, operation, path_parameter
+from service.api.entrance import Entrance
 from service.api.queries import Query
 from service.api.replies import json_reply
 from service.contract.decoding import decode
@@ -34,14 +35,19 @@ _decoder = msgspec.json.Decoder(SilenceDocument)
 
 
 def build_silences_router(
-    door: Door, silences: Silences, bodies: BodyReader, log_retention_s: float
+    entrance: Entrance,
+    silences: Silences,
+    bodies: BodyReader,
+    log_retention_s: float,
+    *,
+    route_class: type[APIRoute],
 ) -> APIRouter:
     """Build the routes; a silence is kept as long as alerts of its time are in the log."""
-    router = APIRouter(prefix="/v1", tags=["silences"])
+    router = APIRouter(prefix="/v1", tags=["silences"], route_class=route_class)
 
     @router.post("/silences", response_class=Response, openapi_extra=_POST)
     async def create_silence(request: Request) -> Response:
-        caller = await door.admit(request, *WRITING)
+        caller = await entrance.admit(request, *WRITING)
         Query(request)
         body, _ = await bodies.read(request)
         now_ms = await silences.now_ms()
@@ -56,14 +62,14 @@ def build_silences_router(
 
     @router.get("/silences", response_class=Response, openapi_extra=_LIST)
     async def get_silences(request: Request) -> Response:
-        caller = await door.admit(request, *READING)
+        caller = await entrance.admit(request, *READING)
         Query(request)
         there = map(read_silence, (await silences.of(caller.tenant)).values())
         return json_reply(SilencesView(list(in_order(there, await silences.now_ms()))))
 
     @router.delete("/silences/{silence_id}", response_class=Response, openapi_extra=_DELETE)
     async def end_silence(request: Request, silence_id: str) -> Response:
-        caller = await door.admit(request, *WRITING)
+        caller = await entrance.admit(request, *WRITING)
         Query(request)
         doc = (await silences.of(caller.tenant)).get(silence_id)
         now_ms = await silences.now_ms()
@@ -98,6 +104,7 @@ _POST = operation(
     body=json_body(SilenceDocument, _WANTED),
     errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
     access=WRITING,
+    once=True,
 )
 _LIST = operation(
     "getSilences",
@@ -113,4 +120,5 @@ _DELETE = operation(
     parameters=[path_parameter("silence_id", "The silence's `id`.", SILENCE_ID_PATTERN)],
     errors=(InvalidInput, UnknownSilence, StoreUnavailable),
     access=WRITING,
+    once=True,
 )

@@ -71,6 +71,7 @@ PUT = operation(
     parameters=[_ID],
     errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
     access=WRITING,
+    once=True,
 )
 LIST = operation(
     "getWebhooks",
@@ -94,6 +95,7 @@ DELETE = operation(
     parameters=[_ID],
     errors=_MISSING,
     access=WRITING,
+    once=True,
 )
 ROTATE = operation(
     "rotateWebhookSecret",
@@ -108,6 +110,7 @@ ROTATE = operation(
     parameters=[_ID],
     errors=_MISSING,
     access=WRITING,
+    once=True,
 )
 LETTERS = operation(
     "getDeadLetters",
@@ -130,4 +133,5 @@ REPLAY = operation(
     parameters=[_ID, query_parameter("id", "Only this one; all where absent.", type="string")],
     errors=_MISSING,
     access=WRITING,
+    once=True,
 )

@@ -8,10 +8,10 @@ from service.errors import InvalidInput
 from service.feeds.cycle import Rhythm, run_cycle
 from service.feeds.store_sink import StoreSink
 from service.feeds.synthetic import SyntheticMarket
+from service.rules import gate_of
 from service.settings import Settings
 from service.store.client import connect
 from service.store.market_stream import MarketStream
-from service.wiring import gate_of
 
 GIVE_UP_AFTER_S = 60.0
 SEED = 7

@@ -45,6 +45,11 @@ A line a key: its type, what it holds; how long it lives.
                           after the last monitor
 {ask}:answer:<id>         list: `<shards> <payload>`; half a minute
 {keys}:records            hash: key id -> API key JSON (of its secret a hash); for good
+{units <key id>}:full     string: when all units taken by a key have grown back, epoch microseconds;
+                          until then
+{s07}:call:<name>         string: `<fingerprint> <token>` of a call that carries a key, then
+                          `<fingerprint>  <answer>`; a minute, then as long as answers are kept
+{call <name>}:call        string: the same of a call that is not about one account
 {hooks}:records           hash: webhook key -> webhook JSON; until deleted, as are the next two
 {hooks}:secrets           hash: webhook key -> `<secret> [<the one before> <ms it is good until>]`
 {hooks}:progress          hash: webhook key -> JSON: cursor, delivery under way
@@ -98,6 +103,15 @@ def answer(question_id: str) -> str:
     return f"{{ask}}:answer:{question_id}"
 
 
+def units(key_id: str) -> str:
+    return f"{{units {key_id}}}:full"
+
+
+def call(shard: int | None, name: str) -> str:
+    """Return the record of a call; in the slot of a shard where the call is about an account."""
+    return f"{{call {name}}}:call" if shard is None else f"{shard_tag(shard)}:call:{name}"
+
+
 def dead_letters(webhook_key: str) -> str:
     return f"{{hooks}}:dead:{webhook_key}"
 
@@ -143,6 +157,11 @@ def shard_of(key: str, shards: int) -> int:
     return zlib.crc32(key.encode()) % shards
 
 
+def shard_tag(shard: int) -> str:
+    """Return what the names of a shard's keys begin with."""
+    return f"{{s{shard:02d}}}"
+
+
 def market_name(venue: str, symbol: str) -> str:
     """Return the field of a (venue, symbol); venues have no bar, so it can be read back."""
     return f"{venue}|{symbol}"
@@ -177,6 +196,5 @@ class ShardKeys:
     acks: str = field(init=False)
 
     def __post_init__(self) -> None:
-        tag = f"{{s{self.shard:02d}}}"
         for name in self.__slots__[1:]:
-            object.__setattr__(self, name, f"{tag}:{name}")
+            object.__setattr__(self, name, f"{shard_tag(self.shard)}:{name}")

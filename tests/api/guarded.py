@@ -91,9 +91,9 @@ class Guarded:
 
 
 @asynccontextmanager
-async def open_guarded(redis_url: str) -> AsyncIterator[Guarded]:
+async def open_guarded(redis_url: str, **more: Any) -> AsyncIterator[Guarded]:
     """Run a worker with keys in force."""
-    settings = settings_of(redis_url, require_keys=True, bootstrap_key=BOOTSTRAP)
+    settings = settings_of(redis_url, require_keys=True, bootstrap_key=BOOTSTRAP, **more)
     async with open_worker(settings) as http, connect(redis_url) as client:
         yield Guarded(http, ApiKeys(client), AlertLog(client, SHARDS))
 

@@ -84,8 +84,13 @@ def test_it_lists_every_call(document: Any) -> None:
 
 def test_every_reference_resolves_and_every_schema_is_used(document: Any) -> None:
     used = {node["$ref"] for node in nodes(document) if isinstance(node, dict) and "$ref" in node}
-    schemas = document["components"]["schemas"]
-    assert used == {f"#/components/schemas/{name}" for name in schemas}
+    components = document["components"]
+    assert used == {
+        f"#/components/{kind}/{name}"
+        for kind in ("schemas", "headers")
+        for name in components[kind]
+    }
+    schemas = components["schemas"]
     for schema in schemas.values():
         Draft202012Validator.check_schema(schema)
 

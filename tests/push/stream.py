@@ -19,8 +19,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from service.access.door import Door
+from service.access.meter import Meter
 from service.access.silences import SilenceBoard
 from service.api.alert_stream import build_alert_stream_router
+from service.api.entrance import Entrance
 from service.api.follower import MarketFollower
 from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
@@ -40,6 +42,7 @@ from service.store.api_keys import ApiKeys
 from service.store.epoch import settle
 from service.store.market_stream import MarketStream
 from service.store.silences import Silences
+from service.store.units import Units
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "openapi" / "asyncapi.json"
 SHARDS = 4
@@ -133,7 +136,8 @@ async def open_worker(
         app = FastAPI()
         install_problems(app)
         open_stream = partial(EventStreamResponse, hub, admission)
-        app.include_router(build_alert_stream_router(door, open_stream))
+        entrance = Entrance(door, Meter(Units(client), 0.0, 1.0))
+        app.include_router(build_alert_stream_router(entrance, open_stream))
         app.include_router(build_stream_router(hub, admission))
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))

@@ -46,6 +46,7 @@ from plimsoll.documents import (
 from plimsoll.errors import (
     CursorFileDamaged,
     Forbidden,
+    InProgress,
     InvalidRequest,
     NotFound,
     PlimsollError,
@@ -80,6 +81,7 @@ __all__ = [
     "Event",
     "Fault",
     "Forbidden",
+    "InProgress",
     "Instrument",
     "InvalidRequest",
     "IsolatedPool",

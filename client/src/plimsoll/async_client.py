@@ -38,8 +38,9 @@ from plimsoll.documents import (
     Venue,
 )
 from plimsoll.endpoint import Endpoint
-from plimsoll.errors import Unreachable
+from plimsoll.errors import Problem, Unreachable
 from plimsoll.patience import Patience
+from plimsoll.repeats import RETRY_FOR_S, delay_before_repeat
 from plimsoll.subscription import Subscription
 
 Answer = TypeVar("Answer")
@@ -48,8 +49,9 @@ Answer = TypeVar("Answer")
 class AsyncClient:
     """A service at `url`; `token` is an API key where the service wants one.
 
-    Calls raise Problem when refused and Unreachable when unanswered, and are never repeated by
-    themselves.
+    Calls raise Problem when refused and Unreachable when unanswered. One that is refused for now
+    (429, 503) is made again when the service says so, where that is safe and takes no longer than
+    `retry_for_s` in all; 0: never.
     """
 
     def __init__(
@@ -58,8 +60,10 @@ class AsyncClient:
         *,
         token: str | None = None,
         timeout_s: float = 10.0,
+        retry_for_s: float = RETRY_FOR_S,
         trust_env: bool = True,
     ) -> None:
+        self._retry_for_s = retry_for_s
         self._endpoint = Endpoint(url, token, trust_env)
         self._http = httpx.AsyncClient(
             base_url=self._endpoint.url,
@@ -144,9 +148,20 @@ class AsyncClient:
         reason: Reason,
         *,
         if_version: int | None = None,
+        idempotency_key: str | None = None,
     ) -> AdjustedAccount:
-        """Change a balance by `delta`; an alert that it raises has `reason` as its cause."""
-        call = calls.adjust_account(account_id, asset, delta, reason, if_version)
+        """Change a balance by `delta`; an alert that it raises has `reason` as its cause.
+
+        After Unreachable, the same call with the same `idempotency_key` is not done twice.
+        """
+        call = calls.adjust_account(
+            account_id,
+            asset,
+            delta,
+            reason,
+            if_version=if_version,
+            idempotency_key=idempotency_key,
+        )
         return await self._send(call)
 
     async def account_risk(self, account_id: str) -> StoredAccountRisk:
@@ -221,6 +236,18 @@ class AsyncClient:
                     await _keep(file, batch.cursor)
 
     async def _send(self, call: Call[Answer]) -> Answer:
+        left_s = self._retry_for_s
+        while True:
+            try:
+                return await self._send_once(call)
+            except Problem as problem:
+                delay_s = delay_before_repeat(call, problem, left_s)
+                if delay_s is None:
+                    raise
+            await asyncio.sleep(delay_s)
+            left_s -= delay_s
+
+    async def _send_once(self, call: Call[Answer]) -> Answer:
         try:
             response = await self._http.request(
                 call.method,
