@@ -74,18 +74,19 @@ def select(batch: Batch, pools: Ints) -> Batch:
         markets=batch.markets,
         tables=batch.tables,
         asset_price=batch.asset_price,
-        pools=_taken(batch.pools, pools),
+        pools=taken_rows(batch.pools, pools),
         legs=_placed(batch.legs, place),
         holdings=_placed(batch.holdings, place),
     )
 
 
-def _taken(columns: _Columns, rows: Ints) -> _Columns:
+def taken_rows(columns: _Columns, rows: Ints) -> _Columns:
+    """Return some rows of columns, in this order."""
     return type(columns)(**{f.name: getattr(columns, f.name)[rows] for f in fields(columns)})
 
 
 def _placed(columns: _Rows, place: Ints) -> _Rows:
     """Keep the rows of pools that have a place, and renumber their pools."""
-    kept = _taken(columns, np.flatnonzero(place[columns.pool] >= 0))
+    kept = taken_rows(columns, np.flatnonzero(place[columns.pool] >= 0))
     kept.pool = place[kept.pool]
     return kept

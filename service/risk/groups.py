@@ -134,11 +134,17 @@ def by_group(groups: Groups, values: Floats) -> Floats:
     return sums_by(groups.group_of, values, len(groups.first))
 
 
-def own_slope(assessment: Assessment, groups: Groups, rate: Floats) -> Floats:
-    """Return d/dt of each group's PnL less `rate` of its notional, in the pool's money."""
+def own_slope(
+    assessment: Assessment, groups: Groups, rate: Floats, beta: Floats | None = None
+) -> Floats:
+    """Return d/dt of each group's PnL less `rate` of its notional, in the pool's money.
+
+    `beta`: how much of the group's move each leg makes; None: all of it.
+    """
     legs, at = assessment.legs, groups.legs
     side = np.sign(legs.size[at]) * np.where(assessment.terms.linear[at], 1.0, -1.0)
-    return by_group(groups, (side - rate) * legs.notional[at] * legs.settle_price[at])
+    slope = (side - rate) * legs.notional[at] * legs.settle_price[at]
+    return by_group(groups, slope if beta is None else slope * beta)
 
 
 def rest_slope(groups: Groups, rest: Rest) -> Floats:

@@ -51,6 +51,7 @@ class LegPrices:
     reason: NDArray[np.int8]
     bankruptcy: Floats
     bankruptcy_reason: NDArray[np.int8]
+    no_equity: Floats  # where equity is 0, no closing fee counted
     distance_pct: Floats
 
 
@@ -64,6 +65,7 @@ def solve_prices(batch: Batch, assessment: Assessment) -> LegPrices:
         reason=np.full(rows, UNPRICED, dtype=np.int8),
         bankruptcy=np.full(rows, np.nan),
         bankruptcy_reason=np.full(rows, UNPRICED, dtype=np.int8),
+        no_equity=np.full(rows, np.nan),
         distance_pct=np.full(rows, np.nan),
     )
     with np.errstate(all="ignore"):  # what has no price is NaN on the way and gets a reason
@@ -136,11 +138,27 @@ def _leg_at(batch: Batch, assessment: Assessment, at: Ints, price: Floats) -> tu
 def _put_bankruptcy(
     batch: Batch, assessment: Assessment, groups: Groups, prices: LegPrices
 ) -> None:
-    """Equity, less the closing fee where the venue counts one, is one line in t: one root."""
+    """Put where equity is used up: with the closing fee where the venue counts one, and without."""
+    at, of, terms = groups.legs, groups.group_of, assessment.terms
+    rate, fee = terms.bankruptcy_fee_rate[at], terms.bankruptcy_fee[at]
+    price, slope = _equity_root(batch, assessment, groups, rate, fee)
+    reason = np.where(np.isnan(price), FULLY_COLLATERALISED, FOUND)
+    reason = np.where(np.isnan(price) & (slope == 0.0), PRICE_INDEPENDENT, reason)
+    reason = np.where(groups.unsolved, UNSOLVED, reason)
+    prices.bankruptcy[at], prices.bankruptcy_reason[at] = price[of], reason[of]
+    if rate.any() or fee.any():
+        none = np.zeros(len(at))
+        price, _ = _equity_root(batch, assessment, groups, none, none)
+    prices.no_equity[at] = price[of]
+
+
+def _equity_root(
+    batch: Batch, assessment: Assessment, groups: Groups, rate: Floats, fee: Floats
+) -> tuple[Floats, Floats]:
+    """Equity less fees (rate and amount a sorted leg) is one line in t: its root, its slope."""
     legs, at, of = assessment.legs, groups.legs, groups.group_of
     worth = legs.unrealised_pnl * legs.settle_price
     rest = rest_of_pool(batch, assessment, groups, worth)
-    rate, fee = assessment.terms.bankruptcy_fee_rate[at], assessment.terms.bankruptcy_fee[at]
     weight = legs.settle_price[at]
     slope = own_slope(assessment, groups, rate) + rest_slope(groups, rest)
     start = by_group(groups, worth[at] - (legs.notional[at] * rate + fee) * weight)
@@ -149,8 +167,4 @@ def _put_bankruptcy(
     pnl, notional = _leg_at(batch, assessment, at, price[of])
     own = by_group(groups, (pnl - notional * rate - fee) * weight)
     price = polished(groups, rest, price, own, slope)
-    price = np.where(groups.unsolved, np.nan, price)
-    reason = np.where(np.isnan(price), FULLY_COLLATERALISED, FOUND)
-    reason = np.where(np.isnan(price) & (slope == 0.0), PRICE_INDEPENDENT, reason)
-    reason = np.where(groups.unsolved, UNSOLVED, reason)
-    prices.bankruptcy[at], prices.bankruptcy_reason[at] = price[of], reason[of]
+    return np.where(groups.unsolved, np.nan, price), slope

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from service.risk.closing import debt_most
 from service.risk.columns import Batch, Bools, Floats
 from service.risk.margin import Assessment
 from service.risk.model import Level
 from service.risk.tiers import size_in_tier
-from service.risk.venues import RULE_COLUMNS
 
 # Answers are this much on the safe side (relative), so that whoever acts on them is below the line.
 _SAFELY = 1e-12
@@ -53,9 +53,7 @@ def shortfall(equity: Floats) -> Floats:
 
 def owed(batch: Batch, assessment: Assessment) -> Floats:
     """Return what is left of the shortfall to the trader by the venue's policy, a pool."""
-    protected = RULE_COLUMNS.negative_balance_protection[batch.pools.rule]
-    left = shortfall(assessment.pools.equity)
-    return np.where(protected, np.where(np.isnan(left), np.nan, 0.0), left)
+    return np.minimum(shortfall(assessment.pools.equity), debt_most(batch))
 
 
 def _line(batch: Batch) -> Floats:

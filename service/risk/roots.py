@@ -23,8 +23,9 @@ _TOGETHER = 1_024  # groups solved at once: their temporaries stay in the cache
 class Curve:
     """The slack as start + slope (t - 1) - sum of pull x (tiers(t) - tiers(1)) over the legs.
 
-    `tiers(t)` is n * rate - deduction at n = notional x t; pull is 0 for legs without corners. The
-    first three have a row a group, the others a row a sorted leg, or (groups, legs) of some groups.
+    `tiers(t)` is n * rate - deduction at n = notional x t + fixed; pull is 0 for legs without
+    corners. The first three have a row a group, the others a row a sorted leg, or (groups, legs) of
+    some groups.
     """
 
     start: Floats
@@ -32,6 +33,7 @@ class Curve:
     least: Floats  # slack under this is bad: 0, or the smallest float where 0 itself is bad
     pull: Floats
     notional: Floats
+    fixed: Floats  # of a notional at the mark, what does not go with t; 0 for one symbol's legs
     table: Ints
     required: Floats  # tiers(1)
 
@@ -43,6 +45,7 @@ class Curve:
             least=self.least[chosen],
             pull=self.pull[members],
             notional=self.notional[members],
+            fixed=self.fixed[members],
             table=self.table[members],
             required=self.required[members],
         )
@@ -87,8 +90,13 @@ class Roots:
     tier: Ints  # by sorted leg, in that segment
 
 
-def slack_curve(batch: Batch, assessment: Assessment, groups: Groups, rest: Rest) -> Curve:
-    """Describe the slack of every group around its mark; `least` is 0 until it is set."""
+def slack_curve(
+    batch: Batch, assessment: Assessment, groups: Groups, rest: Rest, beta: Floats | None = None
+) -> Curve:
+    """Describe the slack of every group around its mark; `least` is 0 until it is set.
+
+    `beta`: how much of the groups' move each sorted leg makes, at least 0; None: all of it.
+    """
     legs, terms, at = assessment.legs, assessment.terms, groups.legs
     table = np.maximum(batch.markets.table[batch.legs.market[at]], 0)
     on_entry, tier = terms.on_entry[at], legs.tier[at]
@@ -98,12 +106,14 @@ def slack_curve(batch: Batch, assessment: Assessment, groups: Groups, rest: Rest
     rate -= rebate_rate(batch.tables, tier, batch.legs.contracts[at])
     rate = np.where(on_entry, 0.0, rate)
     worth = (legs.unrealised_pnl - legs.maintenance_margin)[at] * legs.settle_price[at]
+    moving = legs.notional[at] if beta is None else legs.notional[at] * beta
     return Curve(
         start=by_group(groups, worth) + rest.still + rest.moving,
-        slope=own_slope(assessment, groups, rate) + rest_slope(groups, rest),
+        slope=own_slope(assessment, groups, rate, beta) + rest_slope(groups, rest),
         least=np.zeros(len(groups.first)),
         pull=np.where(bends, legs.settle_price[at], 0.0),
-        notional=legs.notional[at],
+        notional=moving,
+        fixed=legs.notional[at] - moving,
         table=table,
         required=maintenance(batch.tables, tier, legs.notional[at]),
     )
@@ -163,22 +173,24 @@ def _corners(tables: TierTables, edges: Edges, part: Curve, row: Ints) -> Corner
     for leg in range(part.pull.shape[1]):
         table, pull = row[:, leg], part.pull[:, leg, None]
         bending = np.where(pull > 0.0, part.notional[:, leg, None], 0.0)
-        at = edges.floor[table] / bending
+        at = (edges.floor[table] - part.fixed[:, leg, None]) / bending
         line = (at - 1.0) * part.slope[:, None]
         line += part.start[:, None] + pull * part.required[:, leg, None]
         left, right = line - pull * edges.before[table], line - pull * edges.after[table]
         for other in range(part.pull.shape[1]):
             if other != leg:
-                left -= _required_beside(tables, part, other, at * (1.0 - _BESIDE))
-                right -= _required_beside(tables, part, other, at * (1.0 + _BESIDE))
+                left -= _required_beside(tables, part, other, at, 1.0 - _BESIDE)
+                right -= _required_beside(tables, part, other, at, 1.0 + _BESIDE)
         found.append((at, left < least, right < least))
     if len(found) == 1:
         return Corners(*found[0])
     return Corners(*(np.concatenate(columns, axis=1) for columns in zip(*found, strict=True)))
 
 
-def _required_beside(tables: TierTables, part: Curve, leg: int, t: Floats) -> Floats:
-    size = part.notional[:, leg, None] * t
+def _required_beside(tables: TierTables, part: Curve, leg: int, t: Floats, beside: float) -> Floats:
+    """Return what a leg asks beside t; a size that t does not move stays where it is."""
+    moving = part.notional[:, leg, None]
+    size = (moving * t + part.fixed[:, leg, None]) * np.where(moving > 0.0, beside, 1.0)
     tier = tier_at(tables, part.table[:, leg, None], size)
     moved = maintenance(tables, tier, size) - part.required[:, leg, None]
     return part.pull[:, leg, None] * moved
@@ -219,8 +231,9 @@ def _solve(
     tables: TierTables, part: Curve, line: Line, upwards: bool
 ) -> tuple[Floats, Floats, Ints]:
     """Return t, the slope and the tiers of the segment; t is NaN where its line meets no zero."""
-    size = part.notional * line.anchor[:, None]
-    tier = tier_at(tables, part.table, size * (1.0 + line.side * _BESIDE)[:, None])
+    size = part.notional * line.anchor[:, None] + part.fixed
+    beside = np.where(part.notional > 0.0, (1.0 + line.side * _BESIDE)[:, None], 1.0)
+    tier = tier_at(tables, part.table, size * beside)
     rate = tables.rate.reshape(-1)[tier]
     slope = part.slope - (part.pull * part.notional * rate).sum(axis=1)
     required = part.pull * (maintenance(tables, tier, size) - part.required)

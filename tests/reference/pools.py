@@ -94,6 +94,12 @@ def balance_value(pool: Pool, balance: Balance, move: Move | None = None) -> Fra
     return amount * factor * (Fraction(balance.weight) if amount > 0 else 1)
 
 
+def borrowed(pool: Pool) -> Fraction:
+    """What its negative balances come to in the pool's money."""
+    values = (balance_value(pool, balance) for balance in pool.balances)
+    return sum((-value for value in values if value is not None and value < 0), ZERO)
+
+
 def figures(pool: Pool, move: Move | None = None) -> Figures | None:
     """All sums of a pool; None where a mark, an instrument or a price it needs is missing."""
     wallet, pnl, initial_sum, maintenance_sum = ZERO, ZERO, ZERO, ZERO
