@@ -56,14 +56,22 @@ def _moves_of_one_market(
     at, many = batch.legs.pool, len(batch.pools.rule)
     found = Moves(np.full(many, np.nan), np.full(many, np.nan), np.zeros(many, dtype=np.bool_))
     mark, part = assessment.legs.mark, beta[batch.legs.market]
-    nearest = np.abs(prices.liquidation - mark) / mark / part
-    none_left = np.abs(prices.no_equity - mark) / mark / part
+    down, up, none_left = (
+        _possible((price - mark) / mark / part, part)
+        for price in (prices.below, prices.above, prices.no_equity)
+    )
     alone = ~_several(batch)[at]
     rows = np.flatnonzero(alone & (part > 0.0))
-    found.liquidation[at[rows]] = nearest[rows]
+    found.liquidation[at[rows]] = np.fmin(down, up)[rows]
     found.owe[at[rows]] = none_left[rows]
     found.unsolved[at[rows]] = prices.reason[rows] == UNSOLVED
     return found
+
+
+def _possible(move: Floats, part: Floats) -> Floats:
+    """Return the size of a move; NaN where a price, or a whole move's, would be none."""
+    possible = (1.0 + np.maximum(1.0, part) * move > 0.0) & np.isfinite(move)
+    return np.where(possible, np.abs(move), np.nan)
 
 
 def _several(batch: Batch) -> Bools:
@@ -136,12 +144,11 @@ def _whole_pools(batch: Batch, assessment: Assessment, beta: Floats) -> tuple[Gr
 
 
 def _size_of_move(groups: Groups, part: Floats, t: Floats) -> Floats:
-    """Return the move that t stands for, either way; NaN where a price would be none."""
+    """Return the size of the move that t stands for; NaN where there is none."""
     most = np.zeros(len(groups.first))
     np.maximum.at(most, groups.group_of, part)
     move = (price_at(groups, t) - 1.0) / np.where(groups.inverse, most, 1.0)
-    possible = (1.0 + most * move > 0.0) & np.isfinite(move) & ~groups.unsolved
-    return np.where(possible, np.abs(move), np.nan)
+    return np.where(groups.unsolved, np.nan, _possible(move, most))
 
 
 def _settles_in_a_coin(batch: Batch, rows: Ints) -> Bools:

@@ -27,6 +27,9 @@ from service.risk.policy import (
 )
 
 
+_ROUNDING = 1e-12  # relative: what is missing by less is covered
+
+
 @dataclass(slots=True)
 class Settlement:
     """Who has what after it; money of pools that were not closed is 0.
@@ -197,7 +200,9 @@ def _deleveraged(event: _Event, left: Floats) -> _Queued:
     over, saved = np.zeros(len(at)), np.zeros(len(at))
     over[rows] = taken.size
     saved[rows] = handover.saved[rows] * (taken.size / size[rows])
-    return _Queued(np.minimum(left, sums_by(at, saved, pools)), over, taken.reduced, taken.cost)
+    covered = sums_by(at, saved, pools)
+    covered = np.where(covered >= left * (1.0 - _ROUNDING), left, covered)
+    return _Queued(covered, over, taken.reduced, taken.cost)
 
 
 def _handover(event: _Event) -> _Handover:
