@@ -26,7 +26,6 @@ from service.risk.policy import (
     PolicyColumns,
 )
 
-
 _ROUNDING = 1e-12  # relative: what is missing by less is covered
 
 

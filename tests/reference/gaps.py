@@ -121,24 +121,22 @@ def _is_bent(pool: Pool) -> bool:
 def pool_to(pool: Pool, betas: Betas, owe: bool) -> Gap:
     """The smaller of the moves down and up that liquidate it, or leave a debt."""
     worth = figures(pool)
-    if not pool.legs:
-        return Gap(reason="no_position")
-    if worth is None:
-        return Gap(reason="unpriced")
+    if not pool.legs or worth is None:
+        return Gap(reason="unpriced" if pool.legs else "no_position")
     if owe and not debt_is_possible(pool):
         return Gap(reason="protected")
     if worth.equity < 0 or (not owe and table_level(pool, worth) in LIQUIDATABLE):
         return Gap(ZERO)
     if not has_a_form(pool, betas):
         return Gap(reason="no_closed_form")
-    largest = max(betas[leg.position.symbol] for leg in pool.legs)
-    if largest == 0:
-        return Gap(reason="no_adverse_move")
-    moves = _moves(pool, betas, owe, largest)
+    moves = _moves(pool, betas, owe)
     return Gap(min(moves)) if moves else Gap(reason="no_adverse_move")
 
 
-def _moves(pool: Pool, betas: Betas, owe: bool, largest: Fraction) -> list[Fraction]:
+def _moves(pool: Pool, betas: Betas, owe: bool) -> list[Fraction]:
+    largest = max(betas[leg.position.symbol] for leg in pool.legs)
+    if largest == 0:
+        return []
     assert pool.legs[0].instrument is not None
     inverted = not pool.legs[0].instrument.linear and not pool.multi
     # The inverse of the price itself makes the line, so the move is taken as that price's.
