@@ -63,8 +63,9 @@ def pool_shares(batch: Batch, assessment: Assessment) -> Floats:
 
 def price_after(terms: LegTerms, start: Floats, change: Floats) -> Floats:
     """Return the price at which each leg's PnL is `change` more than at `start`; NaN: none is."""
-    linear = start + change / terms.size
-    inverse = start / (1.0 - change * start / terms.size)
+    with np.errstate(all="ignore"):  # no price is inf or below zero on the way
+        linear = start + change / terms.size
+        inverse = start / (1.0 - change * start / terms.size)
     price = np.where(terms.linear, linear, inverse)
     return np.where((price > 0.0) & np.isfinite(price), price, np.nan)
 

@@ -210,7 +210,7 @@ def _handover(event: _Event) -> _Handover:
     legs, terms, at = assessment.legs, assessment.terms, batch.legs.pool
     rule, mark = batch.pools.rule[at], legs.mark
     shortfall = np.maximum(0.0, -closing.remainder)[at] * pool_shares(batch, assessment)
-    change = shortfall / legs.settle_price + closing.fee
+    change = shortfall / legs.settle_price - closing.fee
     price = price_after(terms, closing.fills, change)
     way = event.policies.deleveraging[rule]
     far = np.abs(price - mark) > event.policies.mixed_beyond[rule] * mark

@@ -24,6 +24,7 @@ from tests.strategies import effort, scenes
 
 FURTHEST = 10**8  # a price this many times off the mark, or as near to 0, may be called none
 ASIDE = Fraction(1, 10**6)
+BESIDE = Fraction(1, 10**12)
 Value = Callable[[Figures], Fraction]
 
 
@@ -40,7 +41,9 @@ def is_border(
     pool: Pool, at: Callable[[Fraction], Move | Shift], gap: Fraction, value: Value
 ) -> bool:
     """Whether there is next to nothing left at the gap, or the sign changes there."""
-    points = [judged(pool, at(gap * (1 + aside)), value) for aside in (-(ASIDE**2), 0, ASIDE**2)]
+    points = [
+        judged(pool, at(gap * (1 + aside)), value) for aside in (-BESIDE, Fraction(0), BESIDE)
+    ]
     if any(abs(left) <= allowed for left, allowed in points):
         return True
     return min(left for left, _ in points) < 0 < max(left for left, _ in points)
@@ -74,7 +77,7 @@ def assert_gap(
             assert reason == exact.reason
         return
     gap = Fraction(percent) / 100
-    if abs(gap - exact.move) <= RELATIVE * max(1, exact.move):
+    if abs(gap - exact.move) <= RELATIVE * max(Fraction(1), exact.move):
         return
     assert any(is_border(pool, at, gap, value) for at in ways), (percent, float(exact.move))
     # A border, but not the nearest: the nearest is hardly one.
