@@ -155,9 +155,8 @@ def backstopped(
     batch: Batch, assessment: Assessment, policies: PolicyColumns = POLICY_COLUMNS
 ) -> Bools:
     """Return the pools that are so far below maintenance that all of them is taken."""
-    pools = assessment.pools
-    line = policies.backstop[batch.pools.rule] * pools.maintenance_margin
-    taken: Bools = pools.open & (pools.equity < line)
+    pools, part = assessment.pools, policies.backstop[batch.pools.rule]
+    taken: Bools = pools.open & (part > 0.0) & (pools.equity < part * pools.maintenance_margin)
     return taken
 
 

@@ -151,7 +151,8 @@ def close(event: Event, number: int) -> Outcome:
     surplus = max(ZERO, left)
     if policy.fund:
         most = surplus
-        at_backstop = worth.equity < Fraction(policy.backstop) * worth.maintenance
+        line = Fraction(policy.backstop) * worth.maintenance
+        at_backstop = policy.backstop > 0.0 and worth.equity < line
         if policy.surplus_rate != float("inf") and not at_backstop:
             most = Fraction(policy.surplus_rate) * closed
         outcome.contributed = min(surplus, most)

@@ -35,6 +35,7 @@ LEFT_OUT = {
     ("krakenfutures", "initial_margin"): "its leverage is not among the inputs",
     ("kucoin", "pos_init_mark"): "its leverage is not among the inputs",
     ("kucoin", "pos_comm"): "the commission is shown apart and is no part of the requirement",
+    ("dydx_v4", "fillable_price_ratio"): "the price again, as a ratio of the chain's units",
     ("kucoin", "pos_margin"): "as the commission, which it has in",
 }
 LEFT_OUT_OF = {

@@ -105,11 +105,7 @@ def fillable(_: Ask, vector: Vector) -> dict[str, Figure]:
     adjustment = inputs["bankruptcy_adjustment_ppm"] / 1e6
     spread = inputs["spread_to_mmr_ratio_ppm"] / 1e6
     price = float(fillable_prices(seen.batch, seen.assessment, adjustment, spread)[0])
-    top, bottom = vector.expected["fillable_price_ratio"]
-    # The ratio is in quote quantums a base quantum.
-    near = price * USDC / 10 ** DIGITS[inputs["market"]]
-    found = vector.expected["fillable_price_ratio"] if math.isclose(near, top / bottom) else near
-    return {"fillable_price_usd": price, "fillable_price_ratio": found}
+    return {"fillable_price_usd": price}
 
 
 def part_closed(cash: float, size: float, part: float, fill: float, vector: Vector) -> Settlement:

@@ -100,6 +100,9 @@ def table(verdicts: Sequence[Verdict]) -> Iterable[str]:
         own = [verdict for verdict in verdicts if verdict.vector.venue == venue]
         yield f"{venue:14} {sum(v.is_reproduced for v in own):3} / {len(own)}"
     yield f"{'all':14} {sum(v.is_reproduced for v in verdicts):3} / {len(verdicts)}"
+    for kind, venue in sorted({(v.vector.kind, v.vector.venue) for v in verdicts}):
+        own = [v for v in verdicts if (v.vector.kind, v.vector.venue) == (kind, venue)]
+        yield f"{kind:27} {venue:14} {sum(v.is_reproduced for v in own):3} / {len(own)}"
     for verdict in verdicts:
         if verdict.exception:
             yield f"exception {verdict.vector.id}: {verdict.exception}"
