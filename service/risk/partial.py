@@ -144,11 +144,12 @@ def _share_by_tiers(batch: Batch, assessment: Assessment, _: Floats, __: PolicyC
     """Down to the top of a lower tier; legs in the first tier stay while another can step down."""
     tables, legs = batch.tables, assessment.legs
     table = np.maximum(batch.markets.table[batch.legs.market], 0)
-    tier = legs.tier - table * tables.floor.shape[1]
+    width = tables.floor.shape[1]
+    tier = legs.tier - table * width
     basis = np.where(assessment.terms.on_entry, assessment.terms.entry_notional, legs.notional)
     size = size_in_tier(tables, table, batch.legs.contracts, basis)
     above = np.where(tier > 1, tier - _TIERS_AT_ONCE + 1, 1)
-    keep = tables.floor[table, above] * (1.0 - _SAFELY)
+    keep = tables.floor[table, np.minimum(above, width - 1)] * (1.0 - _SAFELY)
     share = np.where(tier > 0, 1.0 - keep / size, 0.0)
     can = np.bincount(batch.legs.pool, tier > 0, len(batch.pools.rule)) > 0.0
     return np.where(can[batch.legs.pool], share, 1.0)

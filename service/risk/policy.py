@@ -195,7 +195,7 @@ def policy_columns(policies: dict[str, Policy]) -> PolicyColumns:
 def _column(name: str, rows: list[Policy]) -> Any:
     values = [getattr(row, name) for row in rows]
     if name not in _CODES:
-        return np.array(values, dtype=type(values[0]))
+        return np.array(values, dtype=np.bool_ if isinstance(values[0], bool) else np.float64)
     return np.array([_CODES[name].index(value) for value in values], dtype=np.int8)
 
 
