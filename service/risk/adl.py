@@ -16,7 +16,6 @@ from service.risk.margin import Assessment
 from service.risk.policy import (
     MOVE_BY_EXPOSURE,
     POLICY_COLUMNS,
-    UNRANKED,
     PolicyColumns,
 )
 
@@ -59,7 +58,6 @@ def scores(
         by_move = np.where(legs.size > 0.0, moved, 1.0 / moved) * leverage
     ranking = policies.ranking[batch.pools.rule[batch.legs.pool]]
     score = np.where(ranking == MOVE_BY_EXPOSURE, by_move, by_return)
-    score = np.where(ranking == UNRANKED, 0.0, score)
     return np.where(legs.unpriced, np.nan, score)
 
 

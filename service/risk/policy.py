@@ -15,16 +15,16 @@ from service.risk.model import GENERIC_VENUE
 from service.risk.venues import RULES
 
 Deleveraging = Literal["none", "bankruptcy", "mark", "mixed"]
-Ranking = Literal["return_by_leverage", "move_by_exposure", "none"]
+Ranking = Literal["return_by_leverage", "move_by_exposure"]
 Partial = Literal["whole", "tiers", "requirement", "share"]
 
 # Codes of the columns, in the order of the words above.
 NO_DELEVERAGING, AT_BANKRUPTCY, AT_MARK, MIXED = range(4)
-RETURN_BY_LEVERAGE, MOVE_BY_EXPOSURE, UNRANKED = range(3)
+RETURN_BY_LEVERAGE, MOVE_BY_EXPOSURE = range(2)
 WHOLE, BY_TIERS, TO_REQUIREMENT, BY_SHARE = range(4)
 _CODES: dict[str, tuple[str, ...]] = {
     "deleveraging": ("none", "bankruptcy", "mark", "mixed"),
-    "ranking": ("return_by_leverage", "move_by_exposure", "none"),
+    "ranking": ("return_by_leverage", "move_by_exposure"),
     "partial": ("whole", "tiers", "requirement", "share"),
 }
 ALL = float("inf")  # of a surplus, of a fund, of a position
@@ -117,13 +117,18 @@ _ROWS = (
         fund=True,
         surplus_rate=0.015,
         deleveraging="bankruptcy",
-        ranking="none",
         partial="share",
         step_share=0.1,
         step_least=1_000.0,
         step_most=100_000.0,
     ),
-    Policy("gate"),
+    Policy(
+        "gate",
+        negative_balance_protection=True,
+        fund=True,
+        surplus_rate=ALL,
+        deleveraging="bankruptcy",
+    ),
     Policy("htx"),
     Policy("kucoin"),
     Policy(
@@ -144,7 +149,13 @@ _ROWS = (
         socialises=True,
         partial="requirement",
     ),
-    Policy("bitget"),
+    Policy(
+        "bitget",
+        negative_balance_protection=True,
+        fund=True,
+        surplus_rate=ALL,
+        deleveraging="bankruptcy",
+    ),
     Policy(
         "phemex",
         negative_balance_protection=True,

@@ -64,7 +64,7 @@ RULES: dict[str, Rule] = {
     "bybit-classic": replace(ENTRY, protected=True),
     "hyperliquid": replace(MARK, strict=True, protected=True),
     "dydx": replace(MARK, strict=True, protected=True),
-    "gate": _with_fee(MARK, "on_notional", 0.00075),
+    "gate": replace(_with_fee(MARK, "on_notional", 0.00075), protected=True),
     "htx": MARK,
     # The isolated formula is printed without a fee; real cross positions have it in.
     "kucoin": Rule(
@@ -79,7 +79,7 @@ RULES: dict[str, Rule] = {
     "krakenfutures": replace(MARK, protected=True),
     "deribit": replace(MARK, whole=True, protected=True),
     "drift": replace(MARK, whole=True, protected=True),
-    "bitget": _with_fee(MARK, "on_notional", 0.0006),
+    "bitget": replace(_with_fee(MARK, "on_notional", 0.0006), protected=True),
     # Real cross positions show no fee in the liquidation price.
     "phemex": replace(
         _with_fee(MARK, "on_notional", 0.0006), cross_fee="none", initial_fee=True, protected=True

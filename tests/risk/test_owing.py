@@ -88,7 +88,7 @@ def test_a_gap_of_twelve_percent_takes_the_margin_and_twelve_hundred_more() -> N
 
 
 @pytest.mark.parametrize(
-    ("venue", "most"), [("generic", 60_000.0), ("binance", 6_000.0), ("gate", 60_000.0)]
+    ("venue", "most"), [("generic", 60_000.0), ("binance", 6_000.0), ("htx", 60_000.0)]
 )
 def test_at_most_the_margin_is_lost_where_debts_are_not_the_traders(
     venue: str, most: float

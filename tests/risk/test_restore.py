@@ -117,7 +117,7 @@ def test_what_is_unpriced_needs_what_nobody_knows() -> None:
 
 @pytest.mark.parametrize(
     ("venue", "left"),
-    [("generic", 30.0), ("gate", 30.0), ("binance", 0.0), ("krakenfutures", 0.0), ("okx", 0.0)],
+    [("generic", 30.0), ("htx", 30.0), ("binance", 0.0), ("krakenfutures", 0.0), ("okx", 0.0)],
 )
 def test_what_is_owed_below_zero_is_the_venues_policy(venue: str, left: float) -> None:
     account = held(Position(BTC, 1.0, 100.0, isolated=True, leverage=5.0), venue=venue)

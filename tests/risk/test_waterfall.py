@@ -158,6 +158,19 @@ def test_only_what_the_fund_cannot_pay_is_handed_over() -> None:
     assert found.deleveraging_cost.tolist() == pytest.approx([0.0, 2.5])
 
 
+def test_dydx_hands_an_account_over_as_its_page_tells() -> None:
+    """A has -1,000 and a long, B 10,000 and nine short; at 900 B takes over all of A for 100."""
+    table = table_with(contract(BTC, one_rate(0.075)), marks={BTC: 900.0})
+    a = held(Position(BTC, 1.0, 2_000.0), usdt=1_000.0, account_key="a", venue="dydx")
+    b = held(Position(BTC, -9.0, 900.0), usdt=1_900.0, account_key="b", venue="dydx")
+    batch, _ = build_batch([a, b], table)
+    found = settled((batch, assess(batch)), POLICIES["generic"])
+    assert found.handed_over.tolist() == [1.0, 0.0]
+    assert found.reduced.tolist() == [0.0, 1.0]
+    assert found.deleveraging_cost.tolist() == pytest.approx([0.0, 100.0])
+    assert (found.owed[0], found.venue[0]) == (0.0, 0.0)
+
+
 @pytest.mark.parametrize(("margin", "taken"), [(40.0, 1.0), (0.0, 0.5)])
 def test_nobody_takes_over_more_than_he_can_pay_for(margin: float, taken: float) -> None:
     """A short from 85 has 5 of profit at 80: without margin that pays for half a contract at 90."""
