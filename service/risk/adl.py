@@ -92,7 +92,9 @@ def take_over(
     """Hand the offers to the queues of the other side; `free` are the pools that may be reduced."""
     legs = assessment.legs
     taken = Taken(np.zeros(len(offers.leg)), np.zeros(len(legs.size)), np.zeros(len(legs.size)))
-    able = free[batch.legs.pool] & ~legs.unpriced & ~np.isnan(score)
+    sought = np.zeros(len(batch.markets.mark), dtype=np.bool_)
+    sought[batch.legs.market[offers.leg]] = True
+    able = free[batch.legs.pool] & sought[batch.legs.market] & ~np.isnan(score)
     room = assessment.pools.equity[batch.legs.pool] * pool_shares(batch, assessment)
     room = np.maximum(0.0, room) / legs.settle_price
     for queue in _queues(batch, assessment, score, able):

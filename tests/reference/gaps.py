@@ -157,3 +157,14 @@ def _moves(pool: Pool, betas: Betas, owe: bool) -> list[Fraction]:
     ends = [walk.first_unsafe(down=True), walk.first_unsafe(down=False)]
     scale = largest if inverted else ONE
     return [abs(end - 1) / scale for end in ends if end is not None]
+
+
+def lost(pool: Pool, factors: Mapping[str, Fraction]) -> Fraction:
+    """What the pool's wallet has lost if its symbols go to these factors of their marks."""
+    worth = figures(pool)
+    assert worth is not None
+    equity = worth_at(pool, Shift(factors)).equity
+    if pool.rule.protected:
+        most = borrowed(pool) if pool.rule.loans_stay else ZERO
+        equity = max(equity, -most)
+    return max(ZERO, worth.wallet - equity)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 from hypothesis import given
@@ -11,13 +12,13 @@ from hypothesis import strategies as st
 from service.risk import gaps
 from service.risk.columns import Floats
 from service.risk.evaluate import prices
-from service.risk.gaps import leg_gaps, pool_gaps
+from service.risk.gaps import leg_gaps, max_loss, pool_gaps
 from service.risk.model import Account
 from tests import agreement
 from tests.agreement import RELATIVE, ROUNDING, Both
-from tests.reference.gaps import Betas, Gap, leg_to_liquidation, leg_to_owe, pool_to, shift
-from tests.reference.legs import Leg
-from tests.reference.pools import Figures, Move, Pool, Shift, figures
+from tests.reference.gaps import Betas, Gap, leg_to_liquidation, leg_to_owe, lost, pool_to, shift
+from tests.reference.legs import Leg, notional
+from tests.reference.pools import Figures, Move, Pool, Shift, figures, money_factor
 from tests.reference.world import World
 from tests.safe_scenes import safe_scenes
 from tests.strategies import effort, scenes
@@ -189,3 +190,43 @@ def test_gaps_of_safe_pools_are_borders(
 @given(scenes(), coin_betas())
 def test_gaps_of_pools_are_borders(scene: tuple[World, Account], by_coin: dict[str, float]) -> None:
     assert_pool_gaps_agree(*scene, by_coin)
+
+
+NOTHING, WITHOUT_BOUND = Fraction(1, 10**12), Fraction(10**12)
+
+
+@effort(60, 2_000)
+@given(safe_scenes() | scenes(), st.lists(st.floats(0.01, 100.0), min_size=5, max_size=5))
+def test_no_prices_lose_more_than_the_most_and_some_lose_as_much(
+    scene: tuple[World, Account], drawn: list[float]
+) -> None:
+    both = agreement.both(*scene)
+    found = max_loss(both.batch, both.assessment)
+    for slot, pool in enumerate(both.pools):
+        worth, reason = figures(pool), said(found.reason[slot])
+        assert math.isnan(found.money[slot]) == bool(reason)
+        if worth is None or reason == "no_closed_form" or agreement.is_on_a_jump(pool):
+            assert worth is not None or reason == "unpriced"
+            continue
+        symbols = sorted({leg.position.symbol for leg in pool.legs})
+        size = agreement.scale(pool, worth)
+        ends = [
+            lost(pool, dict(zip(symbols, chosen, strict=True)))
+            for chosen in product((NOTHING, WITHOUT_BOUND), repeat=len(symbols))
+        ]
+        if reason == "unbounded":
+            assert max(ends) > 100 * size
+            continue
+        most = Fraction(float(found.money[slot]))
+        held_ = sum((abs(notional_of(pool, leg)) for leg in pool.legs), size)
+        some = lost(pool, dict(zip(symbols, map(Fraction, drawn), strict=False)))
+        assert some <= most + RELATIVE * (held_ + most)
+        assert abs(max(ends) - most) <= RELATIVE * (held_ + most)
+
+
+def notional_of(pool: Pool, leg: Leg) -> Fraction:
+    assert leg.mark is not None
+    assert leg.instrument is not None
+    factor = money_factor(pool, leg.instrument.settle)
+    assert factor is not None
+    return notional(leg, leg.mark) * factor
