@@ -149,7 +149,7 @@ def max_loss(
     pools = assessment.pools
     with np.errstate(all="ignore"):  # what is unpriced is NaN on purpose
         fall, unsolved = _worst_fall(batch, assessment)
-        at_most = np.maximum(0.0, pools.wallet) + debt_most(batch, policies)
+        at_most = pools.wallet + debt_most(batch, policies)
         money = np.maximum(0.0, np.minimum(fall - pools.unrealised_pnl, at_most))
     reason = np.where(np.isinf(money), UNBOUNDED, FOUND)
     reason = np.where(unsolved, UNSOLVED, reason)
