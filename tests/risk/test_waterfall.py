@@ -41,6 +41,7 @@ def settled(
     policy: Policy,
     *,
     fill: float | None = None,
+    fee_rate: float = 0.0,
     fund: float = 0.0,
     event_most: float = np.inf,
 ) -> Settlement:
@@ -51,7 +52,7 @@ def settled(
     return settle(
         batch,
         assessment,
-        close(batch, assessment, fills, np.zeros(len(legs))),
+        close(batch, assessment, fills, np.full(len(legs), fee_rate)),
         closed=assessment.pools.level >= Level.LIQUIDATION,
         funds=Funds(np.full(assets, fund), np.full(assets, event_most)),
         policies=policy_columns(POLICIES | {"generic": policy}),
@@ -111,6 +112,15 @@ def test_what_one_liquidation_brings_the_fund_pays_for_the_next_and_not_for_the_
     assert after.tolist() == [1.0]
 
 
+def test_the_riskiest_is_paid_for_first() -> None:
+    """10 short and 15 short of the same requirement; the fund has 18."""
+    worse = isolated(1.0, 100.0, 5.0, "worse")
+    for accounts, paid in (((LONG, worse), [3.0, 15.0]), ((worse, LONG), [15.0, 3.0])):
+        found = settled(book(80.0, *accounts), Policy("generic", fund=True), fund=18.0)
+        assert found.fund.tolist() == paid
+        assert found.owed.sum() == 7.0
+
+
 moneys = st.floats(0.0, 1e6) | st.sampled_from((0.0, 1.0, 10.0))
 
 
@@ -149,6 +159,16 @@ def test_the_queue_takes_over_at_the_bankruptcy_price_and_nothing_is_left_to_pay
     assert found.handed_over.tolist() == [1.0, 0.0, 0.0]
     assert found.reduced.tolist() == [0.0, 0.0, 1.0]  # the higher return
     assert found.deleveraging_cost.tolist() == pytest.approx([0.0, 0.0, 10.0])
+
+
+def test_what_is_handed_over_pays_no_fee_and_costs_the_queue_none() -> None:
+    """Closed in the market for 1 % the long is 10.80 short; handed over at 90 it is nothing."""
+    policy = Policy("generic", True, deleveraging="bankruptcy")
+    seen = book(80.0, LONG, *shorts((1.0, 85.0, 50.0)))
+    found = settled(seen, policy, fee_rate=0.01)
+    assert (found.shortfall[0], found.deleveraged[0]) == (10.8, 10.8)
+    assert found.deleveraging_cost.tolist() == pytest.approx([0.0, 10.0])
+    assert found.fees.tolist() == [0.0, 0.0]
 
 
 def test_only_what_the_fund_cannot_pay_is_handed_over() -> None:
