@@ -1,4 +1,4 @@
-"""A market in which every long is somebody's short: whatever falls, no money comes and none goes."""
+"""A market in which every long is somebody's short: no money comes or goes, whatever falls."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
