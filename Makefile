@@ -65,7 +65,7 @@ lock: ## Write constraints.txt anew from a fresh environment of the oldest suppo
 	rm -rf out/lock && mkdir -p out
 	python3.11 -m venv out/lock
 	out/lock/bin/python -m pip install --quiet --upgrade pip
-	out/lock/bin/python -m pip install --editable '.[dev]'
+	out/lock/bin/python -m pip install --editable '.[dev]' --editable client
 	{ echo '# Written by `make lock`: every package the service and its tests use, for Python 3.11 and later.'; \
 		out/lock/bin/python -m pip freeze --exclude-editable; } > constraints.txt
 	rm -rf out/lock
@@ -83,7 +83,7 @@ $(RUNTIME): pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
 	$(PIP_INSTALL) --editable .
 	@touch $@
 
-$(DEV): pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
+$(DEV): pyproject.toml client/pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
 	@echo "Installing into $(VENV) (about a minute the first time)"
-	$(PIP_INSTALL) --editable '.[dev]'
+	$(PIP_INSTALL) --editable '.[dev]' --editable client
 	@touch $(RUNTIME) $@

@@ -11,6 +11,9 @@ from typing import Any
 import httpx
 
 URL = os.environ.get("PLIMSOLL_URL", "http://127.0.0.1:8000")
+# Where the service wants one: a key with the scope evaluate.
+TOKEN = os.environ.get("PLIMSOLL_TOKEN")
+HEADERS = {"Authorization": f"Bearer {TOKEN}"} if TOKEN else {}
 
 POSITIONS = [
     {
@@ -56,7 +59,8 @@ def main() -> None:
         ],
         "instruments": [contract("BTC/USDT:USDT", 0.005), contract("ETH/USDT:USDT", 0.01)],
     }
-    answer = httpx.post(f"{URL}/v1/evaluate", json=body).raise_for_status().json()
+    response = httpx.post(f"{URL}/v1/evaluate", json=body, headers=HEADERS)
+    answer = response.raise_for_status().json()
     account = answer["accounts"][0]
     print(f"{account['level']}, margin ratio {account['marginRatio']:.3f}")
     for position in account["positions"]:

@@ -4,6 +4,7 @@
 """
 
 import itertools
+import os
 import time
 from argparse import ArgumentParser
 from collections import defaultdict
@@ -21,7 +22,9 @@ from loadtests import traffic
 from loadtests.budget import Calls, judge, read_budget, table
 from loadtests.servers import floor
 
-JSON = {"Content-Type": "application/json"}
+TOKEN = os.environ.get("PLIMSOLL_TOKEN")  # of a service that wants a key
+KEY = {"Authorization": f"Bearer {TOKEN}"} if TOKEN else {}
+JSON = {"Content-Type": "application/json"} | KEY
 # Never in step: users with one pace would all call at the same moment, and each wait for the
 # others.
 FIVE_A_SECOND = between(0.15, 0.25)
@@ -143,7 +146,7 @@ class Subscriber(User):
         host = str(self.environment.host).replace("http", "ws", 1)
         accounts = [traffic.CANARY_ACCOUNT]
         frame = {"op": "subscribe", "id": "1", "channel": "alerts", "accounts": accounts}
-        with connect(f"{host}/v1/stream") as socket:
+        with connect(f"{host}/v1/stream", additional_headers=KEY) as socket:
             socket.send(traffic.dump(frame))
             for received in socket:
                 self.take(orjson.loads(received))

@@ -1,8 +1,7 @@
 """The composition root: the architecture from top to bottom, the one file that knows every room.
 
-`build_api` puts a worker together: the store's clients, the follower of the market stream, the hub
-of the alert stream, and the routes over them. Everything is given what it needs; nothing looks
-anything up.
+`build_api` puts a worker together: the store's clients, the followers of market and alerts, the
+routes over them. Everything is given what it needs; nothing looks anything up.
 """
 
 import asyncio
@@ -14,6 +13,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 import uvicorn
@@ -21,8 +21,10 @@ import uvloop
 from fastapi import APIRouter, FastAPI
 from starlette.responses import RedirectResponse
 
+from service.access.door import Door
 from service.api.account_risk import build_account_risk_router
 from service.api.accounts import build_accounts_router
+from service.api.alert_stream import build_alert_stream_router
 from service.api.alerts import build_alerts_router
 from service.api.bodies import BodyReader
 from service.api.documents import install_document
@@ -36,26 +38,31 @@ from service.api.metrics import Metrics, Timing
 from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
 from service.api.server import DrainingServer
-from service.api.tenants import tenant_of
+from service.api.webhooks import WebhookRules, build_webhooks_router
 from service.errors import StoreUnavailable
+from service.monitor import judging
 from service.monitor.engine import Engine
-from service.monitor.judging import warm_up
 from service.monitor.measures import CollectorClock
 from service.monitor.service import Monitor, Ports, Retention
 from service.monitor.shards import Shards
 from service.push import asyncapi
+from service.push.admission import Admission, AdmissionRules
+from service.push.connection import StreamLimits
+from service.push.event_stream import EventStreamResponse
 from service.push.hub import Hub
 from service.push.protocol import StreamProtocol
 from service.push.routes import build_stream_router
-from service.push.session import StreamLimits
+from service.risk import evaluate
 from service.settings import Settings
 from service.store.accounts import Accounts
 from service.store.alert_log import AlertLog
+from service.store.api_keys import ApiKeys
 from service.store.client import Client, connect, connect_blocking
 from service.store.epoch import settle
 from service.store.health import Roll, monitors, ping
 from service.store.market_stream import Gate, MarketStream
 from service.store.questions import Questions
+from service.store.webhooks import Webhooks
 
 RELEASE = "0.1.0"  # as pyproject.toml has it, also where nothing is installed
 REDIS_URL_DEFAULT = "redis://127.0.0.1:6379/0"
@@ -99,12 +106,15 @@ def store_of(settings: Settings) -> Store:
 def build_api(settings: Settings) -> FastAPI:
     """Build one API worker; inline marks and instruments are evaluated without any store."""
     store = store_of(settings)
+    door = door_of(settings, store)
     hub = Hub(store.log, store.settle, stream_limits_of(settings))
+    admission = Admission(door, hub, admission_rules_of(settings))
     follower = MarketFollower(store.market, settings.pegged_assets, hub, settings.event_time)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with store.client, store.blocking, kept(markets=follower.run, stream=hub.run):
+        work = {"markets": follower.run, "stream": hub.run, "keys": admission.run}
+        async with store.client, store.blocking, kept(**work):
             # Nobody is let in before we know the markets, unless Redis keeps us waiting.
             await follower.reached(0, PICTURE_WITHIN_S)
             calm_collector()
@@ -121,9 +131,11 @@ def build_api(settings: Settings) -> FastAPI:
     collector = CollectorClock()
     metrics = Metrics(follower.newest_age_s, lambda: len(hub.sessions), collector.share)
     hub.observe_s = metrics.alert_age_s.observe
-    for router in _routers(settings, store, follower, metrics):
+    for router in _routers(settings, door, store, follower, metrics):
         app.include_router(router)
-    app.include_router(build_stream_router(hub, tenant_of))
+    open_stream = partial(EventStreamResponse, hub, admission)
+    app.include_router(build_alert_stream_router(door, open_stream))
+    app.include_router(build_stream_router(hub, admission))
     app.add_route("/", lambda _request: RedirectResponse("/docs"), include_in_schema=False)
     app.add_middleware(Timing, metrics=metrics)
     app.state.drain = hub.drain
@@ -133,24 +145,45 @@ def build_api(settings: Settings) -> FastAPI:
 
 
 def _routers(
-    settings: Settings, store: Store, follower: MarketFollower, metrics: Metrics
+    settings: Settings, door: Door, store: Store, follower: MarketFollower, metrics: Metrics
 ) -> Iterator[APIRouter]:
     """Yield the REST calls, the most frequent first: routes are tried in order."""
     bodies = BodyReader(settings.body_max_bytes, settings.body_timeout_s)
     limits = Limits(settings.accounts_max, settings.positions_max)
-    yield build_evaluate_router(follower, bodies, limits, metrics)
-    yield build_marks_router(store.market, follower, bodies, limits)
-    yield build_accounts_router(store.accounts, follower, bodies, limits)
-    yield build_account_risk_router(store.accounts, store.log, store.questions, follower, limits)
-    yield build_alerts_router(store.log, store.settle, settings.shards)
-    yield build_instruments_router(store.market, follower, bodies, limits)
+    yield build_evaluate_router(door, follower, bodies, limits, metrics)
+    yield build_marks_router(door, store.market, follower, bodies, limits)
+    yield build_accounts_router(door, store.accounts, follower, bodies, limits)
+    yield build_account_risk_router(
+        door, store.accounts, store.log, store.questions, follower=follower, limits=limits
+    )
+    yield build_alerts_router(door, store.log, store.settle, settings.shards)
+    yield build_instruments_router(door, store.market, follower, bodies, limits)
+    rules = WebhookRules(settings.webhook_allow_http, settings.webhook_allow_private)
+    yield build_webhooks_router(
+        door, Webhooks(store.client), store.log, store.settle, bodies=bodies, rules=rules
+    )
     checks = Checks(
         lambda limit_s: ping(store.client, limit_s),
         store.log.unowned,
         lambda: monitors(store.client),
         settings.shards,
     )
-    yield build_health_router(follower, checks, metrics)
+    yield build_health_router(door, follower, checks, metrics)
+
+
+def door_of(settings: Settings, store: Store) -> Door:
+    """Return who is let in."""
+    bootstrap = settings.bootstrap_key
+    return Door(
+        ApiKeys(store.client),
+        in_force=settings.keys_in_force,
+        bootstrap=None if bootstrap is None else bootstrap.get_secret_value(),
+    )
+
+
+def admission_rules_of(settings: Settings) -> AdmissionRules:
+    """Return who may open the stream, and how often."""
+    return AdmissionRules(frozenset(settings.allowed_origins), settings.connections_per_key_max)
 
 
 def gate_of(settings: Settings) -> Gate:
@@ -180,6 +213,7 @@ def contract_documents() -> dict[str, str]:
 
 def run_api(settings: Settings, listening: socket.socket) -> None:
     """Serve an API worker on a socket that listens already, until SIGTERM or SIGINT."""
+    evaluate.warm_up()
     app = build_api(settings)
     config = uvicorn.Config(
         app,
@@ -200,7 +234,7 @@ def run_api(settings: Settings, listening: socket.socket) -> None:
 def run_monitor(settings: Settings) -> None:
     """Watch our share of the accounts until SIGTERM or SIGINT."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        warm_up()
+        judging.warm_up()
         runner.run(_monitor(settings))
 
 

@@ -7,15 +7,12 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, get_args
+from typing import Annotated, Literal, get_args
 
 import httpx
 import msgspec
 import typer
-from pydantic import ValidationError
-from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -23,23 +20,23 @@ from service.contract.alerts import LevelName
 from service.contract.evaluation import EvaluateAnswer
 from service.demo.answers import pool_table, position_table, problem_lines
 from service.demo.board import Board
-from service.demo.listener import Wanted, stream_url, web_address
+from service.demo.listener import Service, Wanted, stream_url, web_address
 from service.demo.run import DemoOptions, run_demo
 from service.demo.watch import View, watch_stream
 from service.demo.wording import clock
-from service.errors import ServiceError
 from service.feeds.replay import Timestamps, laps, play
 from service.feeds.sinks import HttpSink, Tally
 from service.feeds.tape import read_tape
+from service.keys_cli import keys
 from service.settings import Settings
-from service.supervisor.children import SUPERVISOR, StartError
+from service.supervisor.children import SUPERVISOR
 from service.supervisor.console import prefixed
-from service.supervisor.serve import Running, running, until_signalled
+from service.supervisor.serve import Running, running
+from service.supervisor.webhooks import run_webhooks
+from service.terminal import DataDir, RedisUrl, fail, log, out, run, settings_of
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 GIVE_UP_AFTER_S = 30.0
-FAILED = 1
-MISUSED = 2
 JSON = "application/json"
 
 cli = typer.Typer(
@@ -50,14 +47,15 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-out = Console()
-log = Console(stderr=True)
+cli.add_typer(keys, name="keys")
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
-DataDir = Annotated[Path | None, typer.Option(help="Where the embedded Valkey keeps its file.")]
-RedisUrl = Annotated[str | None, typer.Option(help="Use this Redis or Valkey and embed none.")]
 Url = Annotated[str, typer.Option(help="The service to talk to.", envvar="PLIMSOLL_URL")]
+Token = Annotated[
+    str | None,
+    typer.Option(help="API key; better given by the variable.", envvar="PLIMSOLL_TOKEN"),
+]
 Plain = Annotated[bool, typer.Option("--plain", help="Lines of text instead of a live picture.")]
 
 
@@ -69,7 +67,8 @@ def serve(
     data_dir: DataDir = None,
     redis_url: RedisUrl = None,
     role: Annotated[
-        Literal["all", "api", "monitor", "feed"], typer.Option(help="Which part runs here.")
+        Literal["all", "api", "monitor", "webhooks", "feed"],
+        typer.Option(help="Which part runs here."),
     ] = "all",
     workers: Annotated[int | None, typer.Option(help="API worker processes.")] = None,
     monitors: Annotated[
@@ -78,18 +77,15 @@ def serve(
     listen_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run the service: an embedded Valkey, API workers and monitors, each a process of its own."""
-    settings = _settings(
-        host=host,
-        port=port,
-        data_dir=data_dir,
-        redis_url=redis_url,
-        workers=workers,
-        monitors=monitors,
-    )
+    given = {"host": host, "port": port, "data_dir": data_dir, "redis_url": redis_url}
+    settings = settings_of(**given, workers=workers, monitors=monitors)
     if listen_fd is None and role in ("all", "api"):
-        _run(_serve(settings, settings.monitors if role == "all" else 0))
+        run(_serve(settings, settings.monitors if role == "all" else 0))
         return
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s:     %(message)s")
+    if role == "webhooks":
+        run(run_webhooks(settings))
+        return
     from service import app as rooms  # noqa: PLC0415 - see above
     from service.demo.feed import run_feed  # noqa: PLC0415 - see above
 
@@ -98,7 +94,7 @@ def serve(
     elif role == "monitor":
         rooms.run_monitor(settings)
     else:
-        _run(run_feed(settings))
+        run(run_feed(settings))
 
 
 async def _serve(settings: Settings, monitors: int) -> None:
@@ -113,9 +109,13 @@ async def _serve(settings: Settings, monitors: int) -> None:
 
 def _ready_line(settings: Settings, service: Running, took_s: float) -> str:
     data = settings.redis_url or f"{settings.data_dir}/ ({settings.appendfsync})"
+    if settings.keys_in_force:
+        door = "for those with an API key"
+    else:
+        door = "without keys: whoever reaches it may do everything"
     return (
         f"Plimsoll is ready after {took_s:.1f} s: {service.url} (docs {service.url}/docs, "
-        f"stream {stream_url(service.url)}, data {data})"
+        f"stream {stream_url(service.url)}, data {data}, {door})"
     )
 
 
@@ -127,6 +127,7 @@ def demo(
     data_dir: DataDir = None,
     redis_url: RedisUrl = None,
     url: Annotated[str | None, typer.Option(help="Use this running service, start none.")] = None,
+    token: Token = None,
     accounts: Annotated[int, typer.Option(min=1, help="How many accounts.")] = 320,
     seed: Annotated[int, typer.Option(help="Of the accounts and of the market.")] = 7,
     seconds: Annotated[float | None, typer.Option(min=1.0, help="End after so long.")] = None,
@@ -138,15 +139,25 @@ def demo(
     """Start a service, load accounts, let the market crash and show the alerts as they come."""
     given_port = port is not None or "PLIMSOLL_PORT" in os.environ
     options = DemoOptions(
-        seconds, plain or not out.is_terminal, accounts, seed, url, data_dir, not given_port, export
+        seconds,
+        plain or not out.is_terminal,
+        accounts,
+        seed,
+        url,
+        data_dir,
+        not given_port,
+        export,
+        token,
     )
-    settings = _settings(host=host, port=port, redis_url=redis_url)
-    _run(run_demo(options, settings, out))
+    settings = settings_of(host=host, port=port, redis_url=redis_url)
+    run(run_demo(options, settings, out))
 
 
 @cli.command()
 def watch(
+    *,
     url: Url = DEFAULT_URL,
+    token: Token = None,
     account: Annotated[list[str], typer.Option(help="An id, or a beginning and *.")] = ["*"],  # noqa: B006
     level: Annotated[
         list[str], typer.Option(help="Only alerts of this level; again for more.")
@@ -159,7 +170,7 @@ def watch(
         raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(get_args(LevelName))}")
     wanted = Wanted(tuple(account), tuple(level))  # type: ignore[arg-type]  # checked above
     view = View(Board("Plimsoll"), out, plain or not out.is_terminal)
-    _run(watch_stream(web_address(url), wanted, view, GIVE_UP_AFTER_S))
+    run(watch_stream(Service(web_address(url), token), wanted, view, GIVE_UP_AFTER_S))
 
 
 @cli.command()
@@ -167,7 +178,9 @@ def replay(
     file: Annotated[
         Path, typer.Argument(exists=True, dir_okay=False, help="Bars or NDJSON marks.")
     ],
+    *,
     url: Url = DEFAULT_URL,
+    token: Token = None,
     pace: Annotated[float, typer.Option(min=0.0, help="Tape seconds a second; 0: at once.")] = 1.0,
     loop: Annotated[bool, typer.Option("--loop", help="Begin again at the end.")] = False,
     timestamps: Annotated[
@@ -175,13 +188,15 @@ def replay(
     ] = "keep",
 ) -> None:
     """Play recorded marks into a running service."""
-    _run(_replay(file, web_address(url), pace, loop, timestamps))
+    run(_replay(file, Service(web_address(url), token), pace, loop, timestamps))
 
 
-async def _replay(file: Path, url: str, pace: float, loop: bool, timestamps: Timestamps) -> None:
+async def _replay(
+    file: Path, service: Service, pace: float, loop: bool, timestamps: Timestamps
+) -> None:
     tally = Tally()
     shown = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    async with httpx.AsyncClient(base_url=url, timeout=30.0, trust_env=False) as client:
+    async with service.client(30.0) as client:
         with Progress(*shown, console=log, transient=True) as progress:
             bar = progress.add_task(f"replaying {file.name}", total=None)
 
@@ -204,6 +219,7 @@ async def _replay(file: Path, url: str, pace: float, loop: bool, timestamps: Tim
 def evaluate(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A request, as JSON.")],
     url: Annotated[str | None, typer.Option(help="Ask this service and use its marks.")] = None,
+    token: Token = None,
     output: Annotated[
         Literal["table", "json"], typer.Option("--output", "-o", help="How to show the answer.")
     ] = "table",
@@ -211,13 +227,13 @@ def evaluate(
     """Evaluate the accounts in a file, written as in POST /v1/evaluate; needs no service."""
     with log.status("evaluating"):
         try:
-            response = asyncio.run(_evaluate(file.read_bytes(), url, _settings()))
+            response = asyncio.run(_evaluate(file.read_bytes(), url, token))
         except httpx.TransportError as error:
-            _failed(f"no service answers at {url}: {error}")
+            fail(f"no service answers at {url}: {error}")
     if output == "json":
         typer.echo(response.content)
     if not response.is_success:
-        _failed(response.text if output == "table" else f"answered {response.status_code}")
+        fail(response.text if output == "table" else f"answered {response.status_code}")
     if output == "table":
         answer = msgspec.json.decode(response.content, type=EvaluateAnswer)
         out.print(pool_table(answer), "", position_table(answer))
@@ -225,12 +241,17 @@ def evaluate(
             log.print(problem, style="red", highlight=False)
 
 
-async def _evaluate(body: bytes, url: str | None, settings: Settings) -> httpx.Response:
+async def _evaluate(body: bytes, url: str | None, token: str | None) -> httpx.Response:
+    address = "/v1/evaluate"
+    if url is not None:
+        async with Service(web_address(url), token).client(60.0) as client:
+            return await client.post(address, content=body, headers={"Content-Type": JSON})
     from service import app as rooms  # noqa: PLC0415 - see above
 
-    inside = None if url else httpx.ASGITransport(app=rooms.build_api(settings))
-    async with httpx.AsyncClient(transport=inside, timeout=60.0, trust_env=False) as client:
-        address = f"{web_address(url or DEFAULT_URL)}/v1/evaluate"
+    # Nobody else calls the service inside this process: it needs no keys.
+    settings = settings_of().model_copy(update={"require_keys": False, "bootstrap_key": None})
+    inside = httpx.ASGITransport(app=rooms.build_api(settings))
+    async with httpx.AsyncClient(transport=inside, base_url=DEFAULT_URL) as client:
         return await client.post(address, content=body, headers={"Content-Type": JSON})
 
 
@@ -249,7 +270,7 @@ def openapi(
         if not path.exists() or path.read_text(encoding="utf-8") != text
     ]
     if check and old:
-        _failed(f"not up to date: {', '.join(old)}; run `plimsoll openapi`")
+        fail(f"not up to date: {', '.join(old)}; run `plimsoll openapi`")
     if not check:
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in documents.items():
@@ -261,7 +282,7 @@ def openapi(
 def config() -> None:
     """Show every setting: its variable, its value, where that comes from, what it means."""
     table = Table("variable", "value", "from", "meaning", box=None, header_style="dim")
-    settings = _settings()
+    settings = settings_of()
     for name, field in Settings.model_fields.items():
         variable = f"PLIMSOLL_{name.upper()}"
         source = "environment" if variable in os.environ else "default"
@@ -272,29 +293,3 @@ def config() -> None:
 def main() -> None:
     """Run the command line."""
     cli()
-
-
-def _settings(**given: object) -> Settings:
-    """The settings of the environment, with what the command line says instead."""
-    values = {name: str(value) for name, value in given.items() if value is not None}
-    try:
-        return Settings(**values)  # type: ignore[arg-type]  # texts, as an environment gives them
-    except ValidationError as error:
-        for found in error.errors():
-            name = str(found["loc"][0])
-            variable = f"--{name.replace('_', '-')} or PLIMSOLL_{name.upper()}"
-            log.print(f"{variable}: {found['msg']}", style="red", highlight=False)
-        raise typer.Exit(MISUSED) from None
-
-
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    """Run until it ends or a signal comes; what is wrong is told in a line, not in a trace."""
-    try:
-        asyncio.run(until_signalled(work))
-    except (StartError, ServiceError) as error:
-        _failed(str(error))
-
-
-def _failed(text: str) -> NoReturn:
-    log.print(text, style="red", highlight=False, markup=False, soft_wrap=True)
-    raise typer.Exit(FAILED)

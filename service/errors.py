@@ -68,8 +68,36 @@ class TooManyItems(ServiceError):
     code = "too_many_items"
 
 
+class Unauthenticated(ServiceError):
+    """This call needs an API key that is good: `Authorization: Bearer <token>`."""
+
+    code = "unauthenticated"
+    # One for whatever is wrong with a token: nobody learns how near a guess was.
+    DETAIL: ClassVar[str] = "this call needs an API key that is good: Authorization: Bearer <token>"
+
+
+class MissingScope(ServiceError):
+    """The key is good, but not for this."""
+
+    code = "missing_scope"
+
+
+class TooManyConnections(ServiceError):
+    """The key has as many streams open as it may have."""
+
+    code = "too_many_connections"
+
+
+class UnknownKey(ServiceError):
+    code = "unknown_key"
+
+
 class UnknownAccount(ServiceError):
     code = "unknown_account"
+
+
+class UnknownWebhook(ServiceError):
+    code = "unknown_webhook"
 
 
 class VersionMismatch(ServiceError):

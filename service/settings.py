@@ -2,18 +2,28 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_serializer
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
     """One field a setting; the description is what `plimsoll config` and the README print."""
 
-    model_config = SettingsConfigDict(env_prefix="PLIMSOLL_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="PLIMSOLL_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
 
     host: str = Field("127.0.0.1", description="address the API listens on")
+    require_keys: bool = Field(
+        False, description="whoever calls needs an API key (`plimsoll keys create`)"
+    )
+    bootstrap_key: SecretStr | None = Field(
+        None,
+        min_length=20,
+        description="a token that may do everything, in tenant `default`; keys are then required",
+    )
     allow_public: bool = Field(
-        False, description="listen on addresses that other machines reach, though there are no keys"
+        False, description="listen on addresses that other machines reach, though without keys"
     )
     port: int = Field(8000, ge=0, le=65_535, description="port the API listens on")
     redis_url: str | None = Field(
@@ -60,6 +70,14 @@ class Settings(BaseSettings):
         1_000_000, ge=1_000, description="most entries kept in the market stream"
     )
 
+    allowed_origins: tuple[str, ...] = Field(
+        (), description="web origins besides our own that may open the stream (JSON list)"
+    )
+    connections_per_key_max: int = Field(
+        1_000,
+        ge=1,
+        description="most streams of a key from one API worker, by WebSocket and as events",
+    )
     heartbeat_s: float = Field(15.0, gt=0.0, description="a silent subscription gets a heartbeat")
     session_queue_bytes: int = Field(
         4 * 2**20,
@@ -72,6 +90,29 @@ class Settings(BaseSettings):
     client_frame_max_bytes: int = Field(
         64 * 1_024, ge=1_024, description="no frame we accept is larger"
     )
+    webhook_allow_http: bool = Field(
+        False, description="webhooks may be http too, which anybody on the way can read"
+    )
+    webhook_allow_private: bool = Field(
+        False, description="webhooks may lead to addresses that are not public"
+    )
+    webhook_timeout_s: float = Field(
+        10.0, gt=0.0, description="a webhook's receiver must have answered by then"
+    )
+    webhook_give_up_s: float = Field(
+        86_400.0, gt=0.0, description="a delivery is tried for so long, then it is a dead letter"
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="how much the service says"
     )
+
+    @property
+    def keys_in_force(self) -> bool:
+        """Whether whoever calls needs a key."""
+        return self.require_keys or self.bootstrap_key is not None
+
+    @field_serializer("bootstrap_key", when_used="json")
+    def _as_given(self, secret: SecretStr | None) -> str | None:
+        """As our child processes need it; printed or logged it stays hidden."""
+        return None if secret is None else secret.get_secret_value()

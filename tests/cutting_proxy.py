@@ -26,11 +26,11 @@ class CuttingProxy:
         self.lose_after: int | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
-    async def before(self, socket_file: Path) -> asyncio.Server:
-        """Listen on a free port of this machine in front of a server."""
+    async def before(self, server: Path | int) -> asyncio.Server:
+        """Listen on a free port of this machine in front of a server: its socket file or port."""
 
         def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            self._start(self._carry(socket_file, reader, writer))
+            self._start(self._carry(server, reader, writer))
 
         return await asyncio.start_server(accept, "127.0.0.1", 0)
 
@@ -48,11 +48,11 @@ class CuttingProxy:
             await asyncio.wait(tasks)
 
     async def _carry(
-        self, socket_file: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, server: Path | int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         to_server = None
         try:
-            from_server, to_server = await asyncio.open_unix_connection(socket_file)
+            from_server, to_server = await _open(server)
             async with anyio.create_task_group() as tasks:
 
                 async def first_to_end(work: Awaitable[None]) -> None:
@@ -79,6 +79,12 @@ class CuttingProxy:
                 self.lose_after -= 1
             writer.write(part)
             await writer.drain()
+
+
+async def _open(server: Path | int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if isinstance(server, Path):
+        return await asyncio.open_unix_connection(server)
+    return await asyncio.open_connection("127.0.0.1", server)
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

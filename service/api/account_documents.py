@@ -43,6 +43,7 @@ PUT = operation(
     body=json_body(AccountDocument, examples.ACCOUNT),
     parameters=[_NAME, _IF_MATCH],
     errors=(*BODY_ERRORS, TooManyItems, VersionMismatch, StoreUnavailable),
+    access="accounts:write",
 )
 GET = operation(
     "getAccount",
@@ -50,6 +51,7 @@ GET = operation(
     {200: answer("The account.", AccountView, _WRITTEN | examples.ACCOUNT)},
     parameters=[_NAME],
     errors=(InvalidInput, UnknownAccount, StoreUnavailable),
+    access="accounts:read",
 )
 DELETE = operation(
     "deleteAccount",
@@ -57,6 +59,7 @@ DELETE = operation(
     {204: answer("Removed.")},
     parameters=[_NAME, _IF_MATCH],
     errors=(InvalidInput, UnknownAccount, VersionMismatch, StoreUnavailable),
+    access="accounts:write",
 )
 BATCH = operation(
     "putAccounts",
@@ -78,6 +81,7 @@ BATCH = operation(
         lines_of=NamedAccountDocument,
     ),
     errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
+    access="accounts:write",
 )
 ADJUST = operation(
     "adjustAccount",
@@ -92,6 +96,7 @@ ADJUST = operation(
     body=json_body(Adjustment, {"asset": "USDT", "delta": -9.5, "reason": "funding"}),
     parameters=[_NAME, _IF_MATCH],
     errors=(*BODY_ERRORS, UnknownAccount, VersionMismatch, StoreUnavailable),
+    access="accounts:write",
 )
 RISK = operation(
     "getRisk",
@@ -99,6 +104,7 @@ RISK = operation(
     {200: answer("Its figures at the newest marks.", RiskAnswer, examples.RISK_ANSWER)},
     parameters=[_NAME],
     errors=(InvalidInput, UnknownAccount, StoreUnavailable),
+    access="accounts:read",
 )
 WORST = operation(
     "listAccounts",
@@ -121,4 +127,5 @@ WORST = operation(
         query_parameter("cursor", "Where the last page ended.", type="string"),
     ],
     errors=(InvalidInput, InvalidCursor, MonitorUnavailable, StoreUnavailable),
+    access="accounts:read",
 )

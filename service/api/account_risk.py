@@ -6,13 +6,13 @@ from typing import get_args
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from service.access.door import Door
 from service.api.account_documents import RISK, WORST
 from service.api.answers import answer_accounts
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
 from service.api.queries import Query
 from service.api.replies import etag, json_reply
-from service.api.tenants import tenant_of
 from service.contract.accounts import decode_account
 from service.contract.alerts import LevelName, decode_states, pool_key
 from service.contract.names import check_account_id
@@ -41,9 +41,11 @@ LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
 
 
 def build_account_risk_router(
+    door: Door,
     accounts: Accounts,
     log: AlertLog,
     questions: Questions,
+    *,
     follower: MarketFollower,
     limits: Limits,
 ) -> APIRouter:
@@ -52,9 +54,10 @@ def build_account_risk_router(
 
     @router.get("/accounts/{account_id}/risk", response_class=Response, openapi_extra=RISK)
     async def get_risk(request: Request) -> Response:
+        caller = await door.admit(request, "accounts:read")
         Query(request)
         name = check_account_id(request.path_params["account_id"])
-        key = account_key(tenant_of(request), name)
+        key = account_key(caller.tenant, name)
         found = await accounts.get(key)
         if found is None:
             raise UnknownAccount("there is no such account")
@@ -74,12 +77,13 @@ def build_account_risk_router(
 
     @router.get("/accounts", response_class=Response, openapi_extra=WORST)
     async def list_accounts(request: Request) -> Response:
+        caller = await door.admit(request, "accounts:read")
         query = Query(request, "level", "limit", "cursor")
         level = query.one_of("level", Level.__members__) or Level.WARNING.name
         limit = query.whole("limit", LIMIT_DEFAULT, 1, LIMIT_MAX)
         cursor = query.text("cursor")
         after = None if cursor is None else decode_place(cursor)
-        question = WorstQuestion(tenant_of(request), Level[level].value, limit + 1, after)
+        question = WorstQuestion(caller.tenant, Level[level].value, limit + 1, after)
         return json_reply(await _ranked(questions, question, limit, limits.ask_s))
 
     return router

@@ -5,6 +5,7 @@ import math
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from service.access.door import Caller, Door
 from service.api.account_documents import ADJUST, BATCH, DELETE, GET, PUT
 from service.api.bodies import JSON, NDJSON, BodyReader, media_type_of
 from service.api.follower import MarketFollower
@@ -12,7 +13,6 @@ from service.api.limits import Limits
 from service.api.queries import Query
 from service.api.replies import batch_reply, etag, json_reply, wanted_versions
 from service.api.symbols import unknown_symbols, unlisted_by_now
-from service.api.tenants import tenant_of
 from service.api.uploads import Upload
 from service.contract.accounts import (
     AccountDocument,
@@ -39,10 +39,10 @@ _adjustment_decoder = msgspec.json.Decoder(Adjustment, strict=False)
 
 
 def build_accounts_router(
-    accounts: Accounts, follower: MarketFollower, bodies: BodyReader, limits: Limits
+    door: Door, accounts: Accounts, follower: MarketFollower, bodies: BodyReader, limits: Limits
 ) -> APIRouter:
     """Build the routes that write and read accounts."""
-    desk = _Desk(accounts, follower, bodies, limits)
+    desk = _Desk(door, accounts, follower, bodies, limits)
     router = APIRouter(prefix="/v1", tags=["accounts"], default_response_class=Response)
     one = "/accounts/{account_id}"
     router.add_api_route(one, desk.put, methods=["PUT"], openapi_extra=PUT)
@@ -59,15 +59,22 @@ class _Desk:
     """The five calls, over what they need."""
 
     def __init__(
-        self, accounts: Accounts, follower: MarketFollower, bodies: BodyReader, limits: Limits
+        self,
+        door: Door,
+        accounts: Accounts,
+        follower: MarketFollower,
+        bodies: BodyReader,
+        limits: Limits,
     ) -> None:
+        self._door = door
         self._accounts = accounts
         self._follower = follower
         self._bodies = bodies
         self._limits = limits
 
     async def put(self, request: Request) -> Response:
-        name, key = _named(request)
+        caller = await self._door.admit(request, "accounts:write")
+        name, key = _named(request, caller)
         body, _ = await self._bodies.read(request)
         document = decode_document(body)
         self._limits.check_positions([document])
@@ -77,21 +84,24 @@ class _Desk:
         return json_reply(WrittenAccount(name, version), etag(version))
 
     async def get(self, request: Request) -> Response:
+        caller = await self._door.admit(request, "accounts:read")
         Query(request)
-        name, key = _named(request)
+        name, key = _named(request, caller)
         doc, version = await self._stored(key)
         # The stored form is canonical and never empty: id and version go in front, unread.
         front = b'{"id":"%b","version":%d,' % (name.encode(), version)
         return Response(front + doc[1:], 200, etag(version), JSON)
 
     async def delete(self, request: Request) -> Response:
-        _name, key = _named(request)
+        caller = await self._door.admit(request, "accounts:write")
+        _name, key = _named(request, caller)
         expected = await self._expected(key, wanted_versions(request))
         version = await self._accounts.delete(key, if_version=expected)
         return Response(None, 204, etag(version))
 
     async def put_many(self, request: Request) -> Response:
-        upload = Upload(self._accounts, self._follower, self._limits, tenant_of(request))
+        caller = await self._door.admit(request, "accounts:write")
+        upload = Upload(self._accounts, self._follower, self._limits, caller.tenant)
         if media_type_of(request, JSON, NDJSON) == NDJSON:
             await upload.take_lines(self._bodies.lines(request))
         else:
@@ -100,7 +110,8 @@ class _Desk:
         return batch_reply(upload.results.told())
 
     async def adjust(self, request: Request) -> Response:
-        name, key = _named(request)
+        caller = await self._door.admit(request, "accounts:write")
+        name, key = _named(request, caller)
         body, _ = await self._bodies.read(request)
         adjustment = decode(body, _adjustment_decoder)
         wanted = wanted_versions(request)
@@ -145,10 +156,10 @@ class _Desk:
         return found[1]
 
 
-def _named(request: Request) -> tuple[str, str]:
-    """Return the account id in the path and its key."""
+def _named(request: Request, caller: Caller) -> tuple[str, str]:
+    """Return the account id in the path and its key, which is in the caller's tenant."""
     name = check_account_id(request.path_params["account_id"])
-    return name, account_key(tenant_of(request), name)
+    return name, account_key(caller.tenant, name)
 
 
 def _adjust(document: AccountDocument, adjustment: Adjustment) -> float:

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from service.access.door import Door
 from service.api.bodies import JSON
 from service.api.documents import answer, operation, query_parameter
 from service.api.queries import Query
-from service.api.tenants import tenant_of
 from service.contract.cursor import decode_cursor, encode_cursor
 from service.contract.names import check_account_id
 from service.contract.results import AlertsPage
@@ -25,17 +25,18 @@ LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
 
 
 def build_alerts_router(
-    log: AlertLog, settle: Callable[[], Awaitable[str]], shards: int
+    door: Door, log: AlertLog, settle: Callable[[], Awaitable[str]], shards: int
 ) -> APIRouter:
     """Build the route that reads the alert log; `settle` returns the log's epoch."""
     router = APIRouter(prefix="/v1", tags=["alerts"])
 
     @router.get("/alerts", response_class=Response, openapi_extra=_GET)
     async def get_alerts(request: Request) -> Response:
+        caller = await door.admit(request, "alerts:read")
         query = Query(request, "since", "accountId", "limit")
         limit = query.whole("limit", LIMIT_DEFAULT, 1, LIMIT_MAX)
         name = query.text("accountId")
-        wanted = account_key(tenant_of(request), check_account_id(name) if name else "")
+        wanted = account_key(caller.tenant, check_account_id(name) if name else "")
         current = await settle()
         tails = await log.tails()
         starts, recovered = _start(tails, query.text("since"), current, shards)
@@ -117,4 +118,5 @@ _GET = operation(
         query_parameter("limit", "Most alerts.", type="integer", minimum=1, maximum=LIMIT_MAX),
     ],
     errors=(InvalidInput, InvalidCursor, StoreUnavailable),
+    access="alerts:read",
 )

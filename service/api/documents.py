@@ -6,7 +6,7 @@ made by `operation`, so that the models that decode requests are the ones that a
 
 from collections.abc import Mapping, Sequence
 from inspect import cleandoc
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 from fastapi import FastAPI
@@ -21,11 +21,16 @@ from service.errors import (
     BodyTooLarge,
     InvalidInput,
     MalformedBody,
+    MissingScope,
     ServiceError,
+    StoreUnavailable,
+    Unauthenticated,
     UnsupportedMediaType,
 )
+from service.store.api_keys import Scope
 
 Document: TypeAlias = dict[str, Any]
+Access: TypeAlias = Scope | tuple[Scope, ...] | Literal["key", "open"]
 _REF = "#/components/schemas/{name}"
 # What every call with a body may refuse.
 BODY_ERRORS = (MalformedBody, BodyTimeout, BodyTooLarge, UnsupportedMediaType, InvalidInput)
@@ -35,7 +40,18 @@ to liquidation, to owing money?
 
 Numbers are taken as JSON numbers or decimal strings, finite only, and answered as numbers; a \
 figure that has no value is `null`, with a reason beside it. Times are epoch milliseconds. Errors \
-are RFC 9457 problems: switch on `code`, read `detail`."""
+are RFC 9457 problems: switch on `code`, read `detail`.
+
+Where keys are in force, every call but `livez` and `readyz` needs one. A key belongs to a tenant \
+and sees and writes that tenant's accounts, alerts and webhooks; what is another's is not there. \
+Marks and instruments are the operator's, and everybody's to read."""
+_SECURITY = {
+    "apiKey": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of `plimsoll keys create`; `admin` includes every scope.",
+    }
+}
 
 
 def operation(
@@ -46,18 +62,40 @@ def operation(
     body: Document | None = None,
     parameters: Sequence[Document] = (),
     errors: Sequence[type[ServiceError]] = (),
+    access: Access = "open",
 ) -> Document:
-    """Return the `openapi_extra` of a route; `answers` maps each good status to an `answer`."""
+    """Return the `openapi_extra` of a route; `answers` maps each good status to an `answer`.
+
+    `access` is the scope that a key needs (or all of them), "key" where any key will do, "open"
+    where none is asked for.
+    """
     responses: Document = {str(status): found for status, found in answers.items()}
-    for error in errors:
+    for error in (*errors, *_refusals(access)):
         _add_error(responses, error)
     extra: Document = {"operationId": name, "summary": summary, "responses": responses}
+    if access != "open":
+        # The empty one: a service that runs without keys asks for none.
+        extra["security"] = [{"apiKey": _scopes(access)}, {}]
     if parameters:
         extra["parameters"] = list(parameters)
     if body is not None:
         extra["requestBody"] = body
     _OPERATIONS[name] = extra
     return extra
+
+
+def _scopes(access: Access) -> list[str]:
+    if isinstance(access, tuple):
+        return list(access)
+    return [] if access == "key" else [access]
+
+
+def _refusals(access: Access) -> tuple[type[ServiceError], ...]:
+    """Return what the door may answer a call that needs this."""
+    if access == "open":
+        return ()
+    without_scope = (Unauthenticated, StoreUnavailable)
+    return without_scope if access == "key" else (*without_scope, MissingScope)
 
 
 def answer(
@@ -152,7 +190,8 @@ def _document(app: FastAPI) -> Document:
             # As it was said: FastAPI leaves out what is null, in examples too.
             found.update(_OPERATIONS[found["operationId"]])
     document["components"] = {
-        "schemas": {name: _plain(_SCHEMAS[name]) for name in sorted(_SCHEMAS)}
+        "schemas": {name: _plain(_SCHEMAS[name]) for name in sorted(_SCHEMAS)},
+        "securitySchemes": _SECURITY,
     }
     return document
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from fastapi import APIRouter, Request, Response
 
+from service.access.door import Door
 from service.api import examples
 from service.api.answers import FROM_REQUEST_MS, answer_accounts
 from service.api.bodies import BodyReader
@@ -43,13 +44,14 @@ class _Sorted:
 
 
 def build_evaluate_router(
-    follower: MarketFollower, bodies: BodyReader, limits: Limits, metrics: Metrics
+    door: Door, follower: MarketFollower, bodies: BodyReader, limits: Limits, metrics: Metrics
 ) -> APIRouter:
     """Build the route that evaluates; it needs nobody but the worker's own picture."""
     router = APIRouter(prefix="/v1", tags=["evaluate"])
 
     @router.post("/evaluate", response_class=Response, openapi_extra=_EVALUATE)
     async def evaluate(request: Request) -> Response:
+        await door.admit(request, "evaluate")
         body, _ = await bodies.read(request)
         asked, places, faults = decode_request(body, limits.accounts_max)
         positions = limits.check_positions(asked.accounts)
@@ -135,4 +137,5 @@ _EVALUATE = operation(
     },
     body=json_body(EvaluateRequest, examples.EVALUATE),
     errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
+    access="evaluate",
 )

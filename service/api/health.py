@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from service.access.door import Door
 from service.api.documents import answer, operation, text_answer
 from service.api.follower import MarketFollower
 from service.api.metrics import EXPOSITION_TYPE, Metrics
@@ -37,7 +38,9 @@ class _Told(msgspec.Struct):
 _told_decoder = msgspec.json.Decoder(_Told)
 
 
-def build_health_router(follower: MarketFollower, checks: Checks, metrics: Metrics) -> APIRouter:
+def build_health_router(
+    door: Door, follower: MarketFollower, checks: Checks, metrics: Metrics
+) -> APIRouter:
     """Build the routes for container checks, load balancers and Prometheus."""
     router = APIRouter(tags=["health"])
 
@@ -63,7 +66,8 @@ def build_health_router(follower: MarketFollower, checks: Checks, metrics: Metri
         return json_reply(Health("degraded", degraded=degraded, monitors=serving))
 
     @router.get("/metrics", response_class=Response, openapi_extra=_METRICS)
-    async def show_metrics(_request: Request) -> Response:
+    async def show_metrics(request: Request) -> Response:
+        await door.admit(request, "admin")
         metrics.monitors = await _figures(checks)
         return Response(metrics.exposition(), media_type=EXPOSITION_TYPE)
 
@@ -119,4 +123,5 @@ _METRICS = operation(
     "metrics",
     "Counters of this worker, and what the monitors say of themselves",
     {200: text_answer("Prometheus' text format.")},
+    access="admin",
 )

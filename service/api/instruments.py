@@ -3,6 +3,7 @@
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from service.access.door import Door
 from service.api import examples
 from service.api.bodies import BodyReader
 from service.api.documents import BODY_ERRORS, answer, json_body, operation
@@ -22,13 +23,18 @@ _TAKEN = {"accepted": 1, "refused": 0, "results": [{"index": 0, "status": "ok", 
 
 
 def build_instruments_router(
-    stream: MarketStream, follower: MarketFollower, bodies: BodyReader, limits: Limits
+    door: Door,
+    stream: MarketStream,
+    follower: MarketFollower,
+    bodies: BodyReader,
+    limits: Limits,
 ) -> APIRouter:
     """Build the routes that take and show instruments."""
     router = APIRouter(prefix="/v1", tags=["markets"])
 
     @router.put("/instruments", response_class=Response, openapi_extra=_PUT)
     async def put_instruments(request: Request) -> Response:
+        await door.admit(request, "admin")
         body, _ = await bodies.read(request)
         results, good = _read_instruments(body, limits.accounts_max)
         if good:
@@ -41,6 +47,7 @@ def build_instruments_router(
 
     @router.get("/instruments", response_class=Response, openapi_extra=_GET)
     async def get_instruments(request: Request) -> Response:
+        await door.admit(request)
         found = await stream.instruments(*asked_market(request))
         raw = [msgspec.Raw(doc) for _venue, _symbol, doc in found]
         return json_reply({"instruments": raw})
@@ -83,6 +90,7 @@ _PUT = operation(
     {200: answer("What became of each.", BatchResult, _TAKEN)},
     body=json_body(list[InstrumentDocument], [examples.INSTRUMENT]),
     errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
+    access="admin",
 )
 _GET = operation(
     "getInstruments",
@@ -90,4 +98,5 @@ _GET = operation(
     {200: answer("Those asked for.", InstrumentsView, {"instruments": [examples.INSTRUMENT]})},
     parameters=MARKET_PARAMETERS,
     errors=(InvalidInput, StoreUnavailable),
+    access="key",
 )

@@ -3,6 +3,7 @@
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from service.access.door import Door
 from service.api.bodies import BodyReader
 from service.api.documents import BODY_ERRORS, answer, json_body, operation
 from service.api.follower import MarketFollower
@@ -52,13 +53,18 @@ _mark_decoder = msgspec.json.Decoder(MarkDocument, strict=False)
 
 
 def build_marks_router(
-    stream: MarketStream, follower: MarketFollower, bodies: BodyReader, limits: Limits
+    door: Door,
+    stream: MarketStream,
+    follower: MarketFollower,
+    bodies: BodyReader,
+    limits: Limits,
 ) -> APIRouter:
     """Build the routes that take marks and show the newest ones."""
     router = APIRouter(prefix="/v1", tags=["markets"])
 
     @router.post("/marks", response_class=Response, openapi_extra=_TAKE)
     async def take_marks(request: Request) -> Response:
+        await door.admit(request, "marks:write")
         body, _ = await bodies.read(request)
         results, marks, places = _read_marks(body, limits.positions_max)
         if marks:
@@ -72,6 +78,7 @@ def build_marks_router(
 
     @router.get("/marks", response_class=Response, openapi_extra=_SHOW)
     async def show_marks(request: Request) -> Response:
+        await door.admit(request)
         venue, symbol = asked_market(request)
         if not follower.known:
             raise StoreUnavailable("the markets are not known yet")
@@ -152,6 +159,7 @@ _TAKE = operation(
     {200: answer("What became of each.", BatchResult, _TAKEN)},
     body=json_body(MarksRequest, _EXAMPLE),
     errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
+    access="marks:write",
 )
 _SHOW = operation(
     "getMarks",
@@ -159,4 +167,5 @@ _SHOW = operation(
     {200: answer("The newest mark of every symbol asked for.", MarksView, {"marks": [_NEWEST]})},
     parameters=MARKET_PARAMETERS,
     errors=(InvalidInput, StoreUnavailable),
+    access="key",
 )

@@ -66,7 +66,9 @@ class Metrics:
             registry=self.registry,
         )
         self._ask("plimsoll_newest_mark_age_seconds", _MARK_AGE, mark_age_s)
-        self._ask("plimsoll_sockets", "Open WebSocket connections.", sockets)
+        self._ask(
+            "plimsoll_sockets", "Open streams: WebSocket connections and event streams.", sockets
+        )
         self._ask("plimsoll_collector_share", _COLLECTING, collector_share)
         self.monitors: Mapping[str, bytes] = {}  # the newest figures of each, JSON
         self.registry.register(_MonitorFigures(self))
@@ -140,7 +142,10 @@ def _add(
 
 
 class Timing:
-    """Counts and times each HTTP request by its route's pattern, so that ids make no new series."""
+    """Counts and times each HTTP request by its route's pattern, so that ids make no new series.
+
+    The time is that until the answer begins: a stream goes on for hours.
+    """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -152,11 +157,12 @@ class Timing:
             return
         status = 500
         started = time.perf_counter()
+        answered: float | None = None
 
         async def watch(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answered
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, answered = message["status"], time.perf_counter()
             await send(message)
 
         try:
@@ -165,4 +171,4 @@ class Timing:
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if route != "none" else "none"
             self._metrics.requests.labels(method, route, str(status)).inc()
-            self._metrics.latency.labels(route).observe(time.perf_counter() - started)
+            self._metrics.latency.labels(route).observe((answered or time.perf_counter()) - started)

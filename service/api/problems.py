@@ -22,12 +22,16 @@ from service.errors import (
     InvalidCursor,
     InvalidInput,
     MalformedBody,
+    MissingScope,
     MonitorUnavailable,
     ServiceError,
     StoreUnavailable,
+    TooManyConnections,
     TooManyItems,
+    Unauthenticated,
     UnknownAccount,
     UnknownVenue,
+    UnknownWebhook,
     UnsupportedMediaType,
     VersionMismatch,
 )
@@ -37,7 +41,10 @@ PROBLEM_TYPE = "application/problem+json"
 STATUS: dict[type[ServiceError], int] = {
     MalformedBody: 400,
     InvalidCursor: 400,
+    Unauthenticated: 401,
+    MissingScope: 403,
     UnknownAccount: 404,
+    UnknownWebhook: 404,
     BodyTimeout: 408,
     VersionMismatch: 412,
     BodyTooLarge: 413,
@@ -45,9 +52,12 @@ STATUS: dict[type[ServiceError], int] = {
     UnsupportedMediaType: 415,
     InvalidInput: 422,
     UnknownVenue: 422,
+    TooManyConnections: 429,
     StoreUnavailable: 503,
     MonitorUnavailable: 503,
 }
+# What may be asked again soon.
+_PASSING = {StoreUnavailable, MonitorUnavailable, TooManyConnections}
 _CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed"}
 # RFC 9110's names; Python has had them since 3.13, and a title must not hang on the interpreter.
 _PHRASES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
@@ -77,8 +87,10 @@ def problem_of(error: ServiceError) -> Problem:
 def problem_response(error: ServiceError) -> Response:
     """Answer an error."""
     headers = {"connection": "close"} if type(error) in _CLOSING else {}
-    if isinstance(error, StoreUnavailable | MonitorUnavailable):
+    if type(error) in _PASSING:
         headers["retry-after"] = "1"
+    if isinstance(error, Unauthenticated):
+        headers["www-authenticate"] = "Bearer"
     return _response(problem_of(error), headers)
 
 

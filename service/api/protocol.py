@@ -5,12 +5,21 @@ As it comes, a head may go on for ever, and what is no HTTP is answered in plain
 
 import asyncio
 
+from starlette.requests import HTTPConnection
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.api.problems import PROBLEM_TYPE, phrase_of, problem_bytes
 
 HEAD_BYTES_MAX = 64 * 1_024  # request line and headers; one read from the socket may be more
 HEAD_S = 10.0  # from the first byte of a head (or the connection) to its last
+
+_EXTENSION = "plimsoll.connection"
+
+
+def transport_of(request: HTTPConnection) -> asyncio.Transport | None:
+    """Return what the answer is written to; None where the server is not ours."""
+    connection = request.scope.get("extensions", {}).get(_EXTENSION)
+    return None if connection is None else connection["transport"]
 
 
 class RequestProtocol(HttpToolsProtocol):
@@ -43,6 +52,7 @@ class RequestProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["extensions"] = {_EXTENSION: {"transport": self.transport}}
         self._in_head, self._head_bytes = True, 0
 
     def on_headers_complete(self) -> None:

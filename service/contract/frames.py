@@ -41,6 +41,8 @@ ErrorCode: TypeAlias = Literal[
     "unknown_op",
     "unsupported_op",
     "auth_not_configured",
+    "already_authenticated",
+    "missing_scope",
     "unknown_channel",
     "invalid_cursor",
     "duplicate_subscription",
@@ -76,7 +78,9 @@ class Ping(ClientFrame, tag="ping"):
 
 
 class Auth(ClientFrame, tag="auth"):
-    """Refused with `auth_not_configured` by a service that runs without keys."""
+    """The first frame of a connection without an Authorization header, within 10 s. It is not
+    answered when the key is good; the connection is closed with 4501 when it is not. Later ones
+    are refused, by a service that runs without keys with `auth_not_configured`."""
 
     token: str
 

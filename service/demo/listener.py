@@ -4,8 +4,9 @@ import asyncio
 import functools
 import operator
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import httpx
 import msgspec
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
@@ -45,6 +46,25 @@ class Wanted:
     marks: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service to talk to: its URL (http or https) and the API key for it, if it wants one."""
+
+    url: str
+    token: str | None = field(default=None, repr=False)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every call carries."""
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
+    def client(self, timeout_s: float) -> httpx.AsyncClient:
+        """Return a client of its REST calls."""
+        return httpx.AsyncClient(
+            base_url=self.url, headers=self.headers, timeout=timeout_s, trust_env=False
+        )
+
+
 def web_address(url: str) -> str:
     """Return the URL of a service; without a scheme it is http's."""
     return (url if "://" in url else f"http://{url}").rstrip("/")
@@ -55,7 +75,9 @@ def stream_url(url: str) -> str:
     return url.rstrip("/").replace("http", "ws", 1) + "/v1/stream"
 
 
-async def listen(url: str, wanted: Wanted, give_up_after_s: float) -> AsyncIterator[ServerFrame]:
+async def listen(
+    service: Service, wanted: Wanted, give_up_after_s: float
+) -> AsyncIterator[ServerFrame]:
     """Yield the frames of a subscription; a lost connection is made again and the log resumed.
 
     A frame counts as dealt with when the next one is asked for: the cursor moves then. Raises
@@ -67,7 +89,11 @@ async def listen(url: str, wanted: Wanted, give_up_after_s: float) -> AsyncItera
     while True:
         try:
             async with connect(
-                stream_url(url), max_size=FRAME_MAX_BYTES, compression=None, proxy=None
+                stream_url(service.url),
+                additional_headers=service.headers,
+                max_size=FRAME_MAX_BYTES,
+                compression=None,
+                proxy=None,
             ) as socket:
                 for subscription in _subscriptions(wanted, cursor):
                     await socket.send(_ENCODER.encode(subscription).decode())
@@ -82,7 +108,9 @@ async def listen(url: str, wanted: Wanted, give_up_after_s: float) -> AsyncItera
                 raise InvalidInput(f"the service closed the stream: {error.rcvd.reason}") from error
         except (OSError, InvalidHandshake, InvalidMessage, TimeoutError) as error:
             if loop.time() - alive_s > give_up_after_s:
-                raise StoreUnavailable(f"no stream at {stream_url(url)}: {error}") from error
+                raise StoreUnavailable(
+                    f"no stream at {stream_url(service.url)}: {error}"
+                ) from error
         await asyncio.sleep(delay_s)
         delay_s = min(2.0 * delay_s, RETRY_MAX_S)
 

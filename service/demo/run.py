@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import tempfile
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -18,7 +18,7 @@ from rich.progress import Progress
 from service.demo import markets
 from service.demo.accounts import demo_accounts
 from service.demo.board import Board, export_svg
-from service.demo.listener import Wanted, stream_url
+from service.demo.listener import Service, Wanted, stream_url
 from service.demo.loading import load_accounts, load_market
 from service.demo.watch import View, first_to_end, watch_stream
 from service.feeds.cycle import Rhythm, run_cycle
@@ -45,6 +45,7 @@ class DemoOptions:
     data_dir: Path | None = None  # None: a temporary one, gone afterwards
     any_port: bool = True  # take a free one when the setting's is taken
     picture: Path | None = None
+    token: str | None = field(default=None, repr=False)  # None: the settings' bootstrap key, if any
 
 
 async def run_demo(options: DemoOptions, settings: Settings, console: Console) -> None:
@@ -57,11 +58,11 @@ async def run_demo(options: DemoOptions, settings: Settings, console: Console) -
         ended: list[Awaitable[None]] = []
         url = options.url
         if url is None:
-            service = await _start(options, settings, board, console, stack)
-            url = service.url
-            ended.append(service.ended)
-        client = httpx.AsyncClient(base_url=url, timeout=10.0, trust_env=False)
-        await stack.enter_async_context(client)
+            started = await _start(options, settings, board, console, stack)
+            url = started.url
+            ended.append(started.ended)
+        service = Service(url, options.token or _bootstrap(settings))
+        client = await stack.enter_async_context(service.client(10.0))
         market = SyntheticMarket(markets.assets(), options.seed)
         board.accounts = await _load(client, market, options, console)
         board.urls = _addresses(url)
@@ -69,7 +70,8 @@ async def run_demo(options: DemoOptions, settings: Settings, console: Console) -
         board.forget_notes()
         try:
             async with asyncio.timeout(options.seconds):
-                await first_to_end(_show(client, market, board, options, console), *ended)
+                shown = _show(service, client, market, board, options=options, console=console)
+                await first_to_end(shown, *ended)
         except TimeoutError:
             pass
         finally:
@@ -122,20 +124,22 @@ async def _load(
 
 
 async def _show(
+    service: Service,
     client: httpx.AsyncClient,
     market: SyntheticMarket,
     board: Board,
+    *,
     options: DemoOptions,
     console: Console,
 ) -> None:
     """Listen and show; the market starts to move once the subscription stands."""
-    url = str(client.base_url).rstrip("/")
     if options.plain:
         for name, address in board.urls.items():
             _print(console, f"{name}: {address}")
     view = View(board, console, options.plain)
     await first_to_end(
-        watch_stream(url, Wanted(marks=True), view, GIVE_UP_AFTER_S), _feed(client, market, board)
+        watch_stream(service, Wanted(marks=True), view, GIVE_UP_AFTER_S),
+        _feed(client, market, board),
     )
 
 
@@ -150,6 +154,11 @@ async def _feed(client: httpx.AsyncClient, market: SyntheticMarket, board: Board
     await board.subscribed.wait()
     rhythm = Rhythm(crash=markets.DEMO_CRASH)
     await run_cycle(market, HttpSink(client, GIVE_UP_AFTER_S), rhythm, tell)
+
+
+def _bootstrap(settings: Settings) -> str | None:
+    key = settings.bootstrap_key
+    return None if key is None else key.get_secret_value()
 
 
 def _telling(

@@ -8,7 +8,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from service.demo.board import Board
-from service.demo.listener import Wanted, listen, stream_url
+from service.demo.listener import Service, Wanted, listen, stream_url
 from service.demo.wording import STYLES, line
 
 REFRESH_S = 0.25
@@ -23,18 +23,20 @@ class View:
     plain: bool
 
 
-async def watch_stream(url: str, wanted: Wanted, view: View, give_up_after_s: float) -> None:
-    """Show the alerts of the service at `url` until cancelled; it reconnects by itself.
+async def watch_stream(
+    service: Service, wanted: Wanted, view: View, give_up_after_s: float
+) -> None:
+    """Show the alerts of a service until cancelled; it reconnects by itself.
 
     Raises StoreUnavailable when the service is away for so long, InvalidInput when it refuses.
     """
-    view.board.urls.setdefault("stream", stream_url(url))
+    view.board.urls.setdefault("stream", stream_url(service.url))
     if view.plain:
-        await _follow(url, wanted, view, give_up_after_s)
+        await _follow(service, wanted, view, give_up_after_s)
         return
     with Live(console=view.console, auto_refresh=False, vertical_overflow="crop") as live:
         try:
-            await first_to_end(_follow(url, wanted, view, give_up_after_s), _redraw(live, view))
+            await first_to_end(_follow(service, wanted, view, give_up_after_s), _redraw(live, view))
         finally:
             live.update(_picture(view), refresh=True)
 
@@ -52,10 +54,10 @@ async def first_to_end(*work: Awaitable[None]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _follow(url: str, wanted: Wanted, view: View, give_up_after_s: float) -> None:
+async def _follow(service: Service, wanted: Wanted, view: View, give_up_after_s: float) -> None:
     if view.plain:
-        view.console.print(f"listening to {stream_url(url)}", style="dim", highlight=False)
-    async for frame in listen(url, wanted, give_up_after_s):
+        view.console.print(f"listening to {stream_url(service.url)}", style="dim", highlight=False)
+    async for frame in listen(service, wanted, give_up_after_s):
         for alert in view.board.take(frame):
             if view.plain:
                 style = STYLES[alert.level]

@@ -67,6 +67,10 @@ class Moves:
         return len(self.accounts)
 
 
+_NOBODY = np.zeros(0, np.int64)
+STILL = Moves(_NOBODY, _NOBODY, _NOBODY.astype(np.int8), _NOBODY.astype(np.int8), _NOBODY)
+
+
 def joined(first: Moves, second: Moves) -> Moves:
     """Return moves as one; only the first may have pools that are gone."""
     assert not second.gone

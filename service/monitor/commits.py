@@ -9,7 +9,7 @@ of them. A part leaves the position where it is and says how many alerts are log
 starts from there derives them again, the same ones in the same order, and passes over so many.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -150,12 +150,12 @@ def note_touched(ledgers: Mapping[int, Ledger], accounts: Ints, shards: Ints) ->
             ledger.accounts.update(accounts[rows].tolist())
 
 
-def _by_shard(shards: Ints) -> Iterator[tuple[int, list[int]]]:
-    """Yield each shard that is there with its rows, in their order."""
-    order = np.argsort(shards, kind="stable")
-    starts = np.flatnonzero(np.diff(shards[order], prepend=-1))
-    for rows in np.split(order, starts[1:]) if len(order) else ():
-        yield int(shards[rows[0]]), rows.tolist()
+def _by_shard(shards: Ints) -> Iterable[tuple[int, list[int]]]:
+    """Return each shard that is there with its rows, in their order; mostly there is one row."""
+    rows: dict[int, list[int]] = {}
+    for row, shard in enumerate(shards.tolist()):
+        rows.setdefault(shard, []).append(row)
+    return rows.items()
 
 
 def _cut(sizes: Sequence[int]) -> list[int]:

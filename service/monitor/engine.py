@@ -20,7 +20,7 @@ import numpy as np
 from service.contract.alerts import Cause
 from service.contract.stored import read_statements
 from service.errors import ServiceError
-from service.monitor.alerts import CAUSES, AlertWriter, Moment, Moves, Page, joined
+from service.monitor.alerts import CAUSES, STILL, AlertWriter, Moment, Moves, Page, joined
 from service.monitor.facts import MarketFacts, Touched
 from service.monitor.figures import PoolNames
 from service.monitor.judging import Changed, Judge, both, judge
@@ -97,10 +97,10 @@ class Engine:
         """
         self.stats.entries += 1
         touched = self._take_facts(entry)
-        first, *later = versions_apart(changes)
         work = Round(_CAUSES.get(entry.kind, "mark"), touched.marked)
         work.slots += self._due(touched)
         self._resettle(touched, work)
+        first, *later = versions_apart(changes) if changes else ((),)
         self._replace(first, work)
         moment = Moment(entry.market_id, entry.event_time_ms, now_ms)
         yield from self._run(work, moment)
@@ -259,12 +259,13 @@ class Engine:
     def _judged(self, work: Round) -> Changed:
         """Bring the round's pools up to date, and let those that wait be due in time."""
         changed = self._judge.tick(work.marked, self.event_time_ms)
-        watched = changed.slots
-        if work.slots:
-            slots = np.unique(np.concatenate(work.slots))
-            slots = slots[self.book.pools.account[slots] >= 0]
-            changed = both(changed, self._judge.settle(slots, self.event_time_ms))
-            watched = np.concatenate([watched, slots])
+        if not work.slots:
+            self._timers.watch(changed.slots)
+            return changed
+        slots = np.unique(np.concatenate(work.slots))
+        slots = slots[self.book.pools.account[slots] >= 0]
+        watched = np.concatenate([changed.slots, slots])
+        changed = both(changed, self._judge.settle(slots, self.event_time_ms))
         self._timers.watch(watched)
         return changed
 
@@ -274,6 +275,8 @@ class Engine:
         self.touched.update(owners.tolist())
         levels = self.book.pools.level[changed.slots]
         moved = np.flatnonzero(levels != changed.before)
+        if not len(moved):
+            return STILL
         causes = causes_of(owners[moved], work)
         causes[changed.waited[moved]] = CAUSES.index("time")
         return Moves(

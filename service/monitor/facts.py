@@ -67,27 +67,18 @@ class MarketFacts:
     def mark(self, payload: bytes, event_time_ms: int) -> Touched:
         """Take a mark; `marked` are the markets with another price now, own or of an asset."""
         mark, table = decode_mark(payload), self.table
-        columns = table.columns()
-        before = {
-            row: (columns.mark[row], columns.stale[row], self._prices_by(row))
-            for row in table.shown_by(mark.venue, mark.symbol)
-        }
+        before = {row: table.seen(row) for row in table.shown_by(mark.venue, mark.symbol)}
         rows = table.put_mark(mark, event_time_ms)
         self._marks[mark.venue, mark.symbol] = _MarkFact(event_time_ms, msgspec.Raw(payload))
         marked, changed = [], []
         for row in rows:
-            price, stale, worth = before[row]
+            (stale, *prices), (stale_now, *prices_now) = before[row], table.seen(row)
             # A venue's first own mark may take over from a stale one of generic's.
-            if columns.stale[row] != stale:
+            if stale_now != stale:
                 changed.append(row)
-            if columns.mark[row] != price or self._prices_by(row) != worth:
+            if prices_now != prices:
                 marked.append(row)
         return Touched(tuple(marked), tuple(changed))
-
-    def _prices_by(self, market: int) -> list[float]:
-        """Return the prices of the assets that follow this market's mark."""
-        assets = self.table.assets_priced_by(market)
-        return self.table.asset_prices()[assets].tolist() if assets else []
 
     def quality(self, payload: bytes) -> Touched:
         """Take the gate's word that a symbol's marks are stale, or fresh again."""

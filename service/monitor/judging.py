@@ -1,8 +1,8 @@
 """Judging pools of the book: those a mark makes due, those that are named, those that should rest.
 
 Most are judged by compiled code (`kernels`), which also keeps their bands. What it leaves (pools
-over several assets, with something missing, with numbers of extreme size) is evaluated by the
-vectorised engine, which is also what the audit holds all of it against.
+over several assets, with something missing, with numbers of extreme size) is judged by the figures
+of `risk.evaluate`, which are also what the audit holds all of it against.
 """
 
 from collections.abc import Iterable
@@ -11,15 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.monitor.compiled import (
-    BLOCKS,
-    CHANGED,
-    ELSEWHERE,
-    JUDGED,
     SCRATCH_COLUMNS,
     Columns,
     Found,
 )
 from service.monitor.kernels import settle, tick
+from service.risk import evaluate
 from service.risk.bands import plain_bands
 from service.risk.book import Book
 from service.risk.columns import Batch, Bools, Ints
@@ -28,8 +25,6 @@ from service.risk.holders import BLOCK
 from service.risk.levels import NOT_PENDING, Levels, cap_stale, next_level, step
 from service.risk.margin import PoolFigures
 from service.risk.markets import MarketTable
-
-WASTE_MAX = 4  # times a segment's blocks may be looked at for nothing before it is arranged anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +37,9 @@ class Changed:
 
     def __len__(self) -> int:
         return len(self.slots)
+
+
+NOTHING = Changed(np.zeros(0, np.int64), np.zeros(0, np.int8), np.zeros(0, np.bool_))
 
 
 def both(first: Changed, second: Changed) -> Changed:
@@ -57,7 +55,7 @@ def both(first: Changed, second: Changed) -> Changed:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the vectorised engine says: where pools were, and where the machine of levels goes."""
+    """What `risk.evaluate` leads to: where pools were, and where the machine of levels goes."""
 
     slots: Ints
     batch: Batch
@@ -128,10 +126,8 @@ class Judge:
         columns, found = self._columns(), self._emptied()
         arranged = []
         for market in markets:
-            if market < len(columns.segments):
-                tick(columns, found, market, event_time_ms)
-                if self._is_wasteful(market):
-                    arranged.append(market)
+            if market < len(columns.segments) and tick(columns, found, market, event_time_ms):
+                arranged.append(market)
         changed = self._told(found, event_time_ms, write=True)
         for market in arranged:
             self._book.holders.arrange(market, float(columns.markets["mark"][market]))
@@ -152,17 +148,18 @@ class Judge:
         return self._told(found, event_time_ms, write)
 
     def _told(self, found: Found, event_time_ms: int, write: bool) -> Changed:
-        """Return what was found, after the vectorised engine has judged what was left to it."""
-        counts = found.counts
-        self.judged += int(counts[JUDGED])
-        self.blocks += int(counts[BLOCKS])
-        part = slice(int(counts[CHANGED]))
-        slots = found.slot[part].astype(np.int64)
-        changed = Changed(slots, found.before[part].copy(), found.waited[part].copy())
-        if not counts[ELSEWHERE]:
-            return changed
-        slots = np.unique(found.elsewhere[: int(counts[ELSEWHERE])])
-        return both(changed, self._judged_elsewhere(slots, event_time_ms, write))
+        """Return what was found, after what was left has been judged by `risk.evaluate`."""
+        moved, elsewhere, judged, blocks = found.counts.tolist()
+        self.judged += judged
+        self.blocks += blocks
+        changed = NOTHING
+        if moved:
+            slots = found.slot[:moved].astype(np.int64)
+            changed = Changed(slots, found.before[:moved].copy(), found.waited[:moved].copy())
+        if elsewhere:
+            slots = np.unique(found.elsewhere[:elsewhere])
+            changed = both(changed, self._judged_elsewhere(slots, event_time_ms, write))
+        return changed
 
     def _judged_elsewhere(self, slots: Ints, event_time_ms: int, write: bool) -> Changed:
         book, slots = self._book, slots.astype(np.int64)
@@ -173,10 +170,6 @@ class Judge:
         book.holders.set_bands(book.rows_of(slots), *plain_bands(judged.batch))
         changed = judged.changed()
         return Changed(slots[changed], judged.before[changed], judged.waited()[changed])
-
-    def _is_wasteful(self, market: int) -> bool:
-        segment = self._book.holders.segments[market]
-        return bool(segment["wasted"] * BLOCK > WASTE_MAX * segment["count"] + BLOCK)
 
     def _columns(self) -> Columns:
         book, holders = self._book, self._book.holders
@@ -224,9 +217,13 @@ def _room(pools: int) -> Found:
 
 
 def warm_up() -> None:
-    """Have everything compiled, or read from where it was kept: no tick waits for that later."""
+    """Have everything compiled, or read from where it was kept: no tick waits for that later.
+
+    What evaluates comes last: an API worker that starts beside us has compiled it meanwhile.
+    """
     judge = Judge(Book(MarketTable()))
     nobody = np.zeros(0, np.int64)
     judge.settle(nobody, 0)
     judge.check(nobody, 0)
     judge.tick((0,), 0)
+    evaluate.warm_up()

@@ -21,7 +21,7 @@ def figures_of(sharing: Sharing) -> Figures:
     return figures | {
         "marketId": engine.market_id,
         "eventTime": engine.event_time_ms,
-        "accounts": len(engine.book.keys),
+        "accounts": sum(book.residents.held(book.ledgers) for book in sharing.serving),
         "pools": len(engine.book),
         "positions": engine.book.positions,
         "commits": main.commits,

@@ -6,6 +6,7 @@ like the others, and nobody is told.
 
 from array import array
 from collections import deque
+from collections.abc import Collection
 
 import numpy as np
 
@@ -40,6 +41,14 @@ class Residents:
         keys = self._engine.book.keys
         new = range(len(self._shard), len(keys))
         self._shard.extend(shard_of(keys[account], self._shards) for account in new)
+
+    def held(self, shards: Collection[int]) -> int:
+        """Return how many accounts of these shards are in the book and have a pool."""
+        self.count()
+        counted = np.zeros(self._shards, np.bool_)
+        counted[list(shards)] = True
+        found = counted[np.frombuffer(self._shard, np.uint16)]
+        return int(np.count_nonzero(found & (self._engine.book.accounts.pools[: len(found)] > 0)))
 
     def of(self, shard: int, first: int, count: int) -> list[int]:
         """Return the first `count` accounts of a shard from `first` on, gone ones too."""

@@ -3,9 +3,9 @@
 A shard's state is exact as of its committed market id. So a start takes the newest snapshot of the
 market at or below the least of them, goes through the entries from there without judging anybody,
 takes each shard in where it was committed, and from there on everything is the usual round: read
-entries, fetch the account changes they bind, apply them one by one, commit what they say. The
-engine is ahead of the store by one batch at most; while a commit is not answered nothing more is
-applied.
+entries, fetch the account changes they bind, apply them one by one, commit what they say. While a
+commit is on its way the next batch is read and applied; its own commit waits for the answer to the
+one before (`outgoing`).
 
 Whose accounts are in the book and whose alerts are told are two things. A shard is told of while it
 has a ledger here. One that was lost or given back loses its ledger at once and its accounts bit by
@@ -13,25 +13,26 @@ bit; one that is on its way from another book (a guest) gets its accounts bit by
 them as the other book does, and gets its ledger last. See `handover`.
 """
 
-import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
-from service.errors import OutOfStep, StoreUnavailable
+from service.errors import OutOfStep
 from service.monitor.bindings import fetch_changes, read_notice
 from service.monitor.commits import Ledger, note_touched, read_states, write_page
 from service.monitor.engine import Engine
 from service.monitor.loading import Loading
 from service.monitor.measures import Measures
-from service.monitor.parts import Commits, Parts
+from service.monitor.outgoing import Commits, Outgoing
+from service.monitor.parts import Parts
 from service.monitor.ports import AccountsPort, LogPort, MarketPort
 from service.monitor.residents import Residents
 from service.store.accounts import AccountChange
-from service.store.alert_log import Commit, ShardState
+from service.store.alert_log import Commit, Outcome, ShardState
 from service.store.market_stream import MarketEntry
 
 _log = logging.getLogger(__name__)
@@ -40,7 +41,6 @@ ENTRIES_A_READ = 1_000
 APPLY_S = 0.01  # after so long the alerts found are committed before more entries are applied
 PART_LEFT = 500  # alerts still to be written that are worth a commit before them
 LEVELS_A_COMMIT = 5_000  # of all shards; after so many the others have their turn
-RETRY_S = (0.02, 1.0)  # first and longest wait before a commit is sent again
 
 
 class Shards:
@@ -65,6 +65,7 @@ class Shards:
         self.commits = 0
         self.gaps = 0  # times the stream was trimmed before we had read it
         self._market, self._accounts, self._log = market, accounts, log
+        self._outgoing = Outgoing(log)
         self._waiting: list[Ledger] = []  # acquired, but committed later than where the engine is
         self._loading = Loading()
 
@@ -89,6 +90,8 @@ class Shards:
         self._waiting = [ledger for ledger in self._waiting if ledger.shard != shard]
 
     def drop_all(self) -> None:
+        """Tell nothing of any shard any more, not even what is on its way."""
+        self._outgoing.stop()
         for shard in (*self.ledgers, *self.waiting):
             self.drop(shard)
 
@@ -121,30 +124,30 @@ class Shards:
                 raise OutOfStep(f"the market stream ends before {market_id}, which was read once")
 
     async def follow(self, block_ms: int, count: int = ENTRIES_A_READ) -> int:
-        """Read up to `count` entries, apply them, commit their alerts; return how many.
+        """Read up to `count` entries, apply them, have their alerts on their way; return how many.
 
-        Waits up to `block_ms` for the first.
+        Waits up to `block_ms` for the first. When there was none nothing is on its way any more.
         """
         entries = await self._read(count, block_ms)
+        if not entries:
+            await self._outgoing.settled()
         fetched = await fetch_changes(self._accounts, entries, self._drained_to)
         started = time.monotonic()
         for entry in entries:
             await self._apply(entry, fetched)
             if time.monotonic() - started > APPLY_S:
-                await self.commit(alerts_only=True)
-                await asyncio.sleep(0)  # others have work too
+                await self._begin(self._build_alerts)
                 started = time.monotonic()
-        await self.commit(alerts_only=True)
+        await self._begin(self._build_alerts)
         await self._take_in()
         return len(entries)
 
-    async def commit(self, *, alerts_only: bool = False, positions: bool = False) -> None:
-        """Commit shards with alerts, else those with news, else (`positions`) all behind."""
+    async def commit(self, *, positions: bool = False) -> None:
+        """Commit the shards with news, with `positions` all that are behind too."""
         market_id = self.engine.market_id
         commits: list[tuple[int, Commit]] = []
         for ledger in list(self.ledgers.values()):
-            wanted = bool(ledger.derived) if alerts_only else ledger.has_news
-            if wanted or (positions and ledger.market_id < market_id):
+            if ledger.has_news or (positions and ledger.market_id < market_id):
                 commits.append(self._built(ledger))
                 # Alerts stay together, their readers put them in order; levels may come in turns.
                 if sum(len(each.levels) for _, each in commits) > LEVELS_A_COMMIT and not any(
@@ -176,24 +179,26 @@ class Shards:
         await self._market.trim(await self._log.committed(), keep)
 
     async def _send(self, commits: Commits) -> None:
-        """Send the same commits until the store has answered; drop the shards it refuses."""
-        if not commits:
-            return
-        wait_s, longest_s = RETRY_S
-        started = time.perf_counter()
-        while True:
-            try:
-                outcomes = await self._log.commit(commits)
-                break
-            except StoreUnavailable as error:
-                _log.warning("commit is sent again in %.2f s: %s", wait_s, error)
-                await asyncio.sleep(wait_s)
-                wait_s = min(2.0 * wait_s, longest_s)
+        """Send commits and wait for the answer; the shards that the store refuses are dropped."""
+        await self._begin(lambda: commits)
+        await self._outgoing.settled()
+
+    async def _begin(self, build: Callable[[], Commits]) -> None:
+        """Have what `build` makes on its way, once what went before is answered."""
+        await self._outgoing.settled()
+        if commits := build():
+            answered = partial(self._answered, commits, time.perf_counter())
+            has_alerts = any(commit.blocks for _, commit in commits)
+            event_time_ms = self.engine.event_time_ms if has_alerts else None
+            await self._outgoing.begin(commits, partial(answered, event_time_ms))
+
+    def _answered(
+        self, commits: Commits, began: float, event_time_ms: int | None, outcomes: list[Outcome]
+    ) -> None:
         self.commits += len(commits)
-        self.measures.commit_seconds.observe(time.perf_counter() - started)
-        if any(commit.blocks for _, commit in commits):
-            age_ms = _now_ms() - self.engine.event_time_ms
-            self.measures.tick_to_alert_seconds.observe(age_ms / 1e3)
+        self.measures.commit_seconds.observe(time.perf_counter() - began)
+        if event_time_ms is not None:
+            self.measures.tick_to_alert_seconds.observe((_now_ms() - event_time_ms) / 1e3)
         for (shard, _), outcome in zip(commits, outcomes, strict=True):
             if outcome in ("lease_lost", "out_of_step"):
                 _log.warning("shard %d is dropped: its commit was refused, %s", shard, outcome)
@@ -206,13 +211,13 @@ class Shards:
             changes = self._bound_by(entry, fetched)
         waiting, now_ms, started = 0, _now_ms(), time.perf_counter()
         pools = self.engine.stats.pools_evaluated
-        async with Parts(self._send) as parts:
-            for page in self.engine.pages(entry, changes, now_ms):
-                write_page(self.ledgers, page, self.residents.shards_of(page.accounts))
-                waiting += len(page.alerts)
-                if page.left >= PART_LEFT and await parts.offer(waiting, self._build_parts):
-                    waiting = 0
-            await parts.end(self._build_parts)
+        parts = Parts(partial(self._begin, self._build_parts), lambda: self._outgoing.busy)
+        for page in self.engine.pages(entry, changes, now_ms):
+            write_page(self.ledgers, page, self.residents.shards_of(page.accounts))
+            waiting += len(page.alerts)
+            if page.left >= PART_LEFT and await parts.offer(waiting):
+                waiting = 0
+        await parts.end()
         self.measures.entry_seconds.observe(time.perf_counter() - started)
         self.measures.entry_pools.observe(self.engine.stats.pools_evaluated - pools)
         if entry.kind == "m":
@@ -221,6 +226,9 @@ class Shards:
             touched = np.fromiter(self.engine.touched, np.int64, len(self.engine.touched))
             note_touched(self.ledgers, touched, self.residents.shards_of(touched))
             self.engine.touched.clear()
+
+    def _build_alerts(self) -> Commits:
+        return [self._built(ledger) for ledger in list(self.ledgers.values()) if ledger.derived]
 
     def _build_parts(self) -> Commits:
         return [

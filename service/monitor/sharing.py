@@ -125,6 +125,9 @@ class Sharing:
 
     def abandon(self) -> None:
         """Drop everything, to recover it from the store."""
+        for book in (self.main, self.nursery):
+            if book is not None:
+                book.drop_all()
         self.main = self.nursery = self._handover = None
         self._surplus = []
         self.changed.set()

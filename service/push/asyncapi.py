@@ -38,6 +38,11 @@ Document = dict[str, Any]
 _ABOUT = """\
 Alerts the moment an account's level changes, resumable without loss, and the newest marks.
 
+Where keys are in force, say who you are: by the header `Authorization: Bearer <token>`, or by \
+`auth` as the first frame within 10 s; never in the address. Alerts need the scope `alerts:read` \
+and are those of the key's tenant. A web page must be of this host or of an origin the settings \
+allow. When a key is revoked or expires, its connections are closed within seconds.
+
 Subscribe first; the answer is `subscribed`, then a `snapshot` of the accounts that are not \
 HEALTHY (unless `recovered`), then `alerts` as they are logged. Keep the last `cursor` you have \
 dealt with and give it back as `since` when you come back: everything after it follows, nothing \
@@ -48,6 +53,7 @@ ignore them.
 When we close, 4000 to 4499 mean "come back and resume", 4500 to 4999 "do not"; a frame of yours \
 that is too large is answered by the protocol's own 1009.\
 """
+_KEY = {"$ref": "#/components/securitySchemes/apiKey"}
 _EPOCH = "9f8a7c6d5e4b3a21"
 _CURSOR = encode_cursor(_EPOCH, (17, 0, 4, 128))
 _POOL = CrossPool("USDT")
@@ -115,7 +121,7 @@ def document() -> Document:
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
-        "servers": {"local": {"host": "127.0.0.1:8000", "protocol": "ws"}},
+        "servers": {"local": {"host": "127.0.0.1:8000", "protocol": "ws", "security": [_KEY]}},
         "channels": {
             "stream": {
                 "address": "/v1/stream",
@@ -131,6 +137,7 @@ def document() -> Document:
         "components": {
             "messages": {frame.__name__: _message(frame) for frame in frames},
             "schemas": {name: _tidy(schema) for name, schema in sorted(schemas.items())},
+            "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}},
         },
     }
 

@@ -13,7 +13,7 @@ import msgspec
 
 from service.contract.alerts import LEVEL_NAMES
 from service.contract.cursor import encode_cursor
-from service.push.selection import Selection
+from service.contract.selection import Selection
 from service.store.log_order import Ordered
 
 

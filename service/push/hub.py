@@ -13,14 +13,16 @@ from typing import Protocol
 
 import anyio
 
+from service.access.door import Caller
 from service.contract.cursor import encode_cursor
 from service.contract.frames import Notice, encode_frame
 from service.push.bursts import Burst
 from service.push.close_codes import CloseCode
+from service.push.connection import Connection, StreamLimits
 from service.push.follower import LogFollower, LogReader
 from service.push.listeners import Listeners
 from service.push.marks import MarkBoard, MarkSubscription
-from service.push.session import Session, StreamLimits
+from service.push.session import Session
 from service.push.subscriptions import AlertSubscription, StoredAlerts
 from service.store.market_stream import MarketEntry, NewestMark
 
@@ -45,7 +47,7 @@ class Hub:
         limits: StreamLimits | None = None,
     ) -> None:
         self.limits = limits or StreamLimits()
-        self.sessions: set[Session] = set()
+        self.sessions: set[Connection] = set()
         self._log = log
         self._listeners = Listeners()
         self._marks = MarkBoard(self._notify)
@@ -68,15 +70,19 @@ class Hub:
             tasks.start_soon(self._follower.run, name="push log")
             tasks.start_soon(self._watch, name="push watch")
 
-    def connect(self, tenant: str) -> Session:
+    def connect(self, caller: Caller) -> Session:
         """Open a session; it must `leave` in the end. During a drain it is told to come back."""
-        session = Session(self, tenant, self.limits)
-        self.sessions.add(session)
-        if self._draining:
-            session.end(CloseCode.RESTART)
+        session = Session(self, caller, self.limits)
+        self.admit(session)
         return session
 
-    def leave(self, session: Session) -> None:
+    def admit(self, connection: Connection) -> None:
+        """Take a connection in, by whichever door; it must `leave` in the end."""
+        self.sessions.add(connection)
+        if self._draining:
+            connection.end(CloseCode.RESTART)
+
+    def leave(self, session: Connection) -> None:
         self.sessions.discard(session)
         for alerts in session.alerts.values():
             self.disconnect(alerts)

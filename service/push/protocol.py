@@ -1,5 +1,7 @@
 """uvicorn's WebSocket protocol for slow peers: small buffers, and a close that gets through.
 
+Nor does it log what a client put behind the path.
+
 As it comes, a close waits behind the frames that the peer does not read, so that nobody is ever
 told 4008, and a peer that reads nothing holds about 4 MB of kernel buffers.
 """
@@ -16,14 +18,19 @@ SEND_BUFFER_BYTES = 128 * 1_024  # the kernel doubles it
 LINGER_S = 30.0
 
 
+def bound_send_buffer(transport: BaseTransport) -> None:
+    """Let the kernel hold little of what a peer does not read."""
+    connection = transport.get_extra_info("socket")
+    if connection is not None and connection.family != socket.AF_UNIX:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+
+
 class StreamProtocol(WebSocketsSansIOProtocol):
     """Give it to uvicorn as `ws=StreamProtocol`."""
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
-        connection = transport.get_extra_info("socket")
-        if connection is not None and connection.family != socket.AF_UNIX:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        bound_send_buffer(transport)
 
     def send_receive_event_to_app(self) -> None:
         """Hand a message on; a text that is no UTF-8 ends the connection, not worth a traceback."""
@@ -39,6 +46,9 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
 
     async def send(self, message: ASGISendEvent) -> None:
+        if not self.handshake_complete:
+            # uvicorn logs the address of a handshake: what stands behind the path may be a secret.
+            self.scope["query_string"] = b""
         if message["type"] == "websocket.close" and self.handshake_complete:
             # A close frame is a few bytes: it joins the buffer even when that is full.
             self.writable.set()

@@ -18,10 +18,10 @@ import msgspec
 from service.contract.alerts import LevelName, decode_states
 from service.contract.cursor import Cursor, encode_cursor
 from service.contract.frames import AccountState, Heartbeat, Subscribed, encode_frame
+from service.contract.selection import Selection
 from service.push.bursts import Burst, Frame
 from service.push.follower import LogFollower
 from service.push.outbox import Outbox
-from service.push.selection import Selection
 from service.risk.model import Level
 from service.store.alert_log import LogTail
 from service.store.keys import account_id

@@ -5,11 +5,14 @@ differences to a price at hand, never from two large notionals.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from service.risk.columns import Batch, Floats, sums_by
-from service.risk.margin import Assessment, LegTerms, holding_values, notional_at, pnl_at
+from service.risk.compiled import compiled
+from service.risk.legs import LegTerms, notional_at, pnl_at
+from service.risk.margin import Assessment
 from service.risk.policy import POLICY_COLUMNS, PolicyColumns
 from service.risk.venues import RULE_COLUMNS
 
@@ -25,6 +28,28 @@ class Closing:
     remainder: Floats  # a pool: wallet and PnL less fees, below zero a shortfall
 
 
+class Filled(NamedTuple):
+    """Legs at supposed prices, each in its settle asset."""
+
+    pnl: Floats
+    notional: Floats
+
+
+def filled(batch: Batch, assessment: Assessment, price: Floats) -> Filled:
+    """Return what each leg comes to at a price of its own; NaN where that is."""
+    found, terms = Filled(*np.empty((2, len(price)))), assessment.terms
+    _fill(terms, batch.legs.entry_price, price, found)
+    return found
+
+
+@compiled
+def _fill(terms: LegTerms, entry_price: Floats, price: Floats, found: Filled) -> None:
+    for row in range(len(price)):
+        linear, size = terms.linear[row], terms.size[row]
+        found.pnl[row] = pnl_at(linear, size, entry_price[row], price[row])
+        found.notional[row] = notional_at(linear, size, price[row])
+
+
 def taker_fees(batch: Batch) -> Floats:
     """Return the fee rate of closing each leg: the instrument's, else the venue's default."""
     given = batch.markets.taker_fee[batch.legs.market]
@@ -34,9 +59,9 @@ def taker_fees(batch: Batch) -> Floats:
 
 def close(batch: Batch, assessment: Assessment, fills: Floats, fee_rate: Floats) -> Closing:
     """Return what closing every leg at its fill price, for a share of its notional, leaves."""
-    terms, legs, pools = assessment.terms, assessment.legs, len(batch.pools.rule)
-    notional = notional_at(terms, fills)
-    pnl, fee = pnl_at(terms, batch.legs.entry_price, fills), notional * fee_rate
+    legs, pools = assessment.legs, len(batch.pools.rule)
+    pnl, notional = filled(batch, assessment, fills)
+    fee = notional * fee_rate
     at, worth = batch.legs.pool, (pnl - fee) * legs.settle_price
     remainder = assessment.pools.wallet + sums_by(at, worth, pools)
     closed = sums_by(at, notional * legs.settle_price, pools)
@@ -81,14 +106,16 @@ def allotted_bankruptcy_prices(batch: Batch, assessment: Assessment) -> Floats:
     return price_after(assessment.terms, assessment.legs.mark, change)
 
 
-def borrowed(batch: Batch) -> Floats:
+def borrowed(batch: Batch, assessment: Assessment) -> Floats:
     """Return what each pool owes of its negative balances, in its money."""
-    owing = np.maximum(0.0, -holding_values(batch))
+    owing = np.maximum(0.0, -assessment.worth)
     return sums_by(batch.holdings.pool, owing, len(batch.pools.rule))
 
 
-def debt_most(batch: Batch, policies: PolicyColumns = POLICY_COLUMNS) -> Floats:
+def debt_most(
+    batch: Batch, assessment: Assessment, policies: PolicyColumns = POLICY_COLUMNS
+) -> Floats:
     """Return how much of a shortfall can be left to the trader, a pool: all (inf), a loan, none."""
     rule = batch.pools.rule
-    protected = np.where(policies.claims_borrowed[rule], borrowed(batch), 0.0)
+    protected = np.where(policies.claims_borrowed[rule], borrowed(batch, assessment), 0.0)
     return np.where(policies.negative_balance_protection[rule], protected, np.inf)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.risk.closing import debt_most
-from service.risk.columns import Batch, Bools, Floats, sums_by
-from service.risk.groups import Groups, by_group, group_legs, own_slope, rest_of_pool
+from service.risk.columns import Batch, Bools, Floats
+from service.risk.falls import worst_falls
 from service.risk.liquidation import UNSOLVED as NO_PRICE_SOLVED
 from service.risk.liquidation import LegPrices
 from service.risk.margin import Assessment
@@ -74,7 +74,7 @@ def leg_gaps(
         short=pools.equity[at] < 0.0,
         unpriced=pools.unpriced[at],
         unsolved=unsolved,
-        protected=debt_most(batch, policies)[at] <= 0.0,
+        protected=debt_most(batch, assessment, policies)[at] <= 0.0,
     )
 
 
@@ -128,7 +128,7 @@ def pool_gaps(
         short=pools.equity < 0.0,
         unpriced=pools.unpriced,
         unsolved=moves.unsolved,
-        protected=debt_most(batch, policies) <= 0.0,
+        protected=debt_most(batch, assessment, policies) <= 0.0,
     )
     for gap, reason in (
         (found.liquidation_pct, found.liquidation_reason),
@@ -147,44 +147,10 @@ def max_loss(
     than the wallet where the venue leaves no debt, and what may be left as a debt besides.
     """
     pools = assessment.pools
-    with np.errstate(all="ignore"):  # what is unpriced is NaN on purpose
-        fall, unsolved = _worst_fall(batch, assessment)
-        at_most = pools.wallet + debt_most(batch, policies)
-        money = np.maximum(0.0, np.minimum(fall - pools.unrealised_pnl, at_most))
+    falls = worst_falls(batch, assessment)
+    at_most = pools.wallet + debt_most(batch, assessment, policies)
+    money = np.maximum(0.0, np.minimum(falls.most - pools.unrealised_pnl, at_most))
     reason = np.where(np.isinf(money), UNBOUNDED, FOUND)
-    reason = np.where(unsolved, UNSOLVED, reason)
+    reason = np.where(falls.unsolved, UNSOLVED, reason)
     reason = np.where(pools.unpriced, UNPRICED, reason)
     return MaxLoss(np.where(reason == FOUND, money, np.nan), reason.astype(np.int8))
-
-
-def _worst_fall(batch: Batch, assessment: Assessment) -> tuple[Floats, Bools]:
-    """Return how far each pool's equity can fall from the marks (inf: without bound).
-
-    With each symbol's price equity moves along a line, so the worst is at an end of it. The second
-    column says where one symbol's worth hangs on the price of another.
-    """
-    groups, many = group_legs(batch, assessment), len(batch.pools.rule)
-    if not len(groups.first):
-        return np.zeros(many), np.zeros(many, dtype=np.bool_)
-    worth = assessment.legs.unrealised_pnl * assessment.legs.settle_price
-    rest = rest_of_pool(batch, assessment, groups, worth)
-    slope = own_slope(assessment, groups, np.zeros(len(groups.legs)))
-    # In its coin a line in 1 / price; times the coin's price a line in the price.
-    slope = np.where(groups.coin, by_group(groups, worth[groups.legs]) - slope, slope)
-    slope += np.where(groups.inverse & ~groups.coin, 0.0, rest.moving)
-    fall = sums_by(groups.pool, np.where(slope < 0.0, np.inf, slope), many)
-    unsolved = groups.unsolved | (batch.pools.multi[groups.pool] & _entangled(batch, groups))
-    return fall, sums_by(groups.pool, unsolved.astype(np.float64), many) > 0.0
-
-
-def _entangled(batch: Batch, groups: Groups) -> Bools:
-    """Whether another symbol of the pool has this one's base, or the base that it settles in."""
-    assets, markets = len(batch.asset_price) + 1, batch.markets
-    base = groups.pool * assets + markets.base[groups.market]
-    settle = groups.pool * assets + markets.settle[groups.market]
-    bases, count = np.unique(base, return_counts=True)
-    alone = count[np.searchsorted(bases, base)] == 1
-    at = np.minimum(np.searchsorted(bases, settle), len(bases) - 1)
-    elsewhere = (bases[at] == settle) & (settle != base)
-    tangled: Bools = ~alone | elsewhere
-    return tangled

@@ -37,8 +37,12 @@ class MarketRows:
     """The records, by the table's market numbers."""
 
     def __init__(self, table: MarketTable) -> None:
-        self.rows: Records = np.zeros(8, MARKET)
         self._table = table
+        self._show(np.zeros(8, MARKET))
+
+    def _show(self, rows: Records) -> None:
+        self.rows = rows
+        self._mark, self._traits = rows["mark"], rows["traits"]  # views, made once
 
     def sync(self) -> list[int]:
         """Copy what the table has touched since; returns the markets whose terms are others."""
@@ -47,7 +51,7 @@ class MarketRows:
         if len(markets.mark) > len(self.rows):
             more = np.zeros(2 * len(markets.mark), MARKET)
             more[: len(self.rows)] = self.rows
-            self.rows = more
+            self._show(more)
         for market in termed:
             self._copy_terms(market)
         for market in marked:
@@ -78,7 +82,6 @@ class MarketRows:
     def _copy_mark(self, market: int) -> None:
         markets = self._table.columns()
         mark = float(markets.mark[market])
-        self.rows["mark"][market] = mark if SMALLEST <= mark <= LARGEST else np.nan
-        traits = self.rows["traits"]
-        if bool(traits[market] & STALE) != bool(markets.stale[market]):
-            traits[market] ^= STALE
+        self._mark[market] = mark if SMALLEST <= mark <= LARGEST else np.nan
+        if bool(self._traits[market] & STALE) != bool(markets.stale[market]):
+            self._traits[market] ^= STALE

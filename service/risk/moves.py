@@ -2,19 +2,25 @@
 
 A move is a factor of every mark, of each market as much of it as `beta` says (at least 0). Coins
 held move with the symbol they are the base of. Pools in one market have their answer in their legs'
-prices; the others are solved as one group of `groups` whose legs are the pool's.
+prices; the legs of others are walked as one group (see `groups`), compiled and pool by pool.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from service.risk.columns import Batch, Bools, Floats, Ints, sums_by
-from service.risk.groups import Groups, Rest, by_group, own_slope, price_at, rest_slope
+from service.risk.columns import Batch, Bools, Floats
+from service.risk.compiled import called, compiled, inlined
+from service.risk.groups import begin, gather, least_slack, price_at
+from service.risk.levels import LIQUIDATION
 from service.risk.liquidation import UNSOLVED, LegPrices
-from service.risk.margin import Assessment, holding_values
-from service.risk.roots import nearest_roots, slack_curve
-from service.risk.venues import RULE_COLUMNS
+from service.risk.margin import Assessment
+from service.risk.roots import Curve, Tiers, root_above, root_below
+from service.risk.rows import Int8s
+from service.risk.searches import Columns, Scratch, columns_of, scratch_of
+
+_IS_BASE, _PART = range(2)  # columns of `in_asset` as they are used here
 
 
 def moved(batch: Batch, factor: Floats) -> Batch:
@@ -41,135 +47,164 @@ class Moves:
     unsolved: Bools
 
 
+class _Found(NamedTuple):
+    """The columns of `Moves`."""
+
+    liquidation: Floats
+    owe: Floats
+    unsolved: Bools
+
+
+class _Move(NamedTuple):
+    """The least moves of one pool."""
+
+    liquidation: float
+    owe: float
+
+
+class _Prices(NamedTuple):
+    """What is read of `LegPrices`."""
+
+    below: Floats
+    above: Floats
+    no_equity: Floats
+    reason: Int8s
+
+
 def least_moves(batch: Batch, assessment: Assessment, prices: LegPrices, beta: Floats) -> Moves:
     """Return the least moves of every pool; those that are there already have what they have."""
-    with np.errstate(all="ignore"):  # what has no root is NaN on the way
-        moves = _moves_of_one_market(batch, assessment, prices, beta)
-        _put_moves_of_several(batch, assessment, beta, moves)
-    return moves
+    many = len(batch.pools.rule)
+    liquidation, owe = np.full((2, many), np.nan)
+    found = _Found(liquidation, owe, np.zeros(many, np.bool_))
+    of_legs = _Prices(prices.below, prices.above, prices.no_equity, prices.reason)
+    _find(columns_of(batch, assessment), scratch_of(batch), of_legs, beta, found)
+    return Moves(*found)
 
 
-def _moves_of_one_market(
-    batch: Batch, assessment: Assessment, prices: LegPrices, beta: Floats
-) -> Moves:
-    """Read the moves of pools in one market off their legs' prices; NaN for the others."""
-    at, many = batch.legs.pool, len(batch.pools.rule)
-    found = Moves(np.full(many, np.nan), np.full(many, np.nan), np.zeros(many, dtype=np.bool_))
-    mark, part = assessment.legs.mark, beta[batch.legs.market]
-    down, up, none_left = (
-        _possible((price - mark) / mark / part, part)
-        for price in (prices.below, prices.above, prices.no_equity)
-    )
-    alone = ~_several(batch)[at]
-    rows = np.flatnonzero(alone & (part > 0.0))
-    found.liquidation[at[rows]] = np.fmin(down, up)[rows]
-    found.owe[at[rows]] = none_left[rows]
-    found.unsolved[at[rows]] = prices.reason[rows] == UNSOLVED
-    return found
+@compiled
+def _find(columns: Columns, scratch: Scratch, prices: _Prices, beta: Floats, found: _Found) -> None:
+    begin(columns, scratch)
+    for pool in range(len(columns.wallet)):
+        if columns.unpriced[pool] or scratch.first[pool] == scratch.first[pool + 1]:
+            continue
+        count = gather(columns, scratch, pool)
+        if count == 1:
+            row = scratch.members[0].row
+            move = _read_off(scratch.groups[0], prices, row, beta)
+            found.unsolved[pool] = prices.reason[row] == UNSOLVED
+        elif _has_a_form(columns, scratch, beta, pool, count):
+            move = _walk(columns, scratch, beta, pool, count)
+        else:
+            move, found.unsolved[pool] = _Move(np.nan, np.nan), True
+        found.liquidation[pool], found.owe[pool] = move.liquidation, move.owe
 
 
-def _possible(move: Floats, part: Floats) -> Floats:
+@called
+def _read_off(group: Any, prices: _Prices, row: int, beta: Floats) -> _Move:
+    """Take the move of a pool in one market from the prices of a leg; none moves a part of 0."""
+    mark, part = group.mark, beta[group.market]
+    if not part > 0.0:
+        return _Move(np.nan, np.nan)
+    down = _possible((prices.below[row] - mark) / mark / part, part)
+    up = _possible((prices.above[row] - mark) / mark / part, part)
+    owe = _possible((prices.no_equity[row] - mark) / mark / part, part)
+    return _Move(_lesser(down, up), owe)
+
+
+@called
+def _possible(move: float, part: float) -> float:
     """Return the size of a move; NaN where a price, or a whole move's, would be none."""
-    possible = (1.0 + np.maximum(1.0, part) * move > 0.0) & np.isfinite(move)
-    return np.where(possible, np.abs(move), np.nan)
+    if 1.0 + max(1.0, part) * move > 0.0 and move < np.inf:
+        return abs(move)
+    return np.nan
 
 
-def _several(batch: Batch) -> Bools:
-    """Whether a pool has legs in more than one market."""
-    many = len(batch.pools.rule)
-    lowest = np.full(many, np.iinfo(np.int64).max)
-    highest = np.full(many, -1, dtype=np.int64)
-    np.minimum.at(lowest, batch.legs.pool, batch.legs.market)
-    np.maximum.at(highest, batch.legs.pool, batch.legs.market)
-    several: Bools = lowest < highest
-    return several
+@called
+def _lesser(one: float, other: float) -> float:
+    return other if np.isnan(one) or other < one else one
 
 
-def _put_moves_of_several(batch: Batch, assessment: Assessment, beta: Floats, moves: Moves) -> None:
-    groups, part = _whole_pools(batch, assessment, beta)
-    if not len(groups.first):
-        return
-    coins = _coins(batch, beta, groups)
-    rest = Rest(assessment.pools.wallet[groups.pool] - coins, coins)
-    # An inverse pool moves by t itself: its legs' equal parts come in when t becomes a move.
-    each = np.where(groups.inverse[groups.group_of], 1.0, part)
-    curve = slack_curve(batch, assessment, groups, rest, each)
-    strict = RULE_COLUMNS.strict[batch.pools.rule[groups.pool]]
-    curve.least = np.where(strict, 0.0, np.nextafter(0.0, 1.0))
-    # Where equity is used up no tier matters: one line.
-    slope = own_slope(assessment, groups, np.zeros(len(part)), each)
-    slope += rest_slope(groups, rest)
-    t = 1.0 - assessment.pools.equity[groups.pool] / slope
-    moves.owe[groups.pool] = _size_of_move(groups, part, t)
-    down, up = (
-        _size_of_move(groups, part, roots.t) for roots in nearest_roots(batch.tables, groups, curve)
-    )
-    moves.liquidation[groups.pool] = np.fmin(down, up)
-    moves.unsolved[groups.pool] = groups.unsolved
+@inlined
+def _has_a_form(columns: Columns, scratch: Scratch, beta: Floats, pool: int, count: int) -> bool:
+    """Whether t, the factor of a price that makes the whole move, or its inverse makes one line.
 
-
-def _whole_pools(batch: Batch, assessment: Assessment, beta: Floats) -> tuple[Groups, Floats]:
-    """Group the legs of each priced pool with several markets; with each sorted leg's part.
-
-    t is the factor of a price that makes the whole move. It is one line only where all contracts
-    are linear and settle in what stands still, or all are inverse, count in their coin and move
-    alike; other pools have no closed form.
+    So it does only where all contracts are linear and settle in what stands still, or all are
+    inverse, count in their coin and move alike.
     """
-    wanted = _several(batch) & ~assessment.pools.unpriced
-    at = np.flatnonzero(wanted[batch.legs.pool])
-    at = at[np.argsort(batch.legs.pool[at], kind="stable")]
-    pool, market = batch.legs.pool[at], batch.legs.market[at]
-    starts = np.ones(len(at), dtype=np.bool_)
-    starts[1:] = pool[1:] != pool[:-1]
-    first = np.flatnonzero(starts)
-    group_of = np.cumsum(starts) - 1
-    inverse = ~batch.markets.linear[market]
-    part = beta[market]
-    groups = Groups(
-        legs=at,
-        group_of=group_of,
-        first=first,
-        count=np.diff(np.append(first, len(at))),
-        pool=pool[first],
-        market=market[first],
-        mark=np.ones(len(first)),
-        inverse=inverse[first],
-        coin=np.zeros(len(first), dtype=np.bool_),
-        unsolved=np.zeros(len(first), dtype=np.bool_),
-    )
-    alike = (inverse == inverse[first][group_of]) & (~inverse | (part == part[first][group_of]))
-    alike &= ~(batch.pools.multi[pool] & (inverse | _settles_in_a_coin(batch, at)))
-    groups.unsolved = by_group(groups, (~alike).astype(np.float64)) > 0.0
-    return groups, part
+    groups, in_asset, first = scratch.groups, scratch.in_asset, scratch.groups[0]
+    for index in range(count):
+        in_asset[columns.base[groups[index].market], _IS_BASE] = 1.0
+    alike = True
+    for index in range(count):
+        group = groups[index]
+        alike &= group.inverse == first.inverse
+        alike &= not group.inverse or beta[group.market] == beta[first.market]
+        in_a_coin = in_asset[columns.settle[group.market], _IS_BASE] > 0.0
+        alike &= not (columns.multi[pool] and (group.inverse or in_a_coin))
+    for index in range(count):
+        in_asset[columns.base[groups[index].market], _IS_BASE] = 0.0
+    return alike
 
 
-def _size_of_move(groups: Groups, part: Floats, t: Floats) -> Floats:
+@inlined
+def _walk(columns: Columns, scratch: Scratch, beta: Floats, pool: int, count: int) -> _Move:
+    """Walk a pool in several markets; its first group stands for all, at a mark of 1.
+
+    An inverse pool moves by t itself: its legs' equal parts come in when t becomes a move.
+    """
+    groups, slack, pnl, most = scratch.groups, 0.0, 0.0, 0.0
+    for index in range(count):
+        group = groups[index]
+        most = max(most, beta[group.market])
+        slack, pnl = slack + group.slack, pnl + group.pnl
+        for place in range(group.first, group.end):
+            _move(scratch.members[place], 1.0 if group.inverse else beta[group.market])
+    whole, legs = groups[0], scratch.members[: groups[count - 1].end]
+    whole.mark = 1.0
+    slope = equity_slope = _coins(columns, scratch, beta, pool, count)
+    for index in range(len(legs)):
+        leg = legs[index]
+        slope += (leg.side - leg.rate) * leg.notional * leg.weight
+        equity_slope += leg.side * leg.notional * leg.weight
+    # Where equity is used up no tier matters: one line.
+    used_up = 1.0 - (columns.wallet[pool] + pnl) / equity_slope
+    owe, liquidation = _size_of_move(whole, used_up, most), np.nan
+    if columns.level[pool] < LIQUIDATION:
+        tiers = Tiers(columns.floor, columns.rate, columns.deduction)
+        curve = Curve(columns.wallet[pool] + slack, slope, least_slack(columns, pool))
+        below = _size_of_move(whole, root_below(legs, tiers, curve).t, most)
+        above = _size_of_move(whole, root_above(legs, tiers, curve).t, most)
+        liquidation = _lesser(below, above)
+    return _Move(liquidation, owe)
+
+
+@called
+def _move(leg: Any, part: float) -> None:
+    """Part a leg's notional into what goes with t and what does not."""
+    whole = leg.notional
+    leg.notional = whole * part
+    leg.still = whole - leg.notional
+    leg.bends = leg.bends and part > 0.0
+
+
+@inlined
+def _coins(columns: Columns, scratch: Scratch, beta: Floats, pool: int, count: int) -> float:
+    """Return what a pool holds in bases of its markets, each times its first market's part."""
+    groups, in_asset, coins = scratch.groups, scratch.in_asset, 0.0
+    if columns.multi[pool]:
+        for index in range(count - 1, -1, -1):
+            market = groups[index].market
+            in_asset[columns.base[market], _PART] = beta[market]
+        for index in range(scratch.first_held[pool], scratch.first_held[pool + 1]):
+            row = scratch.held[index]
+            coins += columns.worth[row] * in_asset[columns.asset[row], _PART]
+        for index in range(count):
+            in_asset[columns.base[groups[index].market], _PART] = 0.0
+    return coins
+
+
+@called
+def _size_of_move(whole: Any, t: float, most: float) -> float:
     """Return the size of the move that t stands for; NaN where there is none."""
-    most = np.zeros(len(groups.first))
-    np.maximum.at(most, groups.group_of, part)
-    move = (price_at(groups, t) - 1.0) / np.where(groups.inverse, most, 1.0)
-    return np.where(groups.unsolved, np.nan, _possible(move, most))
-
-
-def _settles_in_a_coin(batch: Batch, rows: Ints) -> Bools:
-    """Whether a leg of multi mode settles in the base of one of its pool's markets."""
-    assets = len(batch.asset_price) + 1
-    pool, market = batch.legs.pool[rows], batch.legs.market[rows]
-    bases = np.unique(pool * assets + batch.markets.base[market])
-    found: Bools = np.isin(pool * assets + batch.markets.settle[market], bases)
-    return found
-
-
-def _coins(batch: Batch, beta: Floats, groups: Groups) -> Floats:
-    """Return what each group's pool holds in bases of its markets, each times its market's part."""
-    held = np.flatnonzero(batch.pools.multi[batch.holdings.pool])
-    many = len(batch.pools.rule)
-    if not len(held):
-        return np.zeros(len(groups.pool))
-    assets = len(batch.asset_price) + 1
-    key = batch.legs.pool * assets + batch.markets.base[batch.legs.market]
-    known, row = np.unique(key, return_index=True)
-    wanted = batch.holdings.pool[held] * assets + batch.holdings.asset[held]
-    at = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-    part = np.where(known[at] == wanted, beta[batch.legs.market[row[at]]], 0.0)
-    return sums_by(batch.holdings.pool[held], holding_values(batch)[held] * part, many)[groups.pool]
+    move = price_at(whole, t) - 1.0
+    return _possible(move / most if whole.inverse else move, most)

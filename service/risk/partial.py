@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from service.risk.closing import filled
 from service.risk.columns import Batch, Bools, Floats, Holdings, Ints, sums_by
 from service.risk.evaluate import assess, taken_rows
-from service.risk.margin import Assessment, notional_at, pnl_at
+from service.risk.margin import Assessment
 from service.risk.model import Level
 from service.risk.policy import (
     BY_SHARE,
@@ -20,7 +21,6 @@ from service.risk.policy import (
     WHOLE,
     PolicyColumns,
 )
-from service.risk.tiers import size_in_tier
 from service.risk.waterfall import backstopped
 
 # A step goes this much (relative) beyond the border it is meant to reach.
@@ -81,8 +81,8 @@ def _step(state: Stepped, share: Floats, fill: Floats, fee_rate: Floats) -> None
     batch, assessment, rows = state.batch, state.assessment, state.rows
     at, pools, price = batch.legs.pool, len(state.fees), assessment.legs.settle_price
     fills = assessment.legs.mark * fill[rows]
-    fee = notional_at(assessment.terms, fills) * fee_rate[rows] * share
-    pnl = pnl_at(assessment.terms, batch.legs.entry_price, fills) * share
+    at_fills = filled(batch, assessment, fills)
+    fee, pnl = at_fills.notional * fee_rate[rows] * share, at_fills.pnl * share
     lost = assessment.legs.unrealised_pnl * share - pnl
     state.closed[rows] += np.abs(batch.legs.contracts) * share
     state.fees += sums_by(at, fee * price, pools)
@@ -147,7 +147,7 @@ def _share_by_tiers(batch: Batch, assessment: Assessment, _: Floats, __: PolicyC
     width = tables.floor.shape[1]
     tier = legs.tier - table * width
     basis = np.where(assessment.terms.on_entry, assessment.terms.entry_notional, legs.notional)
-    size = size_in_tier(tables, table, batch.legs.contracts, basis)
+    size = np.where(tables.by_contracts[table], np.abs(batch.legs.contracts), basis)
     above = np.where(tier > 1, tier - _TIERS_AT_ONCE + 1, 1)
     keep = tables.floor[table, np.minimum(above, width - 1)] * (1.0 - _SAFELY)
     share = np.where(tier > 0, 1.0 - keep / size, 0.0)

@@ -200,11 +200,6 @@ def _columns(rules: tuple[VenueRule, ...]) -> RuleColumns:
 RULE_COLUMNS = _columns(_ROWS)
 
 
-def ways(isolated: Bools, rule: Ints) -> Ints:
-    """Number the (margin mode, rule) of rows: the index into a flattened (2, rules) column."""
-    return isolated * len(RULES) + rule
-
-
 def by_mode(column: Bools, isolated: Bools, rule: Ints) -> Bools:
     """Look up a (2, rules) column for rows of these margin modes and rules."""
     return column[isolated.astype(np.intp), rule]

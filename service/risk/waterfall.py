@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.risk.adl import Offers, scores, take_over
-from service.risk.closing import Closing, borrowed, pool_shares, price_after
+from service.risk.closing import Closing, borrowed, filled, pool_shares, price_after
 from service.risk.columns import Batch, Bools, Floats, Ints, sums_by
 from service.risk.fund import Funds, run
-from service.risk.margin import Assessment, pnl_at
+from service.risk.margin import Assessment
 from service.risk.policy import (
     AT_MARK,
     MIXED,
@@ -112,7 +112,7 @@ def settle(
     surplus, shortfall = np.maximum(0.0, remainder), np.maximum(0.0, -remainder)
     contributed = np.where(closed, np.minimum(surplus, _fund_share(event)), 0.0)
     protected = policies.negative_balance_protection[rule]
-    loan = np.where(protected & policies.claims_borrowed[rule], borrowed(batch), 0.0)
+    loan = np.where(protected & policies.claims_borrowed[rule], borrowed(batch, assessment), 0.0)
     claimed = np.minimum(shortfall, loan)
     paid, balance = _funded(event, contributed, shortfall - claimed, funds)
     queued = _deleveraged(event, shortfall - claimed - paid)
@@ -189,8 +189,8 @@ def _deleveraged(event: _Event, left: Floats) -> _Queued:
     place = np.argsort(event.order)
     rows = np.flatnonzero(able)
     rows = rows[np.argsort(place[at[rows]], kind="stable")]
-    terms, entry = assessment.terms, batch.legs.entry_price
-    cost = (pnl_at(terms, entry, handover.price) - pnl_at(terms, entry, legs.mark)) / size
+    given_up = filled(batch, assessment, handover.price).pnl
+    cost = (given_up - filled(batch, assessment, legs.mark).pnl) / size
     offers = Offers(rows, size[rows] * part[at[rows]], cost[rows])
     taken = take_over(
         batch, assessment, offers, ~event.closed, scores(batch, assessment, event.policies)
@@ -214,7 +214,7 @@ def _handover(event: _Event) -> _Handover:
     way = event.policies.deleveraging[rule]
     far = np.abs(price - mark) > event.policies.mixed_beyond[rule] * mark
     price = np.where((way == AT_MARK) | ((way == MIXED) & far), mark, price)
-    better = pnl_at(terms, batch.legs.entry_price, price) - closing.pnl + closing.fee
+    better = filled(batch, assessment, price).pnl - closing.pnl + closing.fee
     return _Handover(price, better * legs.settle_price)
 
 

@@ -7,7 +7,7 @@ another owner holds the shard. Alerts count 1, 2, 3 ... in each shard; that coun
 reader resumes from.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -130,10 +130,11 @@ class AlertLog:
         answers = await self._client.batch(calls)
         return [shard for (shard, _), held in zip(owned, answers, strict=True) if not held]
 
-    async def unowned(self) -> list[int]:
-        """Return the shards without a live owner."""
-        answers = await self._client.batch([("EXISTS", of.lease) for of in self._shards])
-        return [shard for shard, alive in enumerate(answers) if not alive]
+    async def unowned(self, besides: Collection[int] = ()) -> list[int]:
+        """Return the shards without a live owner; `besides` are known to have one."""
+        asked = [shard for shard in range(len(self._shards)) if shard not in besides]
+        answers = await self._client.batch([("EXISTS", self._shards[one].lease) for one in asked])
+        return [shard for shard, alive in zip(asked, answers, strict=True) if not alive]
 
     async def committed(self) -> int:
         """Return the least market id that every shard has committed, whoever owns it."""

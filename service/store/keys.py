@@ -41,6 +41,14 @@ A line a key: its type, what it holds; how long it lives.
 {ask}:monitors            hash: live monitor -> `<ms it is good until> <figures JSON>`; a minute
                           after the last monitor
 {ask}:answer:<id>         list: `<shards> <payload>`; half a minute
+{keys}:records            hash: key id -> API key JSON (of its secret a hash); for good
+{hooks}:records           hash: webhook key -> webhook JSON; until deleted, as are the next two
+{hooks}:secrets           hash: webhook key -> `<secret> [<the one before> <ms it is good until>]`
+{hooks}:progress          hash: webhook key -> JSON: cursor, delivery under way
+{hooks}:owner             hash: `token` of who delivers; for good
+{hooks}:lease             string: token of who delivers and is alive; two seconds unless renewed
+{hooks}:dead:<key>        list: dead letters (JSON), the newest hundred; until replayed
+{hooks}:again:<key>       list: dead letters that are to be sent again; until that is tried
 channel alerts            `<shard>:<offset> ...` of what was committed together, a wake-up only
 
 A market is the field `venue|symbol`.
@@ -66,6 +74,12 @@ BEGUN = "{market}:begun"
 
 QUESTIONS = "{ask}:questions"
 MONITORS = "{ask}:monitors"
+API_KEYS = "{keys}:records"
+WEBHOOKS = "{hooks}:records"
+WEBHOOK_SECRETS = "{hooks}:secrets"
+WEBHOOK_PROGRESS = "{hooks}:progress"
+WEBHOOK_OWNER = "{hooks}:owner"
+WEBHOOK_LEASE = "{hooks}:lease"
 ALERTS_CHANNEL = "alerts"
 
 
@@ -75,6 +89,25 @@ def producer(name: str) -> str:
 
 def answer(question_id: str) -> str:
     return f"{{ask}}:answer:{question_id}"
+
+
+def dead_letters(webhook_key: str) -> str:
+    return f"{{hooks}}:dead:{webhook_key}"
+
+
+def letters_again(webhook_key: str) -> str:
+    return f"{{hooks}}:again:{webhook_key}"
+
+
+def webhook_key(tenant: str, webhook_id: str) -> str:
+    """Return the name of a webhook inside the service: ids are unique within a tenant only."""
+    return f"{tenant}/{webhook_id}"
+
+
+def webhook_of(key: str) -> tuple[str, str]:
+    """Return a webhook key's tenant and id."""
+    tenant, _, webhook_id = key.partition("/")
+    return tenant, webhook_id
 
 
 def account_key(tenant: str, account_id: str) -> str:

@@ -1,4 +1,4 @@
-"""The service on one machine: an embedded Valkey, API workers and monitors, run in order.
+"""The service on one machine: an embedded Valkey, API workers, monitors and webhooks, in order.
 
 They are processes of their own that meet only in Valkey, which starts first and stops last: what
 the others have to say when they go, they say to it.
@@ -32,6 +32,7 @@ READY_POLL_S = 0.05
 READY_SAY_EVERY_S = 3.0
 STOP_API_S = 8.0  # five of them are the notice to those who listen
 STOP_MONITOR_S = 6.0
+STOP_WEBHOOKS_S = 3.0
 STOP_VALKEY_S = 1.5  # after the others: together below ten seconds
 
 
@@ -57,11 +58,13 @@ def environment_of(settings: Settings) -> dict[str, str]:
 
 
 def check_bind(settings: Settings) -> None:
-    """Refuse to listen beyond this machine unless told to: without keys there is no door yet."""
-    if not settings.allow_public and not resources.is_loopback(settings.host):
+    """Refuse to listen beyond this machine without keys, unless told to."""
+    open_to_all = not (settings.keys_in_force or settings.allow_public)
+    if open_to_all and not resources.is_loopback(settings.host):
         raise StartError(
-            f"{settings.host} can be reached from other machines, and whoever reaches the service "
-            "can read and write everything in it. Listen on 127.0.0.1, or set "
+            f"{settings.host} can be reached from other machines, and without keys whoever reaches "
+            "the service can read and write everything in it. Set PLIMSOLL_BOOTSTRAP_KEY (or "
+            "PLIMSOLL_REQUIRE_KEYS=true, once there are keys), listen on 127.0.0.1, or set "
             "PLIMSOLL_ALLOW_PUBLIC=true where the network itself keeps strangers out."
         )
 
@@ -161,6 +164,9 @@ def _parts(settings: Settings, sockets: Sequence[socket.socket], monitors: int) 
         )
         for number in range(1, monitors + 1)
     ]
+    if monitors:
+        webhooks = (*serve, "--role", "webhooks")
+        parts.append(Part("webhooks", webhooks, STOP_WEBHOOKS_S, environment))
     for number, listening in enumerate(sockets, start=1):
         descriptor = listening.fileno()
         argv = (*serve, "--role", "api", "--listen-fd", str(descriptor))

@@ -1,4 +1,4 @@
-"""An API worker over a real Valkey, and one that has nobody."""
+"""An API worker over a real Valkey, one with keys in force, and one that has nobody."""
 
 from collections.abc import AsyncIterator
 
@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from service.app import build_api
+from tests.api.guarded import Guarded, open_guarded
 from tests.api.workers import open_worker, settings_of
 
 
@@ -14,6 +15,13 @@ async def worker(redis_url: str) -> AsyncIterator[httpx.AsyncClient]:
     """A worker over an empty server."""
     async with open_worker(settings_of(redis_url)) as client:
         yield client
+
+
+@pytest.fixture
+async def guarded(redis_url: str) -> AsyncIterator[Guarded]:
+    """A worker with keys in force, over an empty server."""
+    async with open_guarded(redis_url) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -94,6 +94,19 @@ def test_config_shows_every_setting_and_where_its_value_is_from() -> None:
     assert line.split()[1:3] == ["8123", "environment"]
 
 
+def test_config_does_not_show_a_secret() -> None:
+    ended = CliRunner().invoke(
+        cli, ["config"], env={"PLIMSOLL_BOOTSTRAP_KEY": "very-secret-token-20"}
+    )
+
+    assert ended.exit_code == 0
+    assert "very-secret" not in ended.output
+    short = CliRunner().invoke(cli, ["config"], env={"PLIMSOLL_BOOTSTRAP_KEY": "very-secret"})
+    assert short.exit_code == 2
+    assert "PLIMSOLL_BOOTSTRAP_KEY" in short.output
+    assert "very-secret" not in short.output
+
+
 def test_a_setting_that_cannot_be_is_named() -> None:
     ended = CliRunner().invoke(cli, ["config"], env={"PLIMSOLL_SHARDS": "many"})
 

@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from service.contract.frames import Heartbeat, Subscribed
-from service.demo.listener import Wanted, listen, stream_url, web_address
+from service.demo.listener import Service, Wanted, listen, stream_url, web_address
 from service.errors import InvalidInput, StoreUnavailable
 
 pytestmark = pytest.mark.anyio
@@ -55,11 +55,28 @@ def test_a_url_without_a_scheme_is_plain_http() -> None:
     assert web_address("https://risk.example/") == "https://risk.example"
 
 
+async def test_every_connection_carries_the_token_if_there_is_one() -> None:
+    assert Service("http://x").headers == Service("http://x", "").headers == {}
+    carried = []
+
+    async def keep_header(socket: ServerConnection, asked: dict[str, Any]) -> None:
+        assert socket.request is not None
+        carried.append(socket.request.headers.get("Authorization"))
+        await subscribed_then_close(socket, asked)
+
+    async with stream(keep_header) as (url, _):
+        for token in ("plk_x", None):
+            async for _frame in listen(Service(url, token), Wanted(), 5.0):
+                break
+    assert carried == ["Bearer plk_x", None]
+    assert "plk_x" not in repr(Service(url, "plk_x"))
+
+
 async def test_it_comes_back_with_the_last_cursor_it_has_dealt_with() -> None:
     async with stream(subscribed_then_close) as (url, asked):
         seen = []
         async with asyncio.timeout(10.0):
-            async for frame in listen(url, Wanted(("a*",), ("WARNING",)), 5.0):
+            async for frame in listen(Service(url), Wanted(("a*",), ("WARNING",)), 5.0):
                 seen.append(frame)
                 if len(seen) == 6:
                     break
@@ -76,7 +93,7 @@ async def test_a_final_close_is_not_argued_with() -> None:
 
     async with stream(refuse) as (url, _):
         with pytest.raises(InvalidInput, match="not for you"):
-            await anext(listen(url, Wanted(), 5.0))
+            await anext(listen(Service(url), Wanted(), 5.0))
 
 
 async def test_a_refused_subscription_is_told() -> None:
@@ -85,9 +102,9 @@ async def test_a_refused_subscription_is_told() -> None:
 
     async with stream(refuse) as (url, _):
         with pytest.raises(InvalidInput, match="not a cursor"):
-            await anext(listen(url, Wanted(), 5.0))
+            await anext(listen(Service(url), Wanted(), 5.0))
 
 
 async def test_a_service_that_is_not_there_is_given_up() -> None:
     with pytest.raises(StoreUnavailable, match="no stream at ws://"):
-        await anext(listen("http://127.0.0.1:9", Wanted(), 0.3))
+        await anext(listen(Service("http://127.0.0.1:9"), Wanted(), 0.3))

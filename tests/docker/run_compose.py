@@ -114,8 +114,9 @@ def post_mark(compose: Compose, price: float) -> None:
 
 def check(compose: Compose) -> None:
     start = time.monotonic()
-    compose("up", "--detach", "--no-build", *SERVICES)
+    compose("up", "--detach", "--no-build", *SERVICES, "webhooks")
     timed("all healthy", compose.healthy, HEALTHY_WITHIN_S, start)
+    timed("webhooks", lambda: "delivers to webhooks" in compose.log("webhooks"), 10.0)
 
     compose.call("PUT", "/v1/instruments", [INSTRUMENT])
     post_mark(compose, 60_000)

@@ -1,6 +1,7 @@
 """The README does what it says: snippets run for real, its settings are the service's."""
 
 import contextlib
+import os
 import re
 import subprocess
 import sys
@@ -77,6 +78,14 @@ def test_an_account_is_watched_from_the_first_mark_on(service: Processes, tmp_pa
     assert [orjson.loads(line)["type"] for line in said] == ["subscribed", "snapshot"]
 
 
+def test_the_other_doors_are_open(service: Processes, tmp_path: Path) -> None:
+    (script,) = snippets("sh", "Other doors to the same log")
+    said = shell(script, service, tmp_path)
+    assert "event: subscribed" in said
+    assert '"secret":"whsec_' in said
+    assert '"deadLetters":[]' in said
+
+
 def test_the_guard_says_what_to_close(service: Processes, tmp_path: Path) -> None:
     script = str(ROOT / "examples" / "guard.py")
     said = run([sys.executable, script], tmp_path, PLIMSOLL_URL=service.url)
@@ -86,13 +95,16 @@ def test_the_guard_says_what_to_close(service: Processes, tmp_path: Path) -> Non
 
 def test_the_listener_misses_nothing_while_it_is_away(service: Processes, tmp_path: Path) -> None:
     """Alerts are raised while it runs, is killed, and is back: each is heard once."""
-    heard = tmp_path / "heard.txt"
+    heard, cursor = tmp_path / "heard.txt", tmp_path / "cursor.txt"
     _store_account(service)
     _mark(service, 200.0)
     with _listening(service, tmp_path, heard):
-        wait_until((tmp_path / "cursor.txt").exists, "the subscription")
+        wait_until(cursor.exists, "the subscription")
+        before = cursor.read_text()
         _mark(service, 183.0)
         wait_until(lambda: "WARNING" in heard.read_text(), "the first alert")
+        # Killed between the two, it would rightly be given the alert again.
+        wait_until(lambda: cursor.read_text() != before, "the cursor behind it")
     _mark(service, 182.0)
     with _listening(service, tmp_path, heard):
         wait_until(lambda: "MARGIN_CALL" in heard.read_text(), "the alert it was away for")
@@ -119,14 +131,13 @@ def _mark(service: Processes, price: float) -> None:
 @contextlib.contextmanager
 def _listening(service: Processes, folder: Path, heard: Path) -> Iterator[None]:
     """The README's listener, killed at the end."""
-    stream = service.url.replace("http", "ws", 1) + "/v1/stream"
     with heard.open("ab") as out:
         listener = subprocess.Popen(
-            [sys.executable, str(ROOT / "examples" / "follow.py"), "follower"],
+            [sys.executable, str(ROOT / "client" / "examples" / "print_alerts.py"), "follower"],
             stdout=out,
             stderr=subprocess.DEVNULL,
             cwd=folder,
-            env={"PLIMSOLL_STREAM": stream, "PLIMSOLL_CURSOR": str(folder / "cursor.txt")},
+            env={**os.environ, "PLIMSOLL_URL": service.url},
         )
     try:
         yield

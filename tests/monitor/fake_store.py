@@ -4,7 +4,7 @@
 `CrashedError` is what the monitor sees then.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -175,7 +175,7 @@ class FakeStore:
         position = (stored.number, stored.market_id, stored.change_id)
         return ShardState(stored.token, *position, offset, changes, stored.ahead)
 
-    async def unowned(self) -> list[int]:
+    async def unowned(self, _besides: Collection[int] = ()) -> list[int]:
         return []
 
     async def committed(self) -> int:

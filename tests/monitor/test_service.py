@@ -278,9 +278,10 @@ async def poll_store(read: Callable[[int, int], Awaitable[list[LogEntry]]], shar
 async def test_the_worst_accounts_are_told(redis_url: str) -> None:
     async with open_store(redis_url) as store:
         await list_symbols(store)
-        for number, wallet in enumerate((30.0, 12.0, 20.2)):
+        wallets = {"default/0": 30.0, "default/1": 12.0, "default/2": 20.2, "default-2/1": 12.0}
+        for key, wallet in wallets.items():  # the last is another tenant's
             one = Account(
-                f"default/{number}",
+                key,
                 balances=(Balance("USDT", wallet),),
                 positions=(Position(SYMBOLS[0], 1.0, 100.0),),
             )

@@ -1,22 +1,25 @@
 """From committed state to the next commit: lost answers, lost leases, logs in pieces."""
 
 import asyncio
+import math
+from collections.abc import Sequence
 
 import pytest
 
 from service.errors import OutOfStep
-from service.monitor import alerts, commits, parts, shards
+from service.monitor import alerts, commits, outgoing, parts, shards
 from service.monitor.shards import Shards
 from service.risk.model import Account, Balance, Mark, Position
+from service.store.alert_log import Commit, Outcome
 from tests.monitor.fake_store import CrashedError, FakeStore
 from tests.monitor.streams import document_of, put_instrument, put_mark
 from tests.monitor.test_incremental import exhaust, log_from_scratch, monitor_of, take_all
 from tests.risk.building import BTC, contract, one_rate
 
 
-def store_with(count: int) -> FakeStore:
+def store_with(count: int, store: FakeStore | None = None) -> FakeStore:
     """A store with so many accounts, long one coin at 100 with ever less behind it."""
-    store, book = FakeStore(), monitor_of(FakeStore()).engine.book
+    store, book = store or FakeStore(), monitor_of(FakeStore()).engine.book
     put_instrument(contract(BTC, one_rate(0.01)))(store, book)
     put_mark(Mark(BTC, 100.0))(store, book)
     for number in range(count):
@@ -42,7 +45,7 @@ async def started(store: FakeStore) -> Shards:
 def test_a_commit_whose_answer_is_lost_is_sent_again_and_done_once(
     monkeypatch: pytest.MonkeyPatch, lost: list[bool]
 ) -> None:
-    monkeypatch.setattr(shards, "RETRY_S", (0.0, 0.0))
+    monkeypatch.setattr(outgoing, "RETRY_S", (0.0, 0.0))
     store = store_with(10)
 
     async def run() -> None:
@@ -72,6 +75,72 @@ def test_who_has_lost_a_shard_commits_nothing_more() -> None:
 
     asyncio.run(run())
     assert store.logs() == log_from_scratch(store)
+
+
+class SlowStore(FakeStore):
+    """Holds back its answers to commits while `answers` is not set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers = asyncio.Event()
+        self.asked: list[int] = []  # the market id of each lot of commits
+
+    async def commit(self, commits: Sequence[tuple[int, Commit]]) -> list[Outcome]:
+        self.asked.append(commits[0][1].market_id)
+        await self.answers.wait()
+        return await super().commit(commits)
+
+
+def test_entries_are_applied_but_not_committed_while_a_commit_is_not_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shards, "APPLY_S", math.inf)  # one lot a batch, however slow we are
+    store = SlowStore()
+    store_with(10, store)
+
+    async def run() -> None:
+        store.answers.set()
+        monitor = await started(store)
+        store.answers.clear()
+        store.asked.clear()
+        fall(store, 80.0)
+        assert await monitor.follow(0) == 1
+        fall(store, 70.0)
+        second = asyncio.create_task(monitor.follow(0))
+        while monitor.engine.market_id < len(store.entries):  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not second.done()
+        assert store.asked == [len(store.entries) - 1]
+        store.answers.set()
+        await second
+        await exhaust(monitor)
+        assert store.asked == [len(store.entries) - 1, len(store.entries)]
+
+    asyncio.run(run())
+    assert store.logs() == log_from_scratch(store)
+
+
+def test_who_is_stopped_sends_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outgoing, "RETRY_S", (0.0, 0.0))
+    monkeypatch.setattr(shards, "APPLY_S", math.inf)  # one lot, however slow we are
+    store = store_with(10)
+
+    async def run() -> None:
+        monitor = await started(store)
+        written = [len(shard.log) for shard in store.shards]
+        store.lost = [False] * 1_000
+        fall(store, 70.0)
+        await monitor.follow(0)
+        await asyncio.sleep(0)
+        assert len(store.lost) < 1_000
+        monitor.drop_all()
+        await exhaust(monitor)
+        assert store.lost
+        assert [len(shard.log) for shard in store.shards] == written
+
+    asyncio.run(run())
 
 
 def test_a_shard_that_is_not_where_it_was_left_is_dropped_alone() -> None:

@@ -55,6 +55,9 @@ async def test_who_joins_gets_half_and_who_leaves_gives_it_back(redis_url: str) 
                 assert sorted(served(one) + served(two)) == [0, 1, 2, 3]
                 await feeding
                 await until_logged(store)
+                held = [each.figures()["accounts"] for each in (one, two)]
+                assert min(held) > 0
+                assert sum(held) == 30
             left_at = time.monotonic()
             await poll(lambda: served(one) == [0, 1, 2, 3])
             assert time.monotonic() - left_at < LEASE_S  # no lease had to end

@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator, Callable
-from functools import cache
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -17,15 +17,21 @@ from jsonschema import Draft202012Validator
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from service.access.door import Door
+from service.api.alert_stream import build_alert_stream_router
+from service.api.problems import install_problems
+from service.api.protocol import RequestProtocol
 from service.contract.frames import SERVER_FRAMES, encode_frame
+from service.push.admission import Admission, AdmissionRules
+from service.push.connection import StreamLimits
+from service.push.event_stream import EventStreamResponse
 from service.push.hub import Hub
 from service.push.protocol import StreamProtocol
 from service.push.routes import build_stream_router
-from service.push.session import StreamLimits
 from service.store import client as store_client
 from service.store.alert_log import AlertLog
+from service.store.api_keys import ApiKeys
 from service.store.epoch import settle
-from service.store.keys import DEFAULT_TENANT
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "openapi" / "asyncapi.json"
 SHARDS = 4
@@ -38,15 +44,21 @@ Frame = dict[str, Any]
 class Worker:
     """A hub behind a uvicorn of its own, in this event loop."""
 
-    def __init__(self, hub: Hub, log: AlertLog, url: str) -> None:
+    def __init__(self, hub: Hub, log: AlertLog, keys: ApiKeys, url: str) -> None:
         self.hub = hub
         self.log = log
+        self.keys = keys
         self.url = url
 
 
 @contextlib.asynccontextmanager
-async def open_worker(redis_url: str, limits: StreamLimits = QUICK) -> AsyncIterator[Worker]:
-    """Serve the stream over the store at `redis_url` until the block ends."""
+async def open_worker(
+    redis_url: str, limits: StreamLimits = QUICK, rules: AdmissionRules | None = None
+) -> AsyncIterator[Worker]:
+    """Serve the stream over the store at `redis_url` until the block ends.
+
+    With `rules` keys are in force; without, whoever comes may do everything.
+    """
     async with (
         store_client.connect(redis_url) as client,
         store_client.connect_blocking(redis_url) as blocking,
@@ -54,13 +66,20 @@ async def open_worker(redis_url: str, limits: StreamLimits = QUICK) -> AsyncIter
     ):
         log = AlertLog(client, SHARDS, blocking)
         hub = Hub(log, lambda: settle(client, SHARDS), limits)
+        keys = ApiKeys(client)
+        door = Door(keys, in_force=rules is not None)
+        admission = Admission(door, hub, rules or AdmissionRules())
         app = FastAPI()
-        app.include_router(build_stream_router(hub, lambda _: DEFAULT_TENANT))
+        install_problems(app)
+        open_stream = partial(EventStreamResponse, hub, admission)
+        app.include_router(build_alert_stream_router(door, open_stream))
+        app.include_router(build_stream_router(hub, admission))
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
+                http=RequestProtocol,
                 ws=StreamProtocol,
                 ws_max_size=64 * 1_024,
                 ws_per_message_deflate=False,
@@ -68,15 +87,16 @@ async def open_worker(redis_url: str, limits: StreamLimits = QUICK) -> AsyncIter
                 log_level="warning",
             )
         )
-        following = tasks.create_task(hub.run())
+        following = [tasks.create_task(run()) for run in (hub.run, admission.run)]
         serving = tasks.create_task(server.serve(sockets=[listening]))
         await until(lambda: server.started)
         try:
-            yield Worker(hub, log, f"ws://127.0.0.1:{listening.getsockname()[1]}/v1/stream")
+            yield Worker(hub, log, keys, f"ws://127.0.0.1:{listening.getsockname()[1]}/v1/stream")
         finally:
             server.should_exit = True
             await serving
-            following.cancel()
+            for task in following:
+                task.cancel()
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -96,7 +116,9 @@ class Client:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, url: str, receive_buffer: int | None = None) -> AsyncIterator[Self]:
+    async def open(
+        cls, url: str, receive_buffer: int | None = None, headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Self]:
         """Connect; `receive_buffer` bounds what the kernel holds for an unread socket."""
         own = socket.socket()
         own.setblocking(False)
@@ -106,7 +128,12 @@ class Client:
         try:
             await asyncio.get_running_loop().sock_connect(own, (address.hostname, address.port))
             connection = await connect(
-                url, sock=own, max_size=2**20, compression=None, close_timeout=1
+                url,
+                sock=own,
+                max_size=2**20,
+                compression=None,
+                close_timeout=1,
+                additional_headers=headers,
             )
         except BaseException:
             own.close()

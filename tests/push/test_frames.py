@@ -6,7 +6,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from service.contract.cursor import encode_cursor
-from service.push.session import BAD_FRAMES_MAX, StreamLimits
+from service.push.connection import StreamLimits
+from service.push.session import BAD_FRAMES_MAX
 from tests.push.log_writer import LogWriter
 from tests.push.stream import SHARDS, Client, Worker, open_worker
 

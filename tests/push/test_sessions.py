@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from service.push.session import StreamLimits
+from service.push.connection import StreamLimits
 from tests.push.log_writer import LogWriter
 from tests.push.stream import SHARDS, Client, Worker, open_worker, until
 

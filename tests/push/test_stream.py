@@ -3,7 +3,7 @@
 import pytest
 
 from service.contract.alerts import Alert
-from service.push.session import StreamLimits
+from service.push.connection import StreamLimits
 from service.store.client import connect
 from service.store.keys import ALERTS_CHANNEL
 from tests.push.log_writer import LogWriter

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from service.risk.columns import Floats, sums_by
-from service.risk.margin import pnl_at
+from service.risk.closing import filled
+from service.risk.columns import sums_by
 from tests import agreement
 from tests.agreement import RELATIVE
 from tests.liquidations import Scene, Settled, by_reference, liquidations, places, settled
@@ -155,8 +155,10 @@ def ledger(scene: Scene, found: Settled) -> tuple[float, float, float]:
 
 def to_the_market(found: Settled) -> float:
     """What whoever trades with the liquidation earns against the mark."""
-    batch, legs, terms = found.batch, found.assessment.legs, found.assessment.terms
-    entry = batch.legs.entry_price
-    lost: Floats = pnl_at(terms, entry, legs.mark) - pnl_at(terms, entry, found.fills)
+    batch, legs = found.batch, found.assessment.legs
+    at_marks, at_fills = (
+        filled(batch, found.assessment, price).pnl for price in (legs.mark, found.fills)
+    )
+    lost = at_marks - at_fills
     sold = 1.0 - found.outcome.handed_over / np.abs(legs.size)
     return float(np.sum((lost * sold)[found.closed[batch.legs.pool]]))

@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr, ValidationError
 
 from service.settings import Settings
 from service.supervisor import resources
@@ -57,10 +58,27 @@ def test_loopback_needs_no_permission(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7"])
-def test_other_machines_are_kept_out_unless_allowed(host: str) -> None:
-    with pytest.raises(StartError, match="PLIMSOLL_ALLOW_PUBLIC"):
-        check_bind(Settings(host=host, allow_public=False))
-    check_bind(Settings(host=host, allow_public=True))
+def test_other_machines_are_kept_out_unless_they_need_keys_or_are_allowed(host: str) -> None:
+    with pytest.raises(StartError, match=r"PLIMSOLL_BOOTSTRAP_KEY.*PLIMSOLL_ALLOW_PUBLIC"):
+        check_bind(Settings(host=host))
+    for more in ({"allow_public": True}, {"require_keys": True}, {"bootstrap_key": "b" * 20}):
+        check_bind(Settings(host=host, **more))
+
+
+def test_keys_are_in_force_when_asked_for_or_when_there_is_a_bootstrap_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert not Settings().keys_in_force
+    assert Settings(require_keys=True).keys_in_force
+    monkeypatch.setenv("PLIMSOLL_BOOTSTRAP_KEY", "")  # as Compose passes on what is not set
+    assert not Settings().keys_in_force
+    monkeypatch.setenv("PLIMSOLL_BOOTSTRAP_KEY", "b" * 19)
+    with pytest.raises(ValidationError) as short:
+        Settings()
+    assert "b" * 19 not in "".join(error["msg"] for error in short.value.errors())
+    monkeypatch.setenv("PLIMSOLL_BOOTSTRAP_KEY", "b" * 20)
+    assert Settings().keys_in_force
+    assert "b" * 20 not in f"{Settings()!r} {Settings()} {Settings().bootstrap_key}"
 
 
 def test_an_unknown_host_is_named() -> None:
@@ -85,7 +103,11 @@ def test_a_data_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 def test_children_get_the_very_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(
-        port=1234, redis_url="unix:///x", pegged_assets=("USDT", "USDC"), event_time="source"
+        port=1234,
+        redis_url="unix:///x",
+        pegged_assets=("USDT", "USDC"),
+        event_time="source",
+        bootstrap_key=SecretStr("b" * 20),
     )
     for name, value in environment_of(settings).items():
         monkeypatch.setenv(name, value)

@@ -1,0 +1,241 @@
+"""The client for asyncio; `Client` has the same methods for programs without an event loop."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+
+from plimsoll import calls
+from plimsoll.alerts import Event
+from plimsoll.answers import (
+    AdjustedAccount,
+    AlertsPage,
+    BatchResult,
+    Evaluation,
+    RankedAccounts,
+    StoredAccountRisk,
+    WrittenAccount,
+)
+from plimsoll.async_stream import Stream
+from plimsoll.calls import Anything, Call
+from plimsoll.cursor_file import CursorFile
+from plimsoll.documents import (
+    Account,
+    Balance,
+    Instrument,
+    Level,
+    Mark,
+    NamedAccount,
+    Number,
+    Position,
+    Reason,
+    StoredAccount,
+    StoredMark,
+    Venue,
+)
+from plimsoll.endpoint import Endpoint
+from plimsoll.errors import Unreachable
+from plimsoll.patience import Patience
+from plimsoll.subscription import Subscription
+
+Answer = TypeVar("Answer")
+
+
+class AsyncClient:
+    """A service at `url`; `token` is an API key where the service wants one.
+
+    Calls raise Problem when refused and Unreachable when unanswered, and are never repeated by
+    themselves.
+    """
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8000",
+        *,
+        token: str | None = None,
+        timeout_s: float = 10.0,
+        trust_env: bool = True,
+    ) -> None:
+        self._endpoint = Endpoint(url, token, trust_env)
+        self._http = httpx.AsyncClient(
+            base_url=self._endpoint.url,
+            headers=self._endpoint.headers,
+            timeout=timeout_s,
+            trust_env=trust_env,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections of the calls; subscriptions have their own."""
+        await self._http.aclose()
+
+    async def evaluate(
+        self,
+        accounts: Sequence[NamedAccount | Anything] | None = None,
+        *,
+        positions: Sequence[Position | Anything] | None = None,
+        balances: Sequence[Balance | Anything] | None = None,
+        venue: Venue | None = None,
+        marks: Mapping[str, Number] | None = None,
+        instruments: Sequence[Instrument | Anything] | None = None,
+    ) -> Evaluation:
+        """Evaluate accounts, or the positions of one as ccxt's `fetch_positions()` gives them.
+
+        Nothing is stored. `marks` by symbol go before a position's own `markPrice`, that before the
+        newest streamed one; `instruments` before stored ones.
+        """
+        call = calls.evaluate(
+            accounts,
+            positions=positions,
+            balances=balances,
+            venue=venue,
+            marks=marks,
+            instruments=instruments,
+        )
+        return await self._send(call)
+
+    async def put_instruments(self, instruments: Sequence[Instrument | Anything]) -> BatchResult:
+        """Store contract terms, each by itself."""
+        return await self._send(calls.put_instruments(instruments))
+
+    async def get_instruments(
+        self, venue: Venue | None = None, symbol: str | None = None
+    ) -> Sequence[Instrument]:
+        """Return stored contract terms."""
+        return await self._send(calls.get_instruments(venue, symbol))
+
+    async def put_account(
+        self, account_id: str, account: Account | Anything, *, if_version: int | None = None
+    ) -> WrittenAccount:
+        """Store what an account holds, in place of what it held; VersionMismatch: not done."""
+        return await self._send(calls.put_account(account_id, account, if_version))
+
+    async def put_accounts(self, accounts: Iterable[NamedAccount | Anything]) -> BatchResult:
+        """Store any number of accounts, each by itself; they are sent as they are iterated."""
+        return await self._send(calls.put_accounts(accounts))
+
+    async def get_account(self, account_id: str) -> StoredAccount:
+        """Return an account as it is stored."""
+        return await self._send(calls.get_account(account_id))
+
+    async def delete_account(self, account_id: str, *, if_version: int | None = None) -> None:
+        """Remove an account; its versions and its alerts go on where they were if it comes back."""
+        return await self._send(calls.delete_account(account_id, if_version))
+
+    async def adjust_account(
+        self,
+        account_id: str,
+        asset: str,
+        delta: Number,
+        reason: Reason,
+        *,
+        if_version: int | None = None,
+    ) -> AdjustedAccount:
+        """Change a balance by `delta`; an alert that it raises has `reason` as its cause."""
+        call = calls.adjust_account(account_id, asset, delta, reason, if_version)
+        return await self._send(call)
+
+    async def account_risk(self, account_id: str) -> StoredAccountRisk:
+        """Evaluate a stored account now."""
+        return await self._send(calls.account_risk(account_id))
+
+    async def list_accounts(
+        self, level: Level, *, limit: int | None = None, cursor: str | None = None
+    ) -> RankedAccounts:
+        """Return a page of the accounts at or beyond a level, worst first."""
+        return await self._send(calls.list_accounts(level, limit, cursor))
+
+    async def post_marks(self, marks: Sequence[Mark | Anything]) -> BatchResult:
+        """Report prices; they are judged in this order, each of them."""
+        return await self._send(calls.post_marks(marks))
+
+    async def get_marks(
+        self, venue: Venue | None = None, symbol: str | None = None
+    ) -> Sequence[StoredMark]:
+        """Return the newest marks, with their ages."""
+        return await self._send(calls.get_marks(venue, symbol))
+
+    async def page_alerts(
+        self,
+        since: str | None = None,
+        *,
+        account_id: str | None = None,
+        limit: int | None = None,
+    ) -> AlertsPage:
+        """Return a page of the log after a cursor, of its beginning without one."""
+        return await self._send(calls.page_alerts(since, account_id, limit))
+
+    async def alerts(
+        self,
+        accounts: Sequence[str] = ("*",),
+        *,
+        levels: Sequence[Level] | None = None,
+        since: str | None = None,
+        cursor_file: str | os.PathLike[str] | None = None,
+        reconnect_delay_max_s: float = 10.0,
+        give_up_after_s: float | None = None,
+    ) -> AsyncGenerator[Event, None]:
+        """Yield alerts as they come, for ever; a lost connection is resumed where it broke off.
+
+        `accounts` are ids, beginnings of ids ("desk-7.*") or "*"; `levels` those an alert rose or
+        fell to. It begins behind the cursor in `cursor_file`, else behind `since`, else now. The
+        file is written once the events before its cursor are dealt with, which is when the next
+        one is asked for: after a crash some come again, none is left out.
+
+        A Snapshot says what the log does not: see there. Raises StreamClosed, SubscriptionRefused
+        and Problem when there is no use in coming back, and Unreachable after `give_up_after_s`.
+        Whoever leaves the loop early closes it with `contextlib.aclosing`.
+        """
+        file = None if cursor_file is None else CursorFile(cursor_file)
+        begin = (file.read() if file else None) or since
+        subscription = Subscription(accounts, levels, begin)
+        patience = Patience(reconnect_delay_max_s, give_up_after_s)
+        async with Stream(self._endpoint, subscription, patience) as stream:
+            while True:
+                batch = await stream.receive()
+                for event in batch.events:
+                    yield event
+                if file:
+                    await _keep(file, batch.cursor)
+
+    async def _send(self, call: Call[Answer]) -> Answer:
+        try:
+            response = await self._http.request(
+                call.method,
+                call.path,
+                params=call.query,
+                headers=call.headers,
+                content=call.body if call.parts is None else _awaited(call.parts),
+            )
+        except httpx.HTTPError as error:
+            raise Unreachable(f"{call.method} {call.path}: {error!r}") from error
+        retry_after = response.headers.get("retry-after")
+        return calls.read_answer(call, response.status_code, response.content, retry_after)
+
+
+async def _keep(file: CursorFile, cursor: str) -> None:
+    """Write the file; a cancelled one is waited for, so that no other writer meets it."""
+    writing = asyncio.ensure_future(asyncio.to_thread(file.write, cursor))
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await writing
+        raise
+
+
+async def _awaited(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part

@@ -1,0 +1,223 @@
+"""The client for programs without an event loop; `AsyncClient` has the same methods, awaited."""
+
+import os
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+
+from plimsoll import calls
+from plimsoll.alerts import Event
+from plimsoll.answers import (
+    AdjustedAccount,
+    AlertsPage,
+    BatchResult,
+    Evaluation,
+    RankedAccounts,
+    StoredAccountRisk,
+    WrittenAccount,
+)
+from plimsoll.calls import Anything, Call
+from plimsoll.cursor_file import CursorFile
+from plimsoll.documents import (
+    Account,
+    Balance,
+    Instrument,
+    Level,
+    Mark,
+    NamedAccount,
+    Number,
+    Position,
+    Reason,
+    StoredAccount,
+    StoredMark,
+    Venue,
+)
+from plimsoll.endpoint import Endpoint
+from plimsoll.errors import Unreachable
+from plimsoll.patience import Patience
+from plimsoll.stream import Stream
+from plimsoll.subscription import Subscription
+
+Answer = TypeVar("Answer")
+
+
+class Client:
+    """A service at `url`; `token` is an API key where the service wants one.
+
+    Calls raise Problem when refused and Unreachable when unanswered, and are never repeated by
+    themselves.
+    """
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8000",
+        *,
+        token: str | None = None,
+        timeout_s: float = 10.0,
+        trust_env: bool = True,
+    ) -> None:
+        self._endpoint = Endpoint(url, token, trust_env)
+        self._http = httpx.Client(
+            base_url=self._endpoint.url,
+            headers=self._endpoint.headers,
+            timeout=timeout_s,
+            trust_env=trust_env,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections of the calls; subscriptions have their own."""
+        self._http.close()
+
+    def evaluate(
+        self,
+        accounts: Sequence[NamedAccount | Anything] | None = None,
+        *,
+        positions: Sequence[Position | Anything] | None = None,
+        balances: Sequence[Balance | Anything] | None = None,
+        venue: Venue | None = None,
+        marks: Mapping[str, Number] | None = None,
+        instruments: Sequence[Instrument | Anything] | None = None,
+    ) -> Evaluation:
+        """Evaluate accounts, or the positions of one as ccxt's `fetch_positions()` gives them.
+
+        Nothing is stored. `marks` by symbol go before a position's own `markPrice`, that before the
+        newest streamed one; `instruments` before stored ones.
+        """
+        call = calls.evaluate(
+            accounts,
+            positions=positions,
+            balances=balances,
+            venue=venue,
+            marks=marks,
+            instruments=instruments,
+        )
+        return self._send(call)
+
+    def put_instruments(self, instruments: Sequence[Instrument | Anything]) -> BatchResult:
+        """Store contract terms, each by itself."""
+        return self._send(calls.put_instruments(instruments))
+
+    def get_instruments(
+        self, venue: Venue | None = None, symbol: str | None = None
+    ) -> Sequence[Instrument]:
+        """Return stored contract terms."""
+        return self._send(calls.get_instruments(venue, symbol))
+
+    def put_account(
+        self, account_id: str, account: Account | Anything, *, if_version: int | None = None
+    ) -> WrittenAccount:
+        """Store what an account holds, in place of what it held; VersionMismatch: not done."""
+        return self._send(calls.put_account(account_id, account, if_version))
+
+    def put_accounts(self, accounts: Iterable[NamedAccount | Anything]) -> BatchResult:
+        """Store any number of accounts, each by itself; they are sent as they are iterated."""
+        return self._send(calls.put_accounts(accounts))
+
+    def get_account(self, account_id: str) -> StoredAccount:
+        """Return an account as it is stored."""
+        return self._send(calls.get_account(account_id))
+
+    def delete_account(self, account_id: str, *, if_version: int | None = None) -> None:
+        """Remove an account; its versions and its alerts go on where they were if it comes back."""
+        return self._send(calls.delete_account(account_id, if_version))
+
+    def adjust_account(
+        self,
+        account_id: str,
+        asset: str,
+        delta: Number,
+        reason: Reason,
+        *,
+        if_version: int | None = None,
+    ) -> AdjustedAccount:
+        """Change a balance by `delta`; an alert that it raises has `reason` as its cause."""
+        call = calls.adjust_account(account_id, asset, delta, reason, if_version)
+        return self._send(call)
+
+    def account_risk(self, account_id: str) -> StoredAccountRisk:
+        """Evaluate a stored account now."""
+        return self._send(calls.account_risk(account_id))
+
+    def list_accounts(
+        self, level: Level, *, limit: int | None = None, cursor: str | None = None
+    ) -> RankedAccounts:
+        """Return a page of the accounts at or beyond a level, worst first."""
+        return self._send(calls.list_accounts(level, limit, cursor))
+
+    def post_marks(self, marks: Sequence[Mark | Anything]) -> BatchResult:
+        """Report prices; they are judged in this order, each of them."""
+        return self._send(calls.post_marks(marks))
+
+    def get_marks(
+        self, venue: Venue | None = None, symbol: str | None = None
+    ) -> Sequence[StoredMark]:
+        """Return the newest marks, with their ages."""
+        return self._send(calls.get_marks(venue, symbol))
+
+    def page_alerts(
+        self,
+        since: str | None = None,
+        *,
+        account_id: str | None = None,
+        limit: int | None = None,
+    ) -> AlertsPage:
+        """Return a page of the log after a cursor, of its beginning without one."""
+        return self._send(calls.page_alerts(since, account_id, limit))
+
+    def alerts(
+        self,
+        accounts: Sequence[str] = ("*",),
+        *,
+        levels: Sequence[Level] | None = None,
+        since: str | None = None,
+        cursor_file: str | os.PathLike[str] | None = None,
+        reconnect_delay_max_s: float = 10.0,
+        give_up_after_s: float | None = None,
+    ) -> Generator[Event, None, None]:
+        """Yield alerts as they come, for ever; a lost connection is resumed where it broke off.
+
+        `accounts` are ids, beginnings of ids ("desk-7.*") or "*"; `levels` those an alert rose or
+        fell to. It begins behind the cursor in `cursor_file`, else behind `since`, else now. The
+        file is written once the events before its cursor are dealt with, which is when the next
+        one is asked for: after a crash some come again, none is left out.
+
+        A Snapshot says what the log does not: see there. Raises StreamClosed, SubscriptionRefused
+        and Problem when there is no use in coming back, and Unreachable after `give_up_after_s`.
+        """
+        file = None if cursor_file is None else CursorFile(cursor_file)
+        begin = (file.read() if file else None) or since
+        subscription = Subscription(accounts, levels, begin)
+        patience = Patience(reconnect_delay_max_s, give_up_after_s)
+        with Stream(self._endpoint, subscription, patience) as stream:
+            while True:
+                batch = stream.receive()
+                yield from batch.events
+                if file:
+                    file.write(batch.cursor)
+
+    def _send(self, call: Call[Answer]) -> Answer:
+        try:
+            response = self._http.request(
+                call.method,
+                call.path,
+                params=call.query,
+                headers=call.headers,
+                content=call.parts if call.body is None else call.body,
+            )
+        except httpx.HTTPError as error:
+            raise Unreachable(f"{call.method} {call.path}: {error!r}") from error
+        retry_after = response.headers.get("retry-after")
+        return calls.read_answer(call, response.status_code, response.content, retry_after)

@@ -1,0 +1,155 @@
+"""What you write to the service, and read back as you wrote it: dicts with the keys of the wire.
+
+A position is ccxt's: a dict from `fetch_positions()` is one as it is, since keys not named here are
+ignored. Numbers may be decimal strings. What the service works out itself is in `answers`.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NotRequired, TypeAlias, TypedDict
+
+Level: TypeAlias = Literal[
+    "HEALTHY", "UNPRICED", "WARNING", "MARGIN_CALL", "LIQUIDATION", "BANKRUPT"
+]
+Side: TypeAlias = Literal["long", "short"]
+MarginMode: TypeAlias = Literal["cross", "isolated"]
+Reason: TypeAlias = Literal["funding", "deposit", "withdrawal", "fee", "pnl"]
+Venue: TypeAlias = Literal[
+    "generic",
+    "binance",
+    "okx",
+    "bybit",
+    "bybit-classic",
+    "hyperliquid",
+    "dydx",
+    "gate",
+    "htx",
+    "kucoin",
+    "bitmex",
+    "mexc",
+    "krakenfutures",
+    "deribit",
+    "drift",
+    "bitget",
+    "phemex",
+    "delta",
+    "edgex",
+]
+Number: TypeAlias = float | str
+
+
+class Balance(TypedDict):
+    """An amount of one asset; weight and price count in `multi` collateral mode only."""
+
+    asset: str
+    amount: Number
+    weight: NotRequired[Number | None]
+    price: NotRequired[Number | None]
+
+
+class Position(TypedDict):
+    """A position as ccxt has it; `contracts` is unsigned, `side` has the direction."""
+
+    symbol: str
+    contracts: Number
+    side: NotRequired[Side | None]
+    entryPrice: NotRequired[Number | None]
+    marginMode: NotRequired[MarginMode | None]
+    leverage: NotRequired[Number | None]
+    contractSize: NotRequired[Number | None]
+    markPrice: NotRequired[Number | None]
+    margin: NotRequired[Number | None]
+    collateral: NotRequired[Number | None]
+    unrealizedPnl: NotRequired[Number | None]
+
+
+class Thresholds(TypedDict):
+    """Lines of the margin ratio: 0 <= hysteresis < warning < marginCall < 1."""
+
+    warning: NotRequired[Number | None]
+    marginCall: NotRequired[Number | None]
+    hysteresis: NotRequired[Number | None]
+    easeAfterMs: NotRequired[int | None]
+
+
+class Account(TypedDict):
+    """What an account holds."""
+
+    venue: NotRequired[Venue | None]
+    marginMode: NotRequired[MarginMode | None]
+    collateralMode: NotRequired[Literal["single", "multi"] | None]
+    balances: NotRequired[Sequence[Balance] | None]
+    positions: NotRequired[Sequence[Position] | None]
+    thresholds: NotRequired[Thresholds | None]
+
+
+class NamedAccount(Account):
+    """An account of a list, under its id."""
+
+    id: str
+
+
+class StoredAccount(Account):
+    """An account as it is stored; `version` is what `if_version` asks for."""
+
+    id: str
+    version: int
+
+
+class Tier(TypedDict):
+    """Sizes from `minNotional` up to `maxNotional`, in the table's unit, and their rates."""
+
+    minNotional: Number
+    maintenanceMarginRate: Number
+    maxNotional: NotRequired[Number | None]
+    maxLeverage: NotRequired[Number | None]
+    maintenanceAmount: NotRequired[Number | None]
+
+
+class Instrument(TypedDict):
+    """A perpetual contract as one venue lists it; not `linear` is inverse, margined in the coin."""
+
+    symbol: str
+    linear: bool
+    contractSize: Number
+    base: str
+    quote: str
+    settle: str
+    tiers: Sequence[Tier]
+    venue: NotRequired[Venue | None]
+    takerFee: NotRequired[Number | None]
+    tiering: NotRequired[Literal["marginal", "whole"] | None]
+    tierUnit: NotRequired[Literal["notional", "contracts"] | None]
+
+
+class Mark(TypedDict):
+    """One price report of one (venue, symbol); `timestamp` is the source's clock, epoch ms."""
+
+    symbol: str
+    markPrice: Number
+    venue: NotRequired[Venue | None]
+    indexPrice: NotRequired[Number | None]
+    lastPrice: NotRequired[Number | None]
+    fundingRate: NotRequired[Number | None]
+    timestamp: NotRequired[int | None]
+    source: NotRequired[str | None]
+
+
+class StoredMark(Mark):
+    """The newest mark of a symbol, how old it is, and whether that is too old to rely on."""
+
+    marketId: int
+    eventTime: int
+    ageMs: int
+    stale: bool
+
+
+class InstrumentList(TypedDict):
+    """The answer that carries stored instruments."""
+
+    instruments: Sequence[Instrument]
+
+
+class MarkList(TypedDict):
+    """The answer that carries the newest marks."""
+
+    marks: Sequence[StoredMark]

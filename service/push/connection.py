@@ -1,0 +1,136 @@
+"""What every connected client has, by whichever door it came: subscriptions, what waits for it, how
+it ends.
+
+The doors add how frames are written (`session.py`, `event_stream.py`). Of a connection's tasks the
+first to end ends them all.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import anyio
+from anyio.abc import TaskGroup
+
+from service.access.door import Caller
+from service.contract.cursor import Cursor
+from service.contract.selection import Selection
+from service.errors import StoreUnavailable
+from service.push.close_codes import CloseCode
+from service.push.marks import MarkSubscription
+from service.push.outbox import Outbox
+from service.push.subscriptions import AlertSubscription
+from service.store.log_order import LogGap
+
+CLOSE_S = 1.0
+_RETRY_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """What one connection may cost, and when it is ended."""
+
+    heartbeat_s: float = 15.0
+    send_timeout_s: float = 5.0  # a send that is blocked for longer ends the session
+    queue_bytes: int = 4 * 2**20
+    frame_bytes: int = 256 * 1_024
+    subscriptions_max: int = 100
+    accounts_max: int = 10_000  # of one subscription
+
+
+class Switchboard(Protocol):
+    """What a connection needs of the hub."""
+
+    @property
+    def epoch(self) -> str: ...
+
+    async def advance(self, subscription: AlertSubscription) -> None:
+        """Bring a subscription nearer to live, and put it through when it is there."""
+
+    def disconnect(self, subscription: AlertSubscription | MarkSubscription) -> None: ...
+
+    def listen_to_marks(self, subscription: MarkSubscription) -> None: ...
+
+
+class Connection:
+    """The state of one client; only `pump` writes to it."""
+
+    def __init__(self, switchboard: Switchboard, caller: Caller, limits: StreamLimits) -> None:
+        self.caller = caller
+        self.outbox = Outbox(limits.queue_bytes)
+        self.alerts: dict[str, AlertSubscription] = {}
+        self.marks: dict[str, MarkSubscription] = {}
+        self.sending_since: float | None = None
+        self.close_code: CloseCode | None = None
+        self._switchboard = switchboard
+        self._limits = limits
+        self._behind = asyncio.Event()
+        self._ended = asyncio.Event()
+
+    def end(self, code: CloseCode) -> None:
+        """Close at once, whatever still waits; the first reason given is the one told."""
+        self.close_code = self.close_code or code
+        self._ended.set()
+
+    def finish(self, code: CloseCode) -> None:
+        """Close once what waits is written."""
+        self.close_code = self.close_code or code
+        self.outbox.seal()
+
+    async def ended(self) -> None:
+        """Return once the connection is to end at once."""
+        await self._ended.wait()
+
+    async def pump(self, write: Callable[[str], Awaitable[None]]) -> None:
+        """Write what waits, frame by frame, until there is nothing more to come."""
+        while (frame := await self.outbox.take()) is not None:
+            self.sending_since = anyio.current_time()
+            await write(frame)
+            self.sending_since = None
+
+    def subscribe_to_alerts(
+        self, subscription_id: str, selection: Selection, since: Cursor | None
+    ) -> None:
+        """Begin to read the log for a subscription."""
+        self.alerts[subscription_id] = AlertSubscription(
+            subscription_id,
+            selection,
+            since,
+            outbox=self.outbox,
+            behind=self._behind,
+            frame_max=self._limits.frame_bytes,
+        )
+        self._behind.set()
+
+    async def catch_up(self) -> None:
+        """Turn by turn, read the log for the subscriptions that are behind."""
+        while True:
+            await self._behind.wait()
+            self._behind.clear()
+            for subscription in list(self.alerts.values()):
+                if not subscription.live and subscription.id in self.alerts:
+                    await self._advance(subscription)
+
+    async def _advance(self, subscription: AlertSubscription) -> None:
+        subscription.reading = anyio.CancelScope()
+        with subscription.reading:
+            try:
+                await self._switchboard.advance(subscription)
+            except LogGap:
+                self.end(CloseCode.RESYNC)
+            except StoreUnavailable:
+                await anyio.sleep(_RETRY_S)
+            if not subscription.live:
+                self._behind.set()
+
+
+def start_all(tasks: TaskGroup, *works: Callable[[], Awaitable[object]]) -> None:
+    """Start all of it; the first to end ends the others."""
+
+    async def first_to_end(work: Callable[[], Awaitable[object]]) -> None:
+        await work()
+        tasks.cancel_scope.cancel()
+
+    for work in works:
+        tasks.start_soon(first_to_end, work)

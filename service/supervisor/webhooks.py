@@ -1,0 +1,37 @@
+"""`plimsoll serve --role webhooks`: the process that delivers, put together.
+
+It needs little of the service, and imports no more.
+"""
+
+from contextlib import AsyncExitStack
+
+from service.errors import InvalidInput
+from service.settings import Settings
+from service.store.alert_log import AlertLog
+from service.store.client import connect, connect_blocking
+from service.store.epoch import settle
+from service.store.webhooks import Webhooks
+from service.webhooks.delivery import Pace
+from service.webhooks.sender import Rules, Sender
+from service.webhooks.worker import WebhookWorker
+
+
+async def run_webhooks(settings: Settings) -> None:
+    """Deliver until cancelled."""
+    url = settings.redis_url
+    if url is None:
+        raise InvalidInput("webhooks need the Redis or Valkey of the service: give --redis-url")
+    rules = Rules(
+        settings.webhook_allow_http, settings.webhook_allow_private, settings.webhook_timeout_s
+    )
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(connect(url))
+        blocking = await stack.enter_async_context(connect_blocking(url))
+        sender = await stack.enter_async_context(Sender(rules))
+
+        async def settled() -> str:
+            return await settle(client, settings.shards)
+
+        log, webhooks = AlertLog(client, settings.shards, blocking), Webhooks(client)
+        pace = Pace(give_up_s=settings.webhook_give_up_s)
+        await WebhookWorker(log, webhooks, settled, sender, pace).run()

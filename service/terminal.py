@@ -1,0 +1,51 @@
+"""What every command of the terminal shares: settings it is given, how it runs, how it fails."""
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from service.errors import ServiceError
+from service.settings import Settings
+from service.supervisor.children import StartError
+from service.supervisor.serve import until_signalled
+
+FAILED = 1
+MISUSED = 2
+
+out = Console()
+log = Console(stderr=True)
+
+DataDir = Annotated[Path | None, typer.Option(help="Where the embedded Valkey keeps its file.")]
+RedisUrl = Annotated[str | None, typer.Option(help="Use this Redis or Valkey and embed none.")]
+
+
+def settings_of(**given: object) -> Settings:
+    """Return the settings of the environment, with what the command line says instead."""
+    values = {name: str(value) for name, value in given.items() if value is not None}
+    try:
+        return Settings(**values)  # type: ignore[arg-type]  # texts, as an environment gives them
+    except ValidationError as error:
+        for found in error.errors():
+            name = str(found["loc"][0])
+            variable = f"--{name.replace('_', '-')} or PLIMSOLL_{name.upper()}"
+            log.print(f"{variable}: {found['msg']}", style="red", highlight=False)
+        raise typer.Exit(MISUSED) from None
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run until it ends or a signal comes; what is wrong is told in a line, not in a trace."""
+    try:
+        asyncio.run(until_signalled(work))
+    except (StartError, ServiceError) as error:
+        fail(str(error))
+
+
+def fail(text: str) -> NoReturn:
+    """Say why, and end with a code that tells."""
+    log.print(text, style="red", highlight=False, markup=False, soft_wrap=True)
+    raise typer.Exit(FAILED)
