@@ -25,7 +25,7 @@ REASONS = ("", "unpriced", "no_closed_form")  # by code; "" where there are figu
 class Aftermath:
     """A row a pool, in its money; NaN with a reason where it cannot be told.
 
-    shortfall = fund + deleveraged + socialised + owed + venue; 0 where nothing is liquidated.
+    shortfall = fund + deleveraged + socialised + owed + venue; 0 where nothing is missing.
     """
 
     equity: Floats  # at the marks of then
@@ -50,7 +50,7 @@ def aftermath(
     shocked, unsolved = _shocked(batch, assessment, factor)
     found = assess(shocked)
     closing = close(shocked, found, found.legs.mark, taker_fees(shocked))
-    closed = found.pools.level >= Level.LIQUIDATION
+    closed = (found.pools.level >= Level.LIQUIDATION) | (found.pools.equity < 0.0)
     shortfall = np.where(closed, np.maximum(0.0, -closing.remainder), 0.0)
     reason = np.where(unsolved, UNSOLVED, KNOWN)
     reason = np.where(found.pools.unpriced, UNPRICED, reason).astype(np.int8)
