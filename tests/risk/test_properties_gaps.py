@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.risk import gaps
-from service.risk.columns import Floats
-from service.risk.evaluate import prices
+from service.risk.columns import Batch, Floats
+from service.risk.evaluate import assess, prices, select
 from service.risk.gaps import leg_gaps, max_loss, pool_gaps
+from service.risk.margin import Assessment
 from service.risk.model import Account
 from tests import agreement
 from tests.agreement import RELATIVE, ROUNDING, Both
@@ -190,6 +191,34 @@ def test_gaps_of_safe_pools_are_borders(
 @given(scenes(), coin_betas())
 def test_gaps_of_pools_are_borders(scene: tuple[World, Account], by_coin: dict[str, float]) -> None:
     assert_pool_gaps_agree(*scene, by_coin)
+
+
+def every_gap(batch: Batch, assessment: Assessment, beta: Floats) -> list[Floats]:
+    """Columns of legs, then of pools."""
+    solved = prices(batch, assessment)
+    legs, pools = leg_gaps(batch, assessment, solved), pool_gaps(batch, assessment, solved, beta)
+    found = (legs.liquidation_pct, legs.owe_pct, pools.liquidation_pct, pools.owe_pct)
+    return [*found, max_loss(batch, assessment).money]
+
+
+@effort(40, 1_000)
+@given(safe_scenes() | scenes(), coin_betas())
+def test_a_pool_alone_has_the_same_gaps_to_the_last_bit(
+    scene: tuple[World, Account], by_coin: dict[str, float]
+) -> None:
+    world, account = scene
+    both = agreement.both(world, account)
+    betas = {one.symbol: by_coin[one.symbol.partition("/")[0]] for one in account.positions}
+    beta = beta_column(both, account, betas)
+    together = every_gap(both.batch, both.assessment, beta)
+    for slot in range(len(both.pools)):
+        alone = select(both.batch, np.array([slot]))
+        own = (both.batch.legs.pool == slot, [slot])
+        for place, (one, of_all) in enumerate(
+            zip(every_gap(alone, assess(alone), beta), together, strict=True)
+        ):
+            mine = of_all[own[0] if place < 2 else own[1]]
+            assert np.array_equal(one, mine, equal_nan=True)
 
 
 NOTHING, WITHOUT_BOUND = Fraction(1, 10**12), Fraction(10**12)
