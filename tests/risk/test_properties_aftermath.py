@@ -66,7 +66,7 @@ def assert_as_the_reference(
     if min(abs(exact.equity), abs(exact.excess)) > allowed and not agreement.is_on_a_jump(pool):
         liquidated = table_level(pool, exact) >= Level.LIQUIDATION
         assert (found.level[slot] >= Level.LIQUIDATION) == liquidated
-        assert found.shortfall[slot] >= (float(max(0, -exact.equity - allowed)))
+        assert found.shortfall[slot] >= float(-exact.equity - allowed)
         assert liquidated or exact.equity < 0 or not found.shortfall[slot]
     paid = sum(getattr(found, payer)[slot] for payer in PAYERS)
     assert paid == pytest.approx(found.shortfall[slot], rel=1e-12)
