@@ -33,7 +33,7 @@ FROM_REQUEST_MS = -1  # the event time of marks that came in the body of the cal
 _LEVELS: tuple[LevelName, ...] = get_args(LevelName)  # in the order of model.Level
 _PRICE_REASONS = [reason or None for reason in PRICE_REASONS]
 _TOTALS_REASONS = [reason or None for reason in TOTALS_REASONS]
-_GAP_REASONS = [reason or None for reason in GAP_REASONS]
+_GAP_REASONS = np.array([reason or None for reason in GAP_REASONS], dtype=object)
 _AFTERMATH_REASONS = [reason or None for reason in AFTERMATH_REASONS]
 _NOTHING_SUPPOSED = Supposed()
 
@@ -147,7 +147,7 @@ def _pool_answers(asked: _Asked) -> list[PoolAnswer]:
             asked.assessment.pools.stale.tolist(),
             *_lists(asked.figures.of_pools),
             asked.figures.max_loss.money.tolist(),
-            [_GAP_REASONS[reason] for reason in asked.figures.max_loss.reason.tolist()],
+            _GAP_REASONS[asked.figures.max_loss.reason].tolist(),
             *_gap_columns(asked.figures.pool_gaps),
             _aftermaths(asked),
             _pool_restorations(asked),
@@ -158,9 +158,9 @@ def _pool_answers(asked: _Asked) -> list[PoolAnswer]:
 def _gap_columns(gaps: Gaps) -> Iterator[list[Any]]:
     """Yield the gap to liquidation, its reason, the gap to a debt, its reason, each a list."""
     yield gaps.liquidation_pct.tolist()
-    yield [_GAP_REASONS[reason] for reason in gaps.liquidation_reason.tolist()]
+    yield _GAP_REASONS[gaps.liquidation_reason].tolist()
     yield gaps.owe_pct.tolist()
-    yield [_GAP_REASONS[reason] for reason in gaps.owe_reason.tolist()]
+    yield _GAP_REASONS[gaps.owe_reason].tolist()
 
 
 def _aftermaths(asked: _Asked) -> list[AfterGap] | list[None]:

@@ -57,9 +57,10 @@ def figures_of(
     Raises InvalidInput where the gap asked for would take a price to 0 or beyond.
     """
     totals, solved = account_totals(batch, assessment, accounts), prices(batch, assessment)
-    part = np.array([supposed.betas.get(symbol, 1.0) for symbol in symbols], dtype=np.float64)
-    beta = np.ones(len(batch.markets.mark))
-    beta[batch.legs.market] = part
+    part, beta = np.ones(len(symbols)), np.ones(len(batch.markets.mark))
+    if supposed.betas:
+        part[:] = [supposed.betas.get(symbol, 1.0) for symbol in symbols]
+        beta[batch.legs.market] = part
     return Figures(
         totals=totals,
         solved=solved,
