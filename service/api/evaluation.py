@@ -15,6 +15,7 @@ from service.api.answers import FROM_REQUEST_MS, answer_accounts
 from service.api.bodies import BodyReader
 from service.api.documents import BODY_ERRORS, answer, json_body, operation
 from service.api.entrance import Entrance
+from service.api.figures import Supposed
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
 from service.api.load import EngineQueue
@@ -85,7 +86,10 @@ def _evaluated(
     found = _sort(asked, places, faults, table)
     if not follower.known and any(fault.code == "unknown_symbol" for fault in found.faults):
         raise StoreUnavailable("the instruments are not known yet: give them in the body")
-    answers, overflown = answer_accounts(found.accounts, table, follower.clock_ms())
+    supposed = Supposed(asked.betas or {}, None if asked.gap is None else asked.gap.move_pct)
+    answers, overflown = answer_accounts(
+        found.accounts, table, follower.clock_ms(), supposed=supposed
+    )
     for index in overflown:
         where = pointer_to("accounts", found.places[index])
         found.faults.append(Fault(where, "out_of_range", "a figure is too large for a number"))

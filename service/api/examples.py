@@ -41,6 +41,7 @@ EVALUATE = {
     "accounts": [{"id": "a1"} | ACCOUNT],
     "marks": {SYMBOL: MARK},
     "instruments": [INSTRUMENT],
+    "gap": {"movePct": -2},
 }
 ACCOUNT_ANSWER: dict[str, Any] = {
     "id": "a1",
@@ -83,6 +84,13 @@ ACCOUNT_ANSWER: dict[str, Any] = {
             "marginDeficit": 0.0,
             "shortfall": 0.0,
             "owed": 0.0,
+            "maxLoss": 540.0,
+            "maxLossReason": None,
+            "gapToLiquidationPct": 0.328587,
+            "gapToLiquidationReason": None,
+            "gapToOwePct": None,
+            "gapToOweReason": "protected",
+            "afterGap": None,
             "toRestore": {
                 "deposit": 8.888889,
                 "reduce": [{"symbol": "BTC/USDT:USDT", "side": "long", "contracts": 0.018182}],
@@ -114,8 +122,29 @@ ACCOUNT_ANSWER: dict[str, Any] = {
             "bankruptcyPrice": 54600.0,
             "bankruptcyPriceReason": None,
             "distancePct": 0.328587,
+            "gapToLiquidationPct": 0.328587,
+            "gapToLiquidationReason": None,
+            "gapToOwePct": None,
+            "gapToOweReason": "protected",
         }
     ],
 }
-EVALUATE_ANSWER = {"timestamp": TIME_MS, "accounts": [ACCOUNT_ANSWER], "problems": []}
+AFTER_GAP: dict[str, Any] = {
+    "level": "BANKRUPT",
+    "reason": None,
+    "equity": -70.0,
+    "shortfall": 70.0,
+    "fund": 70.0,
+    "deleveraged": 0.0,
+    "socialised": 0.0,
+    "owed": 0.0,
+    "venue": 0.0,
+}
+EVALUATE_ANSWER = {
+    "timestamp": TIME_MS,
+    "accounts": [
+        ACCOUNT_ANSWER | {"pools": [ACCOUNT_ANSWER["pools"][0] | {"afterGap": AFTER_GAP}]}
+    ],
+    "problems": [],
+}
 RISK_ANSWER = ACCOUNT_ANSWER | {"timestamp": TIME_MS, "version": 3, "monitored": []}

@@ -7,7 +7,9 @@ import numpy as np
 
 from service.risk import margin
 from service.risk.batch import build_batch
+from service.risk.closing import filled
 from service.risk.columns import Batch, Holdings, Ints, Legs, Pools
+from service.risk.gaps import max_loss, pool_gaps
 from service.risk.growing import spread
 from service.risk.liquidation import LegPrices, solve_prices
 from service.risk.margin import Assessment
@@ -32,8 +34,11 @@ def warm_up() -> None:
     """Have it compiled, or read from where it was kept: no evaluation waits for that later."""
     batch, _ = build_batch([], MarketTable())
     assessment = assess(batch)
-    prices(batch, assessment)
+    solved = prices(batch, assessment)
     to_restore(batch, assessment)
+    pool_gaps(batch, assessment, solved)
+    max_loss(batch, assessment)
+    filled(batch, assessment, assessment.legs.mark)
 
 
 def select(batch: Batch, pools: Ints) -> Batch:
@@ -44,7 +49,7 @@ def select(batch: Batch, pools: Ints) -> Batch:
         markets=batch.markets,
         tables=batch.tables,
         asset_price=batch.asset_price,
-        pools=_taken(batch.pools, pools),
+        pools=taken_rows(batch.pools, pools),
         legs=_placed(batch.legs, place),
         holdings=_placed(batch.holdings, place),
     )
@@ -60,7 +65,7 @@ def copies(batch: Batch, pools: Ints) -> Batch:
         markets=batch.markets,
         tables=batch.tables,
         asset_price=batch.asset_price,
-        pools=_taken(batch.pools, pools),
+        pools=taken_rows(batch.pools, pools),
         legs=_repeated(batch.legs, pools, many),
         holdings=_repeated(batch.holdings, pools, many),
     )
@@ -70,17 +75,18 @@ def _repeated(columns: _Rows, pools: Ints, many: int) -> _Rows:
     order = np.argsort(columns.pool, kind="stable")
     count = np.bincount(columns.pool, minlength=many)
     rows = order[spread((np.cumsum(count) - count)[pools], count[pools])]
-    repeated = _taken(columns, rows)
+    repeated = taken_rows(columns, rows)
     repeated.pool = np.repeat(np.arange(len(pools)), count[pools])
     return repeated
 
 
-def _taken(columns: _Columns, rows: Ints) -> _Columns:
+def taken_rows(columns: _Columns, rows: Ints) -> _Columns:
+    """Return some rows of columns, in this order."""
     return type(columns)(**{f.name: getattr(columns, f.name)[rows] for f in fields(columns)})
 
 
 def _placed(columns: _Rows, place: Ints) -> _Rows:
     """Keep the rows of pools that have a place, and renumber their pools."""
-    kept = _taken(columns, np.flatnonzero(place[columns.pool] >= 0))
+    kept = taken_rows(columns, np.flatnonzero(place[columns.pool] >= 0))
     kept.pool = place[kept.pool]
     return kept

@@ -14,90 +14,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from service.risk.columns import Bools, Floats, Ints
+from service.risk.by_pool import order_by_pool
 from service.risk.compiled import called, inlined
-from service.risk.rows import Int8s, Records
+from service.risk.rows import Records
+from service.risk.searches import HELD, PNL, SLACK, Columns, Scratch
+from service.risk.venues import RULE_COLUMNS
 
-# A leg of the pool at hand. Its requirement at a notional n is rate x n + fixed and, where it
-# bends, what its tier asks of n; a frozen one and one by contracts held stay in their tiers.
-MEMBER = np.dtype(
-    [
-        ("row", np.int64),
-        ("size", np.float64),  # signed
-        ("entry_price", np.float64),
-        ("side", np.float64),
-        ("weight", np.float64),  # what its money is in the pool's
-        ("notional", np.float64),  # at the mark
-        ("rate", np.float64),
-        ("fixed", np.float64),
-        ("in_tier", np.float64),  # asked by the tier at the mark, where it bends
-        ("table", np.int64),
-        ("tier_at_mark", np.int64),
-        ("tier", np.int64),  # where the search is
-        ("linear", np.bool_),
-        ("bends", np.bool_),
-    ],
-    align=True,
-)
-GROUP = np.dtype(
-    [
-        ("first", np.int64),  # into the members
-        ("end", np.int64),
-        ("market", np.int64),
-        ("mark", np.float64),
-        ("slack", np.float64),
-        ("pnl", np.float64),
-        ("slack_beside", np.float64),  # of the other groups
-        ("pnl_beside", np.float64),
-        ("slack_moving", np.float64),  # of the rest of the pool, what is base coin
-        ("pnl_moving", np.float64),
-        ("inverse", np.bool_),  # t = mark / price
-        ("coin", np.bool_),  # inverse, and its settle coin is money worth the price itself (multi)
-        ("unsolved", np.bool_),  # the pool's value is no line in either t
-    ],
-    align=True,
-)
 _FURTHEST = 1e12  # a root this many times nearer 0 or further than the mark is rounding
 _POLISH_MOST = _FURTHEST * 2.0**-50  # relative: what rounding costs there; more is no polish
-HELD, SLACK, PNL = range(3)  # columns of `in_asset`
-
-
-class Columns(NamedTuple):
-    """What the search for prices reads: a row a leg, a pool, a market, a holding or a tier."""
-
-    pool: Ints
-    market: Ints
-    contracts: Floats
-    entry_price: Floats
-    mark: Floats
-    size: Floats
-    notional: Floats
-    unrealised_pnl: Floats
-    maintenance_margin: Floats
-    settle_price: Floats
-    tier: Ints  # flat
-    on_entry: Bools
-    fee_rate: Floats
-    fixed_fee: Floats
-    bankruptcy_fee_rate: Floats
-    bankruptcy_fee: Floats
-    wallet: Floats  # from here on of pools
-    unpriced: Bools
-    level: Int8s
-    rule: Ints
-    multi: Bools
-    linear: Bools  # of markets
-    table: Ints
-    base: Ints
-    settle: Ints
-    by_contracts: Bools  # of tables
-    floor: Floats
-    rate: Floats
-    deduction: Floats
-    rebate: Floats
-    holder: Ints  # of holdings
-    asset: Ints
-    worth: Floats
+_STRICT = RULE_COLUMNS.strict
+_LEAST = float(np.nextafter(0.0, 1.0))
 
 
 class Rest(NamedTuple):
@@ -107,17 +33,12 @@ class Rest(NamedTuple):
     moving: float  # in proportion to the price
 
 
-class Scratch(NamedTuple):
-    """Room for the search's notes."""
-
-    rows: Ints  # leg rows, pool by pool
-    first: Ints  # into `rows`, by pool; one more than there are pools
-    held: Ints  # holding rows, pool by pool
-    first_held: Ints
-    group_of: Ints  # by market; -1 between pools
-    in_asset: Floats  # (assets, 3); 0 between pools
-    members: Records
-    groups: Records
+@inlined
+def begin(columns: Columns, scratch: Scratch) -> None:
+    """Put the legs and holdings of all pools in order; `gather` follows, pool by pool."""
+    scratch.group_of[:] = -1
+    order_by_pool(columns.pool, scratch.rows, scratch.first)
+    order_by_pool(columns.holder, scratch.held, scratch.first_held)
 
 
 @inlined
@@ -175,8 +96,13 @@ def _enter(columns: Columns, leg: Any, row: int) -> None:
     leg.linear, leg.weight = columns.linear[market], columns.settle_price[row]
     leg.side = 1.0 if (leg.size > 0.0) == leg.linear else -1.0
     notional = columns.notional[row]
-    leg.notional, leg.bends, leg.in_tier = notional, False, 0.0
+    leg.notional, leg.still = notional, 0.0
+    leg.bends, leg.in_tier = False, 0.0
     leg.rate, leg.fixed = columns.fee_rate[row], columns.fixed_fee[row]
+    leg.closing_rate, leg.closing_fee = (
+        columns.bankruptcy_fee_rate[row],
+        columns.bankruptcy_fee[row],
+    )
     if columns.on_entry[row]:
         leg.rate, leg.fixed = 0.0, columns.maintenance_margin[row]
     elif columns.by_contracts[table]:
@@ -272,3 +198,9 @@ def polished(group: Any, rest: Rest, price: float, own: float, slope: float) -> 
         slack = own + rest.still + rest.moving * t
         step = slack / (slope / group.mark)
     return price - step if abs(step) <= _POLISH_MOST * price else price
+
+
+@inlined
+def least_slack(columns: Columns, pool: int) -> float:
+    """Return the slack under which a pool is to be liquidated: 0 where 0 itself is not, by rule."""
+    return 0.0 if _STRICT[columns.rule[pool]] else _LEAST

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.risk import liquidation, volatility
+from service.risk.closing import debt_most
 from service.risk.columns import Batch, Bools, Floats
 from service.risk.first_passage import Passage, leaving_probability
 from service.risk.liquidation import LegPrices
 from service.risk.margin import Assessment
-from service.risk.venues import RULE_COLUMNS
 from service.risk.volatility import Volatility
 
 MODEL = "double_exponential_jump_diffusion"
@@ -82,7 +82,7 @@ def leg_likelihood(
         figures[:, rows] = leaving_probability(passage)
     else:
         figures[:, rows] = 0.0
-    protected = RULE_COLUMNS.negative_balance_protection[batch.pools.rule[batch.legs.pool]]
+    protected = debt_most(batch, assessment)[batch.legs.pool] <= 0.0
     return Likelihood(
         liquidation=figures[0],
         shortfall=figures[1],

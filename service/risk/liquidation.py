@@ -13,16 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from service.risk.by_pool import order_by_pool
 from service.risk.columns import Batch, Floats
 from service.risk.compiled import called, compiled, inlined
 from service.risk.groups import (
-    GROUP,
-    MEMBER,
-    Columns,
     Rest,
-    Scratch,
+    begin,
     gather,
+    least_slack,
     look_beside,
     look_into_coins,
     polished,
@@ -34,7 +31,7 @@ from service.risk.levels import LIQUIDATION
 from service.risk.margin import Assessment
 from service.risk.roots import Curve, Root, Tiers, root_above, root_below, tier_margin
 from service.risk.rows import Int8s, Records
-from service.risk.venues import RULE_COLUMNS
+from service.risk.searches import Columns, Scratch, columns_of, scratch_of
 
 FOUND, UNPRICED, ALREADY_LIQUIDATABLE, FULLY_COLLATERALISED, PRICE_INDEPENDENT, UNSOLVED = range(6)
 # By reason code; "" where there is a price.
@@ -46,8 +43,6 @@ REASONS = (
     "price_independent",
     "no_closed_form",
 )
-_STRICT = RULE_COLUMNS.strict
-_LEAST = float(np.nextafter(0.0, 1.0))
 
 
 @dataclass(slots=True)
@@ -60,6 +55,7 @@ class LegPrices:
     reason: NDArray[np.int8]
     bankruptcy: Floats
     bankruptcy_reason: NDArray[np.int8]
+    no_equity: Floats  # where equity is 0, no closing fee counted
     distance_pct: Floats
 
 
@@ -72,13 +68,21 @@ class _Found(NamedTuple):
     reason: Int8s
     bankruptcy: Floats
     bankruptcy_reason: Int8s
+    no_equity: Floats
     distance_pct: Floats
+
+
+class _UsedUp(NamedTuple):
+    """Where a group's price leaves no equity."""
+
+    price: float  # NaN: nowhere
+    slope: float  # of equity in t
 
 
 def solve_prices(batch: Batch, assessment: Assessment) -> LegPrices:
     """Return both liquidation prices and the bankruptcy price of every leg."""
     rows = len(batch.legs.pool)
-    below, above, nearest, bankruptcy, distance = np.empty((5, rows))
+    below, above, nearest, bankruptcy, no_equity, distance = np.empty((6, rows))
     reason, bankruptcy_reason = np.empty((2, rows), np.int8)
     found = _Found(
         below=below,
@@ -87,72 +91,17 @@ def solve_prices(batch: Batch, assessment: Assessment) -> LegPrices:
         reason=reason,
         bankruptcy=bankruptcy,
         bankruptcy_reason=bankruptcy_reason,
+        no_equity=no_equity,
         distance_pct=distance,
     )
-    _solve(_columns(batch, assessment), _scratch(batch), found)
+    _solve(columns_of(batch, assessment), scratch_of(batch), found)
     return LegPrices(*found)
-
-
-def _columns(batch: Batch, assessment: Assessment) -> Columns:
-    legs, terms, pools = assessment.legs, assessment.terms, assessment.pools
-    given, markets, tables = batch.legs, batch.markets, batch.tables
-    return Columns(
-        pool=given.pool,
-        market=given.market,
-        contracts=given.contracts,
-        entry_price=given.entry_price,
-        mark=legs.mark,
-        size=legs.size,
-        notional=legs.notional,
-        unrealised_pnl=legs.unrealised_pnl,
-        maintenance_margin=legs.maintenance_margin,
-        settle_price=legs.settle_price,
-        tier=legs.tier,
-        on_entry=terms.on_entry,
-        fee_rate=terms.fee_rate,
-        fixed_fee=terms.fixed_fee,
-        bankruptcy_fee_rate=terms.bankruptcy_fee_rate,
-        bankruptcy_fee=terms.bankruptcy_fee,
-        wallet=pools.wallet,
-        unpriced=pools.unpriced,
-        level=pools.level,
-        rule=batch.pools.rule,
-        multi=batch.pools.multi,
-        linear=markets.linear,
-        table=markets.table,
-        base=markets.base,
-        settle=markets.settle,
-        by_contracts=tables.by_contracts,
-        floor=tables.floor,
-        rate=tables.rate,
-        deduction=tables.deduction,
-        rebate=tables.rebate,
-        holder=batch.holdings.pool,
-        asset=batch.holdings.asset,
-        worth=assessment.worth,
-    )
-
-
-def _scratch(batch: Batch) -> Scratch:
-    rows, pools, held = len(batch.legs.pool), len(batch.pools.rule), len(batch.holdings.pool)
-    return Scratch(
-        rows=np.empty(rows, np.int64),
-        first=np.empty(pools + 1, np.int64),
-        held=np.empty(held, np.int64),
-        first_held=np.empty(pools + 1, np.int64),
-        group_of=np.empty(len(batch.markets.mark), np.int64),
-        in_asset=np.zeros((len(batch.asset_price), 3)),
-        members=np.empty(rows, MEMBER),
-        groups=np.empty(rows, GROUP),
-    )
 
 
 @compiled
 def _solve(columns: Columns, scratch: Scratch, found: _Found) -> None:
     """Fill in the prices of all legs."""
-    scratch.group_of[:] = -1
-    order_by_pool(columns.pool, scratch.rows, scratch.first)
-    order_by_pool(columns.holder, scratch.held, scratch.first_held)
+    begin(columns, scratch)
     for pool in range(len(columns.wallet)):
         if columns.unpriced[pool]:
             _put_nothing(scratch, found, pool)
@@ -174,7 +123,7 @@ def _put_nothing(scratch: Scratch, found: _Found, pool: int) -> None:
     for index in range(scratch.first[pool], scratch.first[pool + 1]):
         row = scratch.rows[index]
         found.below[row] = found.above[row] = found.liquidation[row] = np.nan
-        found.bankruptcy[row] = found.distance_pct[row] = np.nan
+        found.bankruptcy[row] = found.no_equity[row] = found.distance_pct[row] = np.nan
         found.reason[row] = found.bankruptcy_reason[row] = UNPRICED
 
 
@@ -192,8 +141,8 @@ def _put_liquidation(columns: Columns, found: _Found, pool: int, group: Any, leg
         for index in range(len(legs)):
             leg = legs[index]
             slope += (leg.side - leg.rate) * leg.notional * leg.weight
-        least = 0.0 if _STRICT[columns.rule[pool]] else _LEAST
-        curve = Curve(group.slack + rest.still + rest.moving, slope, least)
+        start = group.slack + rest.still + rest.moving
+        curve = Curve(start, slope, least_slack(columns, pool))
         root = root_below(legs, tiers, curve)
         below = _slack_price(tiers, group, legs, rest, root)
         root = root_above(legs, tiers, curve)
@@ -212,31 +161,49 @@ def _put_liquidation(columns: Columns, found: _Found, pool: int, group: Any, leg
 
 @inlined
 def _put_bankruptcy(columns: Columns, found: _Found, pool: int, group: Any, legs: Records) -> None:
-    """Equity, less the closing fee where the venue counts one, is one line in t: one root."""
+    """Put where equity is used up: with the closing fee where the venue counts one, and without."""
     rest = rest_of(group, columns.wallet[pool] + group.pnl_beside, group.pnl_moving)
+    used = _used_up(group, legs, rest, 1.0)
+    none_left, reason = used.price, FULLY_COLLATERALISED if used.slope != 0.0 else PRICE_INDEPENDENT
+    if not np.isnan(used.price):
+        reason = FOUND
+    if group.unsolved:
+        reason = UNSOLVED
+    elif _counts_fees(legs):
+        none_left = _used_up(group, legs, rest, 0.0).price
+    for index in range(len(legs)):
+        row = legs[index].row
+        found.bankruptcy[row], found.bankruptcy_reason[row] = used.price, reason
+        found.no_equity[row] = none_left
+
+
+@called
+def _counts_fees(legs: Records) -> bool:
+    counted = False
+    for index in range(len(legs)):
+        counted |= legs[index].closing_rate != 0.0 or legs[index].closing_fee != 0.0
+    return counted
+
+
+@called
+def _used_up(group: Any, legs: Records, rest: Rest, counted: float) -> _UsedUp:
+    """Equity, less a share `counted` of the closing fees, is one line in t: return its root."""
     slope, fees = rest_slope(group, rest), 0.0
     for index in range(len(legs)):
         leg = legs[index]
-        rate = columns.bankruptcy_fee_rate[leg.row]
+        rate = leg.closing_rate * counted
         slope += (leg.side - rate) * leg.notional * leg.weight
-        fees += (leg.notional * rate + columns.bankruptcy_fee[leg.row]) * leg.weight
+        fees += (leg.notional * rate + leg.closing_fee * counted) * leg.weight
     start = group.pnl - fees + rest.still + rest.moving
     price = price_at(group, 1.0 - start / slope)
     own = 0.0
     for index in range(len(legs)):
         leg = legs[index]
         pnl, notional = _leg_at(leg, price)
-        fee = notional * columns.bankruptcy_fee_rate[leg.row] + columns.bankruptcy_fee[leg.row]
-        own += (pnl - fee) * leg.weight
-    price = polished(group, rest, price, own, slope)
-    reason = FULLY_COLLATERALISED if slope != 0.0 else PRICE_INDEPENDENT
-    if group.unsolved:
-        price, reason = np.nan, UNSOLVED
-    elif not np.isnan(price):
-        reason = FOUND
-    for index in range(len(legs)):
-        row = legs[index].row
-        found.bankruptcy[row], found.bankruptcy_reason[row] = price, reason
+        fee = notional * leg.closing_rate + leg.closing_fee
+        own += (pnl - fee * counted) * leg.weight
+    price = np.nan if group.unsolved else polished(group, rest, price, own, slope)
+    return _UsedUp(price, slope)
 
 
 @called

@@ -15,11 +15,11 @@ from math import erfc, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from service.risk.closing import debt_most
 from service.risk.columns import Batch, Floats, sums_by
 from service.risk.likelihood import FOUND, MODEL, UNPRICED, UNSOLVED, Likelihood
 from service.risk.margin import Assessment
 from service.risk.model import Level
-from service.risk.venues import RULE_COLUMNS
 
 # By model code: as its position, or by distance.
 MODELS = (MODEL, "likeliest_path_diffusion")
@@ -70,7 +70,7 @@ def pool_likelihood(
     shortfall = np.minimum(_any_of(by_leg.shortfall[first], of, many), liquidation)
     shortfall = np.where(pools.open & (pools.equity < 0.0), 1.0, shortfall)
     known = reason == FOUND
-    protected = RULE_COLUMNS.negative_balance_protection[batch.pools.rule]
+    protected = debt_most(batch, assessment) <= 0.0
     return PoolLikelihood(
         liquidation=np.where(known, liquidation, np.nan),
         shortfall=np.where(known, shortfall, np.nan),

@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from service.risk.closing import debt_most
 from service.risk.columns import Batch, Bools, Floats, Ints
 from service.risk.compiled import compiled, inlined
 from service.risk.margin import Assessment
 from service.risk.model import Level
 from service.risk.rows import Int8s
-from service.risk.venues import RULE_COLUMNS
 
 # Answers are this much on the safe side (relative), so that whoever acts on them is below the line.
 _SAFELY = 1e-12
@@ -106,9 +106,7 @@ def shortfall(equity: Floats) -> Floats:
 
 def owed(batch: Batch, assessment: Assessment) -> Floats:
     """Return what is left of the shortfall to the trader by the venue's policy, a pool."""
-    protected = RULE_COLUMNS.negative_balance_protection[batch.pools.rule]
-    left = shortfall(assessment.pools.equity)
-    return np.where(protected, np.where(np.isnan(left), np.nan, 0.0), left)
+    return np.minimum(shortfall(assessment.pools.equity), debt_most(batch, assessment))
 
 
 @compiled

@@ -20,7 +20,7 @@ _BESIDE = 1e-13  # relative: corners nearer to each other than that are one
 class Curve(NamedTuple):
     """The slack as start + slope (t - 1) - sum of weight x (tier(t) - tier(1)) over legs that bend.
 
-    tier(t) is n x rate - deduction at n = notional x t in the tier where the walk is.
+    tier(t) is n x rate - deduction at n = notional x t + still in the tier where the walk is.
     """
 
     start: float
@@ -92,7 +92,8 @@ def _slack(legs: Records, tiers: Tiers, curve: Curve, t: float) -> float:
     for index in range(len(legs)):
         leg = legs[index]
         if leg.bends:
-            slack -= leg.weight * (tier_margin(tiers, leg, leg.notional * t) - leg.in_tier)
+            size = leg.notional * t + leg.still
+            slack -= leg.weight * (tier_margin(tiers, leg, size) - leg.in_tier)
     return slack
 
 
@@ -116,9 +117,9 @@ def _start(legs: Records) -> None:
 
 @called
 def _floor_at(leg: Any, tiers: Tiers) -> float:
-    """Return the t where the leg's tier begins; 0 where it has none below."""
+    """Return the t where the leg's tier begins; 0 where it has none below, under 0: none nearer."""
     if leg.bends and leg.tier > 0:
-        return float(tiers.floor[leg.table, leg.tier] / leg.notional)
+        return float((tiers.floor[leg.table, leg.tier] - leg.still) / leg.notional)
     return 0.0
 
 
@@ -126,7 +127,7 @@ def _floor_at(leg: Any, tiers: Tiers) -> float:
 def _end_at(leg: Any, tiers: Tiers) -> float:
     """Return the t where the leg's tier ends; infinity where it has none above."""
     if leg.bends and leg.tier + 1 < tiers.floor.shape[1]:
-        return float(tiers.floor[leg.table, leg.tier + 1] / leg.notional)
+        return float((tiers.floor[leg.table, leg.tier + 1] - leg.still) / leg.notional)
     return np.inf
 
 

@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 
+from service.risk.aftermath import aftermath
 from service.risk.batch import build_batch
 from service.risk.book import Book
 from service.risk.columns import Batch
 from service.risk.evaluate import assess, prices, select, warm_up
+from service.risk.gaps import leg_gaps, max_loss, pool_gaps
 from service.risk.markets import MarketTable
 from service.risk.model import Mark
 from service.risk.restore import to_restore
@@ -44,8 +46,12 @@ def batches() -> Iterator[Batch]:
 
 def evaluate(batch: Batch) -> None:
     assessment = assess(batch)
-    prices(batch, assessment)
+    solved = prices(batch, assessment)
     to_restore(batch, assessment, assessment.pools.level)
+    leg_gaps(batch, assessment, solved)
+    pool_gaps(batch, assessment, solved, np.full(len(batch.markets.mark), 0.5))
+    max_loss(batch, assessment)
+    aftermath(batch, assessment, np.full(len(batch.legs.pool), 0.9))
 
 
 def main() -> None:

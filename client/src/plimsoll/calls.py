@@ -69,6 +69,8 @@ def evaluate(
     venue: Venue | None,
     marks: Mapping[str, Number] | None,
     instruments: Sequence[Instrument | Anything] | None,
+    betas: Mapping[str, Number] | None,
+    gap_pct: Number | None,
 ) -> Call[Evaluation]:
     if (accounts is None) == (positions is None):
         raise TypeError("give `accounts`, or the `positions` of one account")
@@ -78,7 +80,13 @@ def evaluate(
         ]
     elif balances is not None or venue is not None:
         raise TypeError("`balances` and `venue` go with `positions`; `accounts` have their own")
-    asked = {"accounts": accounts, "marks": marks, "instruments": instruments}
+    asked = {
+        "accounts": accounts,
+        "marks": marks,
+        "instruments": instruments,
+        "betas": betas,
+        "gap": None if gap_pct is None else {"movePct": gap_pct},
+    }
     return _json("POST", "/v1/evaluate", asked, lambda answer: decode(Evaluation, answer))
 
 

@@ -96,11 +96,14 @@ class Client:
         venue: Venue | None = None,
         marks: Mapping[str, Number] | None = None,
         instruments: Sequence[Instrument | Anything] | None = None,
+        betas: Mapping[str, Number] | None = None,
+        gap_pct: Number | None = None,
     ) -> Evaluation:
         """Evaluate accounts, or the positions of one as ccxt's `fetch_positions()` gives them.
 
         Nothing is stored. `marks` by symbol go before a position's own `markPrice`, that before the
-        newest streamed one; `instruments` before stored ones.
+        newest streamed one; `instruments` before stored ones. `gap_pct`: say of every pool who pays
+        after such a jump of all its symbols, each as much of it as `betas` says (else all of it).
         """
         call = calls.evaluate(
             accounts,
@@ -109,6 +112,8 @@ class Client:
             venue=venue,
             marks=marks,
             instruments=instruments,
+            betas=betas,
+            gap_pct=gap_pct,
         )
         return self._send(call)
 
