@@ -10,7 +10,7 @@ COPY README.md LICENSE ./
 COPY service service
 RUN python -m pip --python /opt/plimsoll install --no-cache-dir --no-deps --force-reinstall . \
     && /opt/plimsoll/bin/python -m compileall -q /opt/plimsoll
-# The monitor's ticks are compiled where they are first called; done here, a container starts at once.
+# Ticks and prices are compiled where they are first called; done here, a container starts at once.
 RUN NUMBA_CACHE_DIR=/opt/plimsoll/compiled /opt/plimsoll/bin/python -c \
     "from service.monitor.judging import warm_up; warm_up()"
 

@@ -88,12 +88,48 @@ class TooManyConnections(ServiceError):
     code = "too_many_connections"
 
 
+class InvalidIdempotencyKey(ServiceError):
+    """`Idempotency-Key` is not what it can be, or goes with a call that takes none."""
+
+    code = "invalid_idempotency_key"
+
+
+class CallInProgress(ServiceError):
+    """A call with this `Idempotency-Key` is being carried out: ask again for its answer."""
+
+    code = "call_in_progress"
+
+
+class IdempotencyKeyReused(ServiceError):
+    """This `Idempotency-Key` was another call's: each call needs one of its own."""
+
+    code = "idempotency_key_reused"
+
+
+class RateLimited(ServiceError):
+    """The key has asked for more than it may; `Retry-After` says when there is room again."""
+
+    code = "rate_limited"
+
+    def __init__(self, detail: str, retry_after_s: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
 class UnknownKey(ServiceError):
     code = "unknown_key"
 
 
 class UnknownAccount(ServiceError):
     code = "unknown_account"
+
+
+class UnknownAlert(ServiceError):
+    code = "unknown_alert"
+
+
+class UnknownSilence(ServiceError):
+    code = "unknown_silence"
 
 
 class UnknownWebhook(ServiceError):
@@ -118,6 +154,12 @@ class StoreUnavailable(ServiceError):
     """Redis does not answer: nothing was written, or it is not known yet whether it was."""
 
     code = "store_unavailable"
+
+
+class Overloaded(ServiceError):
+    """This worker has more to do than it can do soon; nothing of the call was done."""
+
+    code = "overloaded"
 
 
 class MonitorUnavailable(ServiceError):

@@ -35,6 +35,9 @@ def create(
     *,
     tenant: Annotated[str, typer.Option(help="Whose accounts: a-z, 0-9 and -.")] = DEFAULT_TENANT,
     days: Annotated[float | None, typer.Option(help="Expires after so long.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Units a second for its calls, instead of the setting's.")
+    ] = None,
     data_dir: DataDir = None,
     redis_url: RedisUrl = None,
 ) -> None:
@@ -44,7 +47,7 @@ def create(
     if unknown:
         raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(SCOPES)}")
     scopes = tuple(one for one in SCOPES if one in scope)
-    run(_create(settings, name, tenant, scopes, days))
+    run(_create(settings, name, tenant, scopes, days=days, rate_per_s=rate))
 
 
 @keys.command("list")
@@ -66,12 +69,20 @@ def revoke(
 
 
 async def _create(
-    settings: Settings, name: str, tenant: str, scopes: tuple[Scope, ...], days: float | None
+    settings: Settings,
+    name: str,
+    tenant: str,
+    scopes: tuple[Scope, ...],
+    *,
+    days: float | None,
+    rate_per_s: float | None,
 ) -> None:
     now_ms = _now_ms()
     expires_ms = None if days is None else now_ms + round(days * DAY_MS)
     async with _opened(settings) as store:
-        key, token = await store.create(name, tenant, scopes, now_ms, expires_ms)
+        key, token = await store.create(
+            name, tenant, scopes, now_ms, expires_ms, rate_per_s=rate_per_s
+        )
     log.print(f"key {key.id} of tenant {tenant}; this token is not shown again:", highlight=False)
     typer.echo(token)
     if not settings.keys_in_force:

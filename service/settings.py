@@ -62,6 +62,21 @@ class Settings(BaseSettings):
     accounts_max: int = Field(10_000, ge=1, description="most accounts in one call")
     positions_max: int = Field(100_000, ge=1, description="most positions in one call")
 
+    bodies_max_bytes: int = Field(
+        256 * 2**20,
+        ge=2**20,
+        description="most that large request bodies take of a worker's memory; beyond it 503",
+    )
+    idempotency_s: float = Field(
+        86_400.0, ge=60.0, description="how long the answer to a call with Idempotency-Key is kept"
+    )
+    evaluations_max: int = Field(
+        500, ge=1, description="most evaluations that wait in a worker; beyond them 503"
+    )
+    evaluations_max_bytes: int = Field(
+        32 * 2**20, ge=65_536, description="most bytes of the large ones among them; beyond it 503"
+    )
+
     log_retention_s: float = Field(
         7 * 86_400.0, gt=0.0, description="how long alerts can be read again"
     )
@@ -77,6 +92,15 @@ class Settings(BaseSettings):
         1_000,
         ge=1,
         description="most streams of a key from one API worker, by WebSocket and as events",
+    )
+    rate_limit_per_s: float = Field(
+        10_000.0,
+        ge=0.0,
+        allow_inf_nan=False,
+        description="units that a key has for its calls in a second, of all workers; 0: no limit",
+    )
+    rate_limit_burst_s: float = Field(
+        10.0, gt=0.0, le=3_600.0, description="units of so many seconds may be used at once"
     )
     heartbeat_s: float = Field(15.0, gt=0.0, description="a silent subscription gets a heartbeat")
     session_queue_bytes: int = Field(

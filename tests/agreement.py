@@ -16,6 +16,7 @@ from tests.reference.pools import (
     Figures,
     Move,
     Pool,
+    Shift,
     balance_value,
     money_factor,
     pools_of,
@@ -56,7 +57,7 @@ def both(world: World, account: Account) -> Both:
     return Both(pools_of(account, world), batch, assess(batch), keys[0])
 
 
-def scale(pool: Pool, worth: Figures, move: Move | None = None) -> Fraction:
+def scale(pool: Pool, worth: Figures, move: Move | Shift | None = None) -> Fraction:
     """|wallet| + sum of |PnL| + maintenance, in the pool's money: what errors are measured by.
 
     The wallet's parts count by themselves: a loan and a deposit of a million are not zero.

@@ -5,20 +5,31 @@ With PLIMSOLL_TEST_STORE=cluster the same tests run on a cluster of three master
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from service.monitor.judging import warm_up
+from service.risk.compiled import Direct
 from tests.valkey_cluster import AnyServer, ValkeyCluster, server_to_test
 
 Kind = TypeVar("Kind", bound=AnyServer)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile the monitor's ticks once, before every process of the tests would."""
+    """Compile what is compiled once, before every process of the tests would.
+
+    In the processes of the tests, unlike in those of a service, types are found out at every call.
+    """
     if not hasattr(config, "workerinput"):
         warm_up()
+    Direct.__call__ = _checked  # type: ignore[method-assign]
+
+
+def _checked(self: Direct, *arguments: Any) -> Any:
+    answer = self.function(*arguments)
+    assert len(self.function.signatures) == 1, "columns of other types than before"
+    return answer
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,9 @@ from service.contract.accounts import decode_account
 from service.contract.instruments import decode_instrument
 from service.contract.marks import decode_mark
 from service.risk.model import Level
-from service.store.accounts import AccountChange
+from service.store.accounts import ACK, AccountChange
 from service.store.market_stream import MarketEntry
-from tests.reference.log import Change, Entry, Logged, Quality
+from tests.reference.entries import Ack, Change, Entry, Logged, Quality
 
 Alert = dict[str, Any]
 
@@ -35,7 +35,9 @@ def _payload(raw: MarketEntry, changes: Sequence[AccountChange]) -> Any:
     return None
 
 
-def _change(one: AccountChange) -> Change:
+def _change(one: AccountChange) -> Change | Ack:
+    if one.cause == ACK:
+        return Ack(one.account_key, int(one.doc or b"0"))
     account = None if one.doc is None else decode_account(one.doc, one.account_key)
     return Change(one.account_key, account, one.cause, one.version)
 
@@ -60,6 +62,7 @@ def told(alerts: Iterable[Alert]) -> list[tuple[Any, ...]]:
             alert["transition"],
             alert["cause"],
             alert["accountVersion"],
+            alert.get("repeatOf"),
         )
         for alert in alerts
     ]
@@ -79,6 +82,7 @@ def expected(log: Iterable[Logged]) -> list[tuple[Any, ...]]:
             one.transition,
             one.cause,
             one.version,
+            f"{one.account_key.partition('/')[2]}-{one.repeat_of}" if one.repeat_of else None,
         )
         for one in log
     ]

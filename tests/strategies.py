@@ -195,7 +195,9 @@ def thresholds(draw: st.DrawFn) -> Thresholds:
     lines = sorted(draw(st.sets(st.integers(1, 99), min_size=3, max_size=3)))
     gap = draw(st.sampled_from((0, lines[0])))
     wait = draw(st.sampled_from((0, 1_000, 5_000)))
-    return Thresholds(lines[1] / 100, lines[2] / 100, gap / 100, wait)
+    every = draw(st.sampled_from((0, 60_000, 90_000)))
+    until = draw(st.booleans())
+    return Thresholds(lines[1] / 100, lines[2] / 100, gap / 100, wait, every, until and every > 0)
 
 
 @st.composite

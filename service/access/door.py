@@ -43,11 +43,15 @@ class KeyStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: the key's id ("" where none was needed), the tenant, what it may do."""
+    """Who calls: the key's id ("" where none was needed), the tenant, what it may do.
+
+    `rate_per_s` is how much it may ask for where that is not what every key may.
+    """
 
     key_id: str
     tenant: str
     scopes: frozenset[str]
+    rate_per_s: float | None = None
 
     def may(self, scope: Scope) -> bool:
         """Whether the caller has a scope; `admin` has them all."""
@@ -116,7 +120,7 @@ class Door:
         matches = compare_digest(expected, hash_of(secret))
         if record is None or not matches or not record.is_good(self._now_ms()):
             raise Unauthenticated(Unauthenticated.DETAIL)
-        return Caller(key_id, record.tenant, frozenset(record.scopes))
+        return Caller(key_id, record.tenant, frozenset(record.scopes), record.rate_per_s)
 
     async def still_good(self, caller: Caller) -> bool:
         """Whether a caller that was let in would be again; raises StoreUnavailable."""

@@ -4,8 +4,10 @@ Limits that settings move are given with their defaults; a test holds them again
 """
 
 from service.api.alerts import LIMIT_MAX
+from service.api.once import KEY_MAX
 from service.api.protocol import HEAD_BYTES_MAX, HEAD_S
 from service.api.queries import TEXT_MAX
+from service.api.silences import SILENCES_MAX
 from service.api.webhooks import WEBHOOKS_MAX
 
 # Code, status and meaning of what any call may be answered, whatever it is.
@@ -23,11 +25,17 @@ LIMITS = (
     ("body_timeout_s", "a body's time to arrive", "30 s", "408 `body_timeout`"),
     ("accounts_max", "accounts or instruments in a call", "10,000", "413 `too_many_items`"),
     ("positions_max", "positions or marks in a call", "100,000", "413 `too_many_items`"),
+    ("bodies_max_bytes", "large bodies a worker holds", "256 MiB", "503 `overloaded`"),
+    ("evaluations_max", "evaluations that wait in a worker", "500", "503 `overloaded`"),
+    ("evaluations_max_bytes", "the large ones among them", "32 MiB", "503 `overloaded`"),
+    ("rate_limit_per_s", "units of a key in a second", "10,000", "429 `rate_limited`"),
     ("connections_per_key_max", "open streams of a key", "1,000", "429 `too_many_connections`"),
 )
 _FIXED = (
     ("webhooks of a tenant", f"{WEBHOOKS_MAX}", "413 `too_many_items`"),
+    ("silences of a tenant", f"{SILENCES_MAX:,}", "413 `too_many_items`"),
     ("accounts or alerts of a page", f"{LIMIT_MAX:,}", "422 `invalid_input`"),
+    ("an `Idempotency-Key`", f"{KEY_MAX} characters", "400 `invalid_idempotency_key`"),
     ("a parameter", f"{TEXT_MAX:,} characters", "422 `invalid_input`"),
 )
 
@@ -55,6 +63,10 @@ are RFC 9457 problems: switch on `code`, read `detail`.
 Where keys are in force, every call but `livez` and `readyz` needs one. A key belongs to a tenant \
 and sees and writes that tenant's accounts, alerts and webhooks; what is another's is not there. \
 Marks and instruments are the operator's, and everybody's to read.
+
+A key has units for its calls, which grow back. A call costs one; one that carries a list as many \
+as there are in it: accounts, marks or instruments; an evaluation its accounts or its positions, \
+whichever are more. Without units: 429. NDJSON is not refused but read more slowly.
 
 The WebSocket `/v1/stream` is described at `/asyncapi`.
 

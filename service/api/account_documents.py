@@ -3,6 +3,8 @@
 from service.api import examples
 from service.api.documents import (
     BODY_ERRORS,
+    IF_NONE_MATCH,
+    UNCHANGED,
     answer,
     header_parameter,
     json_body,
@@ -39,6 +41,7 @@ _NAME = path_parameter("account_id", "The account's id.", ACCOUNT_ID_PATTERN, "a
 _IF_MATCH = header_parameter(
     "If-Match", "Only when the account has this version (its ETag).", '"3"'
 )
+_IF_NONE = header_parameter("If-None-Match", "`*`: only when there is no such account.", "*")
 _PLACE = encode_place(RankedPlace(Level.LIQUIDATION.value, 1.07, "default/a1"))
 _WRITTEN = {"id": "a1", "version": 3}
 
@@ -56,15 +59,19 @@ PUT = operation(
         )
     },
     body=json_body(AccountDocument, examples.ACCOUNT),
-    parameters=[_NAME, _IF_MATCH],
+    parameters=[_NAME, _IF_MATCH, _IF_NONE],
     errors=(*BODY_ERRORS, TooManyItems, VersionMismatch, StoreUnavailable),
     access="accounts:write",
+    once=True,
 )
 GET = operation(
     "getAccount",
     "An account as it is stored",
-    {200: with_etag(answer("The account.", AccountView, _WRITTEN | examples.ACCOUNT))},
-    parameters=[_NAME],
+    {
+        200: with_etag(answer("The account.", AccountView, _WRITTEN | examples.ACCOUNT)),
+        304: UNCHANGED,
+    },
+    parameters=[_NAME, IF_NONE_MATCH],
     errors=(InvalidInput, UnknownAccount, StoreUnavailable),
     access="accounts:read",
 )
@@ -75,6 +82,7 @@ DELETE = operation(
     parameters=[_NAME, _IF_MATCH],
     errors=(InvalidInput, UnknownAccount, VersionMismatch, StoreUnavailable),
     access="accounts:write",
+    once=True,
 )
 BATCH = operation(
     "putAccounts",
@@ -97,6 +105,7 @@ BATCH = operation(
     ),
     errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
     access="accounts:write",
+    once=True,
 )
 ADJUST = operation(
     "adjustAccount",
@@ -114,12 +123,18 @@ ADJUST = operation(
     parameters=[_NAME, _IF_MATCH],
     errors=(*BODY_ERRORS, UnknownAccount, VersionMismatch, StoreUnavailable),
     access="accounts:write",
+    once=True,
 )
 RISK = operation(
     "getRisk",
     "A stored account evaluated now",
-    {200: with_etag(answer("Its figures at the newest marks.", RiskAnswer, examples.RISK_ANSWER))},
-    parameters=[_NAME],
+    {
+        200: with_etag(
+            answer("Its figures at the newest marks.", RiskAnswer, examples.RISK_ANSWER)
+        ),
+        304: UNCHANGED,
+    },
+    parameters=[_NAME, IF_NONE_MATCH],
     errors=(InvalidInput, UnknownAccount, StoreUnavailable),
     access="accounts:read",
 )

@@ -1,17 +1,21 @@
 """`/v1/accounts`: what accounts hold, one or many at a time; each version is an ETag."""
 
 import math
+from functools import partial
 
 import msgspec
 from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
 
-from service.access.door import Caller, Door
+from service.access.door import Caller
 from service.api.account_documents import ADJUST, BATCH, DELETE, GET, PUT
 from service.api.bodies import JSON, NDJSON, BodyReader, media_type_of
+from service.api.entrance import Entrance
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
+from service.api.once import outcome_of
 from service.api.queries import Query
-from service.api.replies import batch_reply, etag, json_reply, wanted_versions
+from service.api.replies import batch_reply, etag, json_reply, unchanged, wanted_versions
 from service.api.symbols import unknown_symbols, unlisted_by_now
 from service.api.uploads import Upload
 from service.contract.accounts import (
@@ -39,11 +43,19 @@ _adjustment_decoder = msgspec.json.Decoder(Adjustment, strict=False)
 
 
 def build_accounts_router(
-    door: Door, accounts: Accounts, follower: MarketFollower, bodies: BodyReader, limits: Limits
+    entrance: Entrance,
+    accounts: Accounts,
+    follower: MarketFollower,
+    bodies: BodyReader,
+    limits: Limits,
+    *,
+    route_class: type[APIRoute],
 ) -> APIRouter:
     """Build the routes that write and read accounts."""
-    desk = _Desk(door, accounts, follower, bodies, limits)
-    router = APIRouter(prefix="/v1", tags=["accounts"], default_response_class=Response)
+    desk = _Desk(entrance, accounts, follower, bodies, limits)
+    router = APIRouter(
+        prefix="/v1", tags=["accounts"], route_class=route_class, default_response_class=Response
+    )
     one = "/accounts/{account_id}"
     router.add_api_route(one, desk.put, methods=["PUT"], openapi_extra=PUT)
     router.add_api_route(one, desk.get, methods=["GET"], openapi_extra=GET)
@@ -60,20 +72,20 @@ class _Desk:
 
     def __init__(
         self,
-        door: Door,
+        entrance: Entrance,
         accounts: Accounts,
         follower: MarketFollower,
         bodies: BodyReader,
         limits: Limits,
     ) -> None:
-        self._door = door
+        self._entrance = entrance
         self._accounts = accounts
         self._follower = follower
         self._bodies = bodies
         self._limits = limits
 
     async def put(self, request: Request) -> Response:
-        caller = await self._door.admit(request, "accounts:write")
+        caller = await self._entrance.admit(request, "accounts:write")
         name, key = _named(request, caller)
         body, _ = await self._bodies.read(request)
         document = decode_document(body)
@@ -84,33 +96,36 @@ class _Desk:
         return json_reply(WrittenAccount(name, version), etag(version))
 
     async def get(self, request: Request) -> Response:
-        caller = await self._door.admit(request, "accounts:read")
+        caller = await self._entrance.admit(request, "accounts:read")
         Query(request)
         name, key = _named(request, caller)
         doc, version = await self._stored(key)
+        if (same := unchanged(request, etag(version))) is not None:
+            return same
         # The stored form is canonical and never empty: id and version go in front, unread.
         front = b'{"id":"%b","version":%d,' % (name.encode(), version)
         return Response(front + doc[1:], 200, etag(version), JSON)
 
     async def delete(self, request: Request) -> Response:
-        caller = await self._door.admit(request, "accounts:write")
+        caller = await self._entrance.admit(request, "accounts:write")
         _name, key = _named(request, caller)
         expected = await self._expected(key, wanted_versions(request))
         version = await self._accounts.delete(key, if_version=expected)
         return Response(None, 204, etag(version))
 
     async def put_many(self, request: Request) -> Response:
-        caller = await self._door.admit(request, "accounts:write")
+        caller = await self._entrance.admit_list(request, "accounts:write")
         upload = Upload(self._accounts, self._follower, self._limits, caller.tenant)
         if media_type_of(request, JSON, NDJSON) == NDJSON:
-            await upload.take_lines(self._bodies.lines(request))
+            wait_for = partial(self._entrance.wait_for, caller)
+            await upload.take_lines(self._bodies.lines(request), wait_for)
         else:
             body, _ = await self._bodies.read(request)
-            await upload.take_list(body)
+            await upload.take_list(body, partial(self._entrance.charge, request, caller))
         return batch_reply(upload.results.told())
 
     async def adjust(self, request: Request) -> Response:
-        caller = await self._door.admit(request, "accounts:write")
+        caller = await self._entrance.admit(request, "accounts:write")
         name, key = _named(request, caller)
         body, _ = await self._bodies.read(request)
         adjustment = decode(body, _adjustment_decoder)
@@ -121,13 +136,14 @@ class _Desk:
                 break
             document = decode_document(doc)
             amount = _adjust(document, adjustment)
-            changed = encode_document(document)
+            adjusted = AdjustedAccount(name, before + 1, adjustment.asset, amount)
+            reply = json_reply(adjusted, etag(before + 1))
+            changed, outcome = encode_document(document), outcome_of(request, reply)
             try:
-                version = await self._accounts.put(key, changed, adjustment.reason, before)
+                await self._accounts.put(key, changed, adjustment.reason, before, outcome)
             except VersionMismatch:
                 continue
-            adjusted = AdjustedAccount(name, version, adjustment.asset, amount)
-            return json_reply(adjusted, etag(version))
+            return reply
         raise VersionMismatch("the account has another version by now")
 
     async def _check(self, document: AccountDocument) -> None:

@@ -1,14 +1,14 @@
 """`GET /v1/alerts/stream`: the alert log as Server-Sent Events, for browsers and for curl."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from service.access.door import Caller, Door
+from service.access.door import Caller
 from service.api.documents import header_parameter, operation, query_parameter, text_answer
+from service.api.entrance import Entrance
 from service.api.protocol import transport_of
 from service.api.queries import Query
 from service.contract.alerts import LEVEL_NAMES, LevelName
@@ -16,6 +16,7 @@ from service.contract.cursor import Cursor, decode_cursor
 from service.contract.decoding import explain
 from service.contract.examples import ALERT, CURSOR
 from service.contract.frames import AccountPattern, AlertsFrame, encode_frame
+from service.contract.selection import Selection, select
 from service.errors import InvalidCursor, InvalidInput, TooManyConnections
 
 Item = TypeVar("Item")
@@ -27,29 +28,30 @@ class OpenStream(Protocol):
     def __call__(
         self,
         caller: Caller,
-        accounts: Sequence[str],
-        levels: Sequence[LevelName] | None,
+        selection: Selection,
         *,
         since: Cursor | None,
         transport: asyncio.Transport | None,
     ) -> Response: ...
 
 
-def build_alert_stream_router(door: Door, open_stream: OpenStream) -> APIRouter:
+def build_alert_stream_router(entrance: Entrance, open_stream: OpenStream) -> APIRouter:
     """Build the route that answers with a stream of events."""
     router = APIRouter(prefix="/v1", tags=["alerts"])
 
     @router.get("/alerts/stream", response_class=Response, openapi_extra=_GET)
     async def stream_alerts(request: Request) -> Response:
-        caller = await door.admit(request, "alerts:read")
-        query = Query(request, "since", "accountId", "levels")
+        caller = await entrance.admit(request, "alerts:read")
+        query = Query(request, "since", "accountId", "levels", "silenced")
         accounts = _listed(query, "accountId", list[AccountPattern])
         levels = _listed(query, "levels", list[LevelName])
         # Who reconnects by itself says the same address again: its header is newer than that.
         given = request.headers.get("last-event-id") or query.text("since")
         since = decode_cursor(given) if given else None
         transport = transport_of(request)
-        return open_stream(caller, accounts or ["*"], levels, since=since, transport=transport)
+        silenced = query.one_of("silenced", ("true", "false")) == "true"
+        selection = select(caller.tenant, accounts or ["*"], levels, silenced)
+        return open_stream(caller, selection, since=since, transport=transport)
 
     return router
 
@@ -99,6 +101,13 @@ _GET = operation(
             f"Only alerts of these levels, with commas: {', '.join(LEVEL_NAMES)}.",
             "LIQUIDATION,BANKRUPT",
             type="string",
+        ),
+        query_parameter(
+            "silenced",
+            "`true`: alerts under a silence too.",
+            "true",
+            type="string",
+            enum=["true", "false"],
         ),
     ],
     errors=(InvalidInput, InvalidCursor, TooManyConnections),

@@ -1,58 +1,119 @@
 """`GET /v1/alerts`: the alert log as pages, resumed by cursor; alerts travel as logged.
 
-Shards have a log each; pages give them as one, in the order that the stream has.
+Shards have a log each; pages give them as one, in the order that the stream has. Which alerts are
+still to be acknowledged is a question to the log too: the pages of those of its alerts that were
+not, so nothing is kept of an alert but that it was.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 import msgspec
 from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
 
-from service.access.door import Door
 from service.api.bodies import JSON
-from service.api.documents import answer, operation, query_parameter, with_links
+from service.api.documents import (
+    answer,
+    operation,
+    path_parameter,
+    query_parameter,
+    with_links,
+)
+from service.api.entrance import Entrance
 from service.api.queries import Query
+from service.api.replies import json_reply
+from service.contract.alerts import ALERT_ID_PATTERN, read_alert_id
 from service.contract.cursor import decode_cursor, encode_cursor
 from service.contract.examples import ALERT, CURSOR
 from service.contract.names import check_account_id
-from service.contract.results import AlertsPage
-from service.errors import InvalidCursor, InvalidInput, StoreUnavailable
+from service.contract.results import AcknowledgedAlert, AlertsPage
+from service.errors import InvalidCursor, InvalidInput, StoreUnavailable, UnknownAlert
+from service.store.acknowledgements import Acknowledgements
 from service.store.alert_log import AlertLog, LogTail
 from service.store.keys import account_key, shard_of
-from service.store.log_order import LogGap, LogOrder
+from service.store.log_order import LogGap, LogOrder, Ordered
 
 SCANNED_MAX = 50_000  # alerts looked at for one page, wanted or not
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which alerts a page is of: an account's or a tenant's, acknowledged or not (None: both)."""
+
+    key: str
+    one_account: bool
+    acknowledged: bool | None
+    acks: Acknowledgements
+
+    async def of(self, part: Ordered) -> list[int]:
+        """Return the places of those that are wanted."""
+        places = [at for at, key in enumerate(part.keys) if self._is_theirs(key)]
+        if self.acknowledged is None or not places:
+            return places
+        named = [(part.keys[at], _numbers.decode(part.alerts[at]).seq) for at in places]
+        known = await self.acks.acknowledged(named)
+        return [at for at, was in zip(places, known, strict=True) if was == self.acknowledged]
+
+    def _is_theirs(self, key: str) -> bool:
+        return key == self.key if self.one_account else key.startswith(self.key)
+
+
+class _Number(msgspec.Struct):
+    seq: int
+
+
+_numbers = msgspec.json.Decoder(_Number)
+
+
 def build_alerts_router(
-    door: Door, log: AlertLog, settle: Callable[[], Awaitable[str]], shards: int
+    entrance: Entrance,
+    log: AlertLog,
+    settle: Callable[[], Awaitable[str]],
+    acks: Acknowledgements,
+    shards: int,
+    *,
+    route_class: type[APIRoute],
 ) -> APIRouter:
-    """Build the route that reads the alert log; `settle` returns the log's epoch."""
-    router = APIRouter(prefix="/v1", tags=["alerts"])
+    """Build the routes that read and acknowledge alerts; `settle` returns the log's epoch."""
+    router = APIRouter(prefix="/v1", tags=["alerts"], route_class=route_class)
 
     @router.get("/alerts", response_class=Response, openapi_extra=_GET)
     async def get_alerts(request: Request) -> Response:
-        caller = await door.admit(request, "alerts:read")
-        query = Query(request, "since", "accountId", "limit")
+        caller = await entrance.admit(request, "alerts:read")
+        query = Query(request, "since", "accountId", "acknowledged", "limit")
         limit = query.whole("limit", LIMIT_DEFAULT, 1, LIMIT_MAX)
         name = query.text("accountId")
-        wanted = account_key(caller.tenant, check_account_id(name) if name else "")
+        done = query.one_of("acknowledged", ("true", "false"))
+        wanted = _Wanted(
+            account_key(caller.tenant, check_account_id(name) if name else ""),
+            bool(name),
+            None if done is None else done == "true",
+            acks,
+        )
         current = await settle()
         tails = await log.tails()
         starts, recovered = _start(tails, query.text("since"), current, shards)
-        mine = shard_of(wanted, shards) if name else None
+        mine = shard_of(wanted.key, shards) if name else None
         ends = tuple(
             tail.offset if mine in (None, tail.shard) else start
             for tail, start in zip(tails, starts, strict=True)
         )
 
-        def is_wanted(key: str) -> bool:
-            return key == wanted if name else key.startswith(wanted)
-
-        alerts, offsets = await _page(log, starts, ends, is_wanted, limit)
+        alerts, offsets = await _page(log, starts, ends, wanted, limit)
         cursor = encode_cursor(current, offsets)
         return Response(_page_bytes(alerts, cursor, recovered, offsets != ends), 200, None, JSON)
+
+    @router.post("/alerts/{alert_id}/ack", response_class=Response, openapi_extra=_ACK)
+    async def acknowledge_alert(request: Request, alert_id: str) -> Response:
+        caller = await entrance.admit(request, "alerts:read")
+        Query(request)
+        named = read_alert_id(alert_id)
+        if named is None:
+            raise UnknownAlert("there is no such alert in the log")
+        time_ms = await acks.acknowledge(account_key(caller.tenant, named[0]), named[1])
+        return json_reply(AcknowledgedAlert(alert_id, time_ms))
 
     return router
 
@@ -76,7 +137,7 @@ async def _page(
     log: AlertLog,
     starts: Sequence[int],
     ends: tuple[int, ...],
-    is_wanted: Callable[[str], bool],
+    wanted: _Wanted,
     limit: int,
 ) -> tuple[list[bytes], tuple[int, ...]]:
     """Return the next wanted alerts, and the offsets by shard up to which was looked."""
@@ -89,11 +150,10 @@ async def _page(
         except LogGap:
             break  # trimmed meanwhile: who goes on from here is told
         part = order.take(ends)
-        for index, key in enumerate(part.keys):
-            if is_wanted(key):
-                alerts.append(part.alerts[index])
-                if len(alerts) == limit:
-                    return alerts, part.offsets(index + 1)
+        for index in await wanted.of(part):
+            alerts.append(part.alerts[index])
+            if len(alerts) == limit:
+                return alerts, part.offsets(index + 1)
         scanned += len(part.keys)
     return alerts, order.offsets
 
@@ -128,8 +188,32 @@ _GET = operation(
             type="string",
         ),
         query_parameter("accountId", "Only this account's.", "desk-7", type="string"),
+        query_parameter(
+            "acknowledged",
+            "`false`: only those that nobody has acknowledged yet; `true`: only the others.",
+            "false",
+            type="string",
+            enum=["true", "false"],
+        ),
         query_parameter("limit", "Most alerts.", 100, type="integer", minimum=1, maximum=LIMIT_MAX),
     ],
     errors=(InvalidInput, InvalidCursor, StoreUnavailable),
     access="alerts:read",
+)
+_ACK = operation(
+    "acknowledgeAlert",
+    "Acknowledge an alert: somebody has dealt with it, or will",
+    {
+        200: answer(
+            "It is acknowledged; the time is that of the first who did it, however often it is "
+            "done. Reminders that go on until they are acknowledged end with the alert or with "
+            "the newest of them.",
+            AcknowledgedAlert,
+            {"id": "desk-7-12", "acknowledgedAt": 1_760_130_004_000},
+        )
+    },
+    parameters=[path_parameter("alert_id", "The alert's `id`.", ALERT_ID_PATTERN, "desk-7-12")],
+    errors=(InvalidInput, UnknownAlert, StoreUnavailable),
+    access="alerts:read",
+    once=True,
 )

@@ -6,17 +6,19 @@ reasons stand beside it.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, get_args
 
 import numpy as np
 
-from service.api.figures import Columns, Figures, figures_of, overflown
+from service.api.figures import Columns, Figures, Supposed, figures_of, overflown
 from service.contract.alerts import LevelName, Reduction, ToRestore
-from service.contract.evaluation import AccountAnswer, PoolAnswer, PositionAnswer
+from service.contract.evaluation import AccountAnswer, AfterGap, PoolAnswer, PositionAnswer
+from service.risk.aftermath import REASONS as AFTERMATH_REASONS
 from service.risk.batch import build_batch
 from service.risk.columns import Batch, Bools, Floats, sums_by
 from service.risk.evaluate import assess
+from service.risk.gaps import REASONS as GAP_REASONS
+from service.risk.gaps import Gaps
 from service.risk.levels import cap_stale
 from service.risk.liquidation import REASONS as PRICE_REASONS
 from service.risk.margin import Assessment
@@ -30,6 +32,9 @@ FROM_REQUEST_MS = -1  # the event time of marks that came in the body of the cal
 _LEVELS: tuple[LevelName, ...] = get_args(LevelName)  # in the order of model.Level
 _PRICE_REASONS = [reason or None for reason in PRICE_REASONS]
 _TOTALS_REASONS = [reason or None for reason in TOTALS_REASONS]
+_GAP_REASONS = np.array([reason or None for reason in GAP_REASONS], dtype=object)
+_AFTERMATH_REASONS = [reason or None for reason in AFTERMATH_REASONS]
+_NOTHING_SUPPOSED = Supposed()
 
 
 @dataclass(slots=True)
@@ -49,31 +54,37 @@ def answer_accounts(
     accounts: Sequence[Account],
     table: MarketTable,
     now_ms: int,
-    standing: Mapping[PoolKey, int] = MappingProxyType({}),
+    standing: Sequence[Mapping[PoolKey, int]] | None = None,
+    supposed: Supposed = _NOTHING_SUPPOSED,
 ) -> tuple[list[AccountAnswer], list[int]]:
     """Return the answers in order, and the indices of accounts left out because a figure overflows.
 
-    `standing` are levels that pools are at already: a stale mark raises nobody to LIQUIDATION or
-    BANKRUPT, but it does not bring anybody down either.
+    `standing` are by account the levels that pools are at already: a stale mark raises nobody to
+    LIQUIDATION or BANKRUPT, but it does not bring anybody down either.
     """
     if not accounts:
         return [], []
     with np.errstate(all="ignore"):  # what overflows is found and left out
-        return _answered(accounts, table, now_ms, standing)
+        return _answered(accounts, table, now_ms, standing or [{}] * len(accounts), supposed)
 
 
 def _answered(
     accounts: Sequence[Account],
     table: MarketTable,
     now_ms: int,
-    standing: Mapping[PoolKey, int],
+    standing: Sequence[Mapping[PoolKey, int]],
+    supposed: Supposed,
 ) -> tuple[list[AccountAnswer], list[int]]:
     batch, pool_keys = build_batch(accounts, table)
     assessment = assess(batch)
-    current = np.array([standing.get(key, 0) for keys in pool_keys for key in keys], dtype=np.int8)
+    held = [
+        levels.get(key, 0) for levels, keys in zip(standing, pool_keys, strict=True) for key in keys
+    ]
+    current = np.array(held, dtype=np.int8)
     level = cap_stale(assessment.pools.level, current, assessment.pools.stale)
     restoration = to_restore(batch, assessment, level)
-    figures = figures_of(batch, assessment, len(accounts))
+    symbols = [position.symbol for account in accounts for position in account.positions]
+    figures = figures_of(batch, assessment, symbols, len(accounts), supposed)
     asked = _Asked(accounts, pool_keys, batch, assessment, figures, restoration, level.tolist())
     answers = list(_account_answers(asked, table, now_ms))
     bad = overflown(batch, assessment, figures)
@@ -137,7 +148,34 @@ def _pool_answers(asked: _Asked) -> list[PoolAnswer]:
             _pool_reasons(asked),
             asked.assessment.pools.stale.tolist(),
             *_lists(asked.figures.of_pools),
+            asked.figures.max_loss.money.tolist(),
+            _GAP_REASONS[asked.figures.max_loss.reason].tolist(),
+            *_gap_columns(asked.figures.pool_gaps),
+            _aftermaths(asked),
             _pool_restorations(asked),
+        )
+    )
+
+
+def _gap_columns(gaps: Gaps) -> Iterator[list[Any]]:
+    """Yield the gap to liquidation, its reason, the gap to a debt, its reason, each a list."""
+    yield gaps.liquidation_pct.tolist()
+    yield _GAP_REASONS[gaps.liquidation_reason].tolist()
+    yield gaps.owe_pct.tolist()
+    yield _GAP_REASONS[gaps.owe_reason].tolist()
+
+
+def _aftermaths(asked: _Asked) -> list[AfterGap] | list[None]:
+    found = asked.figures.aftermath
+    if found is None:
+        return [None] * len(asked.levels)
+    payers = (found.fund, found.deleveraged, found.socialised, found.owed, found.venue)
+    return list(
+        map(
+            AfterGap,
+            [_LEVELS[level] for level in found.level.tolist()],
+            [_AFTERMATH_REASONS[reason] for reason in found.reason.tolist()],
+            *_lists((found.equity, found.shortfall, *payers)),
         )
     )
 
@@ -199,6 +237,7 @@ def _position_answers(asked: _Asked, table: MarketTable, now_ms: int) -> list[Po
             bankruptcy,
             [_PRICE_REASONS[reason] for reason in solved.bankruptcy_reason.tolist()],
             distance,
+            *_gap_columns(asked.figures.leg_gaps),
         )
     )
 

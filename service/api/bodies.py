@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
+from service.api.load import BodyRoom
 from service.errors import (
     BodyTimeout,
     BodyTooLarge,
@@ -20,6 +21,8 @@ NDJSON = "application/x-ndjson"
 # A client that is still sending when it is refused would see a reset instead of the answer. So what
 # is too large is read and thrown away for a while, up to this many times the limit.
 _DRAIN_FACTOR = 4
+# Lines may go on for ever, but not a byte at a time: beyond the time-out, on the average.
+LINES_BYTES_PER_S = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +31,24 @@ class BodyReader:
 
     bytes_max: int
     timeout_s: float
+    room: BodyRoom
+
+    async def collect(self, request: Request) -> bytes:
+        """Return the body, of whatever type; raises BodyTooLarge, BodyTimeout, Overloaded."""
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                return await self._collect(request)
+        except TimeoutError:
+            raise BodyTimeout("the body did not arrive in time") from None
 
     async def read(self, request: Request, *media_types: str) -> tuple[bytes, str]:
         """Return the body and its media type, one of `media_types` (JSON when none is given).
 
-        Raises UnsupportedMediaType, BodyTooLarge, BodyTimeout, MalformedBody (not UTF-8).
+        Raises UnsupportedMediaType, BodyTooLarge, BodyTimeout, Overloaded, MalformedBody (not
+        UTF-8).
         """
         media_type = media_type_of(request, *media_types or (JSON,))
-        try:
-            async with asyncio.timeout(self.timeout_s):
-                body = await self._collect(request)
-        except TimeoutError:
-            raise BodyTimeout("the body did not arrive in time") from None
+        body = await self.collect(request)
         if not body.isascii():
             _check_utf8(body)
         return body, media_type
@@ -48,21 +57,28 @@ class BodyReader:
         """Yield the lines of a body that are not empty as they come, or why one cannot be read.
 
         However long the body, no more is kept of it than one line. Raises BodyTimeout when nothing
-        comes for too long.
+        comes for too long or too little comes for long, Overloaded. Only the time that we wait for
+        the client counts.
         """
         stream, line = request.stream(), _Line(self.bytes_max)
+        clock_s, waited_s, received = asyncio.get_running_loop().time, 0.0, 0
         while True:
+            began_s = clock_s()
+            left_s = self.timeout_s + received / LINES_BYTES_PER_S - waited_s
             try:
-                async with asyncio.timeout(self.timeout_s):
+                async with asyncio.timeout(min(self.timeout_s, left_s)):
                     chunk = await _next(stream)
             except TimeoutError:
                 raise BodyTimeout("the body did not go on in time") from None
+            waited_s += clock_s() - began_s
+            received += len(chunk or b"")
             pieces = [] if chunk is None else chunk.split(b"\n")
             found = [line.ended(piece) for piece in pieces[:-1]]
             if chunk is None:
                 found.append(line.ended(b""))
             else:
                 line.add(pieces[-1])
+                self.room.hold(request.scope, line.size)
             if kept := [each for each in found if each]:
                 yield kept
             if chunk is None:
@@ -78,9 +94,11 @@ class BodyReader:
         async for chunk in request.stream():
             size += len(chunk)
             if size <= self.bytes_max:
+                self.room.hold(request.scope, size)
                 chunks.append(chunk)
                 continue
             chunks.clear()
+            self.room.hold(request.scope, 0)
             if size > _DRAIN_FACTOR * self.bytes_max:
                 break
         if size > self.bytes_max:
@@ -105,6 +123,11 @@ class _Line:
         self._bytes_max = bytes_max
         self._parts: list[bytes] = []
         self._size = 0
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes are kept."""
+        return self._size if self._size <= self._bytes_max else 0
 
     def add(self, part: bytes) -> None:
         self._size += len(part)

@@ -15,6 +15,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.responses import RedirectResponse
 
 from service.api.bodies import JSON, NDJSON
+from service.api.document_texts import HEADERS, SECURITY
 from service.api.error_examples import example_of
 from service.api.problems import PROBLEM_TYPE, STATUS, problem_of, problem_response
 from service.contract.numbers import LARGEST
@@ -22,9 +23,14 @@ from service.contract.problems import Problem
 from service.errors import (
     BodyTimeout,
     BodyTooLarge,
+    CallInProgress,
+    IdempotencyKeyReused,
+    InvalidIdempotencyKey,
     InvalidInput,
     MalformedBody,
     MissingScope,
+    Overloaded,
+    RateLimited,
     ServiceError,
     StoreUnavailable,
     Unauthenticated,
@@ -36,19 +42,17 @@ Document: TypeAlias = dict[str, Any]
 Access: TypeAlias = Scope | tuple[Scope, ...] | Literal["key", "open"]
 _REF = "#/components/schemas/{name}"
 # What every call with a body may refuse.
-BODY_ERRORS = (MalformedBody, BodyTimeout, BodyTooLarge, UnsupportedMediaType, InvalidInput)
+BODY_ERRORS = (
+    MalformedBody,
+    BodyTimeout,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    InvalidInput,
+    Overloaded,
+)
 
-_ERROR_HEADERS = {
-    "Retry-After": "Seconds after which to ask again.",
-    "WWW-Authenticate": "How to say who you are.",
-}
-_SECURITY = {
-    "apiKey": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "A token of `plimsoll keys create`; `admin` includes every scope.",
-    }
-}
+_STANDING_HEADERS = ("RateLimit-Policy", "RateLimit")
+_ERROR_HEADERS = ("Retry-After", "WWW-Authenticate")
 
 
 def operation(
@@ -60,15 +64,24 @@ def operation(
     parameters: Sequence[Document] = (),
     errors: Sequence[type[ServiceError]] = (),
     access: Access = "open",
+    once: bool = False,
 ) -> Document:
     """Return the `openapi_extra` of a route; `answers` maps each good status to an `answer`.
 
     `access` is the scope that a key needs (or all of them), "key" where any key will do, "open"
-    where none is asked for.
+    where none is asked for. `once`: the call takes an `Idempotency-Key`.
     """
+    if once:
+        parameters, errors = [*parameters, _ONCE], [*errors, *_ONCE_ERRORS]
     responses: Document = {str(status): found for status, found in answers.items()}
     for error in (*errors, *_refusals(access)):
         _add_error(responses, error, has_body=body is not None)
+    if access != "open":
+        # How the key stands.
+        responses = {
+            status: _with_headers(response, *_STANDING_HEADERS)
+            for status, response in responses.items()
+        }
     extra: Document = {"operationId": name, "summary": summary, "responses": responses}
     if access != "open":
         # The empty one: a service that runs without keys asks for none.
@@ -91,7 +104,7 @@ def _refusals(access: Access) -> tuple[type[ServiceError], ...]:
     """Return what the door may answer a call that needs this."""
     if access == "open":
         return ()
-    without_scope = (Unauthenticated, StoreUnavailable)
+    without_scope = (Unauthenticated, StoreUnavailable, RateLimited)
     return without_scope if access == "key" else (*without_scope, MissingScope)
 
 
@@ -104,8 +117,15 @@ def answer(description: str, record: object = None, example: object = None) -> D
 
 
 def with_etag(response: Document) -> Document:
-    """Return a response that says which version of an account it is about."""
-    return {**response, "headers": {"ETag": _header("The account's version.", '"3"')}}
+    """Return a response with what stands for it in `If-None-Match`."""
+    return _with_headers(response, "ETag")
+
+
+def _with_headers(response: Document, *names: str) -> Document:
+    """Return a response with these headers too, of those that the document explains."""
+    added = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    headers = response.get("headers", {}) | added
+    return {**response, "headers": headers} if headers else response
 
 
 def with_links(response: Document, parameter: str, *operations: str, field: str = "id") -> Document:
@@ -157,11 +177,21 @@ def query_parameter(name: str, description: str, example: object, **schema: obje
 
 def header_parameter(name: str, description: str, example: str) -> Document:
     """Return an optional request header."""
-    return {"name": name, "in": "header", **_header(description, example)}
+    found: Document = {"name": name, "in": "header", "description": description}
+    return {**found, "schema": {"type": "string"}, "example": example}
 
 
-def _header(description: str, example: str) -> Document:
-    return {"description": description, "schema": {"type": "string"}, "example": example}
+_ONCE = header_parameter(
+    "Idempotency-Key",
+    "Any text of the client's, in quotes, one for each call: the same call again is not carried "
+    "out again but gets the same answer, for a day.",
+    '"funding-2025-10-10-a1"',
+)
+_ONCE_ERRORS = (InvalidIdempotencyKey, CallInProgress, IdempotencyKeyReused)
+IF_NONE_MATCH = header_parameter(
+    "If-None-Match", "An ETag: only when it is another one by now.", '"3"'
+)
+UNCHANGED = with_etag(answer("It still is what the ETag stands for."))
 
 
 def reference(record: object) -> Document:
@@ -208,7 +238,8 @@ def _document(app: FastAPI, about: str) -> Document:
             found.update(_OPERATIONS[found["operationId"]])
     document["components"] = {
         "schemas": {name: _plain(_SCHEMAS[name]) for name in sorted(_SCHEMAS)},
-        "securitySchemes": _SECURITY,
+        "headers": HEADERS,
+        "securitySchemes": SECURITY,
     }
     return document
 
@@ -224,9 +255,8 @@ def _add_error(responses: Document, kind: type[ServiceError], *, has_body: bool)
         },
     )
     response["content"][PROBLEM_TYPE]["examples"][kind.code] = {"value": example}
-    for name, words in _ERROR_HEADERS.items():
-        if name in told:
-            response.setdefault("headers", {})[name] = _header(words, told[name])
+    told_of = [name for name in _ERROR_HEADERS if name in told]
+    responses[str(STATUS[kind])] = _with_headers(response, *told_of)
 
 
 def _plain(schema: Any) -> Any:

@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 
 from fastapi import APIRouter, Request, Response
 
-from service.access.door import Door
 from service.api import examples
 from service.api.answers import FROM_REQUEST_MS, answer_accounts
 from service.api.bodies import BodyReader
 from service.api.documents import BODY_ERRORS, answer, json_body, operation
+from service.api.entrance import Entrance
+from service.api.figures import Supposed
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
+from service.api.load import EngineQueue
 from service.api.metrics import Metrics
 from service.api.replies import json_reply
 from service.api.symbols import unknown_symbols, unlisted
@@ -44,23 +46,37 @@ class _Sorted:
 
 
 def build_evaluate_router(
-    door: Door, follower: MarketFollower, bodies: BodyReader, limits: Limits, metrics: Metrics
+    entrance: Entrance,
+    follower: MarketFollower,
+    bodies: BodyReader,
+    limits: Limits,
+    *,
+    queue: EngineQueue,
+    metrics: Metrics,
 ) -> APIRouter:
     """Build the route that evaluates; it needs nobody but the worker's own picture."""
     router = APIRouter(prefix="/v1", tags=["evaluate"])
 
     @router.post("/evaluate", response_class=Response, openapi_extra=_EVALUATE)
     async def evaluate(request: Request) -> Response:
-        await door.admit(request, "evaluate")
+        caller = await entrance.admit_list(request, "evaluate")
+        queue.check()
         body, _ = await bodies.read(request)
-        asked, places, faults = decode_request(body, limits.accounts_max)
-        positions = limits.check_positions(asked.accounts)
-        venues = len({account.venue or "generic" for account in asked.accounts})
-        check_count(len(asked.marks or ()) * venues, limits.positions_max, "marks (at each venue)")
-        metrics.positions.observe(positions)
-        return json_reply(_evaluated(asked, places, faults, follower))
+        async with queue.turn(len(body)):
+            asked, places, faults = decode_request(body, limits.accounts_max)
+            positions = limits.check_positions(asked.accounts)
+            _check_marks(asked, limits)
+            await entrance.charge(request, caller, max(len(asked.accounts), positions))
+            metrics.positions.observe(positions)
+            return json_reply(_evaluated(asked, places, faults, follower))
 
     return router
+
+
+def _check_marks(asked: EvaluateRequest, limits: Limits) -> None:
+    """Raise TooManyItems: each mark of the body counts at each venue."""
+    venues = len({account.venue or "generic" for account in asked.accounts})
+    check_count(len(asked.marks or ()) * venues, limits.positions_max, "marks (at each venue)")
 
 
 def _evaluated(
@@ -70,7 +86,10 @@ def _evaluated(
     found = _sort(asked, places, faults, table)
     if not follower.known and any(fault.code == "unknown_symbol" for fault in found.faults):
         raise StoreUnavailable("the instruments are not known yet: give them in the body")
-    answers, overflown = answer_accounts(found.accounts, table, follower.clock_ms())
+    supposed = Supposed(asked.betas or {}, None if asked.gap is None else asked.gap.move_pct)
+    answers, overflown = answer_accounts(
+        found.accounts, table, follower.clock_ms(), supposed=supposed
+    )
     for index in overflown:
         where = pointer_to("accounts", found.places[index])
         found.faults.append(Fault(where, "out_of_range", "a figure is too large for a number"))

@@ -1,13 +1,16 @@
 """Every figure of an answer as a column, in the contract's order, and which ones overflow."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
 
+from service.errors import Fault, InvalidInput
+from service.risk.aftermath import UNPRICED, Aftermath, aftermath
 from service.risk.columns import Batch, Bools, Floats
 from service.risk.evaluate import prices
+from service.risk.gaps import Gaps, MaxLoss, leg_gaps, max_loss, pool_gaps
 from service.risk.liquidation import LegPrices
 from service.risk.margin import Assessment
 from service.risk.restore import owed, shortfall
@@ -22,29 +25,66 @@ from service.risk.totals import (
 Columns: TypeAlias = tuple[Floats, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Supposed:
+    """What a caller supposes of a pool's symbols moving at once; see the contract's request."""
+
+    betas: Mapping[str, float] = field(default_factory=dict)  # 1 where a symbol is not named
+    gap_pct: float | None = None  # None: no gap is asked for
+
+
 @dataclass(slots=True)
 class Figures:
     """Columns named like the fields of the `PoolAnswer` (and so on) that they fill."""
 
     totals: AccountTotals
     solved: LegPrices
+    leg_gaps: Gaps
+    pool_gaps: Gaps
+    max_loss: MaxLoss
+    aftermath: Aftermath | None  # None: no gap was asked for
     of_accounts: Columns  # equity .. owed
     of_pools: Columns  # wallet_balance .. owed
     of_legs: Columns  # notional .. liquidation_price
     of_prices: Columns  # liquidation_price_below, .._above, bankruptcy_price, distance_pct
 
 
-def figures_of(batch: Batch, assessment: Assessment, accounts: int) -> Figures:
-    """Return every figure of a batch."""
+def figures_of(
+    batch: Batch, assessment: Assessment, symbols: Sequence[str], accounts: int, supposed: Supposed
+) -> Figures:
+    """Return every figure of a batch; `symbols` are its legs'.
+
+    Raises InvalidInput where the gap asked for would take a price to 0 or beyond.
+    """
     totals, solved = account_totals(batch, assessment, accounts), prices(batch, assessment)
+    part, beta = np.ones(len(symbols)), np.ones(len(batch.markets.mark))
+    if supposed.betas:
+        part[:] = [supposed.betas.get(symbol, 1.0) for symbol in symbols]
+        beta[batch.legs.market] = part
     return Figures(
-        totals,
-        solved,
-        _of_accounts(totals),
-        _of_pools(batch, assessment),
-        _of_legs(batch, assessment, solved),
-        (solved.below, solved.above, solved.bankruptcy, solved.distance_pct),
+        totals=totals,
+        solved=solved,
+        leg_gaps=leg_gaps(batch, assessment, solved),
+        pool_gaps=pool_gaps(batch, assessment, solved, beta),
+        max_loss=max_loss(batch, assessment),
+        aftermath=_aftermath(batch, assessment, part, supposed.gap_pct),
+        of_accounts=_of_accounts(totals),
+        of_pools=_of_pools(batch, assessment),
+        of_legs=_of_legs(batch, assessment, solved),
+        of_prices=(solved.below, solved.above, solved.bankruptcy, solved.distance_pct),
     )
+
+
+def _aftermath(
+    batch: Batch, assessment: Assessment, part: Floats, gap_pct: float | None
+) -> Aftermath | None:
+    if gap_pct is None:
+        return None
+    factor = 1.0 + part * (gap_pct / 100.0)
+    if not np.all((factor > 0.0) & np.isfinite(factor)):
+        detail = "this move, times the beta of a symbol, leaves a mark no price"
+        raise InvalidInput.of(Fault("/gap/movePct", "out_of_range", detail))
+    return aftermath(batch, assessment, factor)
 
 
 def _of_accounts(totals: AccountTotals) -> Columns:
@@ -97,6 +137,10 @@ def overflown(batch: Batch, assessment: Assessment, figures: Figures) -> Bools:
     """Return the accounts with a figure that has all it needs and is no finite number."""
     pools, legs = len(batch.pools.rule), batch.legs.pool
     bad = _unpriced_for_nothing(batch, assessment) | _infinite(figures.of_pools, pools)
+    if figures.aftermath is not None:
+        after = figures.aftermath
+        bad |= _infinite((after.equity, after.shortfall), pools)
+        bad |= (after.reason == UNPRICED) & ~assessment.pools.unpriced
     bad_legs = _infinite((*figures.of_legs, *figures.of_prices), len(legs))
     bad |= np.bincount(legs, bad_legs, pools) > 0.0
     accounts = len(figures.totals.equity)

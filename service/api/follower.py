@@ -72,12 +72,11 @@ class MarketFollower:
         self,
         stream: MarketReader,
         pegged_assets: Iterable[str] = (),
-        listener: MarketListener | None = None,
         event_time: Literal["received", "source"] = "received",
     ) -> None:
         self._stream = stream
         self._pegged = tuple(pegged_assets)
-        self._listener = listener
+        self.listener: MarketListener | None = None  # is told of every entry too
         self._moved = asyncio.Condition()
         self._by_source = event_time == "source"
         self._event_time_ms = 0
@@ -145,8 +144,8 @@ class MarketFollower:
         self.table, self.newest = table, marks
         self._event_time_ms = picture.event_time_ms
         self.known = self.ready = True
-        if self._listener is not None:
-            self._listener.market_picture(picture.marks)
+        if self.listener is not None:
+            self.listener.market_picture(picture.marks)
         await self._move(picture.market_id)
 
     async def _step(self) -> bool:
@@ -161,8 +160,8 @@ class MarketFollower:
             with _unreadable_left_out():
                 self._apply(entry)
             self._event_time_ms = entry.event_time_ms
-            if self._listener is not None:
-                self._listener.market_entry(entry)
+            if self.listener is not None:
+                self.listener.market_entry(entry)
         await self._move(entries[-1].market_id)
         return True
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from service.access.door import Door
 from service.api.documents import answer, operation, text_answer
+from service.api.entrance import Entrance
 from service.api.follower import MarketFollower
 from service.api.metrics import EXPOSITION_TYPE, Metrics
 from service.api.replies import json_reply
@@ -39,7 +39,7 @@ _told_decoder = msgspec.json.Decoder(_Told)
 
 
 def build_health_router(
-    door: Door, follower: MarketFollower, checks: Checks, metrics: Metrics
+    entrance: Entrance, follower: MarketFollower, checks: Checks, metrics: Metrics
 ) -> APIRouter:
     """Build the routes for container checks, load balancers and Prometheus."""
     router = APIRouter(tags=["health"])
@@ -67,7 +67,7 @@ def build_health_router(
 
     @router.get("/metrics", response_class=Response, openapi_extra=_METRICS)
     async def show_metrics(request: Request) -> Response:
-        await door.admit(request, "admin")
+        await entrance.admit(request, "admin")
         metrics.monitors = await _figures(checks)
         return Response(metrics.exposition(), media_type=EXPOSITION_TYPE)
 

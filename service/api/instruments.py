@@ -1,16 +1,27 @@
 """`/v1/instruments`: contract terms and tiers in, each by itself; stored ones out."""
 
+import hashlib
+
 import msgspec
 from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
 
-from service.access.door import Door
 from service.api import examples
 from service.api.bodies import BodyReader
-from service.api.documents import BODY_ERRORS, answer, json_body, operation
+from service.api.documents import (
+    BODY_ERRORS,
+    IF_NONE_MATCH,
+    UNCHANGED,
+    answer,
+    json_body,
+    operation,
+    with_etag,
+)
+from service.api.entrance import Entrance
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
 from service.api.queries import MARKET_PARAMETERS, asked_market
-from service.api.replies import json_reply, refused, results_reply
+from service.api.replies import json_reply, refused, results_reply, unchanged
 from service.contract.decoding import split_list
 from service.contract.instruments import InstrumentDocument, decode_instrument, encode_instrument
 from service.contract.problems import ItemResult
@@ -23,20 +34,23 @@ _TAKEN = {"accepted": 1, "refused": 0, "results": [{"index": 0, "status": "ok", 
 
 
 def build_instruments_router(
-    door: Door,
+    entrance: Entrance,
     stream: MarketStream,
     follower: MarketFollower,
     bodies: BodyReader,
     limits: Limits,
+    *,
+    route_class: type[APIRoute],
 ) -> APIRouter:
     """Build the routes that take and show instruments."""
-    router = APIRouter(prefix="/v1", tags=["markets"])
+    router = APIRouter(prefix="/v1", tags=["markets"], route_class=route_class)
 
     @router.put("/instruments", response_class=Response, openapi_extra=_PUT)
     async def put_instruments(request: Request) -> Response:
-        await door.admit(request, "admin")
+        caller = await entrance.admit_list(request, "admin")
         body, _ = await bodies.read(request)
         results, good = _read_instruments(body, limits.accounts_max)
+        await entrance.charge(request, caller, len(results) + len(good))
         if good:
             places, instruments = list(good), list(good.values())
             ids = await stream.append_instruments([_stored(one) for one in instruments])
@@ -47,10 +61,12 @@ def build_instruments_router(
 
     @router.get("/instruments", response_class=Response, openapi_extra=_GET)
     async def get_instruments(request: Request) -> Response:
-        await door.admit(request)
+        await entrance.admit(request)
         found = await stream.instruments(*asked_market(request))
         raw = [msgspec.Raw(doc) for _venue, _symbol, doc in found]
-        return json_reply({"instruments": raw})
+        reply = json_reply({"instruments": raw})
+        reply.headers["etag"] = f'"{hashlib.sha256(reply.body).hexdigest()[:32]}"'
+        return unchanged(request, {"etag": reply.headers["etag"]}) or reply
 
     return router
 
@@ -91,12 +107,18 @@ _PUT = operation(
     body=json_body(list[InstrumentDocument], [examples.INSTRUMENT]),
     errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
     access="admin",
+    once=True,
 )
 _GET = operation(
     "getInstruments",
     "Stored instruments",
-    {200: answer("Those asked for.", InstrumentsView, {"instruments": [examples.INSTRUMENT]})},
-    parameters=MARKET_PARAMETERS,
+    {
+        200: with_etag(
+            answer("Those asked for.", InstrumentsView, {"instruments": [examples.INSTRUMENT]})
+        ),
+        304: UNCHANGED,
+    },
+    parameters=[*MARKET_PARAMETERS, IF_NONE_MATCH],
     errors=(InvalidInput, StoreUnavailable),
     access="key",
 )

@@ -2,10 +2,11 @@
 
 import msgspec
 from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
 
-from service.access.door import Door
 from service.api.bodies import BodyReader
 from service.api.documents import BODY_ERRORS, answer, json_body, operation
+from service.api.entrance import Entrance
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
 from service.api.queries import MARKET_PARAMETERS, asked_market
@@ -53,20 +54,23 @@ _mark_decoder = msgspec.json.Decoder(MarkDocument, strict=False)
 
 
 def build_marks_router(
-    door: Door,
+    entrance: Entrance,
     stream: MarketStream,
     follower: MarketFollower,
     bodies: BodyReader,
     limits: Limits,
+    *,
+    route_class: type[APIRoute],
 ) -> APIRouter:
     """Build the routes that take marks and show the newest ones."""
-    router = APIRouter(prefix="/v1", tags=["markets"])
+    router = APIRouter(prefix="/v1", tags=["markets"], route_class=route_class)
 
     @router.post("/marks", response_class=Response, openapi_extra=_TAKE)
     async def take_marks(request: Request) -> Response:
-        await door.admit(request, "marks:write")
+        caller = await entrance.admit_list(request, "marks:write")
         body, _ = await bodies.read(request)
         results, marks, places = _read_marks(body, limits.positions_max)
+        await entrance.charge(request, caller, len(results) + len(marks))
         if marks:
             taken = await stream.append_marks([_new_mark(mark) for mark in marks])
             for place, outcome in zip(places, taken, strict=True):
@@ -78,7 +82,7 @@ def build_marks_router(
 
     @router.get("/marks", response_class=Response, openapi_extra=_SHOW)
     async def show_marks(request: Request) -> Response:
-        await door.admit(request)
+        await entrance.admit(request)
         venue, symbol = asked_market(request)
         if not follower.known:
             raise StoreUnavailable("the markets are not known yet")
@@ -160,6 +164,7 @@ _TAKE = operation(
     body=json_body(MarksRequest, _EXAMPLE),
     errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
     access="marks:write",
+    once=True,
 )
 _SHOW = operation(
     "getMarks",

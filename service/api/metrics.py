@@ -59,21 +59,28 @@ class Metrics:
             buckets=_SIZES,
             registry=self.registry,
         )
+        self.shed = Counter(
+            "plimsoll_shed",
+            "Calls refused with 503 for the load of this worker.",
+            ("reason",),
+            registry=self.registry,
+        )
         self.alert_age_s = Histogram(
             "plimsoll_tick_to_frame_seconds",
             "From an alert's event time until it was handed to all who listen here.",
             buckets=_LATENCY_S,
             registry=self.registry,
         )
-        self._ask("plimsoll_newest_mark_age_seconds", _MARK_AGE, mark_age_s)
-        self._ask(
+        self.show("plimsoll_newest_mark_age_seconds", _MARK_AGE, mark_age_s)
+        self.show(
             "plimsoll_sockets", "Open streams: WebSocket connections and event streams.", sockets
         )
-        self._ask("plimsoll_collector_share", _COLLECTING, collector_share)
+        self.show("plimsoll_collector_share", _COLLECTING, collector_share)
         self.monitors: Mapping[str, bytes] = {}  # the newest figures of each, JSON
         self.registry.register(_MonitorFigures(self))
 
-    def _ask(self, name: str, text: str, figure: Callable[[], float]) -> None:
+    def show(self, name: str, text: str, figure: Callable[[], float]) -> None:
+        """Show a figure that is asked when somebody looks."""
         Gauge(name, text, registry=self.registry).set_function(lambda: float(figure()))
 
     def exposition(self) -> bytes:

@@ -19,17 +19,24 @@ from service.contract.problems import (
 from service.errors import (
     BodyTimeout,
     BodyTooLarge,
+    CallInProgress,
+    IdempotencyKeyReused,
     InvalidCursor,
+    InvalidIdempotencyKey,
     InvalidInput,
     MalformedBody,
     MissingScope,
     MonitorUnavailable,
+    Overloaded,
+    RateLimited,
     ServiceError,
     StoreUnavailable,
     TooManyConnections,
     TooManyItems,
     Unauthenticated,
     UnknownAccount,
+    UnknownAlert,
+    UnknownSilence,
     UnknownVenue,
     UnknownWebhook,
     UnsupportedMediaType,
@@ -41,23 +48,30 @@ PROBLEM_TYPE = "application/problem+json"
 STATUS: dict[type[ServiceError], int] = {
     MalformedBody: 400,
     InvalidCursor: 400,
+    InvalidIdempotencyKey: 400,
     Unauthenticated: 401,
     MissingScope: 403,
     UnknownAccount: 404,
+    UnknownAlert: 404,
+    UnknownSilence: 404,
     UnknownWebhook: 404,
     BodyTimeout: 408,
+    CallInProgress: 409,
     VersionMismatch: 412,
     BodyTooLarge: 413,
     TooManyItems: 413,
     UnsupportedMediaType: 415,
     InvalidInput: 422,
+    IdempotencyKeyReused: 422,
     UnknownVenue: 422,
     TooManyConnections: 429,
+    RateLimited: 429,
     StoreUnavailable: 503,
     MonitorUnavailable: 503,
+    Overloaded: 503,
 }
 # What may be asked again soon.
-_PASSING = {StoreUnavailable, MonitorUnavailable, TooManyConnections}
+_PASSING = {StoreUnavailable, MonitorUnavailable, Overloaded, TooManyConnections, CallInProgress}
 _CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed"}
 # RFC 9110's names; Python has had them since 3.13, and a title must not hang on the interpreter.
 _PHRASES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
@@ -89,6 +103,8 @@ def problem_response(error: ServiceError) -> Response:
     headers = {"connection": "close"} if type(error) in _CLOSING else {}
     if type(error) in _PASSING:
         headers["retry-after"] = "1"
+    if isinstance(error, RateLimited):
+        headers["retry-after"] = str(error.retry_after_s)
     if isinstance(error, Unauthenticated):
         headers["www-authenticate"] = "Bearer"
     return _response(problem_of(error), headers)

@@ -11,6 +11,7 @@ from service.contract.problems import ItemResult, fault_answers
 from service.contract.results import BatchResult
 from service.errors import Fault, VersionMismatch
 
+NO_VERSION = 0  # that of an account that is not there, where it is expected
 _encoder = msgspec.json.Encoder()
 
 
@@ -24,19 +25,33 @@ def etag(version: int) -> dict[str, str]:
     return {"etag": f'"{version}"'}
 
 
+def unchanged(request: Request, headers: dict[str, str]) -> Response | None:
+    """Answer 304 where `If-None-Match` names the ETag that is in `headers`, else nothing.
+
+    Tags are compared weakly (RFC 9110): a `W/` in front makes no difference.
+    """
+    asked = request.headers.get("if-none-match")
+    if asked is None:
+        return None
+    tags = {tag.strip().removeprefix("W/") for tag in asked.split(",")}
+    if not tags & {"*", headers["etag"].removeprefix("W/")}:
+        return None
+    return Response(None, 304, headers)
+
+
 def wanted_versions(request: Request) -> set[int] | None:
     """Return the versions that `If-Match` allows; None: any, even none.
 
     Raises VersionMismatch when it can match nothing. `*` is returned as an empty set: any version,
-    but there must be one.
+    but there must be one. `If-None-Match: *` is returned as version 0: there must be none.
     """
     header = request.headers.get("if-match")
     if header is None:
-        return None
+        return {NO_VERSION} if request.headers.get("if-none-match", "").strip() == "*" else None
     if header.strip() == "*":
         return set()
     tags = [tag.strip() for tag in header.split(",")]
-    versions = {int(tag[1:-1]) for tag in tags if _is_version(tag)}
+    versions = {int(tag[1:-1]) for tag in tags if _is_version(tag)} - {NO_VERSION}
     if not versions:
         raise VersionMismatch("If-Match names no version of this account")
     return versions

@@ -10,7 +10,8 @@ some accounts the next are read.
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from typing import TypeAlias
 
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
@@ -32,6 +33,8 @@ from service.store.keys import account_key
 
 ITEMS_A_STEP = 128  # about two milliseconds of work
 ITEMS_A_WRITE = 10_000  # some hundred accounts a shard: its monitor takes them in one go
+
+Charge: TypeAlias = Callable[[int], Awaitable[None]]  # takes what so many items cost
 
 _Row = tuple[int, str, bytes]  # index, account id, document
 
@@ -84,9 +87,10 @@ class Upload:
         self._rows: list[_Row] = []
         self._writing: asyncio.Task[None] | None = None
 
-    async def take_list(self, body: bytes) -> None:
-        """Take a JSON list; raises TooManyItems before anything of it is written."""
+    async def take_list(self, body: bytes, charge: Charge) -> None:
+        """Take a JSON list; raises TooManyItems, RateLimited before anything of it is written."""
         pieces = split_list(body, self._limits.accounts_max, "accounts")
+        await charge(len(pieces))
         steps = []
         for first in range(0, len(pieces), ITEMS_A_STEP):
             steps.append(self._decoded(pieces[first : first + ITEMS_A_STEP], first))
@@ -98,13 +102,16 @@ class Upload:
             for documents in steps:
                 await self._take(documents, twice)
 
-    async def take_lines(self, blocks: AsyncIterator[Sequence[bytes | ServiceError]]) -> None:
-        """Take the lines of a body as they come."""
+    async def take_lines(
+        self, blocks: AsyncIterator[Sequence[bytes | ServiceError]], charge: Charge
+    ) -> None:
+        """Take the lines of a body as they come, each step once it is paid for."""
         first = 0
         async with self._written():
             async for lines in blocks:
                 for start in range(0, len(lines), ITEMS_A_STEP):
                     step = lines[start : start + ITEMS_A_STEP]
+                    await charge(len(step))
                     await self._take(self._of_lines(step, first + start), ())
                 first += len(lines)
 

@@ -31,6 +31,7 @@ _WANTED = {"url": "https://example.com/alerts", "accounts": ["desk-7.*"], "level
 _VIEW = {
     "id": "ops",
     **_WANTED,
+    "silenced": False,
     "createdAt": 1_760_130_000_000,
     "cursor": CURSOR,
     "deliveredAt": 1_760_130_000_004,
@@ -80,6 +81,7 @@ PUT = operation(
     parameters=[_ID],
     errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
     access=WRITING,
+    once=True,
 )
 LIST = operation(
     "getWebhooks",
@@ -103,6 +105,7 @@ DELETE = operation(
     parameters=[_ID],
     errors=_MISSING,
     access=WRITING,
+    once=True,
 )
 ROTATE = operation(
     "rotateWebhookSecret",
@@ -117,6 +120,7 @@ ROTATE = operation(
     parameters=[_ID],
     errors=_MISSING,
     access=WRITING,
+    once=True,
 )
 LETTERS = operation(
     "getDeadLetters",
@@ -142,4 +146,5 @@ REPLAY = operation(
     ],
     errors=_MISSING,
     access=WRITING,
+    once=True,
 )

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import msgspec
 from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
 
-from service.access.door import Caller, Door
+from service.access.door import Caller
 from service.api.bodies import JSON, BodyReader
+from service.api.entrance import Entrance
 from service.api.queries import Query
 from service.api.replies import json_reply
 from service.api.webhook_documents import (
@@ -60,20 +62,21 @@ class WebhookRules:
 
 
 def build_webhooks_router(
-    door: Door,
+    entrance: Entrance,
     webhooks: Webhooks,
     log: AlertLog,
     settle: Callable[[], Awaitable[str]],
     *,
     bodies: BodyReader,
     rules: WebhookRules,
+    route_class: type[APIRoute],
 ) -> APIRouter:
     """Build the routes; `settle` returns the log's epoch."""
-    router = APIRouter(prefix="/v1", tags=["webhooks"])
+    router = APIRouter(prefix="/v1", tags=["webhooks"], route_class=route_class)
 
     @router.put("/webhooks/{webhook_id}", response_class=Response, openapi_extra=PUT)
     async def put_webhook(request: Request, webhook_id: str) -> Response:
-        caller = await door.admit(request, *WRITING)
+        caller = await entrance.admit(request, *WRITING)
         key = _key(caller, webhook_id)
         body, _ = await bodies.read(request)
         wanted = decode(body, _decoder)
@@ -88,47 +91,47 @@ def build_webhooks_router(
         view = _view(key, await webhooks.get(key), secret if created else None)
         return Response(msgspec.json.encode(view), 201 if created else 200, None, JSON)
 
-    _add_the_rest(router, door, webhooks)
-    _add_letters(router, door, webhooks)
+    _add_the_rest(router, entrance, webhooks)
+    _add_letters(router, entrance, webhooks)
     return router
 
 
-def _add_the_rest(router: APIRouter, door: Door, webhooks: Webhooks) -> None:
+def _add_the_rest(router: APIRouter, entrance: Entrance, webhooks: Webhooks) -> None:
     """Add the routes that show, remove and renew."""
 
     @router.get("/webhooks", response_class=Response, openapi_extra=LIST)
     async def get_webhooks(request: Request) -> Response:
-        caller = await door.admit(request, *READING)
+        caller = await entrance.admit(request, *READING)
         Query(request)
         found = await webhooks.get_many(await webhooks.keys_of(caller.tenant))
         return json_reply({"webhooks": [_view(key, stored) for key, stored in found.items()]})
 
     @router.get("/webhooks/{webhook_id}", response_class=Response, openapi_extra=GET)
     async def get_webhook(request: Request, webhook_id: str) -> Response:
-        key = _key(await door.admit(request, *READING), webhook_id)
+        key = _key(await entrance.admit(request, *READING), webhook_id)
         Query(request)
         return json_reply(_view(key, await webhooks.get(key)))
 
     @router.delete("/webhooks/{webhook_id}", response_class=Response, openapi_extra=DELETE)
     async def delete_webhook(request: Request, webhook_id: str) -> Response:
-        await webhooks.delete(_key(await door.admit(request, *WRITING), webhook_id))
+        await webhooks.delete(_key(await entrance.admit(request, *WRITING), webhook_id))
         return Response(status_code=204)
 
     @router.post("/webhooks/{webhook_id}/secret", response_class=Response, openapi_extra=ROTATE)
     async def rotate_secret(request: Request, webhook_id: str) -> Response:
-        key = _key(await door.admit(request, *WRITING), webhook_id)
+        key = _key(await entrance.admit(request, *WRITING), webhook_id)
         secret, good_until_ms = new_secret(), time.time_ns() // 1_000_000 + SECRET_OVERLAP_MS
         await webhooks.rotate(key, secret, good_until_ms)
         return json_reply(WebhookSecret(secret, good_until_ms))
 
 
-def _add_letters(router: APIRouter, door: Door, webhooks: Webhooks) -> None:
+def _add_letters(router: APIRouter, entrance: Entrance, webhooks: Webhooks) -> None:
     """Add the routes of what could not be delivered."""
     path = "/webhooks/{webhook_id}/dead-letters"
 
     @router.get(path, response_class=Response, openapi_extra=LETTERS)
     async def get_dead_letters(request: Request, webhook_id: str) -> Response:
-        key = _key(await door.admit(request, *READING), webhook_id)
+        key = _key(await entrance.admit(request, *READING), webhook_id)
         Query(request)
         await webhooks.get(key)
         letters = [read_letter(letter) for letter in await webhooks.letters(key)]
@@ -136,7 +139,7 @@ def _add_letters(router: APIRouter, door: Door, webhooks: Webhooks) -> None:
 
     @router.post(f"{path}:replay", response_class=Response, openapi_extra=REPLAY)
     async def replay_dead_letters(request: Request, webhook_id: str) -> Response:
-        key = _key(await door.admit(request, *WRITING), webhook_id)
+        key = _key(await entrance.admit(request, *WRITING), webhook_id)
         query = Query(request, "id")
         await webhooks.get(key)
         letter_id = query.text("id")
@@ -163,6 +166,7 @@ def _view(key: str, stored: StoredWebhook, secret: str | None = None) -> Webhook
         url=wanted.url,
         accounts=list(wanted.accounts),
         levels=wanted.levels,
+        silenced=wanted.silenced,
         created_at=progress.created_at,
         cursor=progress.cursor,
         delivered_at=progress.delivered_at,

@@ -14,6 +14,7 @@ from service.errors import Fault, InvalidInput
 from service.risk.model import GENERIC_VENUE, Account, Balance, Position, Thresholds
 
 MarginMode = Literal["isolated", "cross"]
+REPEAT_MIN_MS, REPEAT_MAX_MS = 60_000, 7 * 86_400_000
 FAULTS_MAX = 10  # of one account: enough to mend it by, too few to hold anybody up
 
 _DEFAULTS = Thresholds()
@@ -64,6 +65,16 @@ class ThresholdsDocument(Struct, rename="camel", omit_defaults=True):
     ease_after_ms: Milliseconds | None = None
 
 
+class RepeatDocument(Struct, rename="camel"):
+    """Remind of an alert this often, in event time, while its level lasts or until somebody
+    acknowledges it (the alert itself, or the newest of its reminders)."""
+
+    every_ms: Annotated[
+        int, Meta(ge=REPEAT_MIN_MS, le=REPEAT_MAX_MS, description="A minute to a week.")
+    ]
+    until: Literal["resolved", "acknowledged"] = "resolved"
+
+
 class AccountDocument(Struct, rename="camel", omit_defaults=True):
     """What an account holds; `PUT /v1/accounts/{id}` replaces all of it."""
 
@@ -75,6 +86,9 @@ class AccountDocument(Struct, rename="camel", omit_defaults=True):
     balances: list[BalanceDocument] | None = None
     positions: list[PositionDocument] | None = None
     thresholds: ThresholdsDocument | None = None
+    repeat: Annotated[RepeatDocument, Meta(description="Absent: alerts are told once.")] | None = (
+        None
+    )
 
 
 class NamedAccountDocument(AccountDocument, rename="camel", omit_defaults=True, kw_only=True):
@@ -128,7 +142,7 @@ def to_account(
         document.collateral_mode or "single",
         tuple(_balance(row, own_marks) for row in document.balances or ()),
         tuple(_position(row, _is_isolated(row, by_default), own_marks) for row in rows),
-        _thresholds(document.thresholds),
+        _thresholds(document.thresholds, document.repeat),
     )
 
 
@@ -140,7 +154,7 @@ def document_faults(
     if document.balances and len(document.balances) > 1:
         faults += _balances_faults(document.balances, pointer)
     if document.thresholds is not None:
-        lines = _thresholds(document.thresholds)
+        lines = _thresholds(document.thresholds, document.repeat)
         if not 0.0 <= lines.hysteresis < lines.warning < lines.margin_call < 1.0:
             rule = "0 <= hysteresis < warning < marginCall < 1 must hold"
             faults.append(Fault(f"{pointer}/thresholds", "invalid_thresholds", rule))
@@ -161,14 +175,16 @@ def _balance(row: BalanceDocument, own_prices: bool) -> Balance:
     return Balance(row.asset, row.amount, weight, row.price if own_prices else None)
 
 
-def _thresholds(given: ThresholdsDocument | None) -> Thresholds:
+def _thresholds(given: ThresholdsDocument | None, repeat: RepeatDocument | None) -> Thresholds:
     if given is None:
-        return _DEFAULTS
+        given = ThresholdsDocument()
     return Thresholds(
         _DEFAULTS.warning if given.warning is None else given.warning,
         _DEFAULTS.margin_call if given.margin_call is None else given.margin_call,
         _DEFAULTS.hysteresis if given.hysteresis is None else given.hysteresis,
         _DEFAULTS.ease_after_ms if given.ease_after_ms is None else given.ease_after_ms,
+        0 if repeat is None else repeat.every_ms,
+        repeat is not None and repeat.until == "acknowledged",
     )
 
 
@@ -274,5 +290,6 @@ def encode_document(document: AccountDocument) -> bytes:
             balances=document.balances or [],
             positions=kept,
             thresholds=document.thresholds,
+            repeat=document.repeat,
         )
     )

@@ -7,6 +7,7 @@ So a field added here is a field everywhere, and the AsyncAPI document is writte
 classes.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Literal, TypeAlias, get_args
 
@@ -72,6 +73,9 @@ class PoolState(Struct, rename="camel", frozen=True, gc=False, omit_defaults=Tru
     seq: Count = 0  # of the alert that brought it to this level
     since: EpochMs | None = None  # event time of that alert
     pending_since: EpochMs | None = None  # event time since which a fall is pending
+    reminded_at: EpochMs | None = None  # event time of that alert's last reminder
+    reminded_seq: Count = 0  # that reminder's seq
+    acknowledged: bool = False  # that alert, or its last reminder
 
 
 class Reduction(Struct, frozen=True, gc=False):
@@ -135,6 +139,8 @@ class Alert(Struct, rename="camel", frozen=True, gc=False, omit_defaults=True):
     positions_omitted: Count = 0
 
 
+ALERT_ID_PATTERN = r"^[A-Za-z0-9._:@-]{1,128}-[1-9][0-9]{0,14}$"
+_ID = re.compile(r"([A-Za-z0-9._:@-]{1,128})-([1-9][0-9]{0,14})")
 _ENCODER = msgspec.json.Encoder()
 _ALERT_DECODER = msgspec.json.Decoder(Alert)
 _STATES_DECODER = msgspec.json.Decoder(list[PoolState])
@@ -143,6 +149,12 @@ _STATES_DECODER = msgspec.json.Decoder(list[PoolState])
 def alert_id(account_id: str, seq: int) -> str:
     """The id of an account's alert: the same however often it is derived or sent."""
     return f"{account_id}-{seq}"
+
+
+def read_alert_id(alert: str) -> tuple[str, int] | None:
+    """Return the account id and the seq that an alert's id is made of, None when it is none."""
+    found = _ID.fullmatch(alert)
+    return None if found is None else (found[1], int(found[2]))
 
 
 def pool_name(key: PoolKey) -> PoolName:

@@ -13,7 +13,7 @@ from service.contract.accounts import NamedAccountDocument
 from service.contract.alerts import LevelName, Side, ToRestore
 from service.contract.decoding import Item, check_count, decode
 from service.contract.instruments import InstrumentDocument, StrictlyTyped
-from service.contract.numbers import Positive
+from service.contract.numbers import NotNegative, Number, Positive
 from service.contract.problems import FaultAnswer
 from service.errors import Fault, InvalidInput
 
@@ -22,6 +22,14 @@ COUNT_FIRST_BYTES = 4 * 2**20
 
 Figure: TypeAlias = Annotated[float | None, Meta(description="null: has no value, see the reason")]
 MarkSource: TypeAlias = Literal["request", "position", "stream"]
+
+
+class Gap(Struct, rename="camel"):
+    """A jump of all symbols of a pool at once, coins held with the symbol they are the base of."""
+
+    move_pct: Annotated[
+        Number, Meta(description="Percent of the mark, up > 0; no price may fall to 0.")
+    ]
 
 
 class EvaluateRequest(Struct, rename="camel"):
@@ -36,6 +44,14 @@ class EvaluateRequest(Struct, rename="camel"):
         Annotated[list[InstrumentDocument], Meta(description="Override stored ones in this call.")]
         | None
     ) = None
+    betas: (
+        Annotated[
+            dict[str, NotNegative],
+            Meta(description="Symbol to its part of a pool's move; 1 where it is not named."),
+        ]
+        | None
+    ) = None
+    gap: Gap | None = None
 
 
 class _CountedRequest(Struct):
@@ -51,6 +67,8 @@ class _RawEvaluateRequest(Struct):
     accounts: Annotated[list[msgspec.Raw], Meta(min_length=1)]
     marks: msgspec.Raw = msgspec.Raw(b"null")
     instruments: list[msgspec.Raw] | None = None
+    betas: msgspec.Raw = msgspec.Raw(b"null")
+    gap: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class PositionAnswer(Struct, rename="camel", gc=False):
@@ -79,6 +97,28 @@ class PositionAnswer(Struct, rename="camel", gc=False):
     bankruptcy_price: Figure
     bankruptcy_price_reason: str | None
     distance_pct: Figure
+    gap_to_liquidation_pct: Figure
+    gap_to_liquidation_reason: str | None
+    gap_to_owe_pct: Figure
+    gap_to_owe_reason: str | None
+
+
+class AfterGap(Struct, rename="camel", gc=False):
+    """What the asked gap leaves of a pool, closed whole where it is to be liquidated; who pays.
+
+    `shortfall` is what all others add up to. What a fund or a queue can pay is not known here: the
+    first of them that the venue has is taken to pay all of it.
+    """
+
+    level: LevelName
+    reason: str | None
+    equity: Figure
+    shortfall: Figure
+    fund: Figure
+    deleveraged: Figure
+    socialised: Figure
+    owed: Figure
+    venue: Figure
 
 
 class PoolAnswer(Struct, rename="camel", gc=False):
@@ -102,6 +142,13 @@ class PoolAnswer(Struct, rename="camel", gc=False):
     margin_deficit: Figure
     shortfall: Figure
     owed: Figure
+    max_loss: Figure
+    max_loss_reason: str | None
+    gap_to_liquidation_pct: Figure
+    gap_to_liquidation_reason: str | None
+    gap_to_owe_pct: Figure
+    gap_to_owe_reason: str | None
+    after_gap: AfterGap | None
     to_restore: ToRestore
 
 
@@ -144,6 +191,8 @@ _raw_decoder = msgspec.json.Decoder(_RawEvaluateRequest)
 _account_decoder = msgspec.json.Decoder(NamedAccountDocument, strict=False)
 _instrument_decoder = msgspec.json.Decoder(InstrumentDocument, strict=False)
 _marks_decoder = msgspec.json.Decoder(dict[str, Positive] | None, strict=False)
+_betas_decoder = msgspec.json.Decoder(dict[str, NotNegative] | None, strict=False)
+_gap_decoder = msgspec.json.Decoder(Gap | None, strict=False)
 
 
 def decode_request(raw: bytes, accounts_max: int) -> tuple[EvaluateRequest, list[int], list[Fault]]:
@@ -179,6 +228,8 @@ def _decode_by_piece(
         decode(bytes(piece), _instrument_decoder, f"/instruments/{index}")
         for index, piece in enumerate(pieces.instruments or ())
     ]
+    betas = decode(bytes(pieces.betas), _betas_decoder, "/betas")
+    gap = decode(bytes(pieces.gap), _gap_decoder, "/gap")
     decode(raw, _strict_decoder)
     accounts: list[NamedAccountDocument] = []
     places: list[int] = []
@@ -189,4 +240,4 @@ def _decode_by_piece(
             places.append(index)
         except InvalidInput as error:
             faults.extend(error.faults)
-    return EvaluateRequest(accounts, marks, instruments), places, faults
+    return EvaluateRequest(accounts, marks, instruments, betas, gap), places, faults

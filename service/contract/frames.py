@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from service.contract.alerts import Alert, EpochMs, LevelName, PoolState
+from service.contract.results import RiskUpdate
 
 SUBSCRIPTION_ID_MAX = 64
 
@@ -33,13 +34,14 @@ AccountPattern: TypeAlias = Annotated[
 CursorText: TypeAlias = Annotated[
     str, Meta(description="opaque; give the last one dealt with back as `since`")
 ]
-Channel: TypeAlias = Literal["alerts", "marks"]
+Channel: TypeAlias = Literal["alerts", "marks", "risk"]
 ErrorCode: TypeAlias = Literal[
     "malformed_frame",
     "binary_frame",
     "invalid_frame",
     "unknown_op",
-    "unsupported_op",
+    "unknown_alert",
+    "store_unavailable",
     "auth_not_configured",
     "already_authenticated",
     "missing_scope",
@@ -57,13 +59,15 @@ class ClientFrame(Struct, tag_field="op", forbid_unknown_fields=False):
 
 
 class Subscribe(ClientFrame, tag="subscribe"):
-    """Start to listen. `accounts` is for `alerts`, and needed there; `symbols` is for `marks`."""
+    """Start to listen. `accounts` is needed for `alerts` and `risk` (ids only); of `alerts` are
+    `levels`, `since` and `silenced` (those under a silence too), of `marks` is `symbols`."""
 
     id: SubscriptionId
     channel: str
     accounts: Annotated[list[AccountPattern], Meta(min_length=1)] | None = None
     levels: Annotated[list[LevelName], Meta(min_length=1)] | None = None
     since: CursorText | None = None
+    silenced: bool | None = None
     symbols: Annotated[list[str], Meta(min_length=1)] | None = None
 
 
@@ -86,9 +90,10 @@ class Auth(ClientFrame, tag="auth"):
 
 
 class Acknowledge(ClientFrame, tag="ack"):
-    """Refused with `unsupported_op` for now."""
+    """Somebody has dealt with an alert, or will. Answered by `acknowledged`, or by an error of code
+    `unknown_alert` when the log has none of this id (any more). Doing it again changes nothing."""
 
-    alert: str
+    alert: Annotated[str, Meta(min_length=1, max_length=150)]
 
 
 class ServerFrame(Struct, tag_field="type", rename="camel"):
@@ -97,7 +102,8 @@ class ServerFrame(Struct, tag_field="type", rename="camel"):
 
 class Subscribed(ServerFrame, tag="subscribed"):
     """The first frame of a subscription. `recovered`: everything after `since` follows, nothing is
-    missing; otherwise the state now follows as a snapshot. `marks` has no log and no cursor."""
+    missing; otherwise the state now follows as a snapshot. `marks` and `risk` have no log and no
+    cursor."""
 
     id: SubscriptionId
     channel: Channel
@@ -157,6 +163,14 @@ class MarksFrame(ServerFrame, tag="marks"):
     marks: Annotated[list[MarkUpdate], Meta(min_length=1)]
 
 
+class RiskFrame(ServerFrame, tag="risk"):
+    """Accounts as they are now: first all of the subscription, then those that changed, each at
+    most once a second; between two frames the latest wins."""
+
+    id: SubscriptionId
+    accounts: Annotated[list[RiskUpdate], Meta(min_length=1)]
+
+
 class Heartbeat(ServerFrame, tag="heartbeat"):
     """Nothing to say for a while: the subscription lives, and this is how far it is."""
 
@@ -183,12 +197,21 @@ class Notice(ServerFrame, tag="notice", omit_defaults=True):
     in_seconds: float | UnsetType = UNSET
 
 
+class Acknowledged(ServerFrame, tag="acknowledged"):
+    """The alert is acknowledged; the time is that of the first who did it."""
+
+    alert: str
+    acknowledged_at: EpochMs
+
+
 class ErrorFrame(ServerFrame, tag="error", omit_defaults=True):
-    """A client frame that was refused; `id` is its subscription's where it named one."""
+    """A client frame that was refused; `id` is its subscription's where it named one, `alert` is
+    what an `ack` named."""
 
     code: ErrorCode
     detail: str
     id: str | UnsetType = UNSET
+    alert: str | UnsetType = UNSET
 
 
 CLIENT_FRAMES: tuple[type[ClientFrame], ...] = (Subscribe, Unsubscribe, Ping, Auth, Acknowledge)
@@ -197,9 +220,11 @@ SERVER_FRAMES: tuple[type[ServerFrame], ...] = (
     Snapshot,
     AlertsFrame,
     MarksFrame,
+    RiskFrame,
     Heartbeat,
     Unsubscribed,
     Pong,
+    Acknowledged,
     Notice,
     ErrorFrame,
 )
@@ -208,9 +233,17 @@ SERVER_FRAMES: tuple[type[ServerFrame], ...] = (
 class FrameRefused(Exception):
     """A client frame that is answered by an error frame; the connection goes on."""
 
-    def __init__(self, code: ErrorCode, detail: str, subscription_id: str | None = None) -> None:
+    def __init__(
+        self,
+        code: ErrorCode,
+        detail: str,
+        subscription_id: str | None = None,
+        *,
+        alert: str | UnsetType = UNSET,
+    ) -> None:
         super().__init__(detail)
-        self.frame = ErrorFrame(code, detail, UNSET if subscription_id is None else subscription_id)
+        named = UNSET if subscription_id is None else subscription_id
+        self.frame = ErrorFrame(code, detail, named, alert)
 
 
 class _Opening(Struct, frozen=True):

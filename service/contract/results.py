@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from service.contract.accounts import AccountDocument
-from service.contract.alerts import Alert, LevelName, PoolState
+from service.contract.alerts import Alert, Count, EpochMs, LevelName, PoolState
 from service.contract.evaluation import AccountAnswer, Figure
 from service.contract.instruments import InstrumentDocument
 from service.contract.marks import MarkDocument
@@ -72,6 +72,16 @@ class RiskAnswer(AccountAnswer, rename="camel", kw_only=True):
     ]
 
 
+class RiskUpdate(Struct, rename="camel", omit_defaults=True):
+    """A stored account as it is now; `risk` is null where there is none of this id. What has more
+    positions and pools than a frame holds is told without most of them, and how many: the nearest
+    to liquidation and the worst are there."""
+
+    account_id: str
+    risk: RiskAnswer | None
+    omitted: Count = 0
+
+
 class RankedAccount(Struct, rename="camel"):
     """One account of a list by level; `marginRatio` is its worst pool's."""
 
@@ -123,6 +133,13 @@ class AlertsPage(Struct):
         bool, Meta(description="False: the log no longer reaches back to `since`.")
     ]
     more: Annotated[bool, Meta(description="True: ask again at once with the cursor.")]
+
+
+class AcknowledgedAlert(Struct, rename="camel"):
+    """An alert that was acknowledged, and when that was done first."""
+
+    id: str
+    acknowledged_at: EpochMs
 
 
 class Health(Struct):

@@ -11,13 +11,15 @@ from service.store.keys import account_key
 class Selection:
     """Account keys ("tenant/id"), never bare ids: a key of another tenant cannot match.
 
-    `levels` are those an alert must have risen or fallen to; None is any.
+    `levels` are those an alert must have risen or fallen to; None is any. `silenced`: alerts under
+    a silence are wanted too.
     """
 
     tenant: str
     exact: frozenset[str]
     prefixes: tuple[str, ...]
     levels: frozenset[LevelName] | None = None
+    silenced: bool = False
 
     @property
     def everything(self) -> bool:
@@ -31,7 +33,12 @@ class Selection:
         return self.levels is None or level in self.levels
 
 
-def select(tenant: str, accounts: Sequence[str], levels: Sequence[LevelName] | None) -> Selection:
+def select(
+    tenant: str,
+    accounts: Sequence[str],
+    levels: Sequence[LevelName] | None,
+    silenced: bool = False,
+) -> Selection:
     """Return the selection of account ids, beginnings of ids ("desk*") and all ("*")."""
     keys = {account_key(tenant, pattern) for pattern in accounts}
     patterns = {key for key in keys if key.endswith("*")}
@@ -40,4 +47,5 @@ def select(tenant: str, accounts: Sequence[str], levels: Sequence[LevelName] | N
         frozenset(keys - patterns),
         tuple(sorted(key.removesuffix("*") for key in patterns)),
         None if levels is None else frozenset(levels),
+        silenced,
     )

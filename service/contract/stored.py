@@ -52,6 +52,13 @@ class StoredThresholds(Struct, rename="camel", frozen=True, gc=False):
     ease_after_ms: int = _LINES.ease_after_ms
 
 
+class StoredRepeat(Struct, rename="camel", frozen=True, gc=False):
+    """How often an alert is told again, 0: it is not, and until when."""
+
+    every_ms: int = 0
+    until: Literal["resolved", "acknowledged"] = "resolved"
+
+
 class StoredAccount(Struct, rename="camel", gc=False):
     """One account."""
 
@@ -60,6 +67,7 @@ class StoredAccount(Struct, rename="camel", gc=False):
     balances: list[StoredBalance]
     positions: list[StoredPosition]
     thresholds: StoredThresholds = StoredThresholds()
+    repeat: StoredRepeat = StoredRepeat()
 
 
 _decoder = msgspec.json.Decoder(StoredAccount)
@@ -93,6 +101,10 @@ def _statements(accounts: Sequence[StoredAccount]) -> Statements:
         margin_call=_floats([line.margin_call for line in lines]),
         hysteresis=_floats([line.hysteresis for line in lines]),
         ease_after_ms=np.array([line.ease_after_ms for line in lines], np.int64),
+        repeat_every_ms=np.array([account.repeat.every_ms for account in accounts], np.int64),
+        repeat_until_acknowledged=np.array(
+            [account.repeat.until == "acknowledged" for account in accounts], np.bool_
+        ),
         positions=np.array([len(account.positions) for account in accounts], np.int64),
         balances=np.array([len(account.balances) for account in accounts], np.int64),
         symbol=[row.symbol for row in positions],

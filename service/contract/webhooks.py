@@ -21,7 +21,8 @@ _NOTHING_ELSE = re.compile(r"[!-~]+")  # printable ASCII without blanks
 
 
 class WebhookDocument(Struct, rename="camel", frozen=True):
-    """Whom to call, and which alerts to tell: of these accounts, at these levels (null: any)."""
+    """Whom to call, and which alerts to tell: of these accounts, at these levels (null: any), those
+    under a silence too if `silenced`."""
 
     url: Annotated[
         str,
@@ -36,6 +37,7 @@ class WebhookDocument(Struct, rename="camel", frozen=True):
         default_factory=lambda: ["*"]
     )
     levels: Annotated[list[LevelName], Meta(min_length=1)] | None = None
+    silenced: bool = False
 
 
 class Pending(Struct, rename="camel", frozen=True, omit_defaults=True):
@@ -66,6 +68,7 @@ class WebhookView(Struct, rename="camel", frozen=True):
     url: str
     accounts: list[str]
     levels: list[LevelName] | None
+    silenced: bool
     created_at: EpochMs
     cursor: CursorText
     delivered_at: EpochMs | None

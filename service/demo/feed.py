@@ -2,13 +2,13 @@
 
 import msgspec
 
-from service.app import gate_of
 from service.contract.instruments import decode_instrument, encode_instrument
 from service.demo import markets
 from service.errors import InvalidInput
 from service.feeds.cycle import Rhythm, run_cycle
 from service.feeds.store_sink import StoreSink
 from service.feeds.synthetic import SyntheticMarket
+from service.rules import gate_of
 from service.settings import Settings
 from service.store.client import connect
 from service.store.market_stream import MarketStream

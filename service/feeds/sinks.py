@@ -16,6 +16,7 @@ from service.feeds.tape import MarkDoc
 
 RETRY_FIRST_S = 0.1
 RETRY_MAX_S = 2.0
+_LATER = (429, 503)
 
 
 class _Answer(msgspec.Struct):
@@ -53,7 +54,8 @@ class MarkSink(Protocol):
 class HttpSink:
     """Posts to `POST /v1/marks`, again when the answer was lost, until the service is back.
 
-    A mark taken twice moves nobody: levels depend on the newest mark only.
+    A mark taken twice moves nobody: levels depend on the newest mark only. A key that has asked for
+    too much waits, too.
     """
 
     def __init__(self, client: httpx.AsyncClient, give_up_after_s: float) -> None:
@@ -74,7 +76,7 @@ class HttpSink:
                 )
             except httpx.TransportError:
                 return None
-            return None if response.status_code == 503 else _codes(response)
+            return None if response.status_code in _LATER else _codes(response)
 
         return await _until_answered(post, self._give_up_after_s)
 

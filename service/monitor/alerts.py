@@ -25,6 +25,7 @@ from service.contract.alerts import (
     pool_name,
 )
 from service.monitor.figures import Figures, PoolNames, figures_of
+from service.monitor.reminders import Reminders
 from service.risk.book import Book
 from service.risk.columns import Ints
 from service.risk.levels import Levels
@@ -39,7 +40,9 @@ CAUSES: tuple[Cause, ...] = get_args(Cause)
 
 
 def transition_of(previous: int, level: int) -> Transition:
-    """Return the name of a change of level."""
+    """Return the name of a change of level; of none, it is a reminder."""
+    if level == previous:
+        return "repeat"
     if level == Level.UNPRICED:
         return "unpriced"
     if level == Level.HEALTHY:
@@ -54,7 +57,8 @@ _TRANSITIONS = [[transition_of(previous, level) for level in range(6)] for previ
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """The pools of one round that are at another level now, as columns, in any order."""
+    """The pools of one round that are at another level now, or are told of again at the same: as
+    columns, in any order."""
 
     accounts: Ints  # the book's
     slots: Ints  # the book's, or GONE
@@ -108,8 +112,9 @@ class Moment:
 class AlertWriter:
     """Numbers alerts and fills in their figures."""
 
-    def __init__(self, book: Book, names: PoolNames, epoch: str) -> None:
+    def __init__(self, book: Book, names: PoolNames, reminders: Reminders, epoch: str) -> None:
         self._book = book
+        self._reminders = reminders
         self._names = names
         self._epoch = epoch
 
@@ -159,7 +164,8 @@ class AlertWriter:
         keys = [self._book.keys[owner] for owner in accounts.tolist()]
         names = list(map(account_id, keys))
         seqs = self._numbered(accounts)
-        self._note(moves.slots[rows], seqs, moment.event_time_ms)
+        repeated = self._repeated(moves, rows, names)
+        self._note(moves, rows, seqs, moment.event_time_ms)
         told = self._figures(moves, rows)
         before = moves.before[rows].tolist()
         numbers = seqs.tolist()
@@ -181,7 +187,7 @@ class AlertWriter:
             self._book.accounts.version[accounts].tolist(),
             repeat(moment.event_time_ms),
             repeat(moment.now_ms),
-            repeat(None),
+            repeated,
             told.omitted,
         )
         return keys, list(map(encode_alert, alerts))
@@ -199,11 +205,25 @@ class AlertWriter:
         last[accounts] = seqs  # of several in one page the last one stays
         return seqs
 
-    def _note(self, slots: Ints, seqs: Ints, event_time_ms: int) -> None:
-        """Let the pools that are there know which alert brought them to their level."""
-        there = slots != GONE
-        self._book.pools.level_seq[slots[there]] = seqs[there]
-        self._book.pools.since[slots[there]] = event_time_ms
+    def _repeated(self, moves: Moves, rows: Ints, names: list[str]) -> list[str | None]:
+        """Return the ids of the alerts that are told again, None where a level has changed."""
+        again = moves.before[rows] == moves.level[rows]
+        repeated: list[str | None] = [None] * len(rows)
+        firsts = self._book.pools.level_seq[moves.slots[rows[again]]].tolist()
+        for place, seq in zip(np.flatnonzero(again).tolist(), firsts, strict=True):
+            repeated[place] = alert_id(names[place], seq)
+        return repeated
+
+    def _note(self, moves: Moves, rows: Ints, seqs: Ints, event_time_ms: int) -> None:
+        """Let the pools that are there know by which alert they were told of."""
+        slots, pools = moves.slots[rows], self._book.pools
+        again = moves.before[rows] == moves.level[rows]
+        self._reminders.note(slots[again], seqs[again], event_time_ms)
+        moved = (slots != GONE) & ~again
+        pools.level_seq[slots[moved]] = seqs[moved]
+        pools.since[slots[moved]] = event_time_ms
+        self._reminders.note(slots[moved], np.zeros(int(moved.sum()), np.int64), 0)
+        pools.acknowledged[slots[moved]] = False
 
     def _pool_names(self, moves: Moves, rows: Ints) -> list[PoolName]:
         slots = moves.slots[rows]

@@ -9,7 +9,7 @@ of them. A part leaves the position where it is and says how many alerts are log
 starts from there derives them again, the same ones in the same order, and passes over so many.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,7 +29,7 @@ from service.risk.columns import Ints
 from service.risk.levels import NOT_PENDING
 from service.risk.model import Level
 from service.risk.records import PoolState
-from service.store.accounts import AccountChange
+from service.store.accounts import ACK, AccountChange
 from service.store.alert_log import Commit, ShardState
 from service.store.log_entries import LogBlock, Rank, Run, join_alerts
 
@@ -70,7 +70,8 @@ class Ledger:
     def drain(self, changes: Iterable[AccountChange], upto: int) -> None:
         """Note account changes that the engine has taken in."""
         for change in changes:
-            self.drained[change.account_key] = change.change_id
+            if change.cause != ACK:  # it has no document that could be the committed one
+                self.drained[change.account_key] = change.change_id
         self.drained_to = max(self.drained_to, upto)
 
     def write(self, account_keys: Sequence[str], alerts: Sequence[bytes], rank: Rank) -> None:
@@ -150,12 +151,12 @@ def note_touched(ledgers: Mapping[int, Ledger], accounts: Ints, shards: Ints) ->
             ledger.accounts.update(accounts[rows].tolist())
 
 
-def _by_shard(shards: Ints) -> Iterator[tuple[int, list[int]]]:
-    """Yield each shard that is there with its rows, in their order."""
-    order = np.argsort(shards, kind="stable")
-    starts = np.flatnonzero(np.diff(shards[order], prepend=-1))
-    for rows in np.split(order, starts[1:]) if len(order) else ():
-        yield int(shards[rows[0]]), rows.tolist()
+def _by_shard(shards: Ints) -> Iterable[tuple[int, list[int]]]:
+    """Return each shard that is there with its rows, in their order; mostly there is one row."""
+    rows: dict[int, list[int]] = {}
+    for row, shard in enumerate(shards.tolist()):
+        rows.setdefault(shard, []).append(row)
+    return rows.items()
 
 
 def _cut(sizes: Sequence[int]) -> list[int]:
@@ -211,6 +212,9 @@ def _encoded(book: Book, names: PoolNames, slots: Ints) -> list[bytes]:
         pools.level_seq[slots].tolist(),
         pools.since[slots].tolist(),
         pending,
+        [at or None for at in pools.reminded_at[slots].tolist()],
+        pools.reminded_seq[slots].tolist(),
+        pools.acknowledged[slots].tolist(),
     )
     return list(map(encode_state, states))
 
@@ -224,6 +228,9 @@ def read_states(raw: bytes) -> list[PoolState]:
             NOT_PENDING if state.pending_since is None else state.pending_since,
             state.since or 0,
             state.seq,
+            state.reminded_at or 0,
+            state.reminded_seq,
+            state.acknowledged,
         )
         for state in decode_states(raw)
     ]

@@ -23,13 +23,14 @@ from service.errors import ServiceError
 from service.monitor.alerts import CAUSES, STILL, AlertWriter, Moment, Moves, Page, joined
 from service.monitor.facts import MarketFacts, Touched
 from service.monitor.figures import PoolNames
-from service.monitor.judging import Changed, Judge, both, judge
+from service.monitor.judging import NOTHING, Changed, Judge, both, judge
+from service.monitor.reminders import Reminders
 from service.monitor.rounds import Round, causes_of, left_behind, versions_apart
 from service.monitor.timers import Timers
 from service.risk.book import Book
 from service.risk.columns import Ints, Statements
 from service.risk.records import PoolState
-from service.store.accounts import AccountChange
+from service.store.accounts import ACK, AccountChange
 from service.store.market_stream import MarketEntry
 
 _log = logging.getLogger(__name__)
@@ -74,11 +75,12 @@ class Engine:
         self.stats = EngineStats()
         self.touched: set[int] = set()  # accounts with another level, wait or seq than was taken
         self._judge = Judge(self.book)
-        self._timers = Timers(self.book)
+        self._reminders = Reminders(self.book)
+        self._timers = Timers(self.book, self._reminders)
         self._suspects: set[int] = set()  # accounts to be evaluated at the next entry
         self._audited_to = 0
         self.names = PoolNames(self.book)
-        self.writer: Writer = AlertWriter(self.book, self.names, epoch)
+        self.writer: Writer = AlertWriter(self.book, self.names, self._reminders, epoch)
 
     @property
     def event_time_ms(self) -> int:
@@ -97,10 +99,13 @@ class Engine:
         """
         self.stats.entries += 1
         touched = self._take_facts(entry)
+        acks = [each for each in changes if each.cause == ACK]
+        self.touched.update(self._reminders.acknowledge(acks))
+        written = [each for each in changes if each.cause != ACK] if acks else changes
         work = Round(_CAUSES.get(entry.kind, "mark"), touched.marked)
         work.slots += self._due(touched)
         self._resettle(touched, work)
-        first, *later = versions_apart(changes) if changes else ((),)
+        first, *later = versions_apart(written) if written else ((),)
         self._replace(first, work)
         moment = Moment(entry.market_id, entry.event_time_ms, now_ms)
         yield from self._run(work, moment)
@@ -242,12 +247,14 @@ class Engine:
 
     def _run(self, work: Round, moment: Moment) -> Iterator[Page]:
         """Evaluate the round's pools; yield its alerts, worse first, then by account and pool."""
-        changed = self._judged(work)
+        changed, slots = self._judged(work)
         self.stats.pools_evaluated = self._judge.judged
         self.stats.blocks_touched = self._judge.blocks
-        if not (len(changed) or work.gone):
+        if not (len(changed) or len(slots) or work.gone):
             return
         moves = self._moves(changed, work)
+        if len(slots):
+            moves = joined(moves, self._told_again(changed, slots))
         if work.gone:
             gone = left_behind([each for each in work.gone if each[1].level], work)
             self.touched.update(gone.accounts.tolist())
@@ -255,19 +262,27 @@ class Engine:
         self.stats.alerts += len(moves)
         if len(moves):
             yield from self.writer.pages(moves, moment)
+        watched = np.concatenate([changed.slots, slots]) if len(slots) else changed.slots
+        self._timers.watch(watched)  # the alerts have set their time
 
-    def _judged(self, work: Round) -> Changed:
-        """Bring the round's pools up to date, and let those that wait be due in time."""
+    def _judged(self, work: Round) -> tuple[Changed, Ints]:
+        """Bring the round's pools up to date; return the changed, and who was looked at by name."""
         changed = self._judge.tick(work.marked, self.event_time_ms)
         if not work.slots:
-            self._timers.watch(changed.slots)
-            return changed
+            return changed, NOTHING.slots
         slots = np.unique(np.concatenate(work.slots))
         slots = slots[self.book.pools.account[slots] >= 0]
-        watched = np.concatenate([changed.slots, slots])
-        changed = both(changed, self._judge.settle(slots, self.event_time_ms))
-        self._timers.watch(watched)
-        return changed
+        return both(changed, self._judge.settle(slots, self.event_time_ms)), slots
+
+    def _told_again(self, changed: Changed, slots: Ints) -> Moves:
+        """Return those of these pools whose reminder is due, and that are where they were."""
+        levels = self.book.pools.level
+        moved = changed.slots[levels[changed.slots] != changed.before]
+        again = np.setdiff1d(self._reminders.of(slots, self.event_time_ms), moved)
+        owners = self.book.pools.account[again].astype(np.int64)
+        self.touched.update(owners.tolist())
+        causes = np.full(len(again), CAUSES.index("time"))
+        return Moves(owners, again, levels[again], levels[again], causes)
 
     def _moves(self, changed: Changed, work: Round) -> Moves:
         """Return the changes of level among these; whose state changed at all is touched."""

@@ -39,12 +39,13 @@ class PoolNames(dict[tuple[int, int, bool], PoolName]):
     def of(self, slots: Ints) -> list[PoolName]:
         """Return the names of these pools."""
         pools, legs = self._book.pools, self._book.legs
-        market, is_long = np.full(len(slots), -1), np.zeros(len(slots), np.bool_)
-        isolated = np.flatnonzero(pools.isolated[slots])
-        first = pools.leg[slots[isolated]]
-        market[isolated], is_long[isolated] = legs.market[first], legs.contracts[first] > 0.0
-        settle = pools.settle[slots]
-        identities = zip(settle.tolist(), market.tolist(), is_long.tolist(), strict=True)
+        settle, isolated = pools.settle[slots].tolist(), pools.isolated[slots]
+        if not isolated.any():
+            return [self[asset, -1, False] for asset in settle]
+        first = np.where(isolated, pools.leg[slots], 0)  # of a cross pool any leg will do
+        market = np.where(isolated, legs.market[first], -1).tolist()
+        is_long = (isolated & (legs.contracts[first] > 0.0)).tolist()
+        identities = zip(settle, market, is_long, strict=True)
         return [self[identity] for identity in identities]
 
     def __missing__(self, identity: tuple[int, int, bool]) -> PoolName:

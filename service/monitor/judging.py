@@ -1,8 +1,8 @@
 """Judging pools of the book: those a mark makes due, those that are named, those that should rest.
 
 Most are judged by compiled code (`kernels`), which also keeps their bands. What it leaves (pools
-over several assets, with something missing, with numbers of extreme size) is evaluated by the
-vectorised engine, which is also what the audit holds all of it against.
+over several assets, with something missing, with numbers of extreme size) is judged by the figures
+of `risk.evaluate`, which are also what the audit holds all of it against.
 """
 
 from collections.abc import Iterable
@@ -16,6 +16,7 @@ from service.monitor.compiled import (
     Found,
 )
 from service.monitor.kernels import settle, tick
+from service.risk import evaluate
 from service.risk.bands import plain_bands
 from service.risk.book import Book
 from service.risk.columns import Batch, Bools, Ints
@@ -54,7 +55,7 @@ def both(first: Changed, second: Changed) -> Changed:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the vectorised engine says: where pools were, and where the machine of levels goes."""
+    """What `risk.evaluate` leads to: where pools were, and where the machine of levels goes."""
 
     slots: Ints
     batch: Batch
@@ -147,7 +148,7 @@ class Judge:
         return self._told(found, event_time_ms, write)
 
     def _told(self, found: Found, event_time_ms: int, write: bool) -> Changed:
-        """Return what was found, after the vectorised engine has judged what was left to it."""
+        """Return what was found, after what was left has been judged by `risk.evaluate`."""
         moved, elsewhere, judged, blocks = found.counts.tolist()
         self.judged += judged
         self.blocks += blocks
@@ -216,9 +217,13 @@ def _room(pools: int) -> Found:
 
 
 def warm_up() -> None:
-    """Have everything compiled, or read from where it was kept: no tick waits for that later."""
+    """Have everything compiled, or read from where it was kept: no tick waits for that later.
+
+    What evaluates comes last: an API worker that starts beside us has compiled it meanwhile.
+    """
     judge = Judge(Book(MarketTable()))
     nobody = np.zeros(0, np.int64)
     judge.settle(nobody, 0)
     judge.check(nobody, 0)
     judge.tick((0,), 0)
+    evaluate.warm_up()

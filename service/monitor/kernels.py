@@ -14,31 +14,34 @@ from typing import Any
 import numpy as np
 
 from service.monitor.compiled import (
-    BANKRUPT,
     BLOCKS,
     CHANGED,
     ELSEWHERE,
     EQUITY,
     FIRST,
-    HEALTHY,
     HIGH,
     JUDGED,
-    LIQUIDATION,
     LOW,
     MAINTENANCE,
-    MARGIN_CALL,
-    WARNING,
     Columns,
     Found,
     X,
-    compiled,
-    fetch,
-    inlined,
 )
 from service.monitor.safe_bands import EDGE, write_bands
-from service.risk.columns import Floats, Ints
+from service.risk.columns import Ints
+from service.risk.compiled import Direct, compiled, fetch, inlined
 from service.risk.holders import BLOCK
-from service.risk.levels import NOT_PENDING
+from service.risk.legs import tier_of
+from service.risk.levels import (
+    BANKRUPT,
+    HEALTHY,
+    LIQUIDATION,
+    MARGIN_CALL,
+    NOT_PENDING,
+    WARNING,
+    LevelTable,
+    table_level,
+)
 from service.risk.market_rows import (
     BY_CONTRACTS,
     CROSS_ON_ENTRY,
@@ -54,6 +57,7 @@ WASTE_MAX = 4  # times a segment's blocks may be looked at for nothing before it
 REACH = 4.0  # no band is wider than a quarter to four times the mark, so the guard covers all of it
 
 
+@Direct
 @compiled
 def tick(columns: Columns, found: Found, market: int, event_time_ms: int) -> bool:
     """Judge the pools whose band does not hold the market's mark.
@@ -125,6 +129,7 @@ def _fetch_bands(columns: Columns, found: Found, index: int, due: int) -> None:
             fetch(columns.high, columns.legs[row].place)
 
 
+@Direct
 @compiled
 def settle(columns: Columns, found: Found, slots: Ints, event_time_ms: int, write: bool) -> None:
     """Judge these pools; without `write` their levels stay and what would change is told."""
@@ -175,35 +180,18 @@ def _judge(columns: Columns, found: Found, slot: int, event_time_ms: int, write:
 @inlined
 def heading_of(lines: Any, before: int, equity: float, maintenance: float, strict: int) -> int:
     """Return the level by the table, or a lower line than that still held."""
-    table, held = HEALTHY, HEALTHY
-    if equity < 0.0:
-        table = BANKRUPT
-    elif maintenance > equity or (maintenance == equity and not strict):
-        table = LIQUIDATION
-    elif maintenance >= lines.margin_call * equity:
-        table = MARGIN_CALL
-    elif maintenance >= lines.warning * equity:
-        table = WARNING
-    if before >= WARNING and maintenance >= (lines.warning - lines.hysteresis) * equity:
+    warning, margin_call, held = lines.warning, lines.margin_call, HEALTHY
+    table = LevelTable(warning, margin_call, strict != 0)
+    level = table_level(equity, maintenance, True, False, table)
+    if before >= WARNING and maintenance >= (warning - lines.hysteresis) * equity:
         held = WARNING
-    if before >= MARGIN_CALL and maintenance >= (lines.margin_call - lines.hysteresis) * equity:
+    if before >= MARGIN_CALL and maintenance >= (margin_call - lines.hysteresis) * equity:
         held = MARGIN_CALL
     if before >= LIQUIDATION and maintenance >= (1.0 - lines.hysteresis) * equity:
         held = LIQUIDATION
     if before >= BANKRUPT and equity < 0.0:
         held = BANKRUPT
-    return max(table, held)
-
-
-@inlined
-def tier_of(floor: Floats, table: int, size: float) -> int:
-    """Return the last tier whose floor is at most the size."""
-    tier, step = 0, floor.shape[1] >> 1
-    while step:
-        if floor[table, tier + step] <= size:
-            tier += step
-        step >>= 1
-    return tier
+    return max(level, held)
 
 
 @inlined

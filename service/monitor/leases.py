@@ -62,7 +62,7 @@ class Leases:
         Who has not been able to look for some time sees nothing free: it was cut off, perhaps like
         everybody, and the others come to renew their leases first.
         """
-        free = await self._log.unowned()
+        free = await self._log.unowned(self.held)
         members = await self._roll.members()
         now = time.monotonic()
         if now - self._looked_at > LEASE_S / 2.0:

@@ -17,17 +17,15 @@ from service.monitor.compiled import (
     EQUITY,
     FIRST,
     HIGH,
-    LIQUIDATION,
     LOW,
     MAINTENANCE,
-    MARGIN_CALL,
-    WARNING,
     Columns,
     X,
-    inlined,
 )
 from service.risk.columns import Floats
+from service.risk.compiled import inlined
 from service.risk.holders import BLOCK
+from service.risk.levels import LIQUIDATION, MARGIN_CALL, WARNING
 from service.risk.market_rows import LINEAR
 from service.risk.rows import REPEATED
 

@@ -20,6 +20,7 @@ from service.errors import OutOfStep, StoreUnavailable
 from service.monitor.commits import Ledger
 from service.monitor.leases import Leases
 from service.monitor.measures import CollectorClock
+from service.monitor.memory import give_back_large_blocks
 from service.monitor.notices import Notices
 from service.monitor.ports import AccountsPort, LogPort, MarketPort, RollPort
 from service.monitor.report import Figures, figures_of
@@ -97,6 +98,7 @@ class Monitor:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`, then commit and give the shards back."""
+        give_back_large_blocks()
         async with asyncio.TaskGroup() as tasks:
             others = [
                 tasks.create_task(self._again(work, pause_s), name=work.__name__)

@@ -1,9 +1,10 @@
-"""Falls that wait: which pools have waited long enough, in event time."""
+"""Which pools are to be looked at at which event time: falls that wait, and reminders."""
 
 import heapq
 
 import numpy as np
 
+from service.monitor.reminders import NEVER, Reminders
 from service.risk.book import Book
 from service.risk.columns import Ints
 from service.risk.levels import NOT_PENDING
@@ -15,25 +16,30 @@ class Timers:
     `queued` of a pool is the time it stands in the heap for, so that no evaluation adds it twice.
     """
 
-    def __init__(self, book: Book) -> None:
-        self._book = book
+    def __init__(self, book: Book, reminders: Reminders) -> None:
+        self._book, self._reminders = book, reminders
         self._heap: list[tuple[int, int]] = []
 
     def __len__(self) -> int:
         return len(self._heap)
 
     def watch(self, slots: Ints) -> None:
-        """See to it that those of these pools that wait to fall are due in time."""
+        """See to it that those of these pools that wait for anything are due in time."""
         if not len(slots):
             return
         pools = self._book.pools
-        slots = slots[pools.pending_since[slots] != NOT_PENDING]
+        slots = slots[pools.level[slots] > 0]  # nobody else waits
         if len(slots):
-            due = pools.pending_since[slots] + self._book.ease_after_ms(slots)
-            for index in np.flatnonzero(due != pools.queued[slots]).tolist():
+            due = np.minimum(self._falls(slots), self._reminders.due(slots))
+            for index in np.flatnonzero((due != pools.queued[slots]) & (due != NEVER)).tolist():
                 slot = int(slots[index])
                 pools.queued[slot] = due[index]
                 heapq.heappush(self._heap, (int(due[index]), slot))
+
+    def _falls(self, slots: Ints) -> Ints:
+        """Return when the falls of these pools have waited long enough; NEVER: none waits."""
+        since = self._book.pools.pending_since[slots]
+        return np.where(since == NOT_PENDING, NEVER, since + self._book.ease_after_ms(slots))
 
     def is_due(self, event_time_ms: int) -> bool:
         """Whether `pop` would have any."""

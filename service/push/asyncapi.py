@@ -16,6 +16,7 @@ from service.contract.frames import (
     SERVER_FRAMES,
     AccountState,
     Acknowledge,
+    Acknowledged,
     AlertsFrame,
     Auth,
     ErrorFrame,
@@ -25,23 +26,27 @@ from service.contract.frames import (
     Notice,
     Ping,
     Pong,
+    RiskFrame,
     Snapshot,
     Subscribe,
     Subscribed,
     Unsubscribe,
     Unsubscribed,
 )
+from service.contract.results import RiskUpdate
 from service.push.close_codes import REASONS
 
 Document = dict[str, Any]
 
 _ABOUT = """\
-Alerts the moment an account's level changes, resumable without loss, and the newest marks.
+Alerts the moment an account's level changes, resumable without loss; and, the latest of each \
+and no more, how accounts are (`risk`) and the newest marks.
 
 Where keys are in force, say who you are: by the header `Authorization: Bearer <token>`, or by \
-`auth` as the first frame within 10 s; never in the address. Alerts need the scope `alerts:read` \
-and are those of the key's tenant. A web page must be of this host or of an origin the settings \
-allow. When a key is revoked or expires, its connections are closed within seconds.
+`auth` as the first frame within 10 s; never in the address. Alerts need the scope `alerts:read`, \
+`risk` needs `accounts:read`; both are of the key's tenant. A web page must be of this host or of \
+an origin the settings allow. When a key is revoked or expires, its connections are closed \
+within seconds.
 
 Subscribe first; the answer is `subscribed`, then a `snapshot` of the accounts that are not \
 HEALTHY (unless `recovered`), then `alerts` as they are logged. Keep the last `cursor` you have \
@@ -74,11 +79,13 @@ _EXAMPLES: tuple[msgspec.Struct, ...] = (
     ),
     AlertsFrame("1", [ALERT], CURSOR),
     MarksFrame("2", [MarkUpdate("generic", "BTC/USDT:USDT", 60_600.0, market_id=48_211)]),
+    RiskFrame("3", [RiskUpdate("desk-9", None)]),
     Heartbeat("1", CURSOR),
     Unsubscribed("1"),
     Pong(),
+    Acknowledged("desk-7-12", 1_760_130_004_000),
     Notice("stale", "generic", "BTC/USDT:USDT"),
-    ErrorFrame("unknown_channel", "channels: alerts, marks", "1"),
+    ErrorFrame("unknown_channel", "channels: alerts, marks, risk", "1"),
 )
 
 

@@ -14,6 +14,8 @@ import msgspec
 from service.contract.alerts import LEVEL_NAMES
 from service.contract.cursor import encode_cursor
 from service.contract.selection import Selection
+from service.contract.silences import NONE, Silences
+from service.store.keys import account_key
 from service.store.log_order import Ordered
 
 
@@ -36,12 +38,16 @@ class Frame:
 class Burst:
     """Alerts that follow the offsets `before` without a gap; at least one."""
 
-    def __init__(self, epoch: str, alerts: Ordered, frame_max: int) -> None:
+    def __init__(
+        self, epoch: str, alerts: Ordered, frame_max: int, silences: Silences = NONE
+    ) -> None:
         self.keys = alerts.keys
         self.before = alerts.before
         self.after = alerts.offsets(len(alerts.keys))
         self._ordered = alerts
         self._epoch = epoch
+        self._silences = silences
+        self._silent: dict[str, frozenset[int]] = {}
         self._room = frame_max - _ENVELOPE_MAX - len(encode_cursor(epoch, self.after)) - 16
         self._whole: dict[str, list[Frame]] = {}
         self._places: dict[int, tuple[tuple[int, ...], str]] = {}
@@ -61,9 +67,11 @@ class Burst:
             selection.everything
             and selection.levels is None
             and self._tenants == {selection.tenant}
+            and not self._passed_over(selection)
         ):
             if subscription_id not in self._whole:
-                self._whole[subscription_id] = list(self._frames(subscription_id, None))
+                frames = self._frames(subscription_id, self._whole_bodies)
+                self._whole[subscription_id] = list(frames)
             return self._whole[subscription_id]
         wanted = [at for at, key in enumerate(self.keys) if selection.wants_account(key)]
         return self.frames_of(subscription_id, selection, wanted)
@@ -75,11 +83,30 @@ class Burst:
         if selection.levels is not None:
             levels = self._ordered.levels
             wanted = [at for at in wanted if selection.wants_level(LEVEL_NAMES[levels[at]])]
-        return list(self._frames(subscription_id, wanted)) if wanted else []
+        if silent := self._passed_over(selection):
+            wanted = [at for at in wanted if at not in silent]
+        return list(self._frames(subscription_id, self._bodies(wanted))) if wanted else []
 
-    def _frames(self, subscription_id: str, wanted: list[int] | None) -> Iterator[Frame]:
+    def _passed_over(self, selection: Selection) -> frozenset[int]:
+        """Return the alerts that a selection does not want because they are under a silence."""
+        tenant = selection.tenant
+        if selection.silenced or not self._silences.any_of(tenant):
+            return frozenset()
+        if tenant not in self._silent:
+            ordered, opening = self._ordered, account_key(tenant, "")
+            self._silent[tenant] = frozenset(
+                at
+                for at, key in enumerate(self.keys)
+                if key.startswith(opening)
+                and self._silences.covers(
+                    tenant, key, LEVEL_NAMES[ordered.levels[at]], ordered.alerts[at]
+                )
+            )
+        return self._silent[tenant]
+
+    def _frames(self, subscription_id: str, bodies: Iterable[tuple[str, int]]) -> Iterator[Frame]:
         opening = '{"type":"alerts","id":' + msgspec.json.encode(subscription_id).decode()
-        for body, count in self._whole_bodies if wanted is None else self._bodies(wanted):
+        for body, count in bodies:
             offsets, cursor = self._place(count)
             yield Frame(f'{opening},"alerts":[{body}],"cursor":"{cursor}"}}', offsets)
 

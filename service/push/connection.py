@@ -8,7 +8,7 @@ first to end ends them all.
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import anyio
 from anyio.abc import TaskGroup
@@ -21,6 +21,7 @@ from service.push.close_codes import CloseCode
 from service.push.marks import MarkSubscription
 from service.push.outbox import Outbox
 from service.push.subscriptions import AlertSubscription
+from service.push.watched import RiskSubscription
 from service.store.log_order import LogGap
 
 CLOSE_S = 1.0
@@ -37,6 +38,10 @@ class StreamLimits:
     frame_bytes: int = 256 * 1_024
     subscriptions_max: int = 100
     accounts_max: int = 10_000  # of one subscription
+    risk_accounts_max: int = 1_000  # of one subscription to `risk`
+
+
+Subscription: TypeAlias = AlertSubscription | MarkSubscription | RiskSubscription
 
 
 class Switchboard(Protocol):
@@ -48,9 +53,15 @@ class Switchboard(Protocol):
     async def advance(self, subscription: AlertSubscription) -> None:
         """Bring a subscription nearer to live, and put it through when it is there."""
 
-    def disconnect(self, subscription: AlertSubscription | MarkSubscription) -> None: ...
+    def disconnect(self, subscription: Subscription) -> None: ...
 
     def listen_to_marks(self, subscription: MarkSubscription) -> None: ...
+
+    def watch(self, subscription: RiskSubscription) -> bool:
+        """Hand the states of its accounts to a subscription; False when they are too many."""
+
+    async def acknowledge(self, account_key: str, seq: int) -> int:
+        """Acknowledge an alert; return when (ms). Raises UnknownAlert, StoreUnavailable."""
 
 
 class Connection:
@@ -61,12 +72,18 @@ class Connection:
         self.outbox = Outbox(limits.queue_bytes)
         self.alerts: dict[str, AlertSubscription] = {}
         self.marks: dict[str, MarkSubscription] = {}
+        self.risks: dict[str, RiskSubscription] = {}
         self.sending_since: float | None = None
         self.close_code: CloseCode | None = None
         self._switchboard = switchboard
         self._limits = limits
         self._behind = asyncio.Event()
         self._ended = asyncio.Event()
+
+    @property
+    def subscriptions(self) -> dict[str, Subscription]:
+        """All there are, by id."""
+        return {**self.alerts, **self.marks, **self.risks}
 
     def end(self, code: CloseCode) -> None:
         """Close at once, whatever still waits; the first reason given is the one told."""

@@ -6,7 +6,7 @@ comes back by itself resumes there; an event after which something would be miss
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 import anyio
 import msgspec
@@ -14,9 +14,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from service.access.door import Caller
-from service.contract.alerts import LevelName
 from service.contract.cursor import Cursor
-from service.contract.selection import Selection, select
+from service.contract.selection import Selection
 from service.push.admission import Admission
 from service.push.close_codes import CloseCode
 from service.push.connection import CLOSE_S, Connection, start_all
@@ -141,8 +140,7 @@ class EventStreamResponse(Response):
         hub: Hub,
         admission: Admission,
         caller: Caller,
-        accounts: Sequence[str],
-        levels: Sequence[LevelName] | None,
+        selection: Selection,
         *,
         since: Cursor | None,
         transport: asyncio.Transport | None,
@@ -152,7 +150,6 @@ class EventStreamResponse(Response):
         self._hub = hub
         self._admission = admission
         self._transport = transport
-        selection = select(caller.tenant, accounts, levels)
         self._stream = EventStream(hub, caller, selection, since, transport)
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:

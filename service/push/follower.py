@@ -19,10 +19,11 @@ from typing import Protocol
 
 import anyio
 
+from service.access.silences import SilenceBoard
 from service.errors import StoreUnavailable
 from service.push.bursts import Burst
 from service.store.alert_log import LogTail
-from service.store.log_order import Entries, LogGap, LogOrder
+from service.store.log_order import Entries, LogGap, LogOrder, Ordered
 
 LOG = logging.getLogger("plimsoll.push")
 # What was announced may not be there yet, or never come: then it is asked for so often.
@@ -59,6 +60,7 @@ class LogFollower:
         log: LogReader,
         settle: Callable[[], Awaitable[str]],
         audience: Audience,
+        silences: SilenceBoard,
         *,
         frame_max: int,
         look_every_s: float = 1.0,
@@ -66,6 +68,7 @@ class LogFollower:
         self._log = log
         self._settle = settle
         self._audience = audience
+        self._silences = silences
         self._frame_max = frame_max
         self._look_every_s = look_every_s
         self._known: list[int] = []  # offsets that are in the log, as far as we heard
@@ -88,7 +91,8 @@ class LogFollower:
             tasks.start_soon(self._follow, name="push follower")
 
     async def ready(self) -> None:
-        """Return once the log was reached for the first time."""
+        """Return once the log was reached, and the silences are known, for the first time."""
+        await self._silences.known()
         while not self.positions:
             await self._movement()
 
@@ -181,9 +185,13 @@ class LogFollower:
                 break
             alerts = self._order.take(self._known)
             if alerts.keys:
-                self._audience.broadcast(Burst(self.epoch, alerts, self._frame_max))
+                self._audience.broadcast(self.burst(alerts))
             self._moved.set()
         self._moved.set()
+
+    def burst(self, alerts: Ordered) -> Burst:
+        """Return alerts of the log as what is handed on of them."""
+        return Burst(self.epoch, alerts, self._frame_max, self._silences.now)
 
     async def _read(self) -> None:
         """Read on where nothing is at hand; what was announced in vain is forgotten in the end."""

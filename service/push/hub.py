@@ -9,21 +9,25 @@ read the log by itself; one that does not read at all is closed (4008); nobody e
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import anyio
 
 from service.access.door import Caller
+from service.access.silences import SilenceBoard
 from service.contract.cursor import encode_cursor
 from service.contract.frames import Notice, encode_frame
 from service.push.bursts import Burst
 from service.push.close_codes import CloseCode
-from service.push.connection import Connection, StreamLimits
+from service.push.connection import Connection, StreamLimits, Subscription
 from service.push.follower import LogFollower, LogReader
 from service.push.listeners import Listeners
 from service.push.marks import MarkBoard, MarkSubscription
+from service.push.risk import Judge, RiskBoard, RiskStore
 from service.push.session import Session
 from service.push.subscriptions import AlertSubscription, StoredAlerts
+from service.push.watched import RiskSubscription
 from service.store.market_stream import MarketEntry, NewestMark
 
 _WATCH_S = 0.5
@@ -32,6 +36,20 @@ _FLUSH_S = 1.0
 
 class AlertStore(LogReader, StoredAlerts, Protocol):
     """The alert log as the hub and its subscriptions read it."""
+
+
+class AckStore(Protocol):
+    """Where alerts are acknowledged; raises UnknownAlert, StoreUnavailable."""
+
+    async def acknowledge(self, account_key: str, seq: int) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Risks:
+    """What the `risk` channel needs: where accounts are, and who evaluates them."""
+
+    accounts: RiskStore
+    judge: Judge
 
 
 class Hub:
@@ -44,17 +62,24 @@ class Hub:
         self,
         log: AlertStore,
         settle: Callable[[], Awaitable[str]],
+        *,
+        acks: AckStore,
+        risks: Risks,
+        silences: SilenceBoard,
         limits: StreamLimits | None = None,
     ) -> None:
         self.limits = limits or StreamLimits()
         self.sessions: set[Connection] = set()
         self._log = log
+        self._acks = acks
+        self._silences = silences
         self._listeners = Listeners()
         self._marks = MarkBoard(self._notify)
+        self._risks = RiskBoard(risks.accounts, log, risks.judge, self.limits.frame_bytes)
         self.observe_s: Callable[[float], object] = lambda _: None
         self._draining = False
         self._empty = asyncio.Event()
-        self._follower = LogFollower(log, settle, self, frame_max=self.limits.frame_bytes)
+        self._follower = LogFollower(log, settle, self, silences, frame_max=self.limits.frame_bytes)
 
     @property
     def epoch(self) -> str:
@@ -62,13 +87,15 @@ class Hub:
 
     @property
     def listening(self) -> bool:
-        return len(self._listeners) > 0
+        return len(self._listeners) > 0 or self._risks.watching
 
     async def run(self) -> None:
         """Follow the log and watch over the sessions until cancelled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._follower.run, name="push log")
             tasks.start_soon(self._watch, name="push watch")
+            tasks.start_soon(self._risks.run, name="push risk")
+            tasks.start_soon(self._silences.run, name="silences")
 
     def connect(self, caller: Caller) -> Session:
         """Open a session; it must `leave` in the end. During a drain it is told to come back."""
@@ -84,17 +111,17 @@ class Hub:
 
     def leave(self, session: Connection) -> None:
         self.sessions.discard(session)
-        for alerts in session.alerts.values():
-            self.disconnect(alerts)
-        for marks in session.marks.values():
-            self.disconnect(marks)
+        for subscription in session.subscriptions.values():
+            self.disconnect(subscription)
         if not self.sessions:
             self._empty.set()
 
-    def disconnect(self, subscription: AlertSubscription | MarkSubscription) -> None:
+    def disconnect(self, subscription: Subscription) -> None:
         """Hand nothing more to a subscription."""
         if isinstance(subscription, AlertSubscription):
             self._listeners.remove(subscription)
+        elif isinstance(subscription, RiskSubscription):
+            self._risks.remove(subscription)
         else:
             self._marks.remove(subscription)
 
@@ -109,6 +136,7 @@ class Hub:
         for subscription, frames in self._listeners.frames(burst):
             if not subscription.deliver(burst, frames):
                 self._listeners.remove(subscription)
+        self._risks.burst(burst)
         self.observe_s(max(0.0, time.time() - burst.event_time_ms / 1e3))
 
     def resync(self) -> None:
@@ -116,18 +144,32 @@ class Hub:
         for session in self.sessions:
             if session.alerts:
                 session.end(CloseCode.RESYNC)
+        self._risks.start_over()
 
     def market_picture(self, marks: list[NewestMark]) -> None:
         """Take the newest marks from whoever follows the market stream in this worker."""
         self._marks.picture(marks)
+        self._risks.start_over()
 
     def market_entry(self, entry: MarketEntry) -> None:
         """Take a new entry of the market stream: `marks` hears of marks, all hear of quality."""
         self._marks.entry(entry)
+        self._risks.entry(entry)
 
     def listen_to_marks(self, subscription: MarkSubscription) -> None:
         """Hand the newest marks to a subscription, then every change."""
         self._marks.add(subscription)
+
+    def watch(self, subscription: RiskSubscription) -> bool:
+        """Hand the states of its accounts to a subscription; False when they are too many."""
+        if not self._risks.has_room_for(subscription.keys):
+            return False
+        self._risks.add(subscription)
+        return True
+
+    async def acknowledge(self, account_key: str, seq: int) -> int:
+        """Acknowledge an alert; return when (ms). Raises UnknownAlert, StoreUnavailable."""
+        return await self._acks.acknowledge(account_key, seq)
 
     async def drain(self, notice_s: float = 5.0) -> None:
         """Announce a restart, give clients that long to leave, then close what is left (4000).
@@ -137,7 +179,7 @@ class Hub:
         self._draining = True
         self._notify(Notice("restart", in_seconds=notice_s))
         for session in self.sessions:
-            if not (session.alerts or session.marks):
+            if not session.subscriptions:
                 session.end(CloseCode.RESTART)
         await self._gone_within(notice_s)
         for session in self.sessions:
@@ -157,7 +199,7 @@ class Hub:
         """Tell every session that listens to anything; one without room misses it."""
         frame = encode_frame(notice)
         for session in self.sessions:
-            if session.alerts or session.marks:
+            if session.subscriptions:
                 session.outbox.offer(frame)
 
     async def _watch(self) -> None:
@@ -178,6 +220,6 @@ class Hub:
             cursor = encode_cursor(self.epoch, self._follower.positions)
             for subscription in silent:
                 subscription.beat(cursor)
-        for marks in self._marks:
-            if marks.sent_at <= silent_since:
-                marks.beat()
+        for states in (*self._marks, *self._risks):
+            if states.sent_at <= silent_since:
+                states.beat()

@@ -3,18 +3,14 @@
 What this worker knows of the marks it is told by whoever follows the market stream here.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator
 
-import anyio
 import msgspec
 
-from service.contract.frames import Heartbeat, MarkUpdate, Notice, encode_frame
+from service.contract.frames import MarkUpdate, Notice
+from service.push.conflated import Conflated
 from service.push.outbox import Outbox
 from service.store.market_stream import MarketEntry, NewestMark
-
-# Marks that come this close together go out as one frame.
-PAUSE_S = 0.05
 
 
 class _Quality(msgspec.Struct):
@@ -27,53 +23,17 @@ _MARK = msgspec.json.Decoder(MarkUpdate)
 _QUALITY = msgspec.json.Decoder(_Quality)
 
 
-class MarkSubscription:
-    """Marks that changed and were not sent yet; a later one of a symbol replaces the earlier."""
+class MarkSubscription(Conflated):
+    """The newest marks of these symbols, None: of all."""
 
     def __init__(self, subscription_id: str, symbols: Iterable[str] | None, outbox: Outbox) -> None:
-        self.id = subscription_id
-        self.sent_at = anyio.current_time()
-        self.reading = anyio.CancelScope()  # around `run`, to break it off
+        super().__init__(subscription_id, "marks", "marks", outbox)
         self._symbols = None if symbols is None else frozenset(symbols)
-        self._outbox = outbox
-        self._changed: dict[tuple[str, str], str] = {}
-        self._filled = asyncio.Event()
 
     def note(self, mark: MarkUpdate, encoded: str) -> None:
         """Take note of a mark; returns at once."""
         if self._symbols is None or mark.symbol in self._symbols:
-            self._changed[mark.venue, mark.symbol] = encoded
-            self._filled.set()
-
-    def beat(self) -> None:
-        """Say that nothing happened; not worth waiting for when there is no room."""
-        if self._outbox.offer(encode_frame(Heartbeat(self.id, None))):
-            self.sent_at = anyio.current_time()
-
-    async def run(self, frame_max: int) -> None:
-        """Send what changed whenever there is room, until cancelled."""
-        with self.reading:
-            while True:
-                await self._filled.wait()
-                self._filled.clear()
-                changed, self._changed = self._changed, {}
-                for frame in self._frames(changed.values(), frame_max):
-                    await self._outbox.put(frame)
-                    self.sent_at = anyio.current_time()
-                await anyio.sleep(PAUSE_S)
-
-    def _frames(self, marks: Iterable[str], frame_max: int) -> Iterator[str]:
-        opening = '{"type":"marks","id":' + msgspec.json.encode(self.id).decode() + ',"marks":['
-        room = frame_max - len(opening.encode()) - 16
-        part: list[str] = []
-        size = 0
-        for mark in marks:
-            if part and size + len(mark) > room:
-                yield opening + ",".join(part) + "]}"
-                part, size = [], 0
-            part.append(mark)
-            size += len(mark) + 1
-        yield opening + ",".join(part) + "]}"
+            self.take((mark.venue, mark.symbol), encoded)
 
 
 class MarkBoard:

@@ -12,10 +12,13 @@ from anyio.abc import TaskGroup
 from starlette.websockets import WebSocket
 
 from service.access.door import Caller
+from service.contract.alerts import read_alert_id
 from service.contract.cursor import Cursor, decode_cursor
 from service.contract.frames import (
     Acknowledge,
+    Acknowledged,
     Auth,
+    ErrorFrame,
     FrameRefused,
     Ping,
     Pong,
@@ -28,10 +31,13 @@ from service.contract.frames import (
     encode_frame,
 )
 from service.contract.selection import Selection, select
-from service.errors import InvalidCursor
+from service.errors import InvalidCursor, StoreUnavailable, UnknownAlert
 from service.push.close_codes import REASONS, CloseCode
 from service.push.connection import CLOSE_S, Connection, StreamLimits, Switchboard, start_all
 from service.push.marks import MarkSubscription
+from service.push.watched import RiskSubscription
+from service.store.api_keys import Scope
+from service.store.keys import account_key
 
 BAD_FRAMES_MAX = 100
 
@@ -85,8 +91,8 @@ class Session(Connection):
                 await self._unsubscribe(subscription_id)
             case Auth():
                 raise self._auth_refused()
-            case Acknowledge():
-                raise FrameRefused("unsupported_op", "alerts cannot be acknowledged yet")
+            case Acknowledge(alert=alert):
+                await self._acknowledge(alert)
 
     def _auth_refused(self) -> FrameRefused:
         """Return why an `auth` frame is refused here: it comes first, where one is needed."""
@@ -95,9 +101,10 @@ class Session(Connection):
         return FrameRefused("auth_not_configured", "this service runs without keys")
 
     async def _subscribe(self, frame: Subscribe, tasks: TaskGroup) -> None:
-        if frame.id in self.alerts or frame.id in self.marks:
+        there = self.subscriptions
+        if frame.id in there:
             raise FrameRefused("duplicate_subscription", "this id is in use", frame.id)
-        if len(self.alerts) + len(self.marks) >= self._limits.subscriptions_max:
+        if len(there) >= self._limits.subscriptions_max:
             most = f"at most {self._limits.subscriptions_max} in one connection"
             raise FrameRefused("too_many_subscriptions", most, frame.id)
         if frame.channel == "alerts":
@@ -108,31 +115,67 @@ class Session(Connection):
             self.marks[frame.id] = marks
             self._switchboard.listen_to_marks(marks)
             tasks.start_soon(marks.run, self._limits.frame_bytes)
+        elif frame.channel == "risk":
+            await self._watch(frame, tasks)
         else:
-            raise FrameRefused("unknown_channel", "channels: alerts, marks", frame.id)
+            raise FrameRefused("unknown_channel", "channels: alerts, marks, risk", frame.id)
+
+    async def _watch(self, frame: Subscribe, tasks: TaskGroup) -> None:
+        """Begin to tell how accounts are."""
+        names = self._accounts_of(frame, "accounts:read", self._limits.risk_accounts_max)
+        if any(name.endswith("*") for name in names):
+            raise FrameRefused("invalid_frame", "`risk` takes account ids, no patterns", frame.id)
+        keys = (account_key(self.caller.tenant, name) for name in names)
+        risk = RiskSubscription(frame.id, keys, self.outbox)
+        if not self._switchboard.watch(risk):
+            raise FrameRefused("too_many_accounts", "this worker watches no more", frame.id)
+        self.risks[frame.id] = risk
+        await self._say(Subscribed(frame.id, "risk", self._switchboard.epoch, False, None))
+        tasks.start_soon(risk.run, self._limits.frame_bytes)
+
+    def _accounts_of(self, frame: Subscribe, scope: Scope, accounts_max: int) -> list[str]:
+        """Return the accounts of a frame, which need this scope."""
+        if not self.caller.may(scope):
+            raise FrameRefused("missing_scope", f"this key lacks the scope {scope}", frame.id)
+        if frame.accounts is None:
+            raise FrameRefused("invalid_frame", "missing `accounts`", frame.id)
+        if len(frame.accounts) > accounts_max:
+            raise FrameRefused("too_many_accounts", f"at most {accounts_max}", frame.id)
+        return frame.accounts
 
     def _wanted(self, frame: Subscribe) -> tuple[Selection, Cursor | None]:
         """Return whose alerts a frame asks for, and after which cursor."""
-        if not self.caller.may("alerts:read"):
-            raise FrameRefused("missing_scope", "this key lacks the scope alerts:read", frame.id)
-        if frame.accounts is None:
-            raise FrameRefused("invalid_frame", 'missing `accounts`; ["*"] is all', frame.id)
-        accounts_max = self._limits.accounts_max
-        if len(frame.accounts) > accounts_max:
-            raise FrameRefused("too_many_accounts", f"at most {accounts_max}", frame.id)
+        accounts = self._accounts_of(frame, "alerts:read", self._limits.accounts_max)
         try:
             since = None if frame.since is None else decode_cursor(frame.since)
         except InvalidCursor as error:
             raise FrameRefused("invalid_cursor", error.detail, frame.id) from None
-        return select(self.caller.tenant, frame.accounts, frame.levels), since
+        return select(self.caller.tenant, accounts, frame.levels, bool(frame.silenced)), since
+
+    async def _acknowledge(self, alert: str) -> None:
+        """Acknowledge an alert of the caller's tenant: whoever is told of alerts may."""
+        if not self.caller.may("alerts:read"):
+            detail = "this key lacks the scope alerts:read"
+            raise FrameRefused("missing_scope", detail, alert=alert)
+        named = read_alert_id(alert)
+        try:
+            if named is None:
+                raise UnknownAlert("there is no such alert in the log")
+            account, seq = named
+            key = account_key(self.caller.tenant, account)
+            await self._say(Acknowledged(alert, await self._switchboard.acknowledge(key, seq)))
+        except UnknownAlert as unknown:
+            raise FrameRefused("unknown_alert", unknown.detail, alert=alert) from None
+        except StoreUnavailable as away:
+            await self._say(ErrorFrame("store_unavailable", away.detail, alert=alert))
 
     async def _unsubscribe(self, subscription_id: str) -> None:
         """Stop all that speaks for the subscription before saying that it is over."""
-        alerts = self.alerts.pop(subscription_id, None)
-        marks = self.marks.pop(subscription_id, None)
-        subscription = alerts or marks
+        subscription = self.subscriptions.get(subscription_id)
         if subscription is None:
             raise FrameRefused("unknown_subscription", "there is none of this id", subscription_id)
+        for kept in (self.alerts, self.marks, self.risks):
+            kept.pop(subscription_id, None)
         subscription.reading.cancel()
         self._switchboard.disconnect(subscription)
         await self._say(Unsubscribed(subscription_id))

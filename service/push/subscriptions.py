@@ -101,7 +101,7 @@ class AlertSubscription:
         await follower.reach(self._positions)
         ends, order = follower.positions, LogOrder(self._positions)
         while self._positions != ends:
-            await self._send_entries(log, follower.epoch, order, ends)
+            await self._send_entries(log, follower, order, ends)
         return self._positions == follower.positions
 
     async def _join(self, log: StoredAlerts, follower: LogFollower) -> None:
@@ -122,12 +122,12 @@ class AlertSubscription:
         )
 
     async def _send_entries(
-        self, log: StoredAlerts, epoch: str, order: LogOrder, ends: tuple[int, ...]
+        self, log: StoredAlerts, follower: LogFollower, order: LogOrder, ends: tuple[int, ...]
     ) -> None:
         """Read and send the next alerts before `ends`, which are in the log."""
         if await order.read(log, ends):
             raise LogGap
-        burst = Burst(epoch, order.take(ends), self._frame_max)
+        burst = follower.burst(order.take(ends))
         for frame in burst.frames_for(self.id, self.selection):
             await self._send(frame.text)
             self._positions = frame.offsets

@@ -1,4 +1,4 @@
-"""Bands of the pools whose level the vectorised engine alone can tell.
+"""Bands of the pools whose level `evaluate` alone can tell.
 
 What is not a sum of one straight line a market gets no band: a pool over several assets (a price
 times a price), a pool with something missing, numbers near the ends of what a float can hold. It is

@@ -33,6 +33,8 @@ def statements_of(accounts: Sequence[Account]) -> Statements:
         margin_call=_floats([line.margin_call for line in lines]),
         hysteresis=_floats([line.hysteresis for line in lines]),
         ease_after_ms=_ints(line.ease_after_ms for line in lines),
+        repeat_every_ms=_ints(line.repeat_every_ms for line in lines),
+        repeat_until_acknowledged=_bools(line.repeat_until_acknowledged for line in lines),
         positions=_ints(len(account.positions) for account in accounts),
         balances=_ints(len(account.balances) for account in accounts),
         symbol=[position.symbol for position in positions],
@@ -194,6 +196,8 @@ def _pool_columns(
         margin_call=given.margin_call[account],
         hysteresis=given.hysteresis[account],
         ease_after_ms=given.ease_after_ms[account],
+        repeat_every_ms=given.repeat_every_ms[account],
+        repeat_until_acknowledged=given.repeat_until_acknowledged[account],
     )
 
 

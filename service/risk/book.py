@@ -138,6 +138,9 @@ class Book:
                 self.pools.pending_since[slot] = state.pending_since
                 self.pools.since[slot] = state.since
                 self.pools.level_seq[slot] = state.level_seq
+                self.pools.reminded_at[slot] = state.reminded_at
+                self.pools.reminded_seq[slot] = state.reminded_seq
+                self.pools.acknowledged[slot] = state.acknowledged
         return list(left.values())
 
     def key_of(self, slot: int) -> PoolKey:
@@ -264,6 +267,8 @@ class Book:
         self.longest = max(self.longest, int(pools.legs[part].max(initial=0)))
         pools.level[part], pools.pending_since[part] = 0, NOT_PENDING
         pools.since[part], pools.level_seq[part], pools.queued[part] = 0, 0, 0
+        pools.reminded_at[part], pools.reminded_seq[part] = 0, 0
+        pools.acknowledged[part] = False
 
     def _append_legs(self, given: Legs, order: Ints, first_slot: int) -> None:
         grow(self.legs, self._legs + len(order))

@@ -64,6 +64,8 @@ class Pools:
     margin_call: Floats
     hysteresis: Floats
     ease_after_ms: Ints
+    repeat_every_ms: Ints
+    repeat_until_acknowledged: Bools
 
 
 @dataclass(slots=True)
@@ -104,6 +106,8 @@ class Statements:
     margin_call: Floats
     hysteresis: Floats
     ease_after_ms: Ints
+    repeat_every_ms: Ints
+    repeat_until_acknowledged: Bools
     positions: Ints  # how many
     balances: Ints  # how many
     symbol: list[str]  # from here on one a position

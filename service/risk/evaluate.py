@@ -5,19 +5,16 @@ from typing import TypeVar
 
 import numpy as np
 
+from service.risk import margin
+from service.risk.batch import build_batch
+from service.risk.closing import filled
 from service.risk.columns import Batch, Holdings, Ints, Legs, Pools
-from service.risk.levels import table_level
+from service.risk.gaps import max_loss, pool_gaps
+from service.risk.growing import spread
 from service.risk.liquidation import LegPrices, solve_prices
-from service.risk.margin import (
-    Assessment,
-    LegFigures,
-    PoolFigures,
-    leg_figures,
-    leg_terms,
-    margin_ratio,
-    pool_sums,
-)
-from service.risk.venues import RULE_COLUMNS
+from service.risk.margin import Assessment
+from service.risk.markets import MarketTable
+from service.risk.restore import to_restore
 
 _Columns = TypeVar("_Columns", Pools, Legs, Holdings)
 _Rows = TypeVar("_Rows", Legs, Holdings)
@@ -25,45 +22,23 @@ _Rows = TypeVar("_Rows", Legs, Holdings)
 
 def assess(batch: Batch) -> Assessment:
     """Return every figure of every pool and leg at the batch's marks, and the table's levels."""
-    with np.errstate(all="ignore"):  # what is missing is NaN on purpose and flagged
-        terms = leg_terms(batch)
-        legs = leg_figures(batch, terms)
-        return Assessment(pools=_pool_figures(batch, legs), legs=legs, terms=terms)
-
-
-def _pool_figures(batch: Batch, legs: LegFigures) -> PoolFigures:
-    pools, rows = batch.pools, len(batch.pools.rule)
-    wallet, pnl, initial, maintenance = pool_sums(batch, legs)
-    equity = wallet + pnl
-    open_ = np.bincount(batch.legs.pool, minlength=rows) > 0
-    unpriced = ~np.isfinite(equity + initial + maintenance)
-    stale = np.isnan(batch.legs.mark) & batch.markets.stale[batch.legs.market]
-    level = table_level(
-        equity,
-        maintenance,
-        open_=open_,
-        unpriced=unpriced,
-        warning=pools.warning,
-        margin_call=pools.margin_call,
-        strict=RULE_COLUMNS.strict[pools.rule],
-    )
-    return PoolFigures(
-        wallet=wallet,
-        unrealised_pnl=pnl,
-        equity=equity,
-        initial_margin=initial,
-        maintenance_margin=maintenance,
-        margin_ratio=margin_ratio(maintenance, equity),
-        level=level,
-        open=open_,
-        unpriced=unpriced,
-        stale=np.bincount(batch.legs.pool, stale, rows) > 0.0,
-    )
+    return margin.assess(batch)
 
 
 def prices(batch: Batch, assessment: Assessment) -> LegPrices:
     """Return liquidation prices (below, above, nearest) and bankruptcy prices, with reasons."""
     return solve_prices(batch, assessment)
+
+
+def warm_up() -> None:
+    """Have it compiled, or read from where it was kept: no evaluation waits for that later."""
+    batch, _ = build_batch([], MarketTable())
+    assessment = assess(batch)
+    solved = prices(batch, assessment)
+    to_restore(batch, assessment)
+    pool_gaps(batch, assessment, solved)
+    max_loss(batch, assessment)
+    filled(batch, assessment, assessment.legs.mark)
 
 
 def select(batch: Batch, pools: Ints) -> Batch:
@@ -74,18 +49,44 @@ def select(batch: Batch, pools: Ints) -> Batch:
         markets=batch.markets,
         tables=batch.tables,
         asset_price=batch.asset_price,
-        pools=_taken(batch.pools, pools),
+        pools=taken_rows(batch.pools, pools),
         legs=_placed(batch.legs, place),
         holdings=_placed(batch.holdings, place),
     )
 
 
-def _taken(columns: _Columns, rows: Ints) -> _Columns:
+def copies(batch: Batch, pools: Ints) -> Batch:
+    """Return a batch with a pool for each entry, which may name one more than once.
+
+    Rows stand by pool; their columns are new and may be written to.
+    """
+    many = len(batch.pools.rule)
+    return Batch(
+        markets=batch.markets,
+        tables=batch.tables,
+        asset_price=batch.asset_price,
+        pools=taken_rows(batch.pools, pools),
+        legs=_repeated(batch.legs, pools, many),
+        holdings=_repeated(batch.holdings, pools, many),
+    )
+
+
+def _repeated(columns: _Rows, pools: Ints, many: int) -> _Rows:
+    order = np.argsort(columns.pool, kind="stable")
+    count = np.bincount(columns.pool, minlength=many)
+    rows = order[spread((np.cumsum(count) - count)[pools], count[pools])]
+    repeated = taken_rows(columns, rows)
+    repeated.pool = np.repeat(np.arange(len(pools)), count[pools])
+    return repeated
+
+
+def taken_rows(columns: _Columns, rows: Ints) -> _Columns:
+    """Return some rows of columns, in this order."""
     return type(columns)(**{f.name: getattr(columns, f.name)[rows] for f in fields(columns)})
 
 
 def _placed(columns: _Rows, place: Ints) -> _Rows:
     """Keep the rows of pools that have a place, and renumber their pools."""
-    kept = _taken(columns, np.flatnonzero(place[columns.pool] >= 0))
+    kept = taken_rows(columns, np.flatnonzero(place[columns.pool] >= 0))
     kept.pool = place[kept.pool]
     return kept

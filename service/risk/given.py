@@ -9,17 +9,19 @@ from service.risk.rows import HoldingColumns, LegColumns, PoolColumns
 
 def given_pools(pools: PoolColumns, lines: Lines, slots: Ints) -> Pools:
     """Return the pools at these slots."""
-    judged_by = lines.columns[pools.lines[slots]]
+    judged_by = pools.lines[slots]
     return Pools(
         pools.account[slots].astype(np.int64),
         pools.rule[slots].astype(np.int64),
         pools.isolated[slots],
         pools.multi[slots],
         pools.settle[slots].astype(np.int64),
-        judged_by["warning"],
-        judged_by["margin_call"],
-        judged_by["hysteresis"],
-        judged_by["ease_after_ms"],
+        lines.columns["warning"][judged_by],
+        lines.columns["margin_call"][judged_by],
+        lines.columns["hysteresis"][judged_by],
+        lines.columns["ease_after_ms"][judged_by],
+        lines.columns["repeat_every_ms"][judged_by],
+        lines.columns["repeat_until_acknowledged"][judged_by],
     )
 
 

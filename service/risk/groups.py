@@ -1,161 +1,206 @@
-"""The legs of a pool in one market move together: group them, and say what moves with them.
+"""Compiled: the legs of a pool in one market move together, so they are put side by side.
 
 One price is the unknown at a time. Linear groups are solved in t = price / mark, inverse ones in
-t = mark / price: either way a leg's notional is (notional at the mark) x t. The rest of the pool is
-`still` or, as far as it is money in the market's own base coin, `moving` with the price.
+t = mark / price: either way a leg's notional is (notional at the mark) x t, and its worth in t is
+
+    weight x (side x notional x (t - 1) + PnL - maintenance), side +1 where it gains with t, else -1
+
+The rest of the pool is `still` or, as far as it is money in the market's own base coin, `moving`
+with the price. Two sums are solved for, each with a rest of its own: the slack (equity less
+maintenance, for the liquidation price) and the PnL alone (equity, for the bankruptcy price).
 """
 
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from service.risk.columns import Batch, Bools, Floats, Ints, sums_by
-from service.risk.margin import Assessment, holding_values
+from service.risk.by_pool import order_by_pool
+from service.risk.compiled import called, inlined
+from service.risk.rows import Records
+from service.risk.searches import HELD, PNL, SLACK, Columns, Scratch
+from service.risk.venues import RULE_COLUMNS
 
 _FURTHEST = 1e12  # a root this many times nearer 0 or further than the mark is rounding
 _POLISH_MOST = _FURTHEST * 2.0**-50  # relative: what rounding costs there; more is no polish
+_STRICT = RULE_COLUMNS.strict
+_LEAST = float(np.nextafter(0.0, 1.0))
 
 
-@dataclass(slots=True)
-class Groups:
-    """A row a (pool, market) of the priced pools, ordered by pool; `legs` are leg rows by group."""
-
-    legs: Ints
-    group_of: Ints  # of each entry of `legs`
-    first: Ints  # into `legs`
-    count: Ints
-    pool: Ints
-    market: Ints
-    mark: Floats
-    inverse: Bools  # t = mark / price
-    coin: Bools  # inverse, and what it settles in is money worth the price itself (multi mode)
-    unsolved: Bools  # the pool's value is no line in either t
-
-
-@dataclass(slots=True)
-class Rest:
+class Rest(NamedTuple):
     """What a group's pool is worth without the group, in the pool's money, at the mark."""
 
-    still: Floats
-    moving: Floats  # in proportion to the price
+    still: float
+    moving: float  # in proportion to the price
 
 
-def group_legs(batch: Batch, assessment: Assessment) -> Groups:
-    """Group the legs of every pool that is priced.
+@inlined
+def begin(columns: Columns, scratch: Scratch) -> None:
+    """Put the legs and holdings of all pools in order; `gather` follows, pool by pool."""
+    scratch.group_of[:] = -1
+    order_by_pool(columns.pool, scratch.rows, scratch.first)
+    order_by_pool(columns.holder, scratch.held, scratch.first_held)
 
-    Groups of a pool stand in the order of their first legs: by market number the order of a sum,
-    and with it the last bits of a price, would hang on which market was registered first.
+
+@inlined
+def gather(columns: Columns, scratch: Scratch, pool: int) -> int:
+    """Put the legs of a priced pool into groups and return how many groups there are.
+
+    Groups stand in the order of their first legs: by market number the order of a sum, and with it
+    the last bits of a price, would hang on which market was registered first.
     """
-    rows = np.flatnonzero(~assessment.pools.unpriced[batch.legs.pool])
-    key = batch.legs.pool[rows] * (len(batch.markets.mark) + 1) + batch.legs.market[rows]
-    _, head, group = np.unique(key, return_index=True, return_inverse=True)
-    rows = rows[np.lexsort((head[group], batch.legs.pool[rows]))]
-    pool, market = batch.legs.pool[rows], batch.legs.market[rows]
-    starts = np.ones(len(rows), dtype=np.bool_)
-    starts[1:] = (pool[1:] != pool[:-1]) | (market[1:] != market[:-1])
-    first = np.flatnonzero(starts)
-    market = market[first]
-    pool = pool[first]
-    inverse = ~batch.markets.linear[market]
-    based = batch.pools.multi[pool] & (batch.markets.settle[market] == batch.markets.base[market])
-    return Groups(
-        legs=rows,
-        group_of=np.cumsum(starts) - 1,
-        first=first,
-        count=np.diff(np.append(first, len(rows))),
-        pool=pool,
-        market=market,
-        mark=assessment.legs.mark[rows[first]],
-        inverse=inverse,
-        coin=inverse & based,
-        unsolved=~inverse & based,
+    first, end = scratch.first[pool], scratch.first[pool + 1]
+    groups, group_of, count = scratch.groups, scratch.group_of, 0
+    for index in range(first, end):
+        market = columns.market[scratch.rows[index]]
+        if group_of[market] < 0:
+            group_of[market] = count
+            _open(columns, groups[count], market, scratch.rows[index], columns.multi[pool])
+            count += 1
+        groups[group_of[market]].end += 1
+    place = 0
+    for index in range(count):
+        legs = groups[index].end
+        groups[index].first = groups[index].end = place
+        place += legs
+    for index in range(first, end):
+        row = scratch.rows[index]
+        group = groups[group_of[columns.market[row]]]
+        _enter(columns, scratch.members[group.end], row)
+        group.end += 1
+        pnl, weight = columns.unrealised_pnl[row], columns.settle_price[row]
+        group.slack += (pnl - columns.maintenance_margin[row]) * weight
+        group.pnl += pnl * weight
+    for index in range(count):
+        group_of[groups[index].market] = -1
+    return count
+
+
+@inlined
+def _open(columns: Columns, group: Any, market: int, row: int, multi: bool) -> None:
+    group.end, group.market, group.mark = 0, market, columns.mark[row]
+    group.slack, group.pnl = 0.0, 0.0
+    group.slack_moving, group.pnl_moving = 0.0, 0.0
+    based = multi and columns.settle[market] == columns.base[market]
+    group.inverse = not columns.linear[market]
+    group.coin = group.inverse and based
+    group.unsolved = based and not group.inverse
+
+
+@inlined
+def _enter(columns: Columns, leg: Any, row: int) -> None:
+    market = columns.market[row]
+    table = columns.table[market]
+    tier = columns.tier[row] - table * columns.floor.shape[1]
+    leg.row, leg.table, leg.tier_at_mark, leg.tier = row, table, tier, tier
+    leg.size, leg.entry_price = columns.size[row], columns.entry_price[row]
+    leg.linear, leg.weight = columns.linear[market], columns.settle_price[row]
+    leg.side = 1.0 if (leg.size > 0.0) == leg.linear else -1.0
+    notional = columns.notional[row]
+    leg.notional, leg.still = notional, 0.0
+    leg.bends, leg.in_tier = False, 0.0
+    leg.rate, leg.fixed = columns.fee_rate[row], columns.fixed_fee[row]
+    leg.closing_rate, leg.closing_fee = (
+        columns.bankruptcy_fee_rate[row],
+        columns.bankruptcy_fee[row],
     )
+    if columns.on_entry[row]:
+        leg.rate, leg.fixed = 0.0, columns.maintenance_margin[row]
+    elif columns.by_contracts[table]:
+        rebate = columns.rebate[table, tier] / abs(columns.contracts[row])
+        leg.rate += columns.rate[table, tier] - rebate
+        leg.fixed -= columns.deduction[table, tier]
+    else:
+        leg.bends = True
+        leg.in_tier = notional * columns.rate[table, tier] - columns.deduction[table, tier]
 
 
-def rest_of_pool(batch: Batch, assessment: Assessment, groups: Groups, worth: Floats) -> Rest:
-    """Return what stands beside each group; `worth` is each leg's contribution to its pool.
+@called
+def look_beside(groups: Records, count: int) -> None:
+    """Sum up, for each group, what the other groups of its pool are worth.
 
-    The others are summed by themselves, not as the pool less the group: a group that grew large
-    would take the others' last digits with it.
+    They are summed by themselves, not as the pool less the group: a group that grew large would
+    take the others' last digits with it.
     """
-    own = sums_by(groups.group_of, worth[groups.legs], len(groups.first))
-    others = _sums_of_others(own, groups.pool)
-    total = assessment.pools.wallet[groups.pool] + others
-    if not batch.pools.multi.any():
-        return Rest(total, np.zeros_like(total))
-    moving = _moving(batch, groups, own)
+    slack, pnl = 0.0, 0.0
+    for index in range(count):
+        group = groups[index]
+        group.slack_beside, group.pnl_beside = slack, pnl
+        slack, pnl = slack + group.slack, pnl + group.pnl
+    slack, pnl = 0.0, 0.0
+    for index in range(count - 1, -1, -1):
+        group = groups[index]
+        group.slack_beside, group.pnl_beside = group.slack_beside + slack, group.pnl_beside + pnl
+        slack, pnl = slack + group.slack, pnl + group.pnl
+
+
+@inlined
+def look_into_coins(columns: Columns, scratch: Scratch, pool: int, count: int) -> None:
+    """Sum up, for each group of a multi pool, what the pool has in the market's base coin.
+
+    That is its balance there, and what other groups that settle in that coin are worth.
+    """
+    groups, in_asset = scratch.groups, scratch.in_asset
+    first, end = scratch.first_held[pool], scratch.first_held[pool + 1]
+    for index in range(first, end):
+        row = scratch.held[index]
+        in_asset[columns.asset[row], HELD] += columns.worth[row]
+    for index in range(count):
+        settle = columns.settle[groups[index].market]
+        in_asset[settle, SLACK] += groups[index].slack
+        in_asset[settle, PNL] += groups[index].pnl
+    for index in range(count):
+        group = groups[index]
+        base, settle = columns.base[group.market], columns.settle[group.market]
+        own_slack, own_pnl = (group.slack, group.pnl) if settle == base else (0.0, 0.0)
+        group.slack_moving = in_asset[base, HELD] + in_asset[base, SLACK] - own_slack
+        group.pnl_moving = in_asset[base, HELD] + in_asset[base, PNL] - own_pnl
+    for index in range(first, end):
+        in_asset[columns.asset[scratch.held[index]], HELD] = 0.0
+    for index in range(count):
+        settle = columns.settle[groups[index].market]
+        in_asset[settle, SLACK] = in_asset[settle, PNL] = 0.0
+
+
+@called
+def rest_of(group: Any, total: float, moving: float) -> Rest:
+    """Part what the pool is worth without the group into still and moving money."""
     # An inverse contract that settles in another coin than its base: still / t + moving x t.
-    groups.unsolved |= groups.inverse & ~groups.coin & (moving != 0.0)
+    if group.inverse and not group.coin and moving != 0.0:
+        group.unsolved = True
     return Rest(total - moving, moving)
 
 
-def _sums_of_others(values: Floats, segment: Ints) -> Floats:
-    return _sums_before(values, segment) + _sums_before(values[::-1], segment[::-1])[::-1]
-
-
-def _sums_before(values: Floats, segment: Ints) -> Floats:
-    """Return the sum of the earlier values of the same segment, by doubling strides."""
-    total = np.zeros_like(values)
-    same = segment[1:] == segment[:-1]
-    total[1:] = np.where(same, values[:-1], 0.0)
-    stride = 1
-    while same.any():
-        total[stride:] += np.where(same, total[:-stride], 0.0)
-        stride *= 2
-        same = segment[stride:] == segment[:-stride]
-    return total
-
-
-def _moving(batch: Batch, groups: Groups, own: Floats) -> Floats:
-    """Sum, a group, what its pool has in the market's base coin besides the group itself."""
-    markets, pools, assets = batch.markets, batch.pools, len(batch.asset_price) + 1
-    settle, base = markets.settle[groups.market], markets.base[groups.market]
-    held = np.flatnonzero(pools.multi[batch.holdings.pool])
-    keys = batch.holdings.pool[held] * assets + batch.holdings.asset[held]
-    wanted = groups.pool * assets + base
-    moving = _looked_up(keys, holding_values(batch)[held], wanted)
-    moving += _looked_up(groups.pool * assets + settle, own, wanted)
-    moving -= np.where(settle == base, own, 0.0)
-    return np.where(pools.multi[groups.pool], moving, 0.0)
-
-
-def _looked_up(keys: Ints, values: Floats, wanted: Ints) -> Floats:
-    """Return the sum of the values under each wanted key, 0 where there is none."""
-    if not len(keys):
-        return np.zeros(len(wanted))
-    known, place = np.unique(keys, return_inverse=True)
-    sums = sums_by(place, values, len(known))
-    found = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-    return np.where(known[found] == wanted, sums[found], 0.0)
-
-
-def by_group(groups: Groups, values: Floats) -> Floats:
-    """Sum values of sorted legs by group."""
-    return sums_by(groups.group_of, values, len(groups.first))
-
-
-def own_slope(assessment: Assessment, groups: Groups, rate: Floats) -> Floats:
-    """Return d/dt of each group's PnL less `rate` of its notional, in the pool's money."""
-    legs, at = assessment.legs, groups.legs
-    side = np.sign(legs.size[at]) * np.where(assessment.terms.linear[at], 1.0, -1.0)
-    return by_group(groups, (side - rate) * legs.notional[at] * legs.settle_price[at])
-
-
-def rest_slope(groups: Groups, rest: Rest) -> Floats:
+@called
+def rest_slope(group: Any, rest: Rest) -> float:
     """Return d/dt of the rest of the pool (of rest x t where the group settles in the coin)."""
-    return np.where(groups.coin, rest.still, np.where(groups.inverse, 0.0, rest.moving))
+    if group.coin:
+        return rest.still
+    return 0.0 if group.inverse else rest.moving
 
 
-def price_at(groups: Groups, t: Floats) -> Floats:
+@called
+def price_at(group: Any, t: float) -> float:
     """Return the price that t stands for; NaN where it is none, or only rounding makes it one."""
-    plausible = (t > 1.0 / _FURTHEST) & (t < _FURTHEST)
-    return np.where(plausible, np.where(groups.inverse, groups.mark / t, groups.mark * t), np.nan)
+    if not 1.0 / _FURTHEST < t < _FURTHEST:
+        return np.nan
+    return float(group.mark / t if group.inverse else group.mark * t)
 
 
-def polished(groups: Groups, rest: Rest, price: Floats, own: Floats, slope: Floats) -> Floats:
+@called
+def polished(group: Any, rest: Rest, price: float, own: float, slope: float) -> float:
     """Return the price after a step of Newton; `own` is what the group is worth at the price."""
-    t = np.where(groups.inverse, groups.mark / price, price / groups.mark)
-    still = np.where(groups.coin, rest.still * t, rest.still)
-    slack = own + still + np.where(groups.inverse, rest.moving, rest.moving * t)
-    step = slack / np.where(groups.inverse, -slope * t / price, slope / groups.mark)
-    return np.where(np.abs(step) <= _POLISH_MOST * price, price - step, price)
+    if group.inverse:
+        t = group.mark / price
+        slack = own + (rest.still * t if group.coin else rest.still) + rest.moving
+        step = slack / (-slope * t / price)
+    else:
+        t = price / group.mark
+        slack = own + rest.still + rest.moving * t
+        step = slack / (slope / group.mark)
+    return price - step if abs(step) <= _POLISH_MOST * price else price
+
+
+@inlined
+def least_slack(columns: Columns, pool: int) -> float:
+    """Return the slack under which a pool is to be liquidated: 0 where 0 itself is not, by rule."""
+    return 0.0 if _STRICT[columns.rule[pool]] else _LEAST

@@ -1,44 +1,53 @@
 """The level of a pool: the lines, what a fall waits for, what a stale mark may not say.
 
 Every comparison is maintenance >= line x equity, never a division, so nothing blows up at equity 0.
-All functions work on columns, one row a pool; levels are `model.Level` as int8.
+Functions work on columns, one row a pool, but for the table itself, which compiled code goes by;
+levels are `model.Level` as int8.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.risk.columns import Bools, Floats, Ints
+from service.risk.compiled import inlined
 from service.risk.model import Level
 
 Levels = NDArray[np.int8]
 
+HEALTHY, UNPRICED, WARNING, MARGIN_CALL, LIQUIDATION, BANKRUPT = map(int, Level)
 NOT_PENDING = -1  # in `pending_since`: no fall is waiting
 
 
+class LevelTable(NamedTuple):
+    """The lines of one pool."""
+
+    warning: float
+    margin_call: float
+    strict: bool  # liquidated at maintenance > equity, not at equality
+
+
+@inlined
 def table_level(
-    equity: Floats,
-    maintenance: Floats,
-    *,
-    open_: Bools,
-    unpriced: Bools,
-    warning: Floats,
-    margin_call: Floats,
-    strict: Bools,
-) -> Levels:
-    """Return the level by the table: the first row that holds, from the top.
+    equity: float, maintenance: float, open_: bool, unpriced: bool, table: LevelTable
+) -> int:
+    """Return a pool's level by the table: the first row that holds, from the top.
 
     No position, or nothing required and nothing lost: HEALTHY. Something missing: UNPRICED. Then
     equity below 0, the liquidation line (at equality unless `strict`), and the account's own lines.
     """
-    liquidated = np.where(strict, maintenance > equity, maintenance >= equity)
-    level = np.full(len(equity), Level.HEALTHY, dtype=np.int8)
-    level[maintenance >= warning * equity] = Level.WARNING
-    level[maintenance >= margin_call * equity] = Level.MARGIN_CALL
-    level[liquidated] = Level.LIQUIDATION
-    level[equity < 0.0] = Level.BANKRUPT
-    level[unpriced] = Level.UNPRICED
-    level[~open_ | _nothing_at_stake(equity, maintenance)] = Level.HEALTHY
-    return level
+    if not open_ or (maintenance == 0.0 and equity >= 0.0):
+        return HEALTHY
+    if unpriced:
+        return UNPRICED
+    if equity < 0.0:
+        return BANKRUPT
+    if maintenance > equity or (maintenance == equity and not table.strict):
+        return LIQUIDATION
+    if maintenance >= table.margin_call * equity:
+        return MARGIN_CALL
+    return WARNING if maintenance >= table.warning * equity else HEALTHY
 
 
 def _nothing_at_stake(equity: Floats, maintenance: Floats) -> Bools:

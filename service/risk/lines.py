@@ -12,6 +12,8 @@ LINES = np.dtype(
         ("margin_call", np.float64),
         ("hysteresis", np.float64),
         ("ease_after_ms", np.int64),
+        ("repeat_every_ms", np.int64),
+        ("repeat_until_acknowledged", np.bool_),
     ],
     align=True,
 )
@@ -22,7 +24,7 @@ class Lines:
 
     def __init__(self) -> None:
         self.columns: Records = np.zeros(4, LINES)
-        self._numbers: dict[tuple[float, float, float, int], int] = {}
+        self._numbers: dict[tuple[float | int | bool, ...], int] = {}
 
     def numbers(self, pools: Pools) -> Ints:
         """Return the number of the lines of each of these pools."""
@@ -37,8 +39,7 @@ class Lines:
         """Return the lines that have this number."""
         return Thresholds(*self.columns[number].item())
 
-    def _number(self, warning: float, margin_call: float, hysteresis: float, ease: int) -> int:
-        key = (warning, margin_call, hysteresis, ease)
+    def _number(self, *key: float | int | bool) -> int:
         number = self._numbers.get(key)
         if number is None:
             number = self._numbers[key] = len(self._numbers)

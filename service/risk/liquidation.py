@@ -1,33 +1,37 @@
 """Liquidation prices below and above the mark, and the bankruptcy price, of every leg of a batch.
 
 One symbol's price is the unknown, all else of the pool is held; legs of one symbol in one pool move
-together and share the answer. Roots are found as factors of the mark and then polished by one step
-of Newton with the slack taken at the price itself: from differences of prices, never of two large
-notionals.
+together and share the answer. The search is compiled and goes pool by pool and group by group (see
+`groups`, `roots`), so a pool's prices are the same to the last bit in any company. Roots are found
+as factors of the mark and then polished by one step of Newton with the slack taken at the price
+itself: from differences of prices, never of two large notionals.
 """
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.risk.columns import Batch, Floats, Ints
+from service.risk.columns import Batch, Floats
+from service.risk.compiled import called, compiled, inlined
 from service.risk.groups import (
-    Groups,
     Rest,
-    by_group,
-    group_legs,
-    own_slope,
+    begin,
+    gather,
+    least_slack,
+    look_beside,
+    look_into_coins,
     polished,
     price_at,
-    rest_of_pool,
+    rest_of,
     rest_slope,
 )
+from service.risk.levels import LIQUIDATION
 from service.risk.margin import Assessment
-from service.risk.model import Level
-from service.risk.roots import Roots, nearest_roots, slack_curve
-from service.risk.tiers import rebate_rate
-from service.risk.venues import RULE_COLUMNS
+from service.risk.roots import Curve, Root, Tiers, root_above, root_below, tier_margin
+from service.risk.rows import Int8s, Records
+from service.risk.searches import Columns, Scratch, columns_of, scratch_of
 
 FOUND, UNPRICED, ALREADY_LIQUIDATABLE, FULLY_COLLATERALISED, PRICE_INDEPENDENT, UNSOLVED = range(6)
 # By reason code; "" where there is a price.
@@ -51,106 +55,182 @@ class LegPrices:
     reason: NDArray[np.int8]
     bankruptcy: Floats
     bankruptcy_reason: NDArray[np.int8]
+    no_equity: Floats  # where equity is 0, no closing fee counted
     distance_pct: Floats
+
+
+class _Found(NamedTuple):
+    """The columns of `LegPrices`."""
+
+    below: Floats
+    above: Floats
+    liquidation: Floats
+    reason: Int8s
+    bankruptcy: Floats
+    bankruptcy_reason: Int8s
+    no_equity: Floats
+    distance_pct: Floats
+
+
+class _UsedUp(NamedTuple):
+    """Where a group's price leaves no equity."""
+
+    price: float  # NaN: nowhere
+    slope: float  # of equity in t
 
 
 def solve_prices(batch: Batch, assessment: Assessment) -> LegPrices:
     """Return both liquidation prices and the bankruptcy price of every leg."""
     rows = len(batch.legs.pool)
-    prices = LegPrices(
-        below=np.full(rows, np.nan),
-        above=np.full(rows, np.nan),
-        liquidation=np.full(rows, np.nan),
-        reason=np.full(rows, UNPRICED, dtype=np.int8),
-        bankruptcy=np.full(rows, np.nan),
-        bankruptcy_reason=np.full(rows, UNPRICED, dtype=np.int8),
-        distance_pct=np.full(rows, np.nan),
+    below, above, nearest, bankruptcy, no_equity, distance = np.empty((6, rows))
+    reason, bankruptcy_reason = np.empty((2, rows), np.int8)
+    found = _Found(
+        below=below,
+        above=above,
+        liquidation=nearest,
+        reason=reason,
+        bankruptcy=bankruptcy,
+        bankruptcy_reason=bankruptcy_reason,
+        no_equity=no_equity,
+        distance_pct=distance,
     )
-    with np.errstate(all="ignore"):  # what has no price is NaN on the way and gets a reason
-        groups = group_legs(batch, assessment)
-        if len(groups.first):
-            _put_liquidation(batch, assessment, groups, prices)
-            _put_bankruptcy(batch, assessment, groups, prices)
-    return prices
+    _solve(columns_of(batch, assessment), scratch_of(batch), found)
+    return LegPrices(*found)
 
 
-def _put_liquidation(
-    batch: Batch, assessment: Assessment, groups: Groups, prices: LegPrices
-) -> None:
-    legs, at, of = assessment.legs, groups.legs, groups.group_of
-    worth = (legs.unrealised_pnl - legs.maintenance_margin) * legs.settle_price
-    rest = rest_of_pool(batch, assessment, groups, worth)
-    curve = slack_curve(batch, assessment, groups, rest)
-    strict = RULE_COLUMNS.strict[batch.pools.rule[groups.pool]]
-    curve.least = np.where(strict, 0.0, np.nextafter(0.0, 1.0))
-    nearer_zero, further = (
-        _slack_root(batch, assessment, groups, rest, roots)
-        for roots in nearest_roots(batch.tables, groups, curve)
-    )
-    already = assessment.pools.level[groups.pool] >= Level.LIQUIDATION
-    none = already | groups.unsolved
-    below = np.where(none, np.nan, np.where(groups.inverse, further, nearer_zero))
-    above = np.where(none, np.nan, np.where(groups.inverse, nearer_zero, further))
-    nearest = _nearest(groups.mark, below, above)
-    reason = np.where(np.isnan(nearest), FULLY_COLLATERALISED, FOUND)
-    reason = np.where(groups.unsolved, UNSOLVED, reason)
-    reason = np.where(already, ALREADY_LIQUIDATABLE, reason)
-    prices.below[at], prices.above[at] = below[of], above[of]
-    prices.liquidation[at], prices.reason[at] = nearest[of], reason[of]
-    prices.distance_pct[at] = (100.0 * np.abs(nearest - groups.mark) / groups.mark)[of]
+@compiled
+def _solve(columns: Columns, scratch: Scratch, found: _Found) -> None:
+    """Fill in the prices of all legs."""
+    begin(columns, scratch)
+    for pool in range(len(columns.wallet)):
+        if columns.unpriced[pool]:
+            _put_nothing(scratch, found, pool)
+            continue
+        count = gather(columns, scratch, pool)
+        look_beside(scratch.groups, count)
+        if columns.multi[pool]:
+            look_into_coins(columns, scratch, pool, count)
+        for index in range(count):
+            group = scratch.groups[index]
+            legs = scratch.members[group.first : group.end]
+            _put_liquidation(columns, found, pool, group, legs)
+            _put_bankruptcy(columns, found, pool, group, legs)
 
 
-def _nearest(mark: Floats, below: Floats, above: Floats) -> Floats:
-    nearest = np.where(mark - below <= above - mark, below, above)
-    return np.where(np.isnan(below), above, np.where(np.isnan(above), below, nearest))
+@inlined
+def _put_nothing(scratch: Scratch, found: _Found, pool: int) -> None:
+    """Say of the legs of a pool that it is unpriced."""
+    for index in range(scratch.first[pool], scratch.first[pool + 1]):
+        row = scratch.rows[index]
+        found.below[row] = found.above[row] = found.liquidation[row] = np.nan
+        found.bankruptcy[row] = found.no_equity[row] = found.distance_pct[row] = np.nan
+        found.reason[row] = found.bankruptcy_reason[row] = UNPRICED
 
 
-def _slack_root(
-    batch: Batch, assessment: Assessment, groups: Groups, rest: Rest, roots: Roots
-) -> Floats:
-    """Turn factors into prices, polished inside their segment; a jump's border stays as it is."""
-    legs, terms, at = assessment.legs, assessment.terms, groups.legs
-    price = price_at(groups, roots.t)
-    tables, on_entry = batch.tables, terms.on_entry[at]
-    held = tables.by_contracts[batch.markets.table[batch.legs.market[at]]]
-    tier = np.where(held, legs.tier[at], roots.tier)
-    pnl, notional = _leg_at(batch, assessment, at, price[groups.group_of])
-    rate = tables.rate.reshape(-1)[tier] + terms.fee_rate[at]
-    required = notional * (rate - rebate_rate(tables, tier, batch.legs.contracts[at]))
-    required += terms.fixed_fee[at] - tables.deduction.reshape(-1)[tier]
-    required = np.where(on_entry, legs.maintenance_margin[at], required)
-    own = by_group(groups, (pnl - required) * legs.settle_price[at])
-    better = polished(groups, rest, price, own, roots.slope)
-    return np.where(roots.jump, price, better)
+@inlined
+def _put_liquidation(columns: Columns, found: _Found, pool: int, group: Any, legs: Records) -> None:
+    rest = rest_of(group, columns.wallet[pool] + group.slack_beside, group.slack_moving)
+    below, above, nearest, reason = np.nan, np.nan, np.nan, FULLY_COLLATERALISED
+    if columns.level[pool] >= LIQUIDATION:
+        reason = ALREADY_LIQUIDATABLE
+    elif group.unsolved:
+        reason = UNSOLVED
+    else:
+        tiers = Tiers(columns.floor, columns.rate, columns.deduction)
+        slope = rest_slope(group, rest)
+        for index in range(len(legs)):
+            leg = legs[index]
+            slope += (leg.side - leg.rate) * leg.notional * leg.weight
+        start = group.slack + rest.still + rest.moving
+        curve = Curve(start, slope, least_slack(columns, pool))
+        root = root_below(legs, tiers, curve)
+        below = _slack_price(tiers, group, legs, rest, root)
+        root = root_above(legs, tiers, curve)
+        above = _slack_price(tiers, group, legs, rest, root)
+        if group.inverse:
+            below, above = above, below
+        nearest = _nearest(group.mark, below, above)
+        if not np.isnan(nearest):
+            reason = FOUND
+    for index in range(len(legs)):
+        row = legs[index].row
+        found.below[row], found.above[row] = below, above
+        found.liquidation[row], found.reason[row] = nearest, reason
+        found.distance_pct[row] = 100.0 * abs(nearest - group.mark) / group.mark
 
 
-def _leg_at(batch: Batch, assessment: Assessment, at: Ints, price: Floats) -> tuple[Floats, Floats]:
-    """Return PnL and notional of sorted legs at a price each."""
-    size, linear = assessment.legs.size[at], assessment.terms.linear[at]
-    entry = batch.legs.entry_price[at]
-    moved = size * (price - entry)
-    pnl = np.where(linear, moved, moved / entry / price)
-    return pnl, np.abs(np.where(linear, size * price, size / price))
+@inlined
+def _put_bankruptcy(columns: Columns, found: _Found, pool: int, group: Any, legs: Records) -> None:
+    """Put where equity is used up: with the closing fee where the venue counts one, and without."""
+    rest = rest_of(group, columns.wallet[pool] + group.pnl_beside, group.pnl_moving)
+    used = _used_up(group, legs, rest, 1.0)
+    none_left, reason = used.price, FULLY_COLLATERALISED if used.slope != 0.0 else PRICE_INDEPENDENT
+    if not np.isnan(used.price):
+        reason = FOUND
+    if group.unsolved:
+        reason = UNSOLVED
+    elif _counts_fees(legs):
+        none_left = _used_up(group, legs, rest, 0.0).price
+    for index in range(len(legs)):
+        row = legs[index].row
+        found.bankruptcy[row], found.bankruptcy_reason[row] = used.price, reason
+        found.no_equity[row] = none_left
 
 
-def _put_bankruptcy(
-    batch: Batch, assessment: Assessment, groups: Groups, prices: LegPrices
-) -> None:
-    """Equity, less the closing fee where the venue counts one, is one line in t: one root."""
-    legs, at, of = assessment.legs, groups.legs, groups.group_of
-    worth = legs.unrealised_pnl * legs.settle_price
-    rest = rest_of_pool(batch, assessment, groups, worth)
-    rate, fee = assessment.terms.bankruptcy_fee_rate[at], assessment.terms.bankruptcy_fee[at]
-    weight = legs.settle_price[at]
-    slope = own_slope(assessment, groups, rate) + rest_slope(groups, rest)
-    start = by_group(groups, worth[at] - (legs.notional[at] * rate + fee) * weight)
-    start += rest.still + rest.moving
-    price = price_at(groups, 1.0 - start / slope)
-    pnl, notional = _leg_at(batch, assessment, at, price[of])
-    own = by_group(groups, (pnl - notional * rate - fee) * weight)
-    price = polished(groups, rest, price, own, slope)
-    price = np.where(groups.unsolved, np.nan, price)
-    reason = np.where(np.isnan(price), FULLY_COLLATERALISED, FOUND)
-    reason = np.where(np.isnan(price) & (slope == 0.0), PRICE_INDEPENDENT, reason)
-    reason = np.where(groups.unsolved, UNSOLVED, reason)
-    prices.bankruptcy[at], prices.bankruptcy_reason[at] = price[of], reason[of]
+@called
+def _counts_fees(legs: Records) -> bool:
+    counted = False
+    for index in range(len(legs)):
+        counted |= legs[index].closing_rate != 0.0 or legs[index].closing_fee != 0.0
+    return counted
+
+
+@called
+def _used_up(group: Any, legs: Records, rest: Rest, counted: float) -> _UsedUp:
+    """Equity, less a share `counted` of the closing fees, is one line in t: return its root."""
+    slope, fees = rest_slope(group, rest), 0.0
+    for index in range(len(legs)):
+        leg = legs[index]
+        rate = leg.closing_rate * counted
+        slope += (leg.side - rate) * leg.notional * leg.weight
+        fees += (leg.notional * rate + leg.closing_fee * counted) * leg.weight
+    start = group.pnl - fees + rest.still + rest.moving
+    price = price_at(group, 1.0 - start / slope)
+    own = 0.0
+    for index in range(len(legs)):
+        leg = legs[index]
+        pnl, notional = _leg_at(leg, price)
+        fee = notional * leg.closing_rate + leg.closing_fee
+        own += (pnl - fee * counted) * leg.weight
+    price = np.nan if group.unsolved else polished(group, rest, price, own, slope)
+    return _UsedUp(price, slope)
+
+
+@called
+def _nearest(mark: float, below: float, above: float) -> float:
+    return above if np.isnan(below) or above - mark < mark - below else below
+
+
+@called
+def _slack_price(tiers: Tiers, group: Any, legs: Records, rest: Rest, root: Root) -> float:
+    """Turn a root into a price, polished inside its segment; a jump's border stays as it is."""
+    price, own = price_at(group, root.t), 0.0
+    if root.jump:
+        return price
+    for index in range(len(legs)):
+        leg = legs[index]
+        pnl, notional = _leg_at(leg, price)
+        required = notional * leg.rate + leg.fixed
+        if leg.bends:
+            required += tier_margin(tiers, leg, notional)
+        own += (pnl - required) * leg.weight
+    return polished(group, rest, price, own, root.slope)
+
+
+@called
+def _leg_at(leg: Any, price: float) -> tuple[float, float]:
+    """Return PnL and notional of a leg at a price."""
+    moved = leg.size * (price - leg.entry_price)
+    if leg.linear:
+        return moved, abs(leg.size * price)
+    return moved / leg.entry_price / price, abs(leg.size / price)

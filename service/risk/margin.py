@@ -1,36 +1,32 @@
 """Notional, PnL, requirements and equity over columns: what other figures are made of.
 
-A leg's money is in its market's settle asset. A pool's is in the pool's settle asset; in multi mode
-that is USD and a leg's money is multiplied by its settle asset's price first. What misses a mark,
-an instrument or a price is NaN and flagged unpriced, never 0.
+One compiled pass over the legs, see `legs`, and one over the pools that they add up to. What misses
+a mark, an instrument or a price is NaN and flagged unpriced, never 0.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.risk.columns import Batch, Bools, Floats, Ints, sums_by
-from service.risk.tiers import maintenance, rebate_rate, size_in_tier, tier_at
-from service.risk.venues import RULE_COLUMNS, ways
+from service.risk.by_pool import order_by_pool
+from service.risk.columns import Batch, Bools, Floats, Ints
+from service.risk.compiled import compiled, inlined
+from service.risk.legs import (
+    AtMark,
+    Given,
+    LegTerms,
+    given_of,
+    holding_worth,
+    put_figures,
+    put_terms,
+)
+from service.risk.levels import LevelTable, table_level
+from service.risk.rows import Int8s
+from service.risk.venues import RULE_COLUMNS
 
-
-@dataclass(slots=True)
-class LegTerms:
-    """What a leg is before any mark: signed size, its rules, its fixed amounts; a row a leg."""
-
-    linear: Bools
-    size: Floats  # signed; linear: base, inverse: quote
-    entry_notional: Floats
-    leverage: Floats  # given, else the most that its tier at entry allows, else 1
-    initial_fee: Floats  # money that initial margin holds for closing
-    initial_on_entry: Bools
-    fee_rate: Floats  # counted inside maintenance, a share of the basis notional
-    bankruptcy_fee_rate: Floats  # counted in the bankruptcy price, a share of its notional
-    bankruptcy_fee: Floats  # money counted in the bankruptcy price
-    on_entry: Bools
-    fixed_fee: Floats  # money counted inside maintenance whatever the mark
-    margin: Floats  # isolated wallet margin; 0 for cross
+_STRICT = RULE_COLUMNS.strict
 
 
 @dataclass(slots=True)
@@ -73,173 +69,165 @@ class Assessment:
     pools: PoolFigures
     legs: LegFigures
     terms: LegTerms
+    worth: Floats  # of each holding, in its pool's money
 
 
-def leg_terms(batch: Batch) -> LegTerms:
-    """Return what is fixed about each leg; a missing instrument leaves NaN."""
-    legs, markets, rules = batch.legs, batch.markets, RULE_COLUMNS
-    rule, isolated = batch.pools.rule[legs.pool], batch.pools.isolated[legs.pool]
-    way = ways(isolated, rule)
-    linear = markets.linear[legs.market]
-    size = legs.contracts * _given(legs.contract_size, markets.contract_size[legs.market])
-    magnitude = np.abs(size)
-    entry_notional = np.where(linear, magnitude * legs.entry_price, magnitude / legs.entry_price)
-    leverage = _leverage(batch, entry_notional)
-    fee = _given(markets.taker_fee[legs.market], rules.default_fee[rule])
-    at_bankruptcy = rules.fee_at_bankruptcy.reshape(-1)[way]
-    on_cost = rules.fee_on_cost.reshape(-1)[way]
-    # At the bankruptcy price the notional is less by the margin: linear longs, inverse shorts.
-    less = np.where((linear == (size > 0.0)) & ~on_cost, -1.0, 1.0)
-    margin = entry_notional / leverage
-    closing_fee = fee * np.maximum(0.0, entry_notional + less * margin)
-    initial_fee = closing_fee * rules.initial_fee[rule]
-    initial = margin + initial_fee
-    # A given margin has the fee in: notional = entry notional -+ (margin - fee x notional).
-    share = 1.0 + less * fee
-    own = isolated & at_bankruptcy & ~np.isnan(legs.margin) & (share > 0.0)
-    if own.any():
-        left = np.maximum(0.0, entry_notional + less * legs.margin) / np.where(own, share, 1.0)
-        closing_fee = np.where(own, fee * left, closing_fee)
-    counted = rules.bankruptcy_fee.reshape(-1)[way]
+class _Pools(NamedTuple):
+    """The columns of `PoolFigures`."""
+
+    wallet: Floats
+    unrealised_pnl: Floats
+    equity: Floats
+    initial_margin: Floats
+    maintenance_margin: Floats
+    margin_ratio: Floats
+    level: Int8s
+    open: Bools
+    unpriced: Bools
+    stale: Bools
+
+
+class _Held(NamedTuple):
+    """Holdings: what they count for, and their rows pool by pool."""
+
+    worth: Floats
+    rows: Ints
+    first: Ints  # into `rows`, by pool; one more than there are pools
+
+
+def assess(batch: Batch) -> Assessment:
+    """Return every figure of every pool and leg at the batch's marks, and the table's levels."""
+    rows, pools, held = len(batch.legs.pool), len(batch.pools.rule), len(batch.holdings.pool)
+    terms = _empty_terms(rows)
+    legs, sums = _empty_legs(rows), _zero_pools(pools)
+    holdings = _Held(np.empty(held), np.empty(held, np.int64), np.empty(pools + 1, np.int64))
+    _assess(given_of(batch), terms, legs, sums, holdings)
+    figures = LegFigures(
+        mark=legs.mark,
+        size=terms.size,
+        notional=legs.notional,
+        unrealised_pnl=legs.unrealised_pnl,
+        initial_margin=legs.initial_margin,
+        maintenance_margin=legs.maintenance_margin,
+        margin=terms.margin,
+        settle_price=legs.settle_price,
+        leverage=terms.leverage,
+        tier=legs.tier,
+        unpriced=legs.unpriced,
+    )
+    return Assessment(PoolFigures(*sums), figures, terms, holdings.worth)
+
+
+def _empty_terms(rows: int) -> LegTerms:
+    size, entry, leverage, initial, fee_rate, at_rate, at_fee, fixed, margin = np.empty((9, rows))
+    linear, initial_on_entry, on_entry = np.empty((3, rows), np.bool_)
     return LegTerms(
         linear=linear,
         size=size,
-        entry_notional=entry_notional,
+        entry_notional=entry,
         leverage=leverage,
-        initial_fee=initial_fee,
-        initial_on_entry=rules.initial_on_entry.reshape(-1)[way],
-        fee_rate=fee * rules.fee_on_notional.reshape(-1)[way],
-        bankruptcy_fee_rate=fee * (counted & ~on_cost),
-        bankruptcy_fee=closing_fee * (counted & on_cost),
-        on_entry=rules.on_entry.reshape(-1)[way],
-        fixed_fee=closing_fee * (at_bankruptcy | on_cost),
-        margin=np.where(isolated, _given(legs.margin, initial), 0.0),
+        initial_fee=initial,
+        initial_on_entry=initial_on_entry,
+        fee_rate=fee_rate,
+        bankruptcy_fee_rate=at_rate,
+        bankruptcy_fee=at_fee,
+        on_entry=on_entry,
+        fixed_fee=fixed,
+        margin=margin,
     )
 
 
-def _given(values: Floats, otherwise: Floats) -> Floats:
-    return np.where(np.isnan(values), otherwise, values)
-
-
-def _leverage(batch: Batch, entry_notional: Floats) -> Floats:
-    """Fill in what a position does not say by its tier at entry, so that no mark moves it."""
-    leverage = batch.legs.leverage
-    missing = np.flatnonzero(np.isnan(leverage))
-    if not len(missing):
-        return leverage
-    table = np.maximum(batch.markets.table[batch.legs.market[missing]], 0)
-    contracts = batch.legs.contracts[missing]
-    size = size_in_tier(batch.tables, table, contracts, entry_notional[missing])
-    most = batch.tables.max_leverage.reshape(-1)[tier_at(batch.tables, table, size)]
-    filled = leverage.copy()
-    filled[missing] = np.where(np.isnan(most), 1.0, most)
-    return filled
-
-
-def notional_at(terms: LegTerms, price: Floats) -> Floats:
-    """Return the notional at a price: linear in quote, inverse in coin."""
-    magnitude = np.abs(terms.size)
-    return np.where(terms.linear, magnitude * price, magnitude / price)
-
-
-def pnl_at(terms: LegTerms, entry_price: Floats, price: Floats) -> Floats:
-    """Return the PnL at a price, from the difference of prices (never of two large notionals)."""
-    moved = terms.size * (price - entry_price)
-    return np.where(terms.linear, moved, moved / entry_price / price)
-
-
-def requirement(
-    batch: Batch, terms: LegTerms, table: Ints, notional: Floats
-) -> tuple[Floats, Ints]:
-    """Return maintenance margin with its fees, and the flat tier index, at a notional each leg."""
-    basis = np.where(terms.on_entry, terms.entry_notional, notional)
-    size = size_in_tier(batch.tables, table, batch.legs.contracts, basis)
-    tier = tier_at(batch.tables, table, size)
-    rate = terms.fee_rate - rebate_rate(batch.tables, tier, batch.legs.contracts)
-    margin = maintenance(batch.tables, tier, basis) + basis * rate + terms.fixed_fee
-    return margin, tier
-
-
-def leg_figures(batch: Batch, terms: LegTerms) -> LegFigures:
-    """Return every leg's figures at its own mark, else its market's."""
-    legs, markets = batch.legs, batch.markets
-    mark = _given(legs.mark, markets.mark[legs.market])
-    notional = notional_at(terms, mark)
-    pnl = pnl_at(terms, legs.entry_price, mark)
-    table = markets.table[legs.market]
-    margin, tier = requirement(batch, terms, np.maximum(table, 0), notional)
-    basis = np.where(terms.initial_on_entry, terms.entry_notional, notional)
-    initial = basis / terms.leverage + terms.initial_fee
-    settle_price = _settle_price(batch)
-    total = (pnl + margin + initial + notional) * settle_price
-    unpriced = (table < 0) | ~np.isfinite(total)
-    if unpriced.any():
-        for figure in (notional, pnl, margin, initial):
-            figure[unpriced] = np.nan
-    return LegFigures(
+def _empty_legs(rows: int) -> AtMark:
+    mark, notional, pnl, initial, maintenance, settle_price = np.empty((6, rows))
+    return AtMark(
         mark=mark,
-        size=terms.size,
         notional=notional,
         unrealised_pnl=pnl,
         initial_margin=initial,
-        maintenance_margin=margin,
-        margin=terms.margin,
+        maintenance_margin=maintenance,
         settle_price=settle_price,
-        leverage=terms.leverage,
-        tier=tier,
-        unpriced=unpriced,
+        tier=np.empty(rows, np.int64),
+        unpriced=np.empty(rows, np.bool_),
     )
 
 
-def _settle_price(batch: Batch) -> Floats:
-    """What a unit of each leg's settle asset is in its pool's money; NaN where nobody says."""
-    multi = batch.pools.multi[batch.legs.pool]
-    if not multi.any():
-        return np.ones(len(multi))
-    asset = batch.markets.settle[batch.legs.market]
-    price = batch.asset_price[asset]
-    if np.isnan(price[multi]).any():
-        price = _given(price, _own_price(batch, batch.legs.pool, asset))
-    return np.where(multi, price, 1.0)
+def _zero_pools(pools: int) -> _Pools:
+    wallet, pnl, equity, initial, maintenance, ratio = np.zeros((6, pools))
+    open_, unpriced, stale = np.zeros((3, pools), np.bool_)
+    return _Pools(
+        wallet=wallet,
+        unrealised_pnl=pnl,
+        equity=equity,
+        initial_margin=initial,
+        maintenance_margin=maintenance,
+        margin_ratio=ratio,
+        level=np.zeros(pools, np.int8),
+        open=open_,
+        unpriced=unpriced,
+        stale=stale,
+    )
 
 
-def _own_price(batch: Batch, pool: Ints, asset: Ints) -> Floats:
-    """The price that a pool's own balance gives for an asset; NaN where it gives none."""
-    holdings, assets = batch.holdings, len(batch.asset_price)
-    given = np.flatnonzero(~np.isnan(holdings.price))
-    price = np.full(len(pool), np.nan)
-    if len(given):
-        name = holdings.pool[given] * assets + holdings.asset[given]
-        order = np.argsort(name)
-        wanted = pool * assets + asset
-        at = order[np.minimum(np.searchsorted(name, wanted, sorter=order), len(order) - 1)]
-        price = np.where(name[at] == wanted, holdings.price[given[at]], np.nan)
+@compiled
+def _assess(given: Given, terms: LegTerms, legs: AtMark, pools: _Pools, held: _Held) -> None:
+    """Write all figures; the columns of `pools` are zero."""
+    order_by_pool(given.holder, held.rows, held.first)
+    for row in range(len(given.holder)):
+        held.worth[row] = holding_worth(given, row)
+        pools.wallet[given.holder[row]] += held.worth[row]
+    for row in range(len(given.pool)):
+        put_terms(given, terms, row)
+        put_figures(given, terms, legs, row, _settle_price(given, held, row))
+        _add_up(given, terms, legs, pools, row)
+    for pool in range(len(pools.wallet)):
+        _sum_up(given, pools, pool)
+
+
+@inlined
+def _settle_price(given: Given, held: _Held, row: int) -> float:
+    """What a unit of a leg's settle asset is in its pool's money; NaN where nobody says.
+
+    Where the market does not, the pool's own balance may.
+    """
+    pool, asset = given.pool[row], given.settle[given.market[row]]
+    if not given.multi[pool]:
+        return 1.0
+    price: float = given.asset_price[asset]
+    index = held.first[pool]
+    while np.isnan(price) and index < held.first[pool + 1]:
+        if given.asset[held.rows[index]] == asset:
+            price = given.price[held.rows[index]]
+        index += 1
     return price
 
 
-def holding_values(batch: Batch) -> Floats:
-    """Return what each balance counts for in its pool's money; NaN where its price is unknown."""
-    holdings = batch.holdings
-    if not batch.pools.multi.any():
-        return holdings.amount
-    price = batch.asset_price[holdings.asset]
-    price = _given(price, holdings.price)
-    weight = np.where(holdings.amount > 0.0, holdings.weight, 1.0)
-    multi = batch.pools.multi[holdings.pool]
-    return np.where(multi, holdings.amount * price * weight, holdings.amount)
+@inlined
+def _add_up(given: Given, terms: LegTerms, legs: AtMark, pools: _Pools, row: int) -> None:
+    """Add a leg to its pool."""
+    pool, price = given.pool[row], legs.settle_price[row]
+    pools.open[pool] = True
+    if np.isnan(given.mark[row]) and given.market_stale[given.market[row]]:
+        pools.stale[pool] = True
+    pools.wallet[pool] += terms.margin[row]
+    pools.unrealised_pnl[pool] += legs.unrealised_pnl[row] * price
+    pools.initial_margin[pool] += legs.initial_margin[row] * price
+    pools.maintenance_margin[pool] += legs.maintenance_margin[row] * price
 
 
-def pool_sums(batch: Batch, legs: LegFigures) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return wallet, unrealised PnL, initial and maintenance margin of every pool."""
-    rows, pool = len(batch.pools.rule), batch.legs.pool
-    wallet = sums_by(batch.holdings.pool, holding_values(batch), rows)
-    wallet += sums_by(pool, legs.margin, rows)
-    price = legs.settle_price
-    return (
-        wallet,
-        sums_by(pool, legs.unrealised_pnl * price, rows),
-        sums_by(pool, legs.initial_margin * price, rows),
-        sums_by(pool, legs.maintenance_margin * price, rows),
+@inlined
+def _sum_up(given: Given, pools: _Pools, pool: int) -> None:
+    """Write what follows from a pool's sums."""
+    equity = pools.wallet[pool] + pools.unrealised_pnl[pool]
+    maintenance = pools.maintenance_margin[pool]
+    unpriced = not np.isfinite(equity + pools.initial_margin[pool] + maintenance)
+    pools.equity[pool], pools.unpriced[pool] = equity, unpriced
+    pools.margin_ratio[pool] = maintenance / equity if equity > 0.0 else np.nan
+    pools.level[pool] = table_level(
+        equity,
+        maintenance,
+        pools.open[pool],
+        unpriced,
+        LevelTable(given.warning[pool], given.margin_call[pool], _STRICT[given.rule[pool]]),
     )
 
 

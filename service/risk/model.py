@@ -85,12 +85,17 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Lines in units of the margin ratio: 0 <= hysteresis < warning < margin_call < 1."""
+    """Lines in units of the margin ratio: 0 <= hysteresis < warning < margin_call < 1.
+
+    And what time does to a level: a fall waits, and while a level lasts its alert is told again.
+    """
 
     warning: float = 0.5
     margin_call: float = 0.8
     hysteresis: float = 0.05
     ease_after_ms: int = 5_000
+    repeat_every_ms: int = 0  # 0: an alert is told once
+    repeat_until_acknowledged: bool = False  # else for as long as the level lasts
 
 
 @dataclass(frozen=True, slots=True)

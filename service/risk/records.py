@@ -22,6 +22,9 @@ class PoolState:
     pending_since: int  # event time, NOT_PENDING: no fall is waiting
     since: int  # event time of the alert that set the level
     level_seq: int  # that alert's seq
+    reminded_at: int = 0  # event time of its last reminder, 0: none
+    reminded_seq: int = 0
+    acknowledged: bool = False
 
 
 def identity(key: PoolKey) -> tuple[str, str, str]:
@@ -53,6 +56,9 @@ class Records:
             int(pools.pending_since[slot]),
             int(pools.since[slot]),
             int(pools.level_seq[slot]),
+            int(pools.reminded_at[slot]),
+            int(pools.reminded_seq[slot]),
+            bool(pools.acknowledged[slot]),
         )
 
     def marked_states(self, slots: Ints) -> dict[int, list[PoolState]]:

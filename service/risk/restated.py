@@ -49,6 +49,8 @@ class Restated:
             margin_call=judged_by["margin_call"],
             hysteresis=judged_by["hysteresis"],
             ease_after_ms=judged_by["ease_after_ms"],
+            repeat_every_ms=judged_by["repeat_every_ms"],
+            repeat_until_acknowledged=judged_by["repeat_until_acknowledged"],
             positions=np.bincount(holders, minlength=many),
             balances=np.bincount(backers, minlength=many),
             symbol=[table.market_key(market)[1] for market in legs.market[rows].tolist()],

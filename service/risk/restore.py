@@ -6,15 +6,17 @@ share of the requirement away.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.risk.columns import Batch, Bools, Floats
+from service.risk.closing import debt_most
+from service.risk.columns import Batch, Bools, Floats, Ints
+from service.risk.compiled import compiled, inlined
 from service.risk.margin import Assessment
 from service.risk.model import Level
-from service.risk.tiers import size_in_tier
-from service.risk.venues import RULE_COLUMNS
+from service.risk.rows import Int8s
 
 # Answers are this much on the safe side (relative), so that whoever acts on them is below the line.
 _SAFELY = 1e-12
@@ -28,22 +30,73 @@ class Restoration:
     reduce: Floats  # a leg, contracts to close (>= 0), if nothing else is done
 
 
+class _Columns(NamedTuple):
+    """What is read, a row a leg, a pool, a market or a tier; and what is written."""
+
+    pool: Ints
+    market: Ints
+    contracts: Floats
+    notional: Floats
+    maintenance_margin: Floats
+    settle_price: Floats
+    entry_notional: Floats
+    on_entry: Bools
+    fee_rate: Floats
+    fixed_fee: Floats
+    standing: Int8s  # from here on of pools
+    line: Floats  # a ratio strictly below it is healthy again
+    wallet: Floats
+    unrealised_pnl: Floats
+    equity: Floats
+    required: Floats
+    unpriced: Bools
+    table: Ints  # of markets
+    by_contracts: Bools  # of tables
+    floor: Floats
+    rate: Floats
+    deduction: Floats
+    rebate: Floats
+    legs: Ints  # of each pool
+    deposit: Floats  # written
+    reduce: Floats
+
+
 def to_restore(
     batch: Batch, assessment: Assessment, level: NDArray[np.int8] | None = None
 ) -> Restoration:
     """Return what each pool and leg needs; `level` is the pools' standing (None: the table's)."""
-    pools = assessment.pools
-    standing = pools.level if level is None else level
-    needed = (standing > Level.UNPRICED) & pools.open & ~pools.unpriced
-    with np.errstate(all="ignore"):  # what is unpriced is NaN on purpose
-        deposit = np.where(needed, _deposit(batch, assessment), 0.0)
-        deposit[pools.unpriced | ~np.isfinite(deposit)] = np.nan
-        reduce = np.zeros(len(batch.legs.pool))
-        reduce[pools.unpriced[batch.legs.pool]] = np.nan
-        wanted = np.flatnonzero(needed[batch.legs.pool])
-        if len(wanted):
-            reduce[wanted] = _reduction(batch, assessment)[wanted]
-    return Restoration(deposit, reduce)
+    pools, legs, terms = assessment.pools, assessment.legs, assessment.terms
+    tables, many = batch.tables, len(batch.pools.rule)
+    columns = _Columns(
+        pool=batch.legs.pool,
+        market=batch.legs.market,
+        contracts=batch.legs.contracts,
+        notional=legs.notional,
+        maintenance_margin=legs.maintenance_margin,
+        settle_price=legs.settle_price,
+        entry_notional=terms.entry_notional,
+        on_entry=terms.on_entry,
+        fee_rate=terms.fee_rate,
+        fixed_fee=terms.fixed_fee,
+        standing=pools.level if level is None else level,
+        line=batch.pools.warning - batch.pools.hysteresis,
+        wallet=pools.wallet,
+        unrealised_pnl=pools.unrealised_pnl,
+        equity=pools.equity,
+        required=pools.maintenance_margin,
+        unpriced=pools.unpriced,
+        table=batch.markets.table,
+        by_contracts=tables.by_contracts,
+        floor=tables.floor,
+        rate=tables.rate,
+        deduction=tables.deduction,
+        rebate=tables.rebate,
+        legs=np.zeros(many, np.int64),
+        deposit=np.empty(many),
+        reduce=np.empty(len(batch.legs.pool)),
+    )
+    _restore(columns)
+    return Restoration(columns.deposit, columns.reduce)
 
 
 def shortfall(equity: Floats) -> Floats:
@@ -53,60 +106,73 @@ def shortfall(equity: Floats) -> Floats:
 
 def owed(batch: Batch, assessment: Assessment) -> Floats:
     """Return what is left of the shortfall to the trader by the venue's policy, a pool."""
-    protected = RULE_COLUMNS.negative_balance_protection[batch.pools.rule]
-    left = shortfall(assessment.pools.equity)
-    return np.where(protected, np.where(np.isnan(left), np.nan, 0.0), left)
+    return np.minimum(shortfall(assessment.pools.equity), debt_most(batch, assessment))
 
 
-def _line(batch: Batch) -> Floats:
-    return batch.pools.warning - batch.pools.hysteresis
+@compiled
+def _restore(columns: _Columns) -> None:
+    for row in range(len(columns.pool)):
+        columns.legs[columns.pool[row]] += 1
+    for pool in range(len(columns.equity)):
+        columns.deposit[pool] = _deposit(columns, pool)
+    for row in range(len(columns.pool)):
+        pool = columns.pool[row]
+        needed = columns.standing[pool] > Level.UNPRICED and not columns.unpriced[pool]
+        if needed:
+            columns.reduce[row] = _reduction(columns, row, pool)
+        else:
+            columns.reduce[row] = np.nan if columns.unpriced[pool] else 0.0
 
 
-def _deposit(batch: Batch, assessment: Assessment) -> Floats:
-    pools = assessment.pools
-    least = pools.maintenance_margin / _line(batch)
-    rounding = np.abs(pools.wallet) + np.abs(pools.unrealised_pnl) + least
-    missing = least - pools.equity
-    return np.where(missing + _SAFELY * rounding > 0.0, missing + _SAFELY * rounding, 0.0)
+@inlined
+def _deposit(columns: _Columns, pool: int) -> float:
+    if columns.unpriced[pool]:
+        return np.nan
+    if columns.standing[pool] <= Level.UNPRICED or not columns.legs[pool]:
+        return 0.0
+    least = columns.required[pool] / columns.line[pool]
+    rounding = abs(columns.wallet[pool]) + abs(columns.unrealised_pnl[pool]) + least
+    missing = least - columns.equity[pool] + _SAFELY * rounding
+    return max(missing, 0.0) if np.isfinite(missing) else np.nan
 
 
-def _reduction(batch: Batch, assessment: Assessment) -> Floats:
-    """Return contracts to close, a leg: the least that leaves the requirement under its budget."""
-    pools, legs, at = assessment.pools, assessment.legs, batch.legs.pool
-    own = legs.maintenance_margin * legs.settle_price
-    others = pools.maintenance_margin[at] - own
-    budget = (_line(batch) * pools.equity)[at] - others
-    kept = _share_kept(batch, assessment, budget / legs.settle_price)
-    alone = np.bincount(at, minlength=len(pools.equity))[at] == 1
-    closing_does = alone | (budget > 0.0)
-    contracts = np.abs(batch.legs.contracts)
-    part = np.where(kept >= 1.0, 0.0, np.minimum(contracts, contracts * (1.0 - kept + _SAFELY)))
-    return np.where(kept > 0.0, part, np.where(closing_does, contracts, np.nan))
+@inlined
+def _reduction(columns: _Columns, row: int, pool: int) -> float:
+    """Return contracts to close: the least that leaves the requirement under its budget."""
+    weight: float = columns.settle_price[row]
+    contracts: float = abs(columns.contracts[row])
+    others = columns.required[pool] - columns.maintenance_margin[row] * weight
+    budget = columns.line[pool] * columns.equity[pool] - others
+    kept = _share_kept(columns, row, budget / weight)
+    if kept >= 1.0:
+        return 0.0
+    if kept > 0.0:
+        return min(contracts, contracts * (1.0 - kept + _SAFELY))
+    closing_does = columns.legs[pool] == 1 or budget > 0.0
+    return contracts if closing_does else np.nan
 
 
-def _share_kept(batch: Batch, assessment: Assessment, budget: Floats) -> Floats:
-    """Return the largest share of each position whose requirement is below its budget; 0: none is.
+@inlined
+def _share_kept(columns: _Columns, row: int, budget: float) -> float:
+    """Return the largest share of a position whose requirement is below the budget; 0: none is.
 
     In each tier the requirement is a line in the share, so each tier has its own largest share.
     """
-    terms, tables = assessment.terms, batch.tables
-    table = np.maximum(batch.markets.table[batch.legs.market], 0)
-    basis = np.where(terms.on_entry, terms.entry_notional, assessment.legs.notional)
-    size = _beside(size_in_tier(tables, table, batch.legs.contracts, basis))
-    floors = tables.floor[table]
-    ends = np.concatenate([floors[:, 1:], np.full((len(table), 1), np.inf)], axis=1)
-    whole = _beside(basis) * (tables.rate[table] + _beside(terms.fee_rate))
-    whole += _beside(terms.fixed_fee)
-    rebate = tables.rebate[table] * _beside(basis) / _beside(np.abs(batch.legs.contracts))
-    room = _beside(budget) + tables.deduction[table] + rebate
-    share = np.where(whole > 0.0, room / whole, np.where(room > 0.0, np.inf, -np.inf))
-    # No more than is held: a higher tier whose given deduction is large is no way out.
-    share = np.minimum(np.minimum(share, 1.0), ends / size * (1.0 - _SAFELY))
-    valid: Bools = (share > floors / size) & (share > 0.0)
-    best: Floats = np.where(valid, share, 0.0).max(axis=1)
+    table, contracts = columns.table[columns.market[row]], abs(columns.contracts[row])
+    basis = columns.entry_notional[row] if columns.on_entry[row] else columns.notional[row]
+    size = contracts if columns.by_contracts[table] else basis
+    best, tiers = 0.0, columns.floor.shape[1]
+    for tier in range(tiers):
+        start = columns.floor[table, tier] / size
+        end = columns.floor[table, tier + 1] / size if tier + 1 < tiers else np.inf
+        whole = basis * (columns.rate[table, tier] + columns.fee_rate[row]) + columns.fixed_fee[row]
+        rebate = columns.rebate[table, tier] * basis / contracts
+        room = budget + columns.deduction[table, tier] + rebate
+        share = np.inf if room > 0.0 else -np.inf
+        if whole > 0.0:
+            share = room / whole
+        # No more than is held: a higher tier whose given deduction is large is no way out.
+        share = min(share, 1.0, end * (1.0 - _SAFELY))
+        if share > start and share > best:
+            best = share
     return best
-
-
-def _beside(values: Floats) -> Floats:
-    """Return a column to stand beside (legs, tiers)."""
-    return values[:, np.newaxis]

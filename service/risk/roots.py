@@ -1,231 +1,165 @@
-"""The nearest price on each side of the mark where a pool's slack ends, through tiers and jumps.
+"""Compiled: the nearest t on each side of the mark where a pool's slack ends, through its tiers.
 
-In t (see `groups`) the slack, equity less maintenance, is a line between corners: the t where a leg
-enters another tier. Whole-position tables jump there. So: evaluate the slack on both sides of every
-corner, take the nearest corner on each side of the mark where it is bad, and solve the line that
-leads there.
+In t (see `groups`) the slack of a pool, equity less maintenance, is a line between corners: the t
+where a leg enters another tier. Whole-position tables jump there. So we walk from the mark, t = 1,
+from corner to corner. Where the slack is bad at the near side of a corner, the line that leads
+there is solved; where it is bad at the far side alone, it jumps there and the corner is the answer.
 """
 
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from service.risk.columns import Batch, Bools, Floats, Ints, TierTables
-from service.risk.groups import Groups, Rest, by_group, own_slope, rest_slope
-from service.risk.margin import Assessment
-from service.risk.tiers import maintenance, rebate_rate, tier_at
+from service.risk.columns import Floats
+from service.risk.compiled import called
+from service.risk.rows import Records
 
 _BESIDE = 1e-13  # relative: corners nearer to each other than that are one
-_TOGETHER = 1_024  # groups solved at once: their temporaries stay in the cache
 
 
-@dataclass(slots=True)
-class Curve:
-    """The slack as start + slope (t - 1) - sum of pull x (tiers(t) - tiers(1)) over the legs.
+class Curve(NamedTuple):
+    """The slack as start + slope (t - 1) - sum of weight x (tier(t) - tier(1)) over legs that bend.
 
-    `tiers(t)` is n * rate - deduction at n = notional x t; pull is 0 for legs without corners. The
-    first three have a row a group, the others a row a sorted leg, or (groups, legs) of some groups.
+    tier(t) is n x rate - deduction at n = notional x t + still in the tier where the walk is.
     """
 
-    start: Floats
-    slope: Floats
-    least: Floats  # slack under this is bad: 0, or the smallest float where 0 itself is bad
-    pull: Floats
-    notional: Floats
-    table: Ints
-    required: Floats  # tiers(1)
-
-    def of(self, chosen: Ints, members: Ints) -> "Curve":
-        """Return some groups with their legs side by side."""
-        return Curve(
-            start=self.start[chosen],
-            slope=self.slope[chosen],
-            least=self.least[chosen],
-            pull=self.pull[members],
-            notional=self.notional[members],
-            table=self.table[members],
-            required=self.required[members],
-        )
+    start: float
+    slope: float
+    least: float  # slack under this is bad: 0, or the smallest float where 0 itself is bad
 
 
-@dataclass(slots=True)
-class Edges:
-    """Tier tables seen from their floors: (tables, tiers), inf where there is no border."""
+class Tiers(NamedTuple):
+    """The tier tables, each (tables, tiers); legs know their table and tier."""
 
     floor: Floats
-    before: Floats  # maintenance at the floor by the tier below
-    after: Floats  # and by its own
-    row: Ints  # of each sorted leg in the three above
+    rate: Floats
+    deduction: Floats
 
 
-@dataclass(slots=True)
-class Corners:
-    """Where the slack bends or jumps (inf: nowhere) and whether it is bad on either side."""
+class Root(NamedTuple):
+    """Where the slack ends; the legs are left in the tiers that hold there."""
 
-    at: Floats  # (groups, corners)
-    bad_left: Bools
-    bad_right: Bools
-
-
-@dataclass(slots=True)
-class Line:
-    """Through which point of which segment a root is sought, one row a group."""
-
-    anchor: Floats
-    side: Floats  # -1: the segment ends at the anchor, 1: it starts there
-    jump: Bools  # the anchor itself is the answer
-    found: Bools  # a bad corner bounds the segment
+    t: float  # NaN: nowhere
+    slope: float  # of the slack there
+    jump: bool  # t is a corner, and exact
 
 
-@dataclass(slots=True)
-class Roots:
-    """The nearest root in one direction; t is NaN where there is none."""
-
-    t: Floats  # by group
-    slope: Floats  # by group, of the segment that the root is in
-    jump: Bools  # by group
-    tier: Ints  # by sorted leg, in that segment
+@called
+def tier_margin(tiers: Tiers, leg: Any, notional: float) -> float:
+    """Return what the tier where the walk is asks of a notional."""
+    rate, deduction = tiers.rate[leg.table, leg.tier], tiers.deduction[leg.table, leg.tier]
+    return float(notional * rate - deduction)
 
 
-def slack_curve(batch: Batch, assessment: Assessment, groups: Groups, rest: Rest) -> Curve:
-    """Describe the slack of every group around its mark; `least` is 0 until it is set."""
-    legs, terms, at = assessment.legs, assessment.terms, groups.legs
-    table = np.maximum(batch.markets.table[batch.legs.market[at]], 0)
-    on_entry, tier = terms.on_entry[at], legs.tier[at]
-    bends = ~on_entry & ~batch.tables.by_contracts[table]
-    # What grows with the notional without corners: the fee, and the tier of contracts held.
-    rate = np.where(bends, 0.0, batch.tables.rate.reshape(-1)[tier]) + terms.fee_rate[at]
-    rate -= rebate_rate(batch.tables, tier, batch.legs.contracts[at])
-    rate = np.where(on_entry, 0.0, rate)
-    worth = (legs.unrealised_pnl - legs.maintenance_margin)[at] * legs.settle_price[at]
-    return Curve(
-        start=by_group(groups, worth) + rest.still + rest.moving,
-        slope=own_slope(assessment, groups, rate) + rest_slope(groups, rest),
-        least=np.zeros(len(groups.first)),
-        pull=np.where(bends, legs.settle_price[at], 0.0),
-        notional=legs.notional[at],
-        table=table,
-        required=maintenance(batch.tables, tier, legs.notional[at]),
-    )
+@called
+def root_below(legs: Records, tiers: Tiers, curve: Curve) -> Root:
+    """Return the nearest root between the mark and t = 0."""
+    _start(legs)
+    while True:
+        corner = _corner_below(legs, tiers)
+        slack = _slack(legs, tiers, curve, corner)
+        if corner == 0.0 and not slack < 0.0:
+            return Root(np.nan, 0.0, False)
+        if corner == 0.0 or (corner < 1.0 and slack < curve.least):
+            return _solved(legs, tiers, curve, corner, slack)
+        _step_down(legs, tiers, corner)
+        if _slack(legs, tiers, curve, corner) < curve.least:
+            return Root(corner, 0.0, True)
 
 
-def nearest_roots(tables: TierTables, groups: Groups, curve: Curve) -> tuple[Roots, Roots]:
-    """Return the nearest roots towards t = 0 and towards infinity."""
-    down, up, edges = _no_roots(groups), _no_roots(groups), _edges(tables, curve.table)
-    for count in np.unique(groups.count).tolist():
-        alike = np.flatnonzero(groups.count == count)
-        for start in range(0, len(alike), _TOGETHER):
-            chosen = alike[start : start + _TOGETHER]
-            members = groups.first[chosen, None] + np.arange(count)
-            part = curve.of(chosen, members)
-            corners = _corners(tables, edges, part, edges.row[members])
-            for roots, line in ((down, _line_down(corners)), (up, _line_up(corners))):
-                t, slope, tier = _solve(tables, part, line, upwards=roots is up)
-                roots.t[chosen], roots.slope[chosen], roots.jump[chosen] = t, slope, line.jump
-                roots.tier[members] = tier
-    return down, up
+@called
+def root_above(legs: Records, tiers: Tiers, curve: Curve) -> Root:
+    """Return the nearest root between the mark and infinity."""
+    _start(legs)
+    last = 1.0
+    while True:
+        corner = _corner_above(legs, tiers)
+        if corner == np.inf:
+            root = _solved(legs, tiers, curve, last, _slack(legs, tiers, curve, last))
+            return root if root.slope < 0.0 else Root(np.nan, 0.0, False)
+        slack = _slack(legs, tiers, curve, corner)
+        if slack < curve.least:
+            return _solved(legs, tiers, curve, corner, slack)
+        _step_up(legs, tiers, corner)
+        if _slack(legs, tiers, curve, corner) < curve.least:
+            return Root(corner, 0.0, True)
+        last = corner
 
 
-def _no_roots(groups: Groups) -> Roots:
-    rows = len(groups.first)
-    return Roots(
-        t=np.full(rows, np.nan),
-        slope=np.zeros(rows),
-        jump=np.zeros(rows, dtype=np.bool_),
-        tier=np.zeros(len(groups.legs), dtype=np.int64),
-    )
+@called
+def _slack(legs: Records, tiers: Tiers, curve: Curve, t: float) -> float:
+    slack = curve.start + curve.slope * (t - 1.0)
+    for index in range(len(legs)):
+        leg = legs[index]
+        if leg.bends:
+            size = leg.notional * t + leg.still
+            slack -= leg.weight * (tier_margin(tiers, leg, size) - leg.in_tier)
+    return slack
 
 
-def _edges(tables: TierTables, table: Ints) -> Edges:
-    """Look at the tables in use from their floors; columns that all leave empty are dropped."""
-    rows = np.arange(len(tables.floor))
-    place = table
-    if len(rows) > len(table):
-        rows, place = np.unique(table, return_inverse=True)
-    floor = tables.floor[rows]
-    filled = np.isfinite(floor).any(axis=0)
-    width = int(np.count_nonzero(filled)) or 1
-    floor, rate = floor[:, :width], tables.rate[rows, :width]
-    deduction = tables.deduction[rows, :width]
-    before = np.zeros_like(floor)
-    before[:, 1:] = rate[:, :-1] * floor[:, 1:] - deduction[:, :-1]
-    return Edges(
-        floor=np.where((floor > 0.0) & np.isfinite(floor), floor, np.inf),
-        before=before,
-        after=rate * floor - deduction,
-        row=place,
-    )
+@called
+def _solved(legs: Records, tiers: Tiers, curve: Curve, anchor: float, slack: float) -> Root:
+    """Return where the line through (anchor, slack) in the present tiers meets zero."""
+    slope = curve.slope
+    for index in range(len(legs)):
+        leg = legs[index]
+        if leg.bends:
+            slope -= leg.weight * leg.notional * tiers.rate[leg.table, leg.tier]
+    t = anchor if slack == 0.0 else anchor - slack / slope
+    return Root(t, slope, False)
 
 
-def _corners(tables: TierTables, edges: Edges, part: Curve, row: Ints) -> Corners:
-    """Return the corners of every leg side by side, with the slack of all legs judged there."""
-    found, least = [], part.least[:, None]
-    for leg in range(part.pull.shape[1]):
-        table, pull = row[:, leg], part.pull[:, leg, None]
-        bending = np.where(pull > 0.0, part.notional[:, leg, None], 0.0)
-        at = edges.floor[table] / bending
-        line = (at - 1.0) * part.slope[:, None]
-        line += part.start[:, None] + pull * part.required[:, leg, None]
-        left, right = line - pull * edges.before[table], line - pull * edges.after[table]
-        for other in range(part.pull.shape[1]):
-            if other != leg:
-                left -= _required_beside(tables, part, other, at * (1.0 - _BESIDE))
-                right -= _required_beside(tables, part, other, at * (1.0 + _BESIDE))
-        found.append((at, left < least, right < least))
-    if len(found) == 1:
-        return Corners(*found[0])
-    return Corners(*(np.concatenate(columns, axis=1) for columns in zip(*found, strict=True)))
+@called
+def _start(legs: Records) -> None:
+    for index in range(len(legs)):
+        legs[index].tier = legs[index].tier_at_mark
 
 
-def _required_beside(tables: TierTables, part: Curve, leg: int, t: Floats) -> Floats:
-    size = part.notional[:, leg, None] * t
-    tier = tier_at(tables, part.table[:, leg, None], size)
-    moved = maintenance(tables, tier, size) - part.required[:, leg, None]
-    return part.pull[:, leg, None] * moved
+@called
+def _floor_at(leg: Any, tiers: Tiers) -> float:
+    """Return the t where the leg's tier begins; 0 where it has none below, under 0: none nearer."""
+    if leg.bends and leg.tier > 0:
+        return float((tiers.floor[leg.table, leg.tier] - leg.still) / leg.notional)
+    return 0.0
 
 
-def _line_down(corners: Corners) -> Line:
-    """Find the bad corner nearest below t = 1; where none is bad, the line that starts at 0."""
-    inside = corners.bad_right & (corners.at < 1.0)
-    bad = (corners.at <= 1.0) & (corners.bad_left | inside)
-    pick = np.where(bad, corners.at, -np.inf).argmax(axis=1)
-    return _line(corners, bad, pick, crossed=inside, otherwise=np.zeros(len(pick)), inwards=1.0)
+@called
+def _end_at(leg: Any, tiers: Tiers) -> float:
+    """Return the t where the leg's tier ends; infinity where it has none above."""
+    if leg.bends and leg.tier + 1 < tiers.floor.shape[1]:
+        return float((tiers.floor[leg.table, leg.tier + 1] - leg.still) / leg.notional)
+    return np.inf
 
 
-def _line_up(corners: Corners) -> Line:
-    """Find the bad corner nearest above t = 1; where none is, the line after the last corner."""
-    bad = (corners.at > 1.0) & (corners.bad_left | corners.bad_right) & np.isfinite(corners.at)
-    pick = np.where(bad, corners.at, np.inf).argmin(axis=1)
-    last = np.where(np.isfinite(corners.at), corners.at, 1.0).max(axis=1)
-    last = np.maximum(last, 1.0)
-    return _line(corners, bad, pick, crossed=corners.bad_left, otherwise=last, inwards=-1.0)
+@called
+def _corner_below(legs: Records, tiers: Tiers) -> float:
+    corner = 0.0
+    for index in range(len(legs)):
+        corner = max(corner, _floor_at(legs[index], tiers))
+    return corner
 
 
-def _line(
-    corners: Corners, bad: Bools, pick: Ints, *, crossed: Bools, otherwise: Floats, inwards: float
-) -> Line:
-    """Say where to solve: `crossed` corners end a falling line, the other bad ones are jumps."""
-    row = np.arange(len(pick))
-    found = bad[row, pick]
-    return Line(
-        anchor=np.where(found, corners.at[row, pick], otherwise),
-        side=np.where(found, inwards, 1.0),
-        jump=found & ~crossed[row, pick],
-        found=found,
-    )
+@called
+def _corner_above(legs: Records, tiers: Tiers) -> float:
+    corner = np.inf
+    for index in range(len(legs)):
+        corner = min(corner, _end_at(legs[index], tiers))
+    return corner
 
 
-def _solve(
-    tables: TierTables, part: Curve, line: Line, upwards: bool
-) -> tuple[Floats, Floats, Ints]:
-    """Return t, the slope and the tiers of the segment; t is NaN where its line meets no zero."""
-    size = part.notional * line.anchor[:, None]
-    tier = tier_at(tables, part.table, size * (1.0 + line.side * _BESIDE)[:, None])
-    rate = tables.rate.reshape(-1)[tier]
-    slope = part.slope - (part.pull * part.notional * rate).sum(axis=1)
-    required = part.pull * (maintenance(tables, tier, size) - part.required)
-    slack = part.start + part.slope * (line.anchor - 1.0) - required.sum(axis=1)
-    t = line.anchor - np.where(slack == 0.0, 0.0, slack / slope)
-    meets = slope < 0.0 if upwards else slack < 0.0
-    t = np.where(line.jump, line.anchor, np.where(line.found | meets, t, np.nan))
-    return t, slope, tier
+@called
+def _step_down(legs: Records, tiers: Tiers, corner: float) -> None:
+    """Take every leg whose tier begins at the corner into the tier below."""
+    for index in range(len(legs)):
+        leg = legs[index]
+        while leg.tier > 0 and _floor_at(leg, tiers) >= corner * (1.0 - _BESIDE):
+            leg.tier -= 1
+
+
+@called
+def _step_up(legs: Records, tiers: Tiers, corner: float) -> None:
+    """Take every leg whose tier ends at the corner into the tier above."""
+    for index in range(len(legs)):
+        leg = legs[index]
+        while _end_at(leg, tiers) <= corner * (1.0 + _BESIDE):
+            leg.tier += 1

@@ -90,6 +90,9 @@ class PoolColumns:
     queued: Ints = field(default_factory=_ints)  # event time it is to be looked at again, 0: none
     since: Ints = field(default_factory=_ints)  # event time of the alert that set the level
     level_seq: Ints = field(default_factory=_ints)  # that alert's seq
+    reminded_at: Ints = field(default_factory=_ints)  # event time of its last reminder, 0: none
+    reminded_seq: Ints = field(default_factory=_ints)  # that reminder's seq
+    acknowledged: Bools = field(default_factory=_bools)  # the alert, or its last reminder
 
     @property
     def wallet(self) -> Floats:

@@ -1,13 +1,14 @@
 """What a pool's evaluation starts from, written beside it: terms that no mark changes.
 
-`margin.leg_terms` says what they are; here they are kept, so that a tick need not ask again. They
+`legs.LegTerms` says what they are; here they are kept, so that a tick need not ask again. They
 hold until the account or a contract's terms change.
 """
 
 import numpy as np
 
 from service.risk.columns import Batch, Bools, Floats, Ints, sums_by
-from service.risk.margin import LegTerms, leg_terms
+from service.risk.legs import LegTerms
+from service.risk.margin import assess
 from service.risk.market_rows import LARGEST, SMALLEST
 from service.risk.rows import ISOLATED, REPEATED, SIMPLE, STRICT, LegColumns, PoolColumns
 from service.risk.venues import RULE_COLUMNS
@@ -17,8 +18,8 @@ def write_terms(
     pools: PoolColumns, legs: LegColumns, slots: Ints, rows: Ints, batch: Batch
 ) -> None:
     """Write the terms of the pools that `batch` has been made of, and of their legs' rows."""
+    terms = assess(batch).terms
     with np.errstate(all="ignore"):  # what is missing is NaN, and its pool is not SIMPLE
-        terms = leg_terms(batch)
         wallet = sums_by(batch.holdings.pool, batch.holdings.amount, len(slots))
         wallet += sums_by(batch.legs.pool, terms.margin, len(slots))
         legs.size[rows], legs.fixed_fee[rows] = terms.size, terms.fixed_fee

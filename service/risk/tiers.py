@@ -1,4 +1,4 @@
-"""Maintenance margin by size: tables checked, made continuous, padded, looked up for many legs.
+"""Maintenance margin by size: tables checked, made continuous, padded for looking up.
 
 A table is stored as lines n * rate - deduction over [floor, next floor). Marginal tables get their
 deductions by continuity (a step at a border would fire false alerts); whole-position tables have
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.risk.columns import Bools, Floats, Ints, TierTables
+from service.risk.columns import Floats, TierTables
 from service.risk.model import Instrument, Tier
 from service.risk.venues import VenueRule
 
@@ -156,38 +156,3 @@ def build_tables(listed: Sequence[tuple[Instrument, VenueRule]]) -> TierTables:
     for row, (instrument, rule) in enumerate(listed):
         write_table(tables, row, instrument, rule)
     return tables
-
-
-def tier_at(tables: TierTables, table: Ints, size: Floats) -> Ints:
-    """Return the flat index (row * width + column) of the last tier with floor <= size.
-
-    Sizes are >= 0 or NaN (which gets the first tier); shapes of `table` and `size` broadcast.
-    A binary search over all rows at once: no (rows, tiers) temporary.
-    """
-    width = tables.floor.shape[1]
-    floors = tables.floor.reshape(-1)
-    position = np.asarray(table) * width + np.zeros(np.shape(size), dtype=np.int64)
-    step = width >> 1
-    while step:
-        position += np.where(floors[position + step] <= size, step, 0)
-        step >>= 1
-    found: Ints = position
-    return found
-
-
-def maintenance(tables: TierTables, tier: Ints, notional: Floats) -> Floats:
-    """Return n * rate - deduction for flat tier indices, without any fee."""
-    return notional * tables.rate.reshape(-1)[tier] - tables.deduction.reshape(-1)[tier]
-
-
-def rebate_rate(tables: TierTables, tier: Ints, contracts: Floats) -> Floats:
-    """Return what continuity in contracts takes off the rate of flat tier indices, a leg each."""
-    if not tables.by_contracts.any():
-        return np.zeros(1)
-    return tables.rebate.reshape(-1)[tier] / np.abs(contracts)
-
-
-def size_in_tier(tables: TierTables, table: Ints, contracts: Floats, notional: Floats) -> Floats:
-    """Return what a table's floors count: contracts held, or notional."""
-    by_contracts: Bools = tables.by_contracts[table]
-    return np.where(by_contracts, np.abs(contracts), notional)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.risk.columns import Batch, Bools, Floats, Ints, sums_by
+from service.risk.columns import Batch, Floats, Ints, sums_by
 from service.risk.margin import Assessment, margin_ratio
 from service.risk.restore import owed, shortfall
 
@@ -42,8 +42,7 @@ class AccountTotals:
 def account_totals(batch: Batch, assessment: Assessment, accounts: int) -> AccountTotals:
     """Add up the pools of each of so many accounts; one without pools has zeros in USD."""
     pools, account = assessment.pools, batch.pools.account
-    shared, settle = _shared_settle(batch, accounts)
-    factor = np.where(shared[account], 1.0, batch.asset_price[batch.pools.settle])
+    settle, factor = currency(batch, accounts)
 
     def total(money: Floats) -> Floats:
         return sums_by(account, money * factor, accounts)
@@ -88,11 +87,13 @@ def margin_deficit(equity: Floats, maintenance_margin: Floats) -> Floats:
     return np.maximum(0.0, maintenance_margin - equity)
 
 
-def _shared_settle(batch: Batch, accounts: int) -> tuple[Bools, Ints]:
+def currency(batch: Batch, accounts: int) -> tuple[Ints, Floats]:
+    """Return the asset of each account's totals (or IN_USD), and each pool's money in it."""
     account, settle = batch.pools.account, batch.pools.settle
     lowest = np.full(accounts, np.iinfo(np.int64).max)
     highest = np.full(accounts, -1, dtype=np.int64)
     np.minimum.at(lowest, account, settle)
     np.maximum.at(highest, account, settle)
     shared = lowest == highest
-    return shared, np.where(shared, lowest, IN_USD)
+    factor = np.where(shared[account], 1.0, batch.asset_price[settle])
+    return np.where(shared, lowest, IN_USD), factor

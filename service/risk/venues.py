@@ -32,7 +32,6 @@ class VenueRule:
     default_fee: float = 0.0  # the taker fee where the instrument states none
     tiering: Tiering = "marginal"
     strict: bool = False  # liquidates at maintenance > equity, not at equality
-    negative_balance_protection: bool = False  # what is below zero is never the trader's debt
     initial_basis_isolated: Basis = "mark"
     initial_basis_cross: Basis = "mark"
     initial_fee: bool = False  # initial margin holds the fixed closing fee
@@ -41,7 +40,7 @@ class VenueRule:
 
 _ROWS = (
     VenueRule(GENERIC_VENUE),
-    VenueRule("binance", negative_balance_protection=True),
+    VenueRule("binance"),
     VenueRule(
         "okx",
         fee_isolated="on_notional",
@@ -68,8 +67,8 @@ _ROWS = (
         initial_basis_isolated="entry",
         initial_basis_cross="entry",
     ),
-    VenueRule("hyperliquid", strict=True, negative_balance_protection=True),
-    VenueRule("dydx", strict=True, negative_balance_protection=True),
+    VenueRule("hyperliquid", strict=True),
+    VenueRule("dydx", strict=True),
     VenueRule(
         "gate",
         fee_isolated="on_notional",
@@ -95,7 +94,6 @@ _ROWS = (
         fee_isolated="on_cost",
         fee_cross="on_cost",
         default_fee=0.00075,
-        negative_balance_protection=True,
         initial_basis_isolated="entry",
         initial_basis_cross="entry",
         initial_fee=True,
@@ -108,8 +106,8 @@ _ROWS = (
         initial_basis_isolated="entry",
         initial_basis_cross="entry",
     ),
-    VenueRule("krakenfutures", negative_balance_protection=True),
-    VenueRule("deribit", tiering="whole", negative_balance_protection=True),
+    VenueRule("krakenfutures"),
+    VenueRule("deribit", tiering="whole"),
     VenueRule("drift", tiering="whole"),
     VenueRule(
         "bitget",
@@ -162,7 +160,6 @@ class RuleColumns:
     default_fee: Floats  # (rules,)
     whole: Bools  # (rules,)
     strict: Bools  # (rules,)
-    negative_balance_protection: Bools  # (rules,)
 
 
 def _by_mode(cross: list[bool], isolated: list[bool]) -> Bools:
@@ -197,16 +194,10 @@ def _columns(rules: tuple[VenueRule, ...]) -> RuleColumns:
         default_fee=np.array([r.default_fee for r in rules]),
         whole=np.array([r.tiering == "whole" for r in rules]),
         strict=np.array([r.strict for r in rules]),
-        negative_balance_protection=np.array([r.negative_balance_protection for r in rules]),
     )
 
 
 RULE_COLUMNS = _columns(_ROWS)
-
-
-def ways(isolated: Bools, rule: Ints) -> Ints:
-    """Number the (margin mode, rule) of rows: the index into a flattened (2, rules) column."""
-    return isolated * len(RULES) + rule
 
 
 def by_mode(column: Bools, isolated: Bools, rule: Ints) -> Bools:

@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from service.errors import UnknownAccount, VersionMismatch
+from service.errors import CallInProgress, UnknownAccount, VersionMismatch
 from service.store import keys
+from service.store.claims import Outcome
 from service.store.client import Client
 from service.store.commands import Part, ScriptCall, load_script
 from service.store.keys import ShardKeys
@@ -21,12 +22,16 @@ from service.store.market_stream import MarketStream
 ACCOUNTS_A_BATCH = 1_000  # what is on the way at a time: some milliseconds of work for each side
 ACCOUNTS_A_CALL = 250  # the server does nothing else during a call
 ENTRIES_A_READ = 16  # of a shard, of up to a hundred changes each
-_MISSING, _OTHER_VERSION = -1, -2
+ACK = "ack"  # the cause of a change that is none: an alert of the account was acknowledged
+_MISSING, _OTHER_VERSION, _NOT_OURS = -1, -2, -3
 
 
 @dataclass(frozen=True, slots=True)
 class AccountChange:
-    """One write of an account; `doc` is None when it was deleted."""
+    """One write of an account; `doc` is None when it was deleted.
+
+    Of cause ACK `doc` is the seq of an alert that was acknowledged, and the account as it was.
+    """
 
     change_id: int
     account_key: str
@@ -61,30 +66,45 @@ class Accounts:
         return keys.shard_of(account_key, len(self._shards))
 
     async def put(
-        self, account_key: str, doc: bytes, cause: str = "account", if_version: int | None = None
+        self,
+        account_key: str,
+        doc: bytes,
+        cause: str = "account",
+        if_version: int | None = None,
+        outcome: Outcome | None = None,
     ) -> int:
         """Store an account and return its new version.
 
         `if_version` is the version it must have now, 0 for none there; `VersionMismatch` when not.
+        With `outcome` it is done only while the call's claim is there, else `CallInProgress`.
         `StoreUnavailable` leaves the outcome open: the same call again is safe, it writes the same
         account under a further version.
         """
         assert doc
-        return await self._write(account_key, doc, cause, if_version)
+        return await self._write(account_key, doc, cause, if_version, outcome)
 
     async def delete(self, account_key: str, if_version: int | None = None) -> int:
         """Remove an account; return its removal's version; `UnknownAccount` when not there."""
         return await self._write(account_key, b"", "account", if_version)
 
-    async def _write(self, account_key: str, doc: bytes, cause: str, if_version: int | None) -> int:
+    async def _write(
+        self,
+        account_key: str,
+        doc: bytes,
+        cause: str,
+        if_version: int | None,
+        outcome: Outcome | None = None,
+    ) -> int:
         shard = self.shard_of(account_key)
         expected = "" if if_version is None else if_version
-        call = self._put_call(shard, (cause, account_key, doc, expected))
+        call = self._put_call(shard, cause, (account_key, doc, expected), outcome)
         change, version = await self._client.run(call.script, call.keys, call.arguments)
         if version == _MISSING:
             raise UnknownAccount("there is no such account")
         if version == _OTHER_VERSION:
             raise VersionMismatch("the account has another version by now")
+        if version == _NOT_OURS:
+            raise CallInProgress("somebody else carries this call out")
         await self._market.append_changes([(shard, change)])
         return int(version)
 
@@ -98,7 +118,8 @@ class Accounts:
         versions, upto = [0] * len(accounts), {}
         for batch in _batches(places):
             calls = [
-                self._put_call(shard, [cause, *_items(accounts, found)]) for shard, found in batch
+                self._put_call(shard, cause, list(_items(accounts, found)))
+                for shard, found in batch
             ]
             answers = await self._client.batch(calls)
             for (shard, found), answer in zip(batch, answers, strict=True):
@@ -108,10 +129,16 @@ class Accounts:
         await self._market.append_changes(sorted(upto.items()))
         return versions
 
-    def _put_call(self, shard: int, arguments: Sequence[Part]) -> ScriptCall:
+    def _put_call(
+        self, shard: int, cause: str, items: Sequence[Part], outcome: Outcome | None = None
+    ) -> ScriptCall:
         of = self._shards[shard]
         names = (of.accounts, of.versions, of.before, of.changes, of.state)
-        return ScriptCall(self._put, names, arguments)
+        if outcome is None:
+            return ScriptCall(self._put, names, (cause, "", "", "", *items))
+        claim = outcome.claim
+        stored = (claim.record, claim.outcome(outcome.answer), claim.kept_ms)
+        return ScriptCall(self._put, (*names, claim.key), (cause, *stored, *items))
 
     async def get(self, account_key: str) -> tuple[bytes, int] | None:
         """Return an account's JSON and version as stored now, None when it is not there."""
@@ -119,7 +146,25 @@ class Accounts:
         doc, version = await self._client.batch(
             [("HGET", of.accounts, account_key), ("HGET", of.versions, account_key)], atomic=True
         )
-        return None if doc is None else (doc, int(version.partition(b" ")[0]))
+        return None if doc is None else (doc, _version(version))
+
+    async def get_many(self, account_keys: Sequence[str]) -> dict[str, tuple[bytes, int]]:
+        """Return JSON and version, as stored now, of those of the accounts that are there."""
+        shards = [self._shards[self.shard_of(key)] for key in account_keys]
+        answers = await self._client.batch(
+            command
+            for key, of in zip(account_keys, shards, strict=True)
+            for command in (("HGET", of.versions, key), ("HGET", of.accounts, key))
+        )
+        found = zip(account_keys, answers[::2], answers[1::2], strict=True)
+        return {key: (doc, _version(version)) for key, version, doc in found if doc is not None}
+
+    async def versions(self, account_keys: Sequence[str]) -> list[int]:
+        """Return the newest version of each account, which a deletion has too; 0: never there."""
+        answers = await self._client.batch(
+            [("HGET", self._shards[self.shard_of(key)].versions, key) for key in account_keys]
+        )
+        return [0 if answer is None else _version(answer) for answer in answers]
 
     async def load(
         self, shard: int, count: int = 2_000
@@ -191,6 +236,10 @@ class Accounts:
         """Drop committed changes older or beyond the newest `keep`; return up to which id."""
         of = self._shards[shard]
         return int(await self._client.run(self._trim, (of.changes, of.state), (before_ms, keep)))
+
+
+def _version(stored: bytes) -> int:
+    return int(stored.partition(b" ")[0])
 
 
 def _batches(places: Mapping[int, list[int]]) -> Iterator[list[tuple[int, list[int]]]]:

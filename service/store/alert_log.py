@@ -7,7 +7,7 @@ another owner holds the shard. Alerts count 1, 2, 3 ... in each shard; that coun
 reader resumes from.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +22,7 @@ from service.store.market_stream import pairs
 
 Outcome = Literal["committed", "repeated", "lease_lost", "out_of_step"]
 
+ENTRIES_A_TRIM = 50  # some milliseconds of the server
 LEASE_MS = 2_000  # who says nothing for so long is dead, and others take its shards
 
 
@@ -130,10 +131,11 @@ class AlertLog:
         answers = await self._client.batch(calls)
         return [shard for (shard, _), held in zip(owned, answers, strict=True) if not held]
 
-    async def unowned(self) -> list[int]:
-        """Return the shards without a live owner."""
-        answers = await self._client.batch([("EXISTS", of.lease) for of in self._shards])
-        return [shard for shard, alive in enumerate(answers) if not alive]
+    async def unowned(self, besides: Collection[int] = ()) -> list[int]:
+        """Return the shards without a live owner; `besides` are known to have one."""
+        asked = [shard for shard in range(len(self._shards)) if shard not in besides]
+        answers = await self._client.batch([("EXISTS", self._shards[one].lease) for one in asked])
+        return [shard for shard, alive in zip(asked, answers, strict=True) if not alive]
 
     async def committed(self) -> int:
         """Return the least market id that every shard has committed, whoever owns it."""
@@ -230,9 +232,12 @@ class AlertLog:
     async def trim_log(self, shard: int, before_ms: int, keep: int) -> int:
         """Drop entries older or wholly beyond the newest `keep`; return the highest offset gone."""
         of = self._shards[shard]
-        return int(
-            await self._client.run(self._trim, (of.log, of.times, of.state), (before_ms, keep))
-        )
+        names = (of.log, of.times, of.state, of.floors, of.acks)
+        more = 1
+        while more:
+            arguments = (before_ms, keep, ENTRIES_A_TRIM)
+            cut, more = await self._client.run(self._trim, names, arguments)
+        return int(cut)
 
     async def listen(self) -> AsyncIterator[list[tuple[int, int]] | None]:
         """Yield None once listening, then (shard, offset) of shards that were committed together.

@@ -8,6 +8,7 @@ revokes may revoke again.
 """
 
 import hashlib
+import math
 import re
 import secrets
 from typing import Literal, TypeAlias, get_args
@@ -38,6 +39,7 @@ class ApiKey(msgspec.Struct, rename="camel", frozen=True):
     created: int
     expires: int | None = None  # good until then; None: for good
     revoked: int | None = None
+    rate_per_s: float | None = None  # units of its rate limit; 0: none; None: as the settings say
 
     def is_good(self, now_ms: int) -> bool:
         """Whether the key opens anything now; at the very moment it expires it no longer does."""
@@ -71,11 +73,25 @@ class ApiKeys:
         scopes: tuple[Scope, ...],
         now_ms: int,
         expires_ms: int | None = None,
+        *,
+        rate_per_s: float | None = None,
     ) -> tuple[ApiKey, str]:
         """Store a new key and return it with its token, which nobody can be shown again."""
         _check(name, tenant, scopes, now_ms, expires_ms)
+        if rate_per_s is not None and not 0.0 <= rate_per_s < math.inf:
+            fault = Fault("/ratePerS", "out_of_range", "a rate is not negative; 0 is no limit")
+            raise InvalidInput.of(fault)
         key_id, secret = secrets.token_hex(6), secrets.token_hex(32)
-        created = ApiKey(key_id, hash_of(secret), name, tenant, scopes, now_ms, expires_ms)
+        created = ApiKey(
+            key_id,
+            hash_of(secret),
+            name,
+            tenant,
+            scopes,
+            now_ms,
+            expires_ms,
+            rate_per_s=rate_per_s,
+        )
         if not await self._client.call("HSETNX", keys.API_KEYS, key_id, _encoded(created)):
             raise InvalidInput("another key has this id by chance: create it again")
         return created, f"plk_{key_id}_{secret}"

@@ -26,8 +26,11 @@ A line a key: its type, what it holds; how long it lives.
 {s07}:before              hash: account key -> `<version> <JSON>` as of the committed change id (no
                           JSON: not there); while a change is not committed
 {s07}:changes             stream: `t` ms, then by change account key, version, cause, JSON (empty:
-                          deleted), id `<change id of the last>-0`; trimmed once committed
+                          deleted), id `<change id of the last>-0`; trimmed once committed. Of
+                          cause `ack`: version 0, and the seq of an alert
 {s07}:seqs                hash: account key -> last alert seq; for good
+{s07}:floors              hash: account key -> last alert seq that is gone from the log; for good
+{s07}:acks                hash: `<account key>-<seq>` -> ms it was acknowledged; with its alert
 {s07}:levels              hash: account key -> JSON list of pool states; while one is not at rest
 {s07}:state               hash: `token`, `commit`, `marketId`, `changeId`, `offset`, `ahead`,
                           `changes`, `trimmed`, `logTime`, stamp `begun`; for good
@@ -42,6 +45,11 @@ A line a key: its type, what it holds; how long it lives.
                           after the last monitor
 {ask}:answer:<id>         list: `<shards> <payload>`; half a minute
 {keys}:records            hash: key id -> API key JSON (of its secret a hash); for good
+{units <key id>}:full     string: when all units taken by a key have grown back, epoch microseconds;
+                          until then
+{s07}:call:<name>         string: `<fingerprint> <token>` of a call that carries a key, then
+                          `<fingerprint>  <answer>`; a minute, then as long as answers are kept
+{call <name>}:call        string: the same of a call that is not about one account
 {hooks}:records           hash: webhook key -> webhook JSON; until deleted, as are the next two
 {hooks}:secrets           hash: webhook key -> `<secret> [<the one before> <ms it is good until>]`
 {hooks}:progress          hash: webhook key -> JSON: cursor, delivery under way
@@ -49,6 +57,8 @@ A line a key: its type, what it holds; how long it lives.
 {hooks}:lease             string: token of who delivers and is alive; two seconds unless renewed
 {hooks}:dead:<key>        list: dead letters (JSON), the newest hundred; until replayed
 {hooks}:again:<key>       list: dead letters that are to be sent again; until that is tried
+{silences}:records        hash: `<tenant>/<id>` -> silence JSON; as long as the log has its alerts
+{silences}:changed        string: a number that grows with every change of them; for good
 channel alerts            `<shard>:<offset> ...` of what was committed together, a wake-up only
 
 A market is the field `venue|symbol`.
@@ -80,6 +90,8 @@ WEBHOOK_SECRETS = "{hooks}:secrets"
 WEBHOOK_PROGRESS = "{hooks}:progress"
 WEBHOOK_OWNER = "{hooks}:owner"
 WEBHOOK_LEASE = "{hooks}:lease"
+SILENCES = "{silences}:records"
+SILENCES_CHANGED = "{silences}:changed"
 ALERTS_CHANNEL = "alerts"
 
 
@@ -89,6 +101,15 @@ def producer(name: str) -> str:
 
 def answer(question_id: str) -> str:
     return f"{{ask}}:answer:{question_id}"
+
+
+def units(key_id: str) -> str:
+    return f"{{units {key_id}}}:full"
+
+
+def call(shard: int | None, name: str) -> str:
+    """Return the record of a call; in the slot of a shard where the call is about an account."""
+    return f"{{call {name}}}:call" if shard is None else f"{shard_tag(shard)}:call:{name}"
 
 
 def dead_letters(webhook_key: str) -> str:
@@ -110,6 +131,17 @@ def webhook_of(key: str) -> tuple[str, str]:
     return tenant, webhook_id
 
 
+def silence_key(tenant: str, silence_id: str) -> str:
+    """Return the name of a silence inside the service."""
+    return f"{tenant}/{silence_id}"
+
+
+def silence_of(key: str) -> tuple[str, str]:
+    """Return a silence key's tenant and id."""
+    tenant, _, silence_id = key.partition("/")
+    return tenant, silence_id
+
+
 def account_key(tenant: str, account_id: str) -> str:
     """Return the name of an account inside the service: ids are unique within a tenant only."""
     return f"{tenant}/{account_id}"
@@ -123,6 +155,11 @@ def account_id(key: str) -> str:
 def shard_of(key: str, shards: int) -> int:
     """Return the shard of an account key; it never changes for a data directory."""
     return zlib.crc32(key.encode()) % shards
+
+
+def shard_tag(shard: int) -> str:
+    """Return what the names of a shard's keys begin with."""
+    return f"{{s{shard:02d}}}"
 
 
 def market_name(venue: str, symbol: str) -> str:
@@ -155,8 +192,9 @@ class ShardKeys:
     lease: str = field(init=False)
     log: str = field(init=False)
     times: str = field(init=False)
+    floors: str = field(init=False)
+    acks: str = field(init=False)
 
     def __post_init__(self) -> None:
-        tag = f"{{s{self.shard:02d}}}"
         for name in self.__slots__[1:]:
-            object.__setattr__(self, name, f"{tag}:{name}")
+            object.__setattr__(self, name, f"{shard_tag(self.shard)}:{name}")

@@ -9,12 +9,20 @@ import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
+import hiredis
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from service.store.commands import Command, Part, plain
+
+
+class _Packed:
+    """A connection whose commands are packed in C: redis-py's own way takes four times as long."""
+
+    def pack_command(self, *command: Part) -> list[bytes]:
+        return [hiredis.pack_command(command)]  # type: ignore[arg-type]  # its stub means any tuple
 
 
 class Server:
@@ -31,6 +39,7 @@ class Server:
             retry=Retry(NoBackoff(), 0),
             protocol=2,
         )
+        pool.connection_class = type("Connection", (_Packed, pool.connection_class), {})
         self._redis = Redis.from_pool(pool)
         self._redis.response_callbacks.clear()  # raw answers: no dictionary an entry
 

@@ -5,11 +5,13 @@ It needs little of the service, and imports no more.
 
 from contextlib import AsyncExitStack
 
+from service.access.silences import SilenceBoard
 from service.errors import InvalidInput
 from service.settings import Settings
 from service.store.alert_log import AlertLog
 from service.store.client import connect, connect_blocking
 from service.store.epoch import settle
+from service.store.silences import Silences
 from service.store.webhooks import Webhooks
 from service.webhooks.delivery import Pace
 from service.webhooks.sender import Rules, Sender
@@ -34,4 +36,5 @@ async def run_webhooks(settings: Settings) -> None:
 
         log, webhooks = AlertLog(client, settings.shards, blocking), Webhooks(client)
         pace = Pace(give_up_s=settings.webhook_give_up_s)
-        await WebhookWorker(log, webhooks, settled, sender, pace).run()
+        silences = SilenceBoard(Silences(client))
+        await WebhookWorker(log, webhooks, settled, sender, silences=silences, pace=pace).run()

@@ -10,6 +10,7 @@ import msgspec
 from service.contract.alerts import LEVEL_NAMES
 from service.contract.cursor import Cursor, decode_cursor, encode_cursor
 from service.contract.selection import Selection
+from service.contract.silences import Silences
 from service.store.alert_log import LogTail
 from service.store.log_order import Entries, LogGap, LogOrder
 
@@ -54,7 +55,13 @@ class Batch:
 
 
 async def next_batch(
-    log: Entries, state: LogState, since: str, selection: Selection, until: str | None = None
+    log: Entries,
+    state: LogState,
+    since: str,
+    selection: Selection,
+    *,
+    silences: Silences,
+    until: str | None = None,
 ) -> Batch:
     """Return what follows the cursor `since`: as much as one call carries, or up to `until`.
 
@@ -75,6 +82,10 @@ async def next_batch(
         for at, key in enumerate(part.keys):
             name = LEVEL_NAMES[part.levels[at]]
             if not (selection.wants_account(key) and selection.wants_level(name)):
+                continue
+            if not selection.silenced and silences.covers(
+                selection.tenant, key, name, part.alerts[at]
+            ):
                 continue
             alerts.append(part.alerts[at])
             size += len(part.alerts[at])

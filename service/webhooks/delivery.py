@@ -15,6 +15,7 @@ from typing import Protocol
 
 import msgspec
 
+from service.access.silences import SilenceBoard
 from service.contract.selection import Selection, select
 from service.contract.signing import good_secrets, headers_of
 from service.contract.webhooks import (
@@ -86,12 +87,21 @@ class Deliveries:
     """
 
     def __init__(
-        self, key: str, token: int, *, log: Entries, ledger: Ledger, post: Post, pace: Pace
+        self,
+        key: str,
+        token: int,
+        *,
+        log: Entries,
+        ledger: Ledger,
+        post: Post,
+        pace: Pace,
+        silences: SilenceBoard,
     ) -> None:
         self.state: LogState | None = None
         self.has_letters = False  # that are to be sent again
         self._key, self._token = key, token
         self._log, self._ledger, self._post, self._pace = log, ledger, post, pace
+        self._silences = silences
         self._woken = asyncio.Event()
         self._quiet_until = 0.0  # nothing in the log matters before
         self._stored = b""
@@ -145,7 +155,9 @@ class Deliveries:
     async def _begin(self, progress: Progress, target: Target, state: LogState) -> float:
         """Write the next delivery down, if there is anything to deliver."""
         since = self._passed or progress.cursor
-        batch = await next_batch(self._log, state, since, self._selection(target))
+        batch = await next_batch(
+            self._log, state, since, self._selection(target), silences=self._silences.now
+        )
         if batch.alerts or not batch.recovered:
             pending = Pending(batch.after, _now_ms(), batch.recovered)
             # The cursor may be moved with it: between the two nothing was wanted.
@@ -167,7 +179,14 @@ class Deliveries:
         batch = Batch((), pending.after, recovered=False)
         if pending.recovered:
             selection = self._selection(target)
-            batch = await next_batch(self._log, state, progress.cursor, selection, pending.after)
+            batch = await next_batch(
+                self._log,
+                state,
+                progress.cursor,
+                selection,
+                silences=self._silences.now,
+                until=pending.after,
+            )
             if not batch.recovered:  # its alerts are gone from the log: tell that instead
                 gap = Pending(batch.after, _now_ms(), recovered=False)
                 await self._advance(msgspec.structs.replace(progress, pending=gap))
@@ -239,7 +258,8 @@ class Deliveries:
 
     def _selection(self, target: Target) -> Selection:
         wanted = read_webhook(target.doc)
-        return select(webhook_of(self._key)[0], wanted.accounts, wanted.levels)
+        tenant, _ = webhook_of(self._key)
+        return select(tenant, wanted.accounts, wanted.levels, wanted.silenced)
 
 
 def _still_dead(letter: DeadLetter, outcome: Outcome) -> bytes | None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NoReturn, Protocol
 
+from service.access.silences import SilenceBoard
 from service.errors import StoreUnavailable
 from service.store.alert_log import LEASE_MS, LogTail
 from service.store.log_order import Entries
@@ -52,10 +53,13 @@ class WebhookWorker:
         registry: Registry,
         settle: Callable[[], Awaitable[str]],
         post: Post,
+        *,
+        silences: SilenceBoard,
         pace: Pace | None = None,
     ) -> None:
         self._log, self._registry, self._settle, self._post = log, registry, settle, post
         self._pace = pace or Pace()
+        self._silences = silences
         self._woken = asyncio.Event()
         self._all: dict[str, Deliveries] = {}
         self._away = False  # the store, as far as we have said
@@ -78,6 +82,7 @@ class WebhookWorker:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._keep_lease(token), name="webhook lease")
                 tasks.create_task(self._hear(), name="webhook wake-ups")
+                tasks.create_task(self._silences.run(), name="silences")
                 tasks.create_task(self._look_on(token, tasks), name="webhook look-out")
         except* LeaseLost:
             _log.warning("another process delivers to webhooks, or the lease could not be renewed")
@@ -124,6 +129,7 @@ class WebhookWorker:
     async def _look_on(self, token: int, tasks: asyncio.TaskGroup) -> NoReturn:
         """Look at the log at every wake-up, and at who is to be called every second."""
         looked_at, epoch = 0.0, ""
+        await self._silences.known()
         while True:
             self._woken.clear()
             try:
@@ -131,7 +137,7 @@ class WebhookWorker:
                     epoch = await self._settle()
                     await self._take_up(token, tasks)
                     looked_at = time.monotonic()
-                state = LogState(epoch, await self._log.tails())
+                state = LogState(epoch, await self._log.tails()) if self._all else None
                 self._away = False
             except StoreUnavailable as error:
                 self._tell_away(error)
@@ -164,6 +170,7 @@ class WebhookWorker:
                     ledger=self._registry,
                     post=self._post,
                     pace=self._pace,
+                    silences=self._silences,
                 )
                 tasks.create_task(self._live(key), name="webhook deliveries")
             self._all[key].has_letters |= key in again

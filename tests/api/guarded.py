@@ -55,6 +55,7 @@ CALLS = [
     Call("GET", "/v1/accounts?limit=none", ("accounts:read",)),  # refused after the door, at once
     Call("GET", "/v1/alerts", READS),
     Call("GET", "/v1/alerts?accountId=a1", READS),
+    Call("POST", "/v1/alerts/a1-1/ack", READS),
     Call("GET", "/v1/alerts/stream?levels=none", READS),  # refused after the door, at once
     Call("PUT", "/v1/webhooks/w1", DIRECTS, {"url": "https://example.com/in"}),
     Call("GET", "/v1/webhooks", READS),
@@ -63,6 +64,9 @@ CALLS = [
     Call("POST", "/v1/webhooks/w1/secret", DIRECTS),
     Call("GET", "/v1/webhooks/w1/dead-letters", READS),
     Call("POST", "/v1/webhooks/w1/dead-letters:replay", DIRECTS),
+    Call("POST", "/v1/silences", DIRECTS, {"until": 4_000_000_000_000}),
+    Call("GET", "/v1/silences", READS),
+    Call("DELETE", "/v1/silences/0123456789abcdef", DIRECTS),
     Call("GET", "/metrics", ("admin",)),
 ]
 
@@ -87,9 +91,9 @@ class Guarded:
 
 
 @asynccontextmanager
-async def open_guarded(redis_url: str) -> AsyncIterator[Guarded]:
+async def open_guarded(redis_url: str, **more: Any) -> AsyncIterator[Guarded]:
     """Run a worker with keys in force."""
-    settings = settings_of(redis_url, require_keys=True, bootstrap_key=BOOTSTRAP)
+    settings = settings_of(redis_url, require_keys=True, bootstrap_key=BOOTSTRAP, **more)
     async with open_worker(settings) as http, connect(redis_url) as client:
         yield Guarded(http, ApiKeys(client), AlertLog(client, SHARDS))
 

@@ -66,6 +66,55 @@ async def test_a_stale_if_match_writes_nothing(desk: httpx.AsyncClient) -> None:
     assert nobody.status_code == 412
 
 
+async def test_an_account_is_created_only_where_none_is(desk: httpx.AsyncClient) -> None:
+    only_new = {"if-none-match": "*"}
+    assert (await desk.put("/v1/accounts/a1", json={}, headers=only_new)).status_code == 200
+    refused = await desk.put("/v1/accounts/a1", json=account(usdt=1), headers=only_new)
+    assert (refused.status_code, refused.json()["code"]) == (412, "version_mismatch")
+    await desk.delete("/v1/accounts/a1")
+    assert (await desk.put("/v1/accounts/a1", json={}, headers=only_new)).status_code == 200
+    # No version is that of an account that is not there.
+    zero = await desk.put("/v1/accounts/b", json={}, headers={"if-match": '"0"'})
+    assert zero.status_code == 412
+
+
+async def test_of_many_writers_with_one_version_one_wins(desk: httpx.AsyncClient) -> None:
+    await put(desk)
+    writes = [put(desk, account(usdt=number), if_match='"1"') for number in range(20)]
+    answers = await asyncio.gather(*writes)
+    assert sorted(answer.status_code for answer in answers) == [200] + [412] * 19
+    (won,) = [number for number, answer in enumerate(answers) if answer.status_code == 200]
+    stored = (await desk.get("/v1/accounts/a1")).json()
+    assert (stored["version"], stored["balances"][0]["amount"]) == (2, won)
+
+
+@pytest.mark.parametrize("path", ["/v1/accounts/a1", "/v1/accounts/a1/risk", "/v1/instruments"])
+async def test_what_is_known_already_is_not_sent_again(desk: httpx.AsyncClient, path: str) -> None:
+    await put(desk)
+    mark = {"symbol": "BTC/USDT:USDT", "markPrice": 60_000}
+    assert (await desk.post("/v1/marks", json={"marks": [mark]})).is_success
+    tag = (await desk.get(path)).headers["etag"]
+    for known in (tag, f'"x", {tag}', f"W/{tag}".replace("W/W/", ""), "*"):
+        same = await desk.get(path, headers={"if-none-match": known})
+        assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
+    assert (await desk.get(path, headers={"if-none-match": '"x"'})).status_code == 200
+    await put(desk, account(long(), usdt=77))
+    assert (await desk.put("/v1/instruments", json=[instrument(takerFee=0.001)])).is_success
+    assert (await desk.get(path, headers={"if-none-match": tag})).status_code == 200
+
+
+async def test_the_risk_is_another_with_every_mark(desk: httpx.AsyncClient) -> None:
+    await put(desk)
+    tags = set()
+    for price in (60_000, 59_000, 59_000):
+        mark = {"symbol": "BTC/USDT:USDT", "markPrice": price}
+        assert (await desk.post("/v1/marks", json={"marks": [mark]})).is_success
+        tags.add((await desk.get("/v1/accounts/a1/risk")).headers["etag"])
+    assert len(tags) == 3
+    nobody = await desk.get("/v1/accounts/b/risk", headers={"if-none-match": "*"})
+    assert nobody.status_code == 404
+
+
 async def test_versions_go_on_after_a_delete(desk: httpx.AsyncClient) -> None:
     await put(desk)
     deleted = await desk.delete("/v1/accounts/a1")
@@ -189,7 +238,7 @@ async def test_the_risk_of_a_stored_account(desk: httpx.AsyncClient) -> None:
     mark = {"symbol": "BTC/USDT:USDT", "markPrice": 50_100}
     await desk.post("/v1/marks", json={"marks": [mark]})
     response = await desk.get("/v1/accounts/a1/risk")
-    assert response.headers["etag"] == '"1"'
+    assert response.headers["etag"].startswith('W/"1-')
     risk = response.json()
     assert (risk["id"], risk["version"], risk["level"]) == ("a1", 1, "LIQUIDATION")
     assert risk["positions"][0]["markSource"] == "stream"

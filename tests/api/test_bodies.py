@@ -18,6 +18,13 @@ async def never_ending() -> AsyncIterator[bytes]:
     await asyncio.Event().wait()
 
 
+async def trickle(part: bytes, parts: int) -> AsyncIterator[bytes]:
+    """Send a part every hundredth of a second."""
+    for _ in range(parts):
+        await asyncio.sleep(0.01)
+        yield part
+
+
 async def chunks(count: int) -> AsyncIterator[bytes]:
     for _ in range(count):
         yield b" " * 1_000
@@ -34,6 +41,20 @@ async def test_a_slow_body_is_not_waited_for(strict: httpx.AsyncClient) -> None:
     response = await strict.post("/v1/evaluate", content=never_ending(), headers=JSON)
     assert (response.status_code, response.json()["code"]) == (408, "body_timeout")
     assert response.headers["connection"] == "close"
+
+
+async def test_a_body_a_byte_at_a_time_is_not_waited_for(strict: httpx.AsyncClient) -> None:
+    response = await strict.post("/v1/evaluate", content=trickle(b" ", 1_000), headers=JSON)
+    assert (response.status_code, response.json()["code"]) == (408, "body_timeout")
+
+
+async def test_lines_may_take_long_but_not_a_byte_at_a_time(strict: httpx.AsyncClient) -> None:
+    path, lines = "/v1/accounts:batch", {"content-type": "application/x-ndjson"}
+    response = await strict.post(path, content=trickle(b"\n", 1_000), headers=lines)
+    assert (response.status_code, response.json()["code"]) == (408, "body_timeout")
+    line = b'{"id":"a","balances":[]}'.ljust(100) + b"\n"
+    response = await strict.post(path, content=trickle(line, 30), headers=lines)
+    assert (response.status_code, response.json()["accepted"]) == (200, 30)
 
 
 @pytest.mark.parametrize("count", [3, 100])

@@ -11,6 +11,7 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
+from service.api import examples
 from service.api.problems import STATUS
 from service.app import RELEASE, contract_documents
 from tests.api.workers import account, instrument, long
@@ -32,6 +33,7 @@ CALLS = {
     "GET /v1/marks",
     "GET /v1/alerts",
     "GET /v1/alerts/stream",
+    "POST /v1/alerts/{alert_id}/ack",
     "PUT /v1/webhooks/{webhook_id}",
     "GET /v1/webhooks/{webhook_id}",
     "DELETE /v1/webhooks/{webhook_id}",
@@ -39,6 +41,9 @@ CALLS = {
     "POST /v1/webhooks/{webhook_id}/secret",
     "GET /v1/webhooks/{webhook_id}/dead-letters",
     "POST /v1/webhooks/{webhook_id}/dead-letters:replay",
+    "POST /v1/silences",
+    "GET /v1/silences",
+    "DELETE /v1/silences/{silence_id}",
     "GET /livez",
     "GET /readyz",
     "GET /metrics",
@@ -79,8 +84,13 @@ def test_it_lists_every_call(document: Any) -> None:
 
 def test_every_reference_resolves_and_every_schema_is_used(document: Any) -> None:
     used = {node["$ref"] for node in nodes(document) if isinstance(node, dict) and "$ref" in node}
-    schemas = document["components"]["schemas"]
-    assert used == {f"#/components/schemas/{name}" for name in schemas}
+    components = document["components"]
+    assert used == {
+        f"#/components/{kind}/{name}"
+        for kind in ("schemas", "headers")
+        for name in components[kind]
+    }
+    schemas = components["schemas"]
     for schema in schemas.values():
         Draft202012Validator.check_schema(schema)
 
@@ -146,3 +156,18 @@ async def test_answers_are_as_documented(document: Any, worker: httpx.AsyncClien
 def test_the_version_is_the_distributions() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["version"] == RELEASE
+
+
+def rounded(node: Any) -> Any:
+    """Round figures, so that the last bit of one machine is no difference."""
+    if isinstance(node, dict):
+        return {name: rounded(value) for name, value in node.items()}
+    if isinstance(node, list):
+        return [rounded(value) for value in node]
+    return round(node, 6) if isinstance(node, float) else node
+
+
+@pytest.mark.anyio
+async def test_the_example_of_evaluate_is_its_answer(alone: httpx.AsyncClient) -> None:
+    answer = (await alone.post("/v1/evaluate", json=examples.EVALUATE)).json()
+    assert rounded(answer | {"timestamp": examples.TIME_MS}) == examples.EVALUATE_ANSWER

@@ -27,6 +27,12 @@ WITH_BODY = {
     ("413", "body_too_large"),
     ("415", "unsupported_media_type"),
     ("422", "invalid_input"),
+    ("503", "overloaded"),
+}
+ONCE = {
+    ("400", "invalid_idempotency_key"),
+    ("409", "call_in_progress"),
+    ("422", "idempotency_key_reused"),
 }
 # Asked of machines rather than of clients: parameters are nothing to them.
 LENIENT = {"/livez", "/readyz", "/metrics"}
@@ -37,6 +43,8 @@ PER_CALL = {
     ("post", "/v1/accounts:batch"): ("413", "too_many_items"),
     ("get", "/v1/accounts"): ("503", "monitor_unavailable"),
     ("get", "/v1/alerts/stream"): ("429", "too_many_connections"),
+    ("post", "/v1/alerts/{alert_id}/ack"): ("404", "unknown_alert"),
+    ("delete", "/v1/silences/{silence_id}"): ("404", "unknown_silence"),
     ("get", "/v1/webhooks/{webhook_id}"): ("404", "unknown_webhook"),
 }
 
@@ -62,10 +70,12 @@ def _errors(method: str, path: str, operation: Any) -> set[tuple[str, str]]:
     expected = {PER_CALL[method, path]} if (method, path) in PER_CALL else set()
     if "requestBody" in operation:
         expected |= WITH_BODY
+    if any(each["name"] == "Idempotency-Key" for each in operation.get("parameters", ())):
+        expected |= ONCE
     if path not in LENIENT:
         expected |= {("422", "invalid_input"), ("503", "store_unavailable")}
     if "security" in operation:
-        expected |= {("401", "unauthenticated"), ("503", "store_unavailable")}
+        expected |= {("401", "unauthenticated"), ("429", "rate_limited")}
         if operation["security"][0]["apiKey"]:
             expected.add(("403", "missing_scope"))
     if any(each["name"] in ("since", "cursor") for each in operation.get("parameters", ())):
@@ -87,7 +97,12 @@ def _of_answers(document: Any, operation: Any) -> Iterator[str]:
         for media_type, content in response.get("content", {}).items():
             yield from _judged(document, content, f"answer {status} as {media_type}")
         for name, header in response.get("headers", {}).items():
-            yield from _judged(document, header, f"answer {status}, header {name}")
+            yield from _judged(document, _header(document, header), f"{status}, header {name}")
+
+
+def _header(document: Any, reference: Any) -> Any:
+    """Return what a reference to a header stands for."""
+    return document["components"]["headers"][reference["$ref"].rpartition("/")[2]]
 
 
 def _judged(document: Any, place: Any, what: str) -> Iterator[str]:
@@ -113,7 +128,7 @@ def holes(document: Any) -> Iterator[tuple[str, Any, str]]:
             places += operation.get("requestBody", {}).get("content", {}).values()
             for response in operation["responses"].values():
                 places += [*response.get("content", {}).values()]
-                places += [*response.get("headers", {}).values()]
+                places += [_header(document, one) for one in response.get("headers", {}).values()]
             for place in places:
                 yield f"{method} {path}", place, "example" if "example" in place else "examples"
 
@@ -155,7 +170,8 @@ def test_every_limit_is_told_with_its_default(document: Any) -> None:
     for name, what, most, then in LIMITS:
         assert f"| {what} (`PLIMSOLL_{name.upper()}`) | {most} | {then} |" in told
         assert _number(most) == settings[name].default, name
-    bounds = {name for name in settings if name.endswith(("_max", "_max_bytes", "_timeout_s"))}
+    ends = ("_max", "_max_bytes", "_per_s", "_timeout_s")
+    bounds = {name for name in settings if name.endswith(ends)}
     assert {name for name, *_ in LIMITS} == bounds - OF_OTHERS
 
 

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.anyio
 
 HEAD = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
 PATIENCE_S = 0.5
+KEPT_S = 1
 
 
 @pytest.fixture
@@ -25,7 +26,13 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     app = build_api(settings_of("redis://127.0.0.1:1/0"))
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
-        uvicorn.Config(app, http=protocol.RequestProtocol, lifespan="off", log_level="error")
+        uvicorn.Config(
+            app,
+            http=protocol.RequestProtocol,
+            lifespan="off",
+            log_level="error",
+            timeout_keep_alive=KEPT_S,
+        )
     )
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     yield int(listening.getsockname()[1])
@@ -84,6 +91,20 @@ async def test_a_head_that_does_not_arrive_is_not_waited_for(port: int, before: 
 
 async def test_a_connection_that_says_nothing_is_not_kept(port: int) -> None:
     assert problem_in(await said_to(port)) == (408, "head_timeout")
+
+
+async def test_a_connection_is_kept_for_a_while_after_an_answer(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    began_s = asyncio.get_running_loop().time()
+    async with asyncio.timeout(10.0):
+        for _ in range(2):
+            writer.write(HEAD + b"\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert b"200 OK" in head
+            await reader.readexactly(int(head.split(b"content-length: ")[1].split()[0]))
+        assert await reader.read() == b""  # closed without a word: the client is in no request
+    assert asyncio.get_running_loop().time() - began_s >= KEPT_S - PATIENCE_S
+    writer.close()
 
 
 async def test_requests_in_slices_and_in_rows_are_answered(port: int) -> None:

@@ -20,19 +20,18 @@ import orjson
 from redis import Redis
 
 from service.contract.stored import read_statements
-from service.settings import Settings
 from service.store.accounts import Accounts
 from service.store.client import connect
 from service.store.embedded import socket_path
 from service.store.market_stream import MarketStream
 from tests.benchmarks.harness import Measurement, Size, hash_of, resident_bytes
+from tests.benchmarks.whole_service import SHARDS, changes_behind
 from tests.e2e.running_service import RunningService, until
 
 SEED = 19
 SYMBOLS = 200
 LINES_A_PIECE = 500
 HSETS_A_TRIP = 1_000
-SHARDS = Settings.model_fields["shards"].default
 TIERS = [
     {"minNotional": 0, "maxNotional": 50_000, "maintenanceMarginRate": 0.004},
     {"minNotional": 50_000, "maintenanceMarginRate": 0.01},
@@ -175,10 +174,8 @@ def _by_hset(server: Path, lines: list[bytes]) -> float:
 
 
 async def _behind(server: Path) -> int:
-    """Return how many changes no monitor has committed yet."""
     async with connect(f"unix://{server}") as client:
-        counters = await Accounts(client, MarketStream(client), SHARDS).counters()
-    return sum(counter.changes - counter.committed for counter in counters)
+        return await changes_behind(client)
 
 
 def _cold_start(service: RunningService, server: Path, count: int) -> Measurement:

@@ -16,11 +16,20 @@ from itertools import pairwise
 import orjson
 
 from service.contract.alerts import LEVEL_NAMES, decode_alert, encode_alert
+from service.store.alert_log import AlertLog
 from service.store.market_stream import NewMark
 from tests.api.workers import one_tier
 from tests.benchmarks.floor import STREAM, floor
 from tests.benchmarks.harness import Measurement, Size, timed
-from tests.benchmarks.whole_service import Heard, Whole, frames_of, listening, whole_service
+from tests.benchmarks.whole_service import (
+    SHARDS,
+    WITHIN_S,
+    Heard,
+    Whole,
+    frames_of,
+    listening,
+    whole_service,
+)
 
 SYMBOL = "BTC/USDT:USDT"
 EVERY = 100  # one account in so many goes to LIQUIDATION, the others to WARNING
@@ -85,6 +94,7 @@ async def measured(accounts: int, rounds: int) -> Measurement:
 
 async def _burst(service: Whole, accounts: int, everybody: Heard, single: Heard) -> Burst:
     """Move everybody down and back; both are a burst, the way down is measured."""
+    await _quiet(service)
     await _mark(service, CALM)  # a mark that is stale liquidates nobody
     started = time.perf_counter()
     await _mark(service, BURST)
@@ -107,6 +117,14 @@ async def _burst(service: Whole, accounts: int, everybody: Heard, single: Heard)
     for heard in (everybody, single):
         heard.forget()
     return burst
+
+
+async def _quiet(service: Whole) -> None:
+    """Wait until the levels of the burst before are committed too: they follow its alerts."""
+    log = AlertLog(service.store, SHARDS)
+    async with asyncio.timeout(WITHIN_S):
+        while any(tail.settled < tail.offset for tail in await log.tails()):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 async def _floor(service: Whole, texts: Sequence[str]) -> float:

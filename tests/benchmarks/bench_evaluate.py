@@ -1,4 +1,4 @@
-"""The vectorised evaluation against the loop that most people would write.
+"""The evaluation against the loop that most people would write.
 
 The same records, the same figures, checked first.
 """

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 import orjson
 
+from service.monitor.memory import give_back_large_blocks
 from service.store.market_stream import NewMark
 from tests.api.workers import one_tier
 from tests.benchmarks.bench_monitor import CALM_ROUNDS, CRASH, SETTLING_ROUNDS
@@ -53,6 +54,7 @@ def _of_book(pools: int) -> Measurement:
 def _book(pools: int) -> dict[str, object]:
     """Return what a book of so many pools takes; memory is that of this process."""
     logging.getLogger("service.monitor").setLevel(logging.CRITICAL)
+    give_back_large_blocks()  # as a monitor does
     rounds = Rounds("uniform", pools)
     for _ in range(SETTLING_ROUNDS):
         rounds.apply(rounds.marks(CALM))

@@ -132,6 +132,8 @@ class Rounds:
             margin_call=np.full(accounts, 0.8),
             hysteresis=np.full(accounts, 0.05),
             ease_after_ms=np.full(accounts, 5_000),
+            repeat_every_ms=np.zeros(accounts, np.int64),
+            repeat_until_acknowledged=np.zeros(accounts, np.bool_),
             positions=shape.legs,
             balances=np.where(shape.isolated, 0, 1),
             symbol=[self._names[market] for market in shape.market.tolist()],

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from service.monitor.compiled import compiled
-from service.monitor.kernels import heading_of, tier_of
+from service.monitor.kernels import heading_of
 from service.risk.book import Book
 from service.risk.columns import Floats, Ints
+from service.risk.compiled import compiled
+from service.risk.legs import tier_of
 from service.risk.levels import NOT_PENDING
 
 

@@ -17,6 +17,8 @@ import msgspec
 import orjson
 from websockets.asyncio.client import connect
 
+from service.settings import Settings
+from service.store.accounts import Accounts
 from service.store.client import Client
 from service.store.client import connect as connect_store
 from service.store.embedded import socket_path
@@ -24,6 +26,7 @@ from service.store.health import monitors
 from service.store.market_stream import Gate, MarketStream
 from tests.e2e.running_service import RunningService
 
+SHARDS = Settings.model_fields["shards"].default
 ACCOUNTS_A_CALL = 5_000
 WITHIN_S = 60.0
 
@@ -132,7 +135,7 @@ class Whole:
     market: MarketStream
 
     async def fill(self, instruments: Sequence[object], accounts: Sequence[object]) -> float:
-        """Put contracts and accounts in; return the seconds until the monitor has them all."""
+        """Put contracts and accounts in; return the seconds until a monitor has committed all."""
         started = time.perf_counter()
         async with httpx.AsyncClient(base_url=self.url, timeout=60.0, trust_env=False) as http:
             (await http.put("/v1/instruments", json=instruments)).raise_for_status()
@@ -142,17 +145,20 @@ class Whole:
                 answer = await http.post("/v1/accounts:batch", content=body, headers=headers)
                 answer.raise_for_status()
         async with asyncio.timeout(WITHIN_S):
-            while await self._held() < len(accounts):  # noqa: ASYNC110 - nothing tells when
+            while await changes_behind(self.store):  # noqa: ASYNC110 - nothing tells when
                 await asyncio.sleep(0.1)
         return time.perf_counter() - started
-
-    async def _held(self) -> int:
-        return sum(each.get("accounts", 0) for each in await self.figures())
 
     async def figures(self) -> list[dict[str, Any]]:
         """Return what each monitor says of itself, always in the same order."""
         told = await monitors(self.store)
         return [orjson.loads(told[name]) for name in sorted(told)]
+
+
+async def changes_behind(store: Client) -> int:
+    """Return how many account changes no monitor has committed yet."""
+    counters = await Accounts(store, MarketStream(store), SHARDS).counters()
+    return sum(counter.changes - counter.committed for counter in counters)
 
 
 @contextlib.asynccontextmanager

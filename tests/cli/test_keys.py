@@ -83,6 +83,7 @@ def test_revoke_takes_the_token_itself(redis_url: str) -> None:
         (("create", "b", "--scope", "root"), 2, "root"),
         (("create", "b", "--scope", "admin", "--tenant", "a/b"), 1, "tenant"),
         (("create", "b", "--scope", "admin", "--days", "0"), 1, "expired"),
+        (("create", "b", "--scope", "admin", "--rate", "-1"), 1, "rate"),
         (("revoke", "000000000000"), 1, "no key 000000000000"),
     ],
 )

@@ -119,6 +119,14 @@ def test_an_account_from_its_first_write_to_its_end(ask: Ask) -> None:
     (alert,) = until(logged)
     assert (alert.level, alert.account_id) == ("LIQUIDATION", name)
     assert alert.to_restore.deposit > 0
+    first = ask("acknowledge", alert.id)
+    assert (first.id, ask("acknowledge", alert.id)) == (alert.id, first)
+    (seen,) = ask("page_alerts", since, account_id=name, acknowledged=True).alerts
+    assert seen.id == alert.id
+    left = ask("page_alerts", since, account_id=name, acknowledged=False).alerts
+    assert alert.id not in [each.id for each in left]
+    with pytest.raises(NotFound):
+        ask("acknowledge", f"{name}-999")
     risk = ask("account_risk", name)
     assert (risk.level, risk.version) == ("LIQUIDATION", adjusted.version)
     assert [pool.level for pool in risk.monitored] == ["LIQUIDATION"]

@@ -25,10 +25,12 @@ SCHEMAS: dict[str, Any] = {
 # A schema of the contract -> the client's model of it.
 MODELS: dict[str, Any] = {
     "AccountAnswer": answers.AccountRisk,
+    "AcknowledgedAlert": answers.AcknowledgedAlert,
     "AccountDocument": documents.Account,
     "AccountState": alerts.AccountState,
     "AccountView": documents.StoredAccount,
     "AdjustedAccount": answers.AdjustedAccount,
+    "AfterGap": answers.AfterGap,
     "Alert": alerts.Alert,
     "AlertPosition": alerts.AlertPosition,
     "AlertsFrame": frames.AlertsFrame,
@@ -56,6 +58,7 @@ MODELS: dict[str, Any] = {
     "RankedAccount": answers.RankedAccount,
     "RankedAccounts": answers.RankedAccounts,
     "Reduction": alerts.Reduction,
+    "RepeatDocument": documents.Repeat,
     "RiskAnswer": answers.StoredAccountRisk,
     "Snapshot": frames.SnapshotFrame,
     "Subscribe": frames.SubscribeFrame,
@@ -68,9 +71,11 @@ MODELS: dict[str, Any] = {
 # What the client makes without a model, or does not use.
 LEFT_OUT = {
     "Acknowledge",
+    "Acknowledged",
     "Adjustment",
     "Auth",
     "EvaluateRequest",
+    "Gap",
     "Health",
     "MarkUpdate",
     "MarksFrame",
@@ -80,19 +85,28 @@ LEFT_OUT = {
     "Pong",
     "Unsubscribe",
     "Unsubscribed",
-    # Webhooks are set up once, by people.
+    # Silences and webhooks are set up by people.
+    "SilenceDocument",
+    "SilenceView",
+    "SilencesView",
     "DeadLetterView",
     "DeadLettersView",
     "DeliveryData",
     "DeliveryPayload",
     "Replayed",
+    # States of accounts are asked for, or watched by boards in other languages.
+    "RiskFrame",
+    "RiskUpdate",
     "WebhookDocument",
     "WebhookSecret",
     "WebhookView",
     "WebhooksView",
 }
 # Fields that a model leaves out on purpose, and why.
-FIELDS_LEFT_OUT = {("Subscribe", "symbols"): "of the channel `marks`"}
+FIELDS_LEFT_OUT = {
+    ("Subscribe", "symbols"): "of the channel `marks`",
+    ("Subscribe", "silenced"): "who runs a bot is told what the desk wants to hear",
+}
 # Frames are read piece by piece; the pieces are decoded into records.
 UNREAD = {("AlertsFrame", "alerts"): dict, ("Snapshot", "accounts"): dict}
 PRIMITIVES = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}

@@ -61,6 +61,31 @@ def test_the_question_is_answered(service: Processes, tmp_path: Path) -> None:
     assert position["liquidationPrice"] == pytest.approx(5_460 / (0.1 * 0.996))
 
 
+def test_will_i_owe_money(service: Processes, tmp_path: Path) -> None:
+    """The numbers of the README's table: 6,000 of margin, 12 % of 60,000 lost, 0.05 % to close."""
+    (curl,) = snippets("sh", "Will I owe money?")
+    answers = orjson.loads(shell(curl, service, tmp_path))["accounts"]
+    alone, protected, hedged = (answer["pools"][0] for answer in answers)
+    assert alone["gapToLiquidationPct"] == pytest.approx(100 * 5_700 / 59_700)
+    assert alone["gapToOwePct"] == pytest.approx(10)
+    assert alone["maxLoss"] == pytest.approx(60_000)
+    assert alone["afterGap"]["owed"] == pytest.approx(7_200 - 6_000 + 26.4)
+    assert (protected["gapToOwePct"], protected["gapToOweReason"]) == (None, "protected")
+    assert protected["maxLoss"] == pytest.approx(6_000)
+    assert protected["afterGap"]["owed"] == 0
+    assert protected["afterGap"]["fund"] == pytest.approx(1_226.4)
+    assert hedged["gapToLiquidationPct"] == pytest.approx(100 * 5_400 / 29_400)
+    assert hedged["gapToOwePct"] == pytest.approx(20)
+    assert (hedged["maxLoss"], hedged["maxLossReason"]) == (None, "unbounded")
+    assert hedged["afterGap"]["equity"] == pytest.approx(2_400)
+    assert (hedged["afterGap"]["level"], hedged["afterGap"]["shortfall"]) == ("HEALTHY", 0)
+    btc = answers[2]["positions"][0]
+    assert btc["gapToLiquidationPct"] == pytest.approx(100 * 5_400 / 59_700)
+    assert btc["gapToOwePct"] == pytest.approx(10)
+    for shown in ("9.55 %", "18.37 %", "9.05 %", "1,226.40"):
+        assert shown in README
+
+
 def test_an_account_is_watched_from_the_first_mark_on(service: Processes, tmp_path: Path) -> None:
     (script,) = snippets("sh", "Watch your own account")
     shell(script, service, tmp_path)
@@ -84,6 +109,18 @@ def test_the_other_doors_are_open(service: Processes, tmp_path: Path) -> None:
     assert "event: subscribed" in said
     assert '"secret":"whsec_' in said
     assert '"deadLetters":[]' in said
+
+
+def test_alerts_are_acknowledged_and_silenced(service: Processes, tmp_path: Path) -> None:
+    (watch,) = snippets("sh", "Watch your own account")
+    shell(watch, service, tmp_path)
+    address = f"{service.url}/v1/alerts?accountId=my-bot"
+    wait_until(lambda: bool(httpx.get(address).json()["alerts"]), "an alert to acknowledge")
+    (script,) = snippets("sh", "Who has seen it, and who need not")
+    said = shell(script, service, tmp_path)
+    assert '{"id":"my-bot-1","acknowledgedAt":' in said
+    assert '"id":"my-bot-1","epoch"' not in said
+    assert said.count('"comment":"rolling over"') == 2
 
 
 def test_the_guard_says_what_to_close(service: Processes, tmp_path: Path) -> None:

@@ -57,7 +57,8 @@ async def test_a_list_of_which_nothing_was_taken() -> None:
 
 
 async def test_an_outage_is_waited_out() -> None:
-    answers = iter([None, httpx.Response(503), None, result(TAKEN, TAKEN)])
+    refused = [httpx.Response(status) for status in (503, 429)]
+    answers = iter([None, *refused, None, result(TAKEN, TAKEN)])
     async with client(answers) as service:
         assert await HttpSink(service, 30.0).send(MARKS) == [None, None]
 

@@ -21,6 +21,8 @@ def map_headers(_context: Any, headers: dict[str, str] | None) -> dict[str, str]
     """Leave most conditions out: hardly any account has the version that was made up."""
     if headers and headers.get("If-Match") != '"3"':
         headers.pop("If-Match", None)
+    if headers and headers.get("If-None-Match") != '"3"':
+        headers.pop("If-None-Match", None)
     return headers
 
 

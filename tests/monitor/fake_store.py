@@ -4,14 +4,14 @@
 `CrashedError` is what the monitor sees then.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import orjson
 
 from service.errors import StoreUnavailable
-from service.store.accounts import AccountChange, ShardCounter
+from service.store.accounts import ACK, AccountChange, ShardCounter
 from service.store.alert_log import Commit, Outcome, ShardState
 from service.store.keys import shard_of
 from service.store.log_entries import split_alerts
@@ -80,9 +80,19 @@ class FakeStore:
         """Write or delete an account without telling the market stream; returns its shard."""
         number = shard_of(account_key, len(self.shards))
         changes = self.shards[number].changes
-        version = 1 + sum(change.account_key == account_key for change in changes)
+        mine = [each for each in changes if each.account_key == account_key and each.cause != ACK]
+        version = 1 + len(mine)
         changes.append(
             AccountChange(len(changes) + 1, account_key, version, cause, doc, self._event_time_ms)
+        )
+        return number
+
+    def acknowledge(self, account_key: str, seq: int) -> int:
+        """Acknowledge an alert without telling the market stream; returns its shard."""
+        number = shard_of(account_key, len(self.shards))
+        changes, doc = self.shards[number].changes, str(seq).encode()
+        changes.append(
+            AccountChange(len(changes) + 1, account_key, 0, ACK, doc, self._event_time_ms)
         )
         return number
 
@@ -144,7 +154,8 @@ class FakeStore:
         self._enter()
         accounts: dict[str, AccountChange] = {}
         for change in self.shards[shard].changes[: self.shards[shard].change_id]:
-            accounts[change.account_key] = change
+            if change.cause != ACK:
+                accounts[change.account_key] = change
         yield [(c.account_key, c.version, c.doc) for c in accounts.values() if c.doc is not None]
 
     async def next_changes(
@@ -175,7 +186,7 @@ class FakeStore:
         position = (stored.number, stored.market_id, stored.change_id)
         return ShardState(stored.token, *position, offset, changes, stored.ahead)
 
-    async def unowned(self) -> list[int]:
+    async def unowned(self, _besides: Collection[int] = ()) -> list[int]:
         return []
 
     async def committed(self) -> int:
@@ -217,7 +228,7 @@ class FakeStore:
             return "out_of_step"
         drained = dict(commit.drained)
         for change in stored.changes[stored.change_id : commit.change_id]:
-            assert drained[change.account_key] >= change.change_id
+            assert change.cause == ACK or drained[change.account_key] >= change.change_id
         stored.number, stored.market_id = commit.number, commit.market_id
         stored.change_id, stored.ahead = commit.change_id, commit.ahead
         for key, states in commit.levels:

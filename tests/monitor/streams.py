@@ -12,6 +12,7 @@ from service.contract.accounts import (
     AccountDocument,
     BalanceDocument,
     PositionDocument,
+    RepeatDocument,
     ThresholdsDocument,
     encode_document,
 )
@@ -27,7 +28,7 @@ Step: TypeAlias = Callable[[FakeStore, Book], None]
 
 _MOVES = (1.0, 1.0002, 0.9998, 1.002, 0.998, 1.02, 0.98, 0.9, 1.1, 0.6, 1.5, 0.05)
 _PLACES = (0.5, 1.0 - 1e-9, 1.0, 1.0 + 1e-9, 1.0 + 1e-6, 1.001, 1.05)
-_WAITS_MS = (0, 1, 200, 1_000, 2_500, 6_000)
+_WAITS_MS = (0, 1, 200, 1_000, 2_500, 6_000, 30_000, 61_000)
 _CAUSES = ("account", "deposit", "withdrawal", "funding", "fee", "pnl")
 
 
@@ -45,6 +46,12 @@ def document_of(account: Account) -> bytes:
             thresholds=ThresholdsDocument(
                 lines.warning, lines.margin_call, lines.hysteresis, lines.ease_after_ms
             ),
+            repeat=RepeatDocument(
+                lines.repeat_every_ms,
+                "acknowledged" if lines.repeat_until_acknowledged else "resolved",
+            )
+            if lines.repeat_every_ms
+            else None,
         )
     )
 
@@ -122,6 +129,18 @@ def write(account_key: str, doc: bytes | None, cause: str, notice: bool, wait_ms
     return step
 
 
+def acknowledge(pick: int, wait_ms: int) -> Step:
+    """Acknowledge one of the newest alerts of all shards, if there is any."""
+
+    def step(store: FakeStore, _: Book) -> None:
+        newest = [key for shard in store.shards for key in shard.log[-3:]]
+        if newest:
+            key, alert = newest[pick % len(newest)]
+            store.notice(store.acknowledge(key, orjson.loads(alert)["seq"]), wait_ms)
+
+    return step
+
+
 @st.composite
 def streams(draw: st.DrawFn, steps: int = 25) -> list[Step]:
     """A world, a few accounts in it, and what happens to them."""
@@ -145,8 +164,10 @@ def _steps(
     draw: st.DrawFn, world: World, venue: str, marks: dict[str, float], keys: list[str]
 ) -> Step:
     """One step; marks are the most frequent, as they are in life."""
-    kind = draw(st.sampled_from("mmmmmeeeeeeeccqiwwd"))
+    kind = draw(st.sampled_from("mmmmmeeeeeeecccqiwwdaa"))
     wait_ms = draw(st.sampled_from(_WAITS_MS))
+    if kind in "ca":
+        return tick(wait_ms) if kind == "c" else acknowledge(draw(st.integers(0, 5)), wait_ms)
     symbol = draw(st.sampled_from(sorted(marks)))
     of = draw(st.sampled_from((venue, GENERIC_VENUE)))
     if kind == "m":
@@ -156,8 +177,6 @@ def _steps(
     if kind == "e":
         place = draw(st.sampled_from(_PLACES))
         return put_edge_mark(draw(st.integers(0, 9)), draw(st.booleans()), place, wait_ms)
-    if kind == "c":
-        return tick(wait_ms)
     if kind == "q":
         return put_quality(of, symbol, draw(st.booleans()), wait_ms)
     if kind == "i":

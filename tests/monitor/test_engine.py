@@ -232,3 +232,13 @@ def test_a_pool_at_a_wrong_level_is_found_by_the_sweep_and_healed() -> None:
     assert drive.engine.stats.mismatches == 1
     assert drive.tick(1_000) == []
     assert said(drive.tick(5_000)) == [("a", 1, "HEALTHY", "resolved", "time")]
+
+
+def test_an_acknowledgement_leaves_the_account_as_it_was() -> None:
+    drive = Driver()
+    drive.write(("a", long(20.0)))
+    assert said(drive.mark(81.0)) == [("a", 1, "MARGIN_CALL", "raised", "mark")]
+    acknowledged = AccountChange(2, "default/a", 0, "ack", b"1", 0)
+    assert drive.feed("a", b"{}", changes=[acknowledged]) == []
+    (alert,) = drive.mark(80.5)
+    assert (alert["seq"], alert["accountVersion"]) == (2, 1)

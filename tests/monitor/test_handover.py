@@ -15,7 +15,15 @@ from service.monitor.handover import Handover
 from service.monitor.shards import Shards
 from service.risk.model import Account, Balance, Mark, Position, Thresholds
 from tests.monitor.fake_store import FakeStore
-from tests.monitor.streams import Step, document_of, put_instrument, put_mark, streams, write
+from tests.monitor.streams import (
+    Step,
+    acknowledge,
+    document_of,
+    put_instrument,
+    put_mark,
+    streams,
+    write,
+)
 from tests.monitor.test_incremental import exhaust, log_from_scratch, monitor_of, states_of
 from tests.risk.building import BTC, contract, one_rate
 from tests.strategies import effort
@@ -170,6 +178,8 @@ def long_story(seed: int) -> tuple[FakeStore, list[Step], dict[int, Move]]:
     for _ in range(200):
         if chance.random() < 0.4:
             steps.append(_written(f"default/{chance.randrange(40)}", chance))
+        if chance.random() < 0.1:
+            steps.append(acknowledge(chance.randrange(9), 20_000))
         steps.append(put_mark(Mark(BTC, chance.uniform(75.0, 105.0)), 500))
         if chance.random() < 0.3:
             plan[len(steps) - 1] = Move(
@@ -186,7 +196,12 @@ def _written(account_key: str, chance: random.Random) -> Step:
     if chance.random() < 0.1:
         return write(account_key, None, "account", notice=False)
     wallet = (Balance("USDT", chance.uniform(5.0, 40.0)),)
-    waits = Thresholds(ease_after_ms=chance.choice([0, 1_000, 3_000]))
+    every_ms, until = chance.choice([0, 60_000]), chance.random() < 0.5
+    waits = Thresholds(
+        ease_after_ms=chance.choice([0, 1_000, 3_000]),
+        repeat_every_ms=every_ms,
+        repeat_until_acknowledged=until and every_ms > 0,
+    )
     held = (Position(BTC, 1.0, 100.0),)
     account = Account(account_key, balances=wallet, positions=held, thresholds=waits)
     return write(account_key, document_of(account), "deposit", notice=chance.random() < 0.8)

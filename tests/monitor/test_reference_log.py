@@ -14,7 +14,8 @@ from tests.logs import entry_of, expected, told
 from tests.monitor.fake_store import SHARDS, FakeStore
 from tests.monitor.streams import Step, streams
 from tests.monitor.test_incremental import run
-from tests.reference.log import Entry, ExactEvaluator, LogWriter
+from tests.reference.entries import Entry
+from tests.reference.log import ExactEvaluator, LogWriter
 from tests.reference.pools import Pool, figures, pools_of
 from tests.reference.world import World
 from tests.strategies import effort

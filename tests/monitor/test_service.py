@@ -46,7 +46,8 @@ def account(number: int, source: np.random.Generator) -> Account:
     )
     notional = sum(abs(position.contracts) * 100.0 for position in positions)
     wallet = Balance("USDT", notional / float(source.uniform(2.0, 20.0)))
-    waits = Thresholds(ease_after_ms=int(source.choice([0, 1_000, 5_000])))
+    wait_ms, every_ms = int(source.choice([0, 1_000, 5_000])), int(source.choice([0, 60_000]))
+    waits = Thresholds(0.5, 0.8, 0.05, wait_ms, every_ms, number % 2 > 0)
     key = f"default/acc-{number}"
     return Account(key, balances=(wallet,), positions=positions, thresholds=waits)
 
@@ -82,14 +83,14 @@ class StrictRoll(Roll):
         await super().report(figures)
 
 
-def monitor_over(store: Store, name: str = "one") -> Monitor:
+def monitor_over(store: Store, name: str = "one", keep: Retention = KEEP) -> Monitor:
     async def fresh() -> Shards:
         return Shards(Engine("epoch"), store.market, store.accounts, store.log, SHARDS)
 
     questions = Questions(store.client, store.blocking, SHARDS)
     roll = StrictRoll(store.client, name)
     ports = Ports(store.market, store.accounts, store.log, questions, roll)
-    return Monitor(ports, fresh, SHARDS, KEEP)
+    return Monitor(ports, fresh, SHARDS, keep)
 
 
 @contextlib.asynccontextmanager

@@ -74,6 +74,17 @@ class LogWriter:
             self._owned[shard].offset += len(mine)
             self.written += mine
 
+    async def settle(self, account: str, level: LevelName) -> None:
+        """Commit the level of an account whose last alert was logged as a part of a burst."""
+        key = keys.account_key(self._tenant, account)
+        shard, seq = keys.shard_of(key, self._shards), self._seqs[account]
+        owned = self._owned[shard]
+        owned.number += 1
+        states = join_states([encode_state(PoolState(_POOL, level, seq))])
+        place = (owned.state.token, owned.number, 0, 0, owned.offset)
+        commit = Commit(*place, levels=[(key, states)], seqs=[(key, seq)])
+        assert await self._send([(shard, commit)]) == ["committed"]
+
     def take_over(self, other: "LogWriter") -> None:
         """Go on as the owner of what the other owns."""
         self._owned, self._market_id = other._owned, other._market_id

@@ -5,6 +5,7 @@ import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Self
@@ -18,20 +19,30 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from service.access.door import Door
+from service.access.meter import Meter
+from service.access.silences import SilenceBoard
 from service.api.alert_stream import build_alert_stream_router
+from service.api.entrance import Entrance
+from service.api.follower import MarketFollower
 from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
+from service.api.stored_risk import judge_stored
 from service.contract.frames import SERVER_FRAMES, encode_frame
 from service.push.admission import Admission, AdmissionRules
 from service.push.connection import StreamLimits
 from service.push.event_stream import EventStreamResponse
-from service.push.hub import Hub
+from service.push.hub import Hub, Risks
 from service.push.protocol import StreamProtocol
 from service.push.routes import build_stream_router
 from service.store import client as store_client
+from service.store.accounts import Accounts
+from service.store.acknowledgements import Acknowledgements
 from service.store.alert_log import AlertLog
 from service.store.api_keys import ApiKeys
 from service.store.epoch import settle
+from service.store.market_stream import MarketStream
+from service.store.silences import Silences
+from service.store.units import Units
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "openapi" / "asyncapi.json"
 SHARDS = 4
@@ -41,57 +52,103 @@ QUICK = StreamLimits(heartbeat_s=60.0, send_timeout_s=1.0)
 Frame = dict[str, Any]
 
 
+@dataclass
+class _Built:
+    """A hub and what it was made of."""
+
+    hub: Hub
+    log: AlertLog
+    market: MarketStream
+    accounts: Accounts
+    silences: Silences
+    follower: MarketFollower
+
+
 class Worker:
     """A hub behind a uvicorn of its own, in this event loop."""
 
-    def __init__(self, hub: Hub, log: AlertLog, keys: ApiKeys, url: str) -> None:
-        self.hub = hub
-        self.log = log
+    def __init__(self, keys: ApiKeys, url: str, built: _Built) -> None:
         self.keys = keys
         self.url = url
+        self.hub, self.log, self.follower = built.hub, built.log, built.follower
+        self.market, self.accounts, self.silences = built.market, built.accounts, built.silences
+
+
+def _build(
+    client: store_client.Client, blocking: store_client.Client, limits: StreamLimits
+) -> _Built:
+    log, market = AlertLog(client, SHARDS, blocking), MarketStream(client, blocking=blocking)
+    accounts, silences, follower = (
+        Accounts(client, market, SHARDS),
+        Silences(client),
+        MarketFollower(market),
+    )
+    hub = Hub(
+        log,
+        lambda: settle(client, SHARDS),
+        acks=Acknowledgements(client, market, SHARDS),
+        risks=Risks(accounts, partial(judge_stored, follower)),
+        silences=SilenceBoard(silences),
+        limits=limits,
+    )
+    return _Built(hub, log, market, accounts, silences, follower)
+
+
+def _server_of(app: FastAPI) -> uvicorn.Server:
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=RequestProtocol,
+            ws=StreamProtocol,
+            ws_max_size=64 * 1_024,
+            ws_per_message_deflate=False,
+            lifespan="off",
+            log_level="warning",
+        )
+    )
 
 
 @contextlib.asynccontextmanager
 async def open_worker(
-    redis_url: str, limits: StreamLimits = QUICK, rules: AdmissionRules | None = None
+    redis_url: str,
+    limits: StreamLimits = QUICK,
+    rules: AdmissionRules | None = None,
+    *,
+    follow: bool = False,
 ) -> AsyncIterator[Worker]:
     """Serve the stream over the store at `redis_url` until the block ends.
 
-    With `rules` keys are in force; without, whoever comes may do everything.
+    With `rules` keys are in force; without, whoever comes may do everything. `follow`: the worker
+    follows the market stream, as the service's does.
     """
     async with (
         store_client.connect(redis_url) as client,
         store_client.connect_blocking(redis_url) as blocking,
         asyncio.TaskGroup() as tasks,
     ):
-        log = AlertLog(client, SHARDS, blocking)
-        hub = Hub(log, lambda: settle(client, SHARDS), limits)
+        built = _build(client, blocking, limits)
+        hub, follower = built.hub, built.follower
+        if follow:
+            follower.listener = hub
         keys = ApiKeys(client)
         door = Door(keys, in_force=rules is not None)
         admission = Admission(door, hub, rules or AdmissionRules())
         app = FastAPI()
         install_problems(app)
         open_stream = partial(EventStreamResponse, hub, admission)
-        app.include_router(build_alert_stream_router(door, open_stream))
+        entrance = Entrance(door, Meter(Units(client), 0.0, 1.0))
+        app.include_router(build_alert_stream_router(entrance, open_stream))
         app.include_router(build_stream_router(hub, admission))
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                http=RequestProtocol,
-                ws=StreamProtocol,
-                ws_max_size=64 * 1_024,
-                ws_per_message_deflate=False,
-                lifespan="off",
-                log_level="warning",
-            )
-        )
-        following = [tasks.create_task(run()) for run in (hub.run, admission.run)]
+        server = _server_of(app)
+        works = (hub.run, admission.run, *((follower.run,) if follow else ()))
+        following = [tasks.create_task(run()) for run in works]
         serving = tasks.create_task(server.serve(sockets=[listening]))
         await until(lambda: server.started)
         try:
-            yield Worker(hub, log, keys, f"ws://127.0.0.1:{listening.getsockname()[1]}/v1/stream")
+            url = f"ws://127.0.0.1:{listening.getsockname()[1]}/v1/stream"
+            yield Worker(keys, url, built)
         finally:
             server.should_exit = True
             await serving

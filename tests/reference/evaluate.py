@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from service.risk.model import USD, Account, Level, PoolKey, Position
 from tests.reference.legs import Leg, initial, isolated_wallet, maintenance, notional
 from tests.reference.legs import unrealised as unrealised_of
-from tests.reference.pools import Figures, Pool, figures, pools_of, table_level
+from tests.reference.pools import Figures, Pool, borrowed, figures, pools_of, table_level
 from tests.reference.prices import Prices, prices
 from tests.reference.rational import Fraction
 from tests.reference.restore import deposit, reduce
@@ -80,10 +80,17 @@ def answer_pool(pool: Pool) -> PoolAnswer:
         table_level(pool, worth),
         any(leg.stale for leg in pool.legs),
         shortfall,
-        ZERO if pool.rule.protected and shortfall is not None else shortfall,
+        None if shortfall is None else owed(pool, shortfall),
         None if worth is None else deposit(pool, worth),
         tuple(answer_leg(pool, leg, worth) for leg in pool.legs),
     )
+
+
+def owed(pool: Pool, shortfall: Fraction) -> Fraction:
+    """What the venue leaves to the trader of a shortfall."""
+    if not pool.rule.protected:
+        return shortfall
+    return min(shortfall, borrowed(pool)) if pool.rule.loans_stay else ZERO
 
 
 def currency_of(pools: list[Pool]) -> str:

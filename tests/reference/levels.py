@@ -72,7 +72,9 @@ def step(standing: Standing, following: Level, is_open: bool, wait_ms: int, now:
 
 
 def transition_of(previous: Level, level: Level) -> str:
-    """What a change of level is called."""
+    """What a change of level is called; none is a reminder of it."""
+    if level is previous:
+        return "repeat"
     if level is Level.UNPRICED:
         return "unpriced"
     if level is Level.HEALTHY:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from service.risk.model import Account, Instrument, Level, Mark, PoolKey
+from service.risk.model import Account, Instrument, Mark, PoolKey
+from tests.reference.entries import Ack, Change, Entry, Logged, Quality
 from tests.reference.levels import (
     Judgement,
     Name,
@@ -19,51 +20,8 @@ from tests.reference.levels import (
     transition_of,
 )
 from tests.reference.pools import Pool, figures, pools_of, table_level
+from tests.reference.reminders import Reminders
 from tests.reference.world import World
-
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """A symbol's marks became stale, or fresh again."""
-
-    venue: str
-    symbol: str
-    stale: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """An account as it is from now on; None: deleted."""
-
-    account_key: str
-    account: Account | None
-    cause: str = "account"
-    version: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry of the market stream; a payload of None is the clock's."""
-
-    market_id: int
-    event_time_ms: int
-    payload: Mark | Quality | Instrument | tuple[Change, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """One alert: all that two runs must agree on."""
-
-    market_id: int
-    event_time_ms: int
-    account_key: str
-    seq: int
-    pool: PoolKey
-    level: Level
-    previous: Level
-    transition: str
-    cause: str
-    version: int
 
 
 class Evaluator(Protocol):
@@ -207,6 +165,7 @@ class LogWriter:
         self._evaluator = evaluator
         self._seqs: dict[str, int] = {}
         self._versions: dict[str, int] = {}
+        self._reminders = Reminders()
 
     def feed(self, entry: Entry) -> None:
         """Take one entry; the second and later changes of one account make rounds of their own."""
@@ -214,11 +173,16 @@ class LogWriter:
         if not isinstance(entry.payload, tuple):
             self._write(entry, CAUSES[type(entry.payload)], {})
             return
-        rounds = versions_apart(entry.payload)
+        for ack in entry.payload:
+            if isinstance(ack, Ack):
+                self._reminders.acknowledge(ack.account_key, ack.seq)
+        rounds = versions_apart([one for one in entry.payload if isinstance(one, Change)])
         for changes in rounds or [[]]:
             for change in changes:
                 self._versions[change.account_key] = change.version
                 self._evaluator.replace(change.account_key, change.account)
+                if change.account is not None:
+                    self._reminders.rules[change.account_key] = change.account.thresholds
             causes = {change.account_key: change.cause for change in changes}
             self._write(entry, "account", causes)
 
@@ -229,6 +193,11 @@ class LogWriter:
             self._settle(move)
             if move.after.level != move.before.level:
                 moves.append(move)
+        moved = {identity((move.account_key, move.pool)) for move in moves}
+        for name in list(self._reminders.due(self.standings, entry.event_time_ms)):
+            if name not in moved:
+                still = self.standings[name]
+                moves.append(Move(name[0], self._keys[name], still, still, waited=True))
         moves.sort(key=lambda move: (-move.after.level, move.account_key, _order(move.pool)))
         for move in moves:
             seq = self._seqs[move.account_key] = self._seqs.get(move.account_key, 0) + 1
@@ -244,8 +213,17 @@ class LogWriter:
                     transition_of(move.before.level, move.after.level),
                     "time" if move.waited else causes.get(move.account_key, cause),
                     self._versions.get(move.account_key, 0),
+                    self._remember(move, seq, entry.event_time_ms),
                 )
             )
+
+    def _remember(self, move: Move, seq: int, now_ms: int) -> int:
+        """Note that a pool is told of; return the seq of the alert that is told again, or 0."""
+        name = identity((move.account_key, move.pool))
+        if move.before.level == move.after.level:
+            return self._reminders.again(name, seq, now_ms)
+        self._reminders.moved(name, move.after.level, seq, now_ms)
+        return 0
 
     def _moves(self, entry: Entry) -> Iterator[Move]:
         """Yield where every pool stood before this entry and stands after it."""

@@ -1,5 +1,6 @@
 """The pools of an account and their sums at the marks or at a supposed price, exact."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from service.risk.model import (
@@ -58,22 +59,35 @@ class Move:
     price: Fraction
 
 
-def price_of(leg: Leg, move: Move | None) -> Fraction | None:
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """A supposition: each of these symbols is at so many times its mark, its base asset too."""
+
+    factors: Mapping[str, Fraction]
+
+
+def price_of(leg: Leg, move: Move | Shift | None) -> Fraction | None:
+    if isinstance(move, Shift):
+        return None if leg.mark is None else leg.mark * move.factors[leg.position.symbol]
     moved = move is not None and move.symbol == leg.position.symbol
     return move.price if moved and move is not None else leg.mark
 
 
-def _moved_asset(pool: Pool, asset: str, move: Move | None) -> Fraction:
+def _moved_asset(pool: Pool, asset: str, move: Move | Shift | None) -> Fraction:
     """How much a coin's price changes under the supposition: as much as its contract's."""
     if move is None:
         return Fraction(1)
-    leg = next(leg for leg in pool.legs if leg.position.symbol == move.symbol)
-    assert leg.instrument is not None
-    assert leg.mark is not None
-    return move.price / leg.mark if leg.instrument.base == asset else Fraction(1)
+    for leg in pool.legs:
+        supposed = isinstance(move, Shift) or move.symbol == leg.position.symbol
+        if supposed and leg.instrument is not None and leg.instrument.base == asset:
+            assert leg.mark is not None
+            price = price_of(leg, move)
+            assert price is not None
+            return price / leg.mark
+    return Fraction(1)
 
 
-def money_factor(pool: Pool, asset: str, move: Move | None = None) -> Fraction | None:
+def money_factor(pool: Pool, asset: str, move: Move | Shift | None = None) -> Fraction | None:
     """What one unit of `asset` is worth in the pool's own money."""
     if not pool.multi:
         return Fraction(1)
@@ -84,7 +98,9 @@ def money_factor(pool: Pool, asset: str, move: Move | None = None) -> Fraction |
     return None if price is None else price * _moved_asset(pool, asset, move)
 
 
-def balance_value(pool: Pool, balance: Balance, move: Move | None = None) -> Fraction | None:
+def balance_value(
+    pool: Pool, balance: Balance, move: Move | Shift | None = None
+) -> Fraction | None:
     amount = Fraction(balance.amount)
     if not pool.multi or amount == 0:
         return amount
@@ -94,7 +110,13 @@ def balance_value(pool: Pool, balance: Balance, move: Move | None = None) -> Fra
     return amount * factor * (Fraction(balance.weight) if amount > 0 else 1)
 
 
-def figures(pool: Pool, move: Move | None = None) -> Figures | None:
+def borrowed(pool: Pool) -> Fraction:
+    """What its negative balances come to in the pool's money."""
+    values = (balance_value(pool, balance) for balance in pool.balances)
+    return sum((-value for value in values if value is not None and value < 0), ZERO)
+
+
+def figures(pool: Pool, move: Move | Shift | None = None) -> Figures | None:
     """All sums of a pool; None where a mark, an instrument or a price it needs is missing."""
     wallet, pnl, initial_sum, maintenance_sum = ZERO, ZERO, ZERO, ZERO
     for balance in pool.balances:

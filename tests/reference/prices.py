@@ -5,7 +5,7 @@ in the price (in its inverse for inverse contracts counted in their coin). A lin
 its points, so no formula of a slope is written here: the pool is evaluated at supposed prices.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -97,15 +97,6 @@ def _is_inverted(pool: Pool, symbol: str) -> bool:
     return not instrument.linear and not pool.multi
 
 
-def line_of(pool: Pool, symbol: str, segment: Segment) -> Line:
-    inverted = _is_inverted(pool, symbol)
-    first, second = segment.two_inside()
-    y1, y2 = _excess(pool, symbol, first), _excess(pool, symbol, second)
-    x1, x2 = (1 / first, 1 / second) if inverted else (first, second)
-    slope = (y2 - y1) / (x2 - x1)
-    return Line(y1 - slope * x1, slope, inverted)
-
-
 def _is_unsafe(excess: Fraction, strict: bool) -> bool:
     return excess < 0 or (excess == 0 and not strict)
 
@@ -120,31 +111,59 @@ def _leave(
     return line.root() if at_far < 0 else None
 
 
-def _walk(pool: Pool, symbol: str, down: bool) -> Iterator[Segment]:
-    """Segments from the mark outwards."""
-    mark = moving(pool, symbol)[0].mark
-    assert mark is not None
-    edges = borders(pool, symbol)
-    if down:
-        stops = [mark, *reversed([edge for edge in edges if edge < mark]), ZERO]
-        yield from (Segment(low, high) for high, low in pairwise(stops))
-    else:
-        ups: list[Fraction | None] = [edge for edge in edges if edge > mark]
-        starts = [mark, *(edge for edge in edges if edge > mark)]
-        yield from (Segment(low, high) for low, high in zip(starts, [*ups, None], strict=True))
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Outwards from `start` over prices (or factors of prices), `edges` where tiers begin."""
+
+    excess: Callable[[Fraction], Fraction]
+    edges: Sequence[Fraction]
+    start: Fraction
+    inverted: bool
+    strict: bool
+    lowest: Fraction = ZERO
+
+    def first_unsafe(self, down: bool) -> Fraction | None:
+        """The place nearest to the start, on one side of it, from which on it is unsafe."""
+        for segment in self._segments(down):
+            near, far = (segment.high, segment.low) if down else (segment.low, segment.high)
+            found = _leave(self._line(segment), near, far, self.strict)
+            if found is not None:
+                return found
+            if far and far != self.lowest and _is_unsafe(self.excess(far), self.strict):
+                return far
+        return None
+
+    def _segments(self, down: bool) -> Iterator[Segment]:
+        edges = [edge for edge in self.edges if edge > self.lowest]
+        if down:
+            below = [edge for edge in edges if edge < self.start]
+            stops = [self.start, *reversed(below), self.lowest]
+            yield from (Segment(low, high) for high, low in pairwise(stops))
+        else:
+            ups: list[Fraction | None] = [edge for edge in edges if edge > self.start]
+            starts = [self.start, *(edge for edge in edges if edge > self.start)]
+            yield from (Segment(low, high) for low, high in zip(starts, [*ups, None], strict=True))
+
+    def _line(self, segment: Segment) -> Line:
+        first, second = segment.two_inside()
+        y1, y2 = self.excess(first), self.excess(second)
+        x1, x2 = (1 / first, 1 / second) if self.inverted else (first, second)
+        slope = (y2 - y1) / (x2 - x1)
+        return Line(y1 - slope * x1, slope, self.inverted)
 
 
 def first_unsafe(pool: Pool, symbol: str, down: bool) -> Fraction | None:
     """The price nearest to the mark, on one side of it, from which on the pool is liquidated."""
-    strict = pool.rule.strict
-    for segment in _walk(pool, symbol, down):
-        near, far = (segment.high, segment.low) if down else (segment.low, segment.high)
-        found = _leave(line_of(pool, symbol, segment), near, far, strict)
-        if found is not None:
-            return found
-        if far and _is_unsafe(_excess(pool, symbol, far), strict):
-            return far
-    return None
+    mark = moving(pool, symbol)[0].mark
+    assert mark is not None
+    walk = Walk(
+        lambda price: _excess(pool, symbol, price),
+        borders(pool, symbol),
+        mark,
+        _is_inverted(pool, symbol),
+        pool.rule.strict,
+    )
+    return walk.first_unsafe(down)
 
 
 def bankruptcy_price(pool: Pool, symbol: str) -> Fraction | None:

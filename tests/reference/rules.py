@@ -32,6 +32,7 @@ class Rule:
     whole: bool = False
     strict: bool = False
     protected: bool = False  # negative-balance protection: nothing is owed
+    loans_stay: bool = False  # but what was borrowed is
 
 
 MARK = Rule()
@@ -53,13 +54,17 @@ RULES: dict[str, Rule] = {
     "generic": MARK,
     "binance": replace(MARK, protected=True),
     "okx": replace(
-        _with_fee(MARK, "on_notional", 0.0005), whole=True, isolated_initial_basis="entry"
+        _with_fee(MARK, "on_notional", 0.0005),
+        whole=True,
+        isolated_initial_basis="entry",
+        protected=True,
+        loans_stay=True,
     ),
-    "bybit": _with_fee(MARK, "at_bankruptcy", 0.00055),
-    "bybit-classic": ENTRY,
+    "bybit": replace(_with_fee(MARK, "at_bankruptcy", 0.00055), protected=True, loans_stay=True),
+    "bybit-classic": replace(ENTRY, protected=True),
     "hyperliquid": replace(MARK, strict=True, protected=True),
     "dydx": replace(MARK, strict=True, protected=True),
-    "gate": _with_fee(MARK, "on_notional", 0.00075),
+    "gate": replace(_with_fee(MARK, "on_notional", 0.00075), protected=True),
     "htx": MARK,
     # The isolated formula is printed without a fee; real cross positions have it in.
     "kucoin": Rule(
@@ -73,10 +78,12 @@ RULES: dict[str, Rule] = {
     "mexc": ENTRY,
     "krakenfutures": replace(MARK, protected=True),
     "deribit": replace(MARK, whole=True, protected=True),
-    "drift": replace(MARK, whole=True),
-    "bitget": _with_fee(MARK, "on_notional", 0.0006),
+    "drift": replace(MARK, whole=True, protected=True),
+    "bitget": replace(_with_fee(MARK, "on_notional", 0.0006), protected=True),
     # Real cross positions show no fee in the liquidation price.
-    "phemex": replace(_with_fee(MARK, "on_notional", 0.0006), cross_fee="none", initial_fee=True),
+    "phemex": replace(
+        _with_fee(MARK, "on_notional", 0.0006), cross_fee="none", initial_fee=True, protected=True
+    ),
     "delta": ENTRY,
     "edgex": MARK,
 }

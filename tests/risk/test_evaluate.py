@@ -1,12 +1,16 @@
 """One pass over a batch: levels, staleness, picking pools, the same figures in any company."""
 
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 
 from service.risk.batch import build_batch
+from service.risk.columns import Holdings, Legs
 from service.risk.evaluate import assess, prices, select
 from service.risk.markets import MarketTable
 from service.risk.model import Account, Balance, Level, Position
+from service.risk.restore import to_restore
 from tests.risk.building import BTC, BTC_COIN, ETH, contract, held, one_rate, outcome, table_with
 
 
@@ -103,6 +107,24 @@ def test_an_accounts_figures_do_not_depend_on_its_company() -> None:
         np.testing.assert_array_equal(alone.prices.above, all_prices.above[legs])
         np.testing.assert_array_equal(alone.prices.bankruptcy, all_prices.bankruptcy[legs])
         first_pool, first_leg = pools.stop, legs.stop
+
+
+def test_rows_of_a_pool_need_not_stand_together() -> None:
+    """Nor does a pool's answer hang on what was noted of the pools before it."""
+    batch, _ = build_batch(varied() * 3, market())
+    order = np.argsort(np.arange(len(batch.legs.pool)) % 7, kind="stable")
+    legs = Legs(**{f.name: getattr(batch.legs, f.name)[order] for f in fields(Legs)})
+    turned = Holdings(**{f.name: getattr(batch.holdings, f.name)[::-1] for f in fields(Holdings)})
+    apart = replace(batch, legs=legs, holdings=turned)
+    figures, others = assess(batch), assess(apart)
+    np.testing.assert_allclose(others.pools.equity, figures.pools.equity, rtol=1e-14)
+    np.testing.assert_array_equal(others.pools.level, figures.pools.level)
+    found, there = prices(batch, figures), prices(apart, others)
+    for name in ("below", "above", "bankruptcy"):
+        near = getattr(found, name)[order]
+        np.testing.assert_allclose(getattr(there, name), near, rtol=1e-12, err_msg=name)
+    one, other = to_restore(batch, figures), to_restore(apart, others)
+    np.testing.assert_allclose(other.reduce, one.reduce[order], rtol=1e-12)
 
 
 def test_selected_pools_keep_their_figures_in_the_order_asked() -> None:

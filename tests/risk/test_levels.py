@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from service.risk.levels import NOT_PENDING, cap_stale, next_level, step, table_level
+from service.risk.levels import NOT_PENDING, LevelTable, cap_stale, next_level, step, table_level
 from service.risk.model import Level
 
 HEALTHY, UNPRICED, WARNING, MARGIN_CALL, LIQUIDATION, BANKRUPT = Level
@@ -20,16 +20,7 @@ def level_of(
     open_: bool = True,
     unpriced: bool = False,
 ) -> Level:
-    found = table_level(
-        one(equity),
-        one(maintenance),
-        open_=one(open_, bool),
-        unpriced=one(unpriced, bool),
-        warning=one(0.5),
-        margin_call=one(0.75),
-        strict=one(strict, bool),
-    )
-    return Level(int(found[0]))
+    return Level(table_level(equity, maintenance, open_, unpriced, LevelTable(0.5, 0.75, strict)))
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from service.risk.totals import IN_USD, account_totals
 from tests import agreement
 from tests.agreement import RELATIVE
 from tests.reference.evaluate import currency_of, total
+from tests.reference.evaluate import owed as owed_by_reference
 from tests.reference.legs import Leg
 from tests.reference.pools import Figures, Pool, figures
 from tests.reference.restore import deposit, fall_line, is_needed, reduce, requirement_of
@@ -79,9 +80,7 @@ def assert_debts_agree(world: World, account: Account) -> None:
         allowed = RELATIVE * agreement.scale(pool, worth)
         exact = max(ZERO, -worth.equity)
         assert abs(Fraction(float(short[slot])) - exact) <= allowed
-        assert (
-            abs(Fraction(float(left[slot])) - (ZERO if pool.rule.protected else exact)) <= allowed
-        )
+        assert abs(Fraction(float(left[slot])) - owed_by_reference(pool, exact)) <= allowed
 
 
 def assert_totals_agree(world: World, account: Account) -> None:

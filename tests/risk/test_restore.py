@@ -117,13 +117,27 @@ def test_what_is_unpriced_needs_what_nobody_knows() -> None:
 
 @pytest.mark.parametrize(
     ("venue", "left"),
-    [("generic", 30.0), ("okx", 30.0), ("binance", 0.0), ("krakenfutures", 0.0), ("dydx", 0.0)],
+    [("generic", 30.0), ("htx", 30.0), ("binance", 0.0), ("krakenfutures", 0.0), ("okx", 0.0)],
 )
 def test_what_is_owed_below_zero_is_the_venues_policy(venue: str, left: float) -> None:
     account = held(Position(BTC, 1.0, 100.0, isolated=True, leverage=5.0), venue=venue)
     found = outcome(btc_table(50.0), account)
     assert shortfall(found.assessment.pools.equity).tolist() == [30.0]
     assert owed(found.batch, found.assessment).tolist() == [left]
+
+
+@pytest.mark.parametrize(("loan", "left"), [(0.0, 0.0), (10.0, 10.0), (25.0, 20.0)])
+def test_what_was_borrowed_stays_a_debt_on_unified_accounts(loan: float, left: float) -> None:
+    """20 short of which at most the loan can be owed; without protection it is the 20."""
+    table = table_with(contract(BTC, one_rate(0.01)), marks={BTC: 50.0}, pegged=("USDT", "USDC"))
+    balances = (Balance("USDT", 30.0 + loan), Balance("USDC", -loan))
+    for venue, expected in (("okx", left), ("bybit", left), ("binance", 0.0), ("generic", 20.0)):
+        account = held(
+            Position(BTC, 1.0, 100.0), venue=venue, collateral_mode="multi", balances=balances
+        )
+        found = outcome(table, account)
+        assert shortfall(found.assessment.pools.equity).tolist() == [20.0]
+        assert owed(found.batch, found.assessment).tolist() == [expected]
 
 
 def test_above_zero_nothing_falls_short() -> None:

@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from service.risk.legs import tier_of
 from service.risk.model import Position, Tier
 from service.risk.tiers import (
     build_tables,
     deductions,
     deductions_of,
-    maintenance,
-    tier_at,
     validate_tiers,
     width_for,
 )
@@ -81,9 +80,9 @@ def test_maintenance_is_the_sum_over_the_tiers_that_a_size_fills(size: float) ->
     filled = sum(
         max(0.0, min(size, tier.cap) - tier.floor) * tier.maintenance_rate for tier in THREE_TIERS
     )
-    tier = tier_at(tables, np.array([0]), np.array([size]))
-    found = maintenance(tables, tier, np.array([size]))
-    assert found[0] == pytest.approx(filled, rel=1e-12)
+    tier = tier_of(tables.floor, 0, size)
+    found = size * tables.rate[0, tier] - tables.deduction[0, tier]
+    assert found == pytest.approx(filled, rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -100,8 +99,7 @@ def test_maintenance_is_the_sum_over_the_tiers_that_a_size_fills(size: float) ->
 )
 def test_a_size_belongs_to_the_last_tier_that_starts_at_or_below_it(size: float, tier: int) -> None:
     tables = build_tables([(contract(BTC, one_rate(0.5)), GENERIC), (contract(BTC), GENERIC)])
-    width = tables.floor.shape[1]
-    assert tier_at(tables, np.array([1]), np.array([size])).tolist() == [width + tier]
+    assert tier_of(tables.floor, 1, size) == tier
 
 
 @pytest.mark.parametrize("tiers", [1, 2, 3, 4, 5, 8, 9, 12, 16, 17])
@@ -112,10 +110,9 @@ def test_the_lookup_finds_every_tier_of_tables_of_any_length(tiers: int) -> None
     )
     tables = build_tables([(contract(BTC, table), GENERIC)])
     assert tables.floor.shape[1] == width_for(tiers) >= tiers
-    sizes = 10.0 * np.arange(tiers, dtype=np.float64)
-    rows = np.zeros(tiers, dtype=np.int64)
-    assert tier_at(tables, rows, sizes).tolist() == list(range(tiers))
-    assert tier_at(tables, rows, sizes + 9.999).tolist() == list(range(tiers))
+    for tier in range(tiers):
+        assert tier_of(tables.floor, 0, 10.0 * tier) == tier
+        assert tier_of(tables.floor, 0, 10.0 * tier + 9.999) == tier
 
 
 def test_a_whole_position_table_jumps_and_says_so() -> None:

@@ -22,12 +22,12 @@ def test_an_unknown_venue_is_refused(venue: str) -> None:
     assert refused.value.code == "unknown_venue"
 
 
-def test_generic_is_binance_but_for_who_pays_below_zero() -> None:
+def test_generic_is_binance() -> None:
     generic, binance = RULES["generic"], RULES["binance"]
     differing = [
         name for name in generic.__slots__ if getattr(generic, name) != getattr(binance, name)
     ]
-    assert differing == ["name", "negative_balance_protection"]
+    assert differing == ["name"]
 
 
 def test_only_dydx_and_hyperliquid_are_strict() -> None:

@@ -14,7 +14,7 @@ from service.store.alert_log import AlertLog
 from service.store.client import Client
 from service.store.market_stream import MarketEntry, MarketStream
 from tests.logs import entry_of, order
-from tests.reference.log import Entry
+from tests.reference.entries import Entry
 from tests.simulation.subscriber import Alert, digest
 
 SHARDS = 64
@@ -32,6 +32,7 @@ _COMPARED = (
     "accountVersion",
     "equity",
     "maintenanceMargin",
+    "repeatOf",  # of reminders alone
 )
 
 
@@ -87,7 +88,7 @@ async def read_log(client: Client) -> list[Alert]:
 
 def _kept(alert: Alert) -> Alert:
     """What is looked at one by one, and a digest of all of it."""
-    return {name: alert[name] for name in _COMPARED} | {"whole": digest(alert)}
+    return {name: alert.get(name) for name in _COMPARED} | {"whole": digest(alert)}
 
 
 def marks_of(entries: Iterable[Entry]) -> list[tuple[Any, ...]]:

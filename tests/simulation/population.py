@@ -65,13 +65,15 @@ def account_bodies(count: int, seed: int, listings: list[Listing]) -> list[Body]
 def _thresholds(generator: np.random.Generator) -> Body:
     if generator.random() < 0.7:
         return {}
+    every_ms = int(generator.choice([60_000, 300_000]))
     return {
+        "repeat": {"everyMs": every_ms, "until": "resolved"},
         "thresholds": {
             "warning": float(generator.choice([0.4, 0.5, 0.6])),
             "marginCall": float(generator.choice([0.7, 0.8, 0.9])),
             "hysteresis": float(generator.choice([0.0, 0.02, 0.05])),
             "easeAfterMs": int(generator.choice([0, 1_000, 5_000, 30_000])),
-        }
+        },
     }
 
 

@@ -12,16 +12,9 @@ from service.risk.evaluate import assess
 from service.risk.margin import PoolFigures
 from service.risk.markets import MarketTable
 from service.risk.model import Account, Instrument, Level, Mark
+from tests.reference.entries import Entry, Logged, Quality
 from tests.reference.levels import Judgement, Name, Standing
-from tests.reference.log import (
-    Entry,
-    Evaluator,
-    ExactEvaluator,
-    Logged,
-    LogWriter,
-    Quality,
-    identity,
-)
+from tests.reference.log import Evaluator, ExactEvaluator, LogWriter, identity
 
 NEVER = np.iinfo(np.int64).max // 2
 

@@ -60,26 +60,6 @@ def liquidatable(ask: Ask, vector: Vector) -> dict[str, Figure]:
     return {"liquidatable": answer.account["level"] in LIQUIDATED}
 
 
-def bankruptcy(ask: Ask, vector: Vector) -> dict[str, Figure]:
-    """The quote that closing a part at the bankruptcy price moves, rounded up as the chain does."""
-    inputs = vector.inputs
-    fractions = fractions_of(vector)
-    digits = {asset: -places for asset, places in inputs["atomic_resolution"].items()}
-    rows = sorted(inputs["positions"], key=lambda row: row["market"] != inputs["market"])
-    held = [
-        (
-            row["base_quantums"] / 10 ** digits[row["market"]],
-            inputs["prices"][row["market"]],
-            *fractions,
-        )
-        for row in rows
-    ]
-    answer = cash_and_positions(ask, vector, inputs["usdc_quantums"] / USDC, held)
-    change = inputs["delta_base_quantums"] / 10 ** digits[inputs["market"]]
-    quote = -change * answer.position()["bankruptcyPrice"] * USDC
-    return {"bankruptcy_quote_quantums": float(math.ceil(quote - ROUNDING))}
-
-
 def requirement(ask: Ask, vector: Vector) -> dict[str, Figure]:
     """Requirements in quantums, rounded up; dYdX scales the initial fraction by open interest."""
     inputs = vector.inputs

@@ -9,19 +9,33 @@ EXCEPTIONS = {
         "KuCoin prints a cross price with the margin shared out by mark value; "
         "ours is where the account is liquidated, the other positions held"
     ),
-    "dydx-bankruptcy-10": (
-        "dYdX shares the account's equity out over its positions by their maintenance; "
-        "ours is where the account's equity is gone, the other positions held"
-    ),
     "drift-isolated-vs-cross": (
         "Drift asks maintenance of borrowed spot; the contract's requirement is of positions"
     ),
+    "drift-multicollateral-ask": "margin of open orders; the contract knows positions only",
+    "drift-multicollateral-ask2": "margin of open orders; the contract knows positions only",
+    "okx-discount-11m-usdt": "weights by slices of an amount; the contract has one for an asset",
+    **dict.fromkeys(
+        (
+            "drift-size-weight-2",
+            "drift-size-weight-4",
+            "drift-size-weight-5",
+            "drift-size-weight-7",
+        ),
+        "a weight that follows from an amount; the contract takes the weight that is given",
+    ),
+    **dict.fromkeys(
+        ("drift-strict-price-2", "drift-strict-perp-2"),
+        "two prices of one asset, the worse for each use; the contract has one",
+    ),
+    "ft-liq-buffer": "a line at a share of the way from entry; our lines are margin ratios",
 }
 
 LEFT_OUT = {
     ("krakenfutures", "initial_margin"): "its leverage is not among the inputs",
     ("kucoin", "pos_init_mark"): "its leverage is not among the inputs",
     ("kucoin", "pos_comm"): "the commission is shown apart and is no part of the requirement",
+    ("dydx_v4", "fillable_price_ratio"): "the price again, as a ratio of the chain's units",
     ("kucoin", "pos_margin"): "as the commission, which it has in",
 }
 LEFT_OUT_OF = {

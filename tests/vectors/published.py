@@ -16,6 +16,18 @@ KINDS = (
     "liquidatable",
     "pnl",
     "tiers",
+    "insurance_fund",
+    "liquidation_waterfall",
+    "partial_liquidation",
+    "liquidation_execution_price",
+    "adl",
+    "risk_ordering",
+    "gap_loss",
+    "socialised_loss",
+    "collateral_haircut",
+    "liquidation_fee",
+    "funding",
+    "margin_call",
 )
 
 

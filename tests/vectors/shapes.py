@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from service.risk.legs import tier_of
 from service.risk.model import Instrument, Tier
-from service.risk.tiers import build_tables, deductions, tier_at
+from service.risk.tiers import build_tables, deductions
 from service.risk.venues import RULES
 from tests.vectors.asking import Ask, Book, Held, put
 from tests.vectors.figures import Figure, liquidation_price
@@ -132,10 +133,10 @@ def listed_table(_: Ask, vector: Vector) -> dict[str, Figure]:
     )
     listed = Instrument("ADA/USDT:USDT", True, 1.0, "ADA", "USDT", "USDT", tiers)
     tables = build_tables([(listed, RULES[venue_of(vector)])])
-    tier = tier_at(tables, np.zeros(1, dtype=np.int64), np.array([vector.inputs["notional"]]))[0]
+    tier = tier_of(tables.floor, 0, float(vector.inputs["notional"]))
     return {
-        "mmr": float(tables.rate.reshape(-1)[tier]),
-        "maintenance_amount": float(tables.deduction.reshape(-1)[tier]),
+        "mmr": float(tables.rate[0, tier]),
+        "maintenance_amount": float(tables.deduction[0, tier]),
     }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tests.vectors import dydx, shapes
+from tests.vectors import dydx, losses, shapes
 from tests.vectors.asking import Ask
 from tests.vectors.exceptions import EXCEPTIONS, LEFT_OUT, LEFT_OUT_OF, is_left_out
 from tests.vectors.figures import Figure, figures_of
@@ -33,18 +33,38 @@ BY_INPUT: dict[str, shapes.Shape] = {
     "marks": shapes.ratio_with_fee,
     "maint_amount_level4": shapes.maintenance_amount,
     "btc_base_quantums_after": dydx.net_collateral,
+    "twap_5min": losses.depegged,
     "usdc": shapes.drift_equity,
+    "liability_weight": losses.drift_transfer,
 }
 DYDX_BY_KIND: dict[str, shapes.Shape] = {
     "liquidatable": dydx.liquidatable,
-    "bankruptcy_price": dydx.bankruptcy,
     "initial_margin": dydx.requirement,
+}
+
+
+# By venue and kind: what a liquidation leaves.
+LOSSES: dict[tuple[str, str], shapes.Shape] = {
+    ("dydx_v4", "insurance_fund"): losses.dydx_fund,
+    ("dydx_v4", "liquidation_waterfall"): losses.dydx_waterfall,
+    ("dydx_v4", "liquidation_execution_price"): losses.fillable,
+    ("dydx_v4", "bankruptcy_price"): losses.bankruptcy,
+    ("dydx_v4", "adl"): losses.dydx_deleveraging,
+    ("dydx_v4", "risk_ordering"): losses.riskier,
+    ("dydx_v4", "funding"): losses.unsettled_funding,
+    ("drift", "insurance_fund"): losses.drift_fund_fee,
+    ("drift", "partial_liquidation"): losses.drift_size,
+    ("drift", "liquidation_fee"): losses.drift_ramp,
+    ("drift", "socialised_loss"): losses.drift_socialised,
+    ("bitmex", "gap_loss"): losses.bitmex_gap,
+    ("binance", "collateral_haircut"): losses.exchanged,
 }
 
 
 def shape_of(vector: Vector) -> shapes.Shape | None:
     """How a case is asked; None: as one position."""
     found = next((BY_INPUT[name] for name in BY_INPUT if name in vector.inputs), None)
+    found = found or LOSSES.get((vector.venue, vector.kind))
     if found is None and "tiers" in vector.inputs:
         is_name = isinstance(vector.inputs["tiers"], str)
         return shapes.sampled_table if is_name else shapes.listed_table
@@ -80,6 +100,9 @@ def table(verdicts: Sequence[Verdict]) -> Iterable[str]:
         own = [verdict for verdict in verdicts if verdict.vector.venue == venue]
         yield f"{venue:14} {sum(v.is_reproduced for v in own):3} / {len(own)}"
     yield f"{'all':14} {sum(v.is_reproduced for v in verdicts):3} / {len(verdicts)}"
+    for kind, venue in sorted({(v.vector.kind, v.vector.venue) for v in verdicts}):
+        own = [v for v in verdicts if (v.vector.kind, v.vector.venue) == (kind, venue)]
+        yield f"{kind:27} {venue:14} {sum(v.is_reproduced for v in own):3} / {len(own)}"
     for verdict in verdicts:
         if verdict.exception:
             yield f"exception {verdict.vector.id}: {verdict.exception}"

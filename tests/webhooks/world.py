@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from service.access.silences import SilenceBoard
 from service.contract.cursor import encode_cursor
 from service.contract.signing import new_secret
 from service.contract.webhooks import Progress, WebhookDocument, read_progress, write
@@ -15,6 +16,7 @@ from service.store.alert_log import AlertLog
 from service.store.client import Client, connect, connect_blocking
 from service.store.epoch import settle
 from service.store.keys import DEFAULT_TENANT, WEBHOOK_LEASE, webhook_key
+from service.store.silences import Silences
 from service.store.webhooks import Webhooks
 from service.webhooks.delivery import Pace
 from service.webhooks.sender import Rules, Sender
@@ -35,6 +37,10 @@ class World:
     log: AlertLog
     webhooks: Webhooks
     writer: LogWriter
+
+    @property
+    def silences(self) -> Silences:
+        return Silences(self.client)
 
     async def settle(self) -> str:
         return await settle(self.client, SHARDS)
@@ -74,7 +80,8 @@ class World:
         """Deliver until the block ends; then as if killed: the lease is not given back."""
         async with Sender(rules) as sender:
             registry, post = Breaking(webhooks or self.webhooks, kill), Breaking(sender, kill)
-            worker = WebhookWorker(self.log, registry, self.settle, post, pace)
+            board = SilenceBoard(self.silences)
+            worker = WebhookWorker(self.log, registry, self.settle, post, silences=board, pace=pace)
             running = asyncio.create_task(worker.run())
             try:
                 yield

@@ -14,6 +14,7 @@ from plimsoll.alerts import (
 )
 from plimsoll.answers import (
     AccountRisk,
+    AcknowledgedAlert,
     AdjustedAccount,
     AlertsPage,
     BatchResult,
@@ -45,6 +46,7 @@ from plimsoll.documents import (
 from plimsoll.errors import (
     CursorFileDamaged,
     Forbidden,
+    InProgress,
     InvalidRequest,
     NotFound,
     PlimsollError,
@@ -64,6 +66,7 @@ __all__ = [
     "Account",
     "AccountRisk",
     "AccountState",
+    "AcknowledgedAlert",
     "AdjustedAccount",
     "Alert",
     "AlertPosition",
@@ -78,6 +81,7 @@ __all__ = [
     "Event",
     "Fault",
     "Forbidden",
+    "InProgress",
     "Instrument",
     "InvalidRequest",
     "IsolatedPool",

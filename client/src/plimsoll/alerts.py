@@ -100,6 +100,9 @@ class PoolState:
     seq: int = 0
     since: int | None = None
     pending_since: int | None = None
+    reminded_at: int | None = None
+    reminded_seq: int = 0
+    acknowledged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,25 @@ class PositionRisk:
     bankruptcy_price: float | None
     bankruptcy_price_reason: str | None
     distance_pct: float | None
+    gap_to_liquidation_pct: float | None
+    gap_to_liquidation_reason: str | None
+    gap_to_owe_pct: float | None
+    gap_to_owe_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AfterGap:
+    """What the asked gap leaves of a pool, and who pays; all others add up to `shortfall`."""
+
+    level: Level
+    reason: str | None
+    equity: float | None
+    shortfall: float | None
+    fund: float | None
+    deleveraged: float | None
+    socialised: float | None
+    owed: float | None
+    venue: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +90,13 @@ class PoolRisk:
     margin_deficit: float | None
     shortfall: float | None
     owed: float | None
+    max_loss: float | None
+    max_loss_reason: str | None
+    gap_to_liquidation_pct: float | None
+    gap_to_liquidation_reason: str | None
+    gap_to_owe_pct: float | None
+    gap_to_owe_reason: str | None
+    after_gap: AfterGap | None
     to_restore: ToRestore
 
 
@@ -181,6 +207,14 @@ class AlertsPage:
     cursor: str
     recovered: bool
     more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AcknowledgedAlert:
+    """An alert that was acknowledged, and when that was done first (epoch ms)."""
+
+    id: str
+    acknowledged_at: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import httpx
 from plimsoll import calls
 from plimsoll.alerts import Event
 from plimsoll.answers import (
+    AcknowledgedAlert,
     AdjustedAccount,
     AlertsPage,
     BatchResult,
@@ -37,8 +38,9 @@ from plimsoll.documents import (
     Venue,
 )
 from plimsoll.endpoint import Endpoint
-from plimsoll.errors import Unreachable
+from plimsoll.errors import Problem, Unreachable
 from plimsoll.patience import Patience
+from plimsoll.repeats import RETRY_FOR_S, delay_before_repeat
 from plimsoll.subscription import Subscription
 
 Answer = TypeVar("Answer")
@@ -47,8 +49,9 @@ Answer = TypeVar("Answer")
 class AsyncClient:
     """A service at `url`; `token` is an API key where the service wants one.
 
-    Calls raise Problem when refused and Unreachable when unanswered, and are never repeated by
-    themselves.
+    Calls raise Problem when refused and Unreachable when unanswered. One that is refused for now
+    (429, 503) is made again when the service says so, where that is safe and takes no longer than
+    `retry_for_s` in all; 0: never.
     """
 
     def __init__(
@@ -57,8 +60,10 @@ class AsyncClient:
         *,
         token: str | None = None,
         timeout_s: float = 10.0,
+        retry_for_s: float = RETRY_FOR_S,
         trust_env: bool = True,
     ) -> None:
+        self._retry_for_s = retry_for_s
         self._endpoint = Endpoint(url, token, trust_env)
         self._http = httpx.AsyncClient(
             base_url=self._endpoint.url,
@@ -91,11 +96,14 @@ class AsyncClient:
         venue: Venue | None = None,
         marks: Mapping[str, Number] | None = None,
         instruments: Sequence[Instrument | Anything] | None = None,
+        betas: Mapping[str, Number] | None = None,
+        gap_pct: Number | None = None,
     ) -> Evaluation:
         """Evaluate accounts, or the positions of one as ccxt's `fetch_positions()` gives them.
 
         Nothing is stored. `marks` by symbol go before a position's own `markPrice`, that before the
-        newest streamed one; `instruments` before stored ones.
+        newest streamed one; `instruments` before stored ones. `gap_pct`: say of every pool who pays
+        after such a jump of all its symbols, each as much of it as `betas` says (else all of it).
         """
         call = calls.evaluate(
             accounts,
@@ -104,6 +112,8 @@ class AsyncClient:
             venue=venue,
             marks=marks,
             instruments=instruments,
+            betas=betas,
+            gap_pct=gap_pct,
         )
         return await self._send(call)
 
@@ -143,9 +153,20 @@ class AsyncClient:
         reason: Reason,
         *,
         if_version: int | None = None,
+        idempotency_key: str | None = None,
     ) -> AdjustedAccount:
-        """Change a balance by `delta`; an alert that it raises has `reason` as its cause."""
-        call = calls.adjust_account(account_id, asset, delta, reason, if_version)
+        """Change a balance by `delta`; an alert that it raises has `reason` as its cause.
+
+        After Unreachable, the same call with the same `idempotency_key` is not done twice.
+        """
+        call = calls.adjust_account(
+            account_id,
+            asset,
+            delta,
+            reason,
+            if_version=if_version,
+            idempotency_key=idempotency_key,
+        )
         return await self._send(call)
 
     async def account_risk(self, account_id: str) -> StoredAccountRisk:
@@ -173,10 +194,18 @@ class AsyncClient:
         since: str | None = None,
         *,
         account_id: str | None = None,
+        acknowledged: bool | None = None,
         limit: int | None = None,
     ) -> AlertsPage:
-        """Return a page of the log after a cursor, of its beginning without one."""
-        return await self._send(calls.page_alerts(since, account_id, limit))
+        """Return a page of the log after a cursor, of its beginning without one.
+
+        `acknowledged` False: only what nobody has acknowledged yet; True: only the rest.
+        """
+        return await self._send(calls.page_alerts(since, account_id, acknowledged, limit))
+
+    async def acknowledge(self, alert_id: str) -> AcknowledgedAlert:
+        """Say that somebody has dealt with an alert, or will; NotFound when the log has it not."""
+        return await self._send(calls.acknowledge(alert_id))
 
     async def alerts(
         self,
@@ -212,6 +241,18 @@ class AsyncClient:
                     await _keep(file, batch.cursor)
 
     async def _send(self, call: Call[Answer]) -> Answer:
+        left_s = self._retry_for_s
+        while True:
+            try:
+                return await self._send_once(call)
+            except Problem as problem:
+                delay_s = delay_before_repeat(call, problem, left_s)
+                if delay_s is None:
+                    raise
+            await asyncio.sleep(delay_s)
+            left_s -= delay_s
+
+    async def _send_once(self, call: Call[Answer]) -> Answer:
         try:
             response = await self._http.request(
                 call.method,

@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
+from uuid import uuid4
 
 from plimsoll.answers import (
+    AcknowledgedAlert,
     AdjustedAccount,
     AlertsPage,
     BatchResult,
@@ -43,7 +45,11 @@ _CHUNK_BYTES = 64 * 1_024
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Answer]):
-    """One request; `read` makes of its parsed answer what the caller gets."""
+    """One request; `read` makes of its parsed answer what the caller gets.
+
+    `repeatable`: done twice it leaves what it would have left once, or it carries a key by which
+    the service knows it again.
+    """
 
     method: str
     path: str
@@ -52,6 +58,7 @@ class Call(Generic[Answer]):
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | None = None
     parts: Iterable[bytes] | None = None  # a body that is not made at once
+    repeatable: bool = True
 
 
 def evaluate(
@@ -62,6 +69,8 @@ def evaluate(
     venue: Venue | None,
     marks: Mapping[str, Number] | None,
     instruments: Sequence[Instrument | Anything] | None,
+    betas: Mapping[str, Number] | None,
+    gap_pct: Number | None,
 ) -> Call[Evaluation]:
     if (accounts is None) == (positions is None):
         raise TypeError("give `accounts`, or the `positions` of one account")
@@ -71,7 +80,13 @@ def evaluate(
         ]
     elif balances is not None or venue is not None:
         raise TypeError("`balances` and `venue` go with `positions`; `accounts` have their own")
-    asked = {"accounts": accounts, "marks": marks, "instruments": instruments}
+    asked = {
+        "accounts": accounts,
+        "marks": marks,
+        "instruments": instruments,
+        "betas": betas,
+        "gap": None if gap_pct is None else {"movePct": gap_pct},
+    }
     return _json("POST", "/v1/evaluate", asked, lambda answer: decode(Evaluation, answer))
 
 
@@ -92,13 +107,15 @@ def put_account(
     def read(answer: object) -> WrittenAccount:
         return decode(WrittenAccount, answer)
 
-    return _json("PUT", _account(account_id), account, read, _if_match(if_version))
+    headers, repeatable = _if_match(if_version), if_version is None
+    return _json("PUT", _account(account_id), account, read, headers, repeatable=repeatable)
 
 
 def put_accounts(accounts: Iterable[NamedAccount | Anything]) -> Call[BatchResult]:
     headers = {"content-type": "application/x-ndjson"}
     path = "/v1/accounts:batch"
-    return Call("POST", path, _batch_result, headers=headers, parts=_lines(accounts))
+    parts = _lines(accounts)
+    return Call("POST", path, _batch_result, headers=headers, parts=parts, repeatable=False)
 
 
 def get_account(account_id: str) -> Call[StoredAccount]:
@@ -106,17 +123,25 @@ def get_account(account_id: str) -> Call[StoredAccount]:
 
 
 def delete_account(account_id: str, if_version: int | None) -> Call[None]:
-    return Call("DELETE", _account(account_id), lambda _: None, headers=_if_match(if_version))
+    path, headers = _account(account_id), _if_match(if_version)
+    return Call("DELETE", path, lambda _: None, headers=headers, repeatable=False)
 
 
 def adjust_account(
-    account_id: str, asset: str, delta: Number, reason: Reason, if_version: int | None
+    account_id: str,
+    asset: str,
+    delta: Number,
+    reason: Reason,
+    *,
+    if_version: int | None,
+    idempotency_key: str | None,
 ) -> Call[AdjustedAccount]:
     def read(answer: object) -> AdjustedAccount:
         return decode(AdjustedAccount, answer)
 
     body = {"asset": asset, "delta": delta, "reason": reason}
-    return _json("POST", f"{_account(account_id)}/adjust", body, read, _if_match(if_version))
+    headers = _if_match(if_version) | _key(idempotency_key)
+    return _json("POST", f"{_account(account_id)}/adjust", body, read, headers)
 
 
 def account_risk(account_id: str) -> Call[StoredAccountRisk]:
@@ -130,7 +155,7 @@ def list_accounts(level: Level, limit: int | None, cursor: str | None) -> Call[R
 
 
 def post_marks(marks: Sequence[Mark | Anything]) -> Call[BatchResult]:
-    return _json("POST", "/v1/marks", {"marks": marks}, _batch_result)
+    return _json("POST", "/v1/marks", {"marks": marks}, _batch_result, _key(None))
 
 
 def get_marks(venue: Venue | None, symbol: str | None) -> Call[Sequence[StoredMark]]:
@@ -140,9 +165,17 @@ def get_marks(venue: Venue | None, symbol: str | None) -> Call[Sequence[StoredMa
     return Call("GET", "/v1/marks", read, _given(venue=venue, symbol=symbol))
 
 
-def page_alerts(since: str | None, account_id: str | None, limit: int | None) -> Call[AlertsPage]:
-    query = _given(since=since, accountId=account_id, limit=limit)
+def page_alerts(
+    since: str | None, account_id: str | None, acknowledged: bool | None, limit: int | None
+) -> Call[AlertsPage]:
+    done = None if acknowledged is None else str(acknowledged).lower()
+    query = _given(since=since, accountId=account_id, acknowledged=done, limit=limit)
     return Call("GET", "/v1/alerts", lambda answer: decode(AlertsPage, answer), query)
+
+
+def acknowledge(alert_id: str) -> Call[AcknowledgedAlert]:
+    path = f"/v1/alerts/{quote(alert_id, safe='')}/ack"
+    return Call("POST", path, lambda answer: decode(AcknowledgedAlert, answer))
 
 
 def read_answer(call: Call[Answer], status: int, body: bytes, retry_after: str | None) -> Answer:
@@ -178,9 +211,12 @@ def _json(
     document: object,
     read: Callable[[Any], Answer],
     headers: Mapping[str, str] | None = None,
+    *,
+    repeatable: bool = True,
 ) -> Call[Answer]:
     sent = {"content-type": "application/json", **(headers or {})}
-    return Call(method, path, read, headers=sent, body=_encode(document))
+    body = _encode(document)
+    return Call(method, path, read, headers=sent, body=body, repeatable=repeatable)
 
 
 def _encode(document: object) -> bytes:
@@ -206,6 +242,11 @@ def _account(account_id: str) -> str:
 
 def _if_match(version: int | None) -> dict[str, str]:
     return {} if version is None else {"if-match": f'"{version}"'}
+
+
+def _key(given: str | None) -> dict[str, str]:
+    """Return the header by which the service knows the call when it comes again."""
+    return {"idempotency-key": f'"{given or uuid4()}"'}
 
 
 def _given(**parameters: str | int | None) -> dict[str, str | int]:

@@ -1,6 +1,7 @@
 """The client for programs without an event loop; `AsyncClient` has the same methods, awaited."""
 
 import os
+import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
@@ -10,6 +11,7 @@ import httpx
 from plimsoll import calls
 from plimsoll.alerts import Event
 from plimsoll.answers import (
+    AcknowledgedAlert,
     AdjustedAccount,
     AlertsPage,
     BatchResult,
@@ -35,8 +37,9 @@ from plimsoll.documents import (
     Venue,
 )
 from plimsoll.endpoint import Endpoint
-from plimsoll.errors import Unreachable
+from plimsoll.errors import Problem, Unreachable
 from plimsoll.patience import Patience
+from plimsoll.repeats import RETRY_FOR_S, delay_before_repeat
 from plimsoll.stream import Stream
 from plimsoll.subscription import Subscription
 
@@ -46,8 +49,9 @@ Answer = TypeVar("Answer")
 class Client:
     """A service at `url`; `token` is an API key where the service wants one.
 
-    Calls raise Problem when refused and Unreachable when unanswered, and are never repeated by
-    themselves.
+    Calls raise Problem when refused and Unreachable when unanswered. One that is refused for now
+    (429, 503) is made again when the service says so, where that is safe and takes no longer than
+    `retry_for_s` in all; 0: never.
     """
 
     def __init__(
@@ -56,8 +60,10 @@ class Client:
         *,
         token: str | None = None,
         timeout_s: float = 10.0,
+        retry_for_s: float = RETRY_FOR_S,
         trust_env: bool = True,
     ) -> None:
+        self._retry_for_s = retry_for_s
         self._endpoint = Endpoint(url, token, trust_env)
         self._http = httpx.Client(
             base_url=self._endpoint.url,
@@ -90,11 +96,14 @@ class Client:
         venue: Venue | None = None,
         marks: Mapping[str, Number] | None = None,
         instruments: Sequence[Instrument | Anything] | None = None,
+        betas: Mapping[str, Number] | None = None,
+        gap_pct: Number | None = None,
     ) -> Evaluation:
         """Evaluate accounts, or the positions of one as ccxt's `fetch_positions()` gives them.
 
         Nothing is stored. `marks` by symbol go before a position's own `markPrice`, that before the
-        newest streamed one; `instruments` before stored ones.
+        newest streamed one; `instruments` before stored ones. `gap_pct`: say of every pool who pays
+        after such a jump of all its symbols, each as much of it as `betas` says (else all of it).
         """
         call = calls.evaluate(
             accounts,
@@ -103,6 +112,8 @@ class Client:
             venue=venue,
             marks=marks,
             instruments=instruments,
+            betas=betas,
+            gap_pct=gap_pct,
         )
         return self._send(call)
 
@@ -142,9 +153,20 @@ class Client:
         reason: Reason,
         *,
         if_version: int | None = None,
+        idempotency_key: str | None = None,
     ) -> AdjustedAccount:
-        """Change a balance by `delta`; an alert that it raises has `reason` as its cause."""
-        call = calls.adjust_account(account_id, asset, delta, reason, if_version)
+        """Change a balance by `delta`; an alert that it raises has `reason` as its cause.
+
+        After Unreachable, the same call with the same `idempotency_key` is not done twice.
+        """
+        call = calls.adjust_account(
+            account_id,
+            asset,
+            delta,
+            reason,
+            if_version=if_version,
+            idempotency_key=idempotency_key,
+        )
         return self._send(call)
 
     def account_risk(self, account_id: str) -> StoredAccountRisk:
@@ -172,10 +194,18 @@ class Client:
         since: str | None = None,
         *,
         account_id: str | None = None,
+        acknowledged: bool | None = None,
         limit: int | None = None,
     ) -> AlertsPage:
-        """Return a page of the log after a cursor, of its beginning without one."""
-        return self._send(calls.page_alerts(since, account_id, limit))
+        """Return a page of the log after a cursor, of its beginning without one.
+
+        `acknowledged` False: only what nobody has acknowledged yet; True: only the rest.
+        """
+        return self._send(calls.page_alerts(since, account_id, acknowledged, limit))
+
+    def acknowledge(self, alert_id: str) -> AcknowledgedAlert:
+        """Say that somebody has dealt with an alert, or will; NotFound when the log has it not."""
+        return self._send(calls.acknowledge(alert_id))
 
     def alerts(
         self,
@@ -209,6 +239,18 @@ class Client:
                     file.write(batch.cursor)
 
     def _send(self, call: Call[Answer]) -> Answer:
+        left_s = self._retry_for_s
+        while True:
+            try:
+                return self._send_once(call)
+            except Problem as problem:
+                delay_s = delay_before_repeat(call, problem, left_s)
+                if delay_s is None:
+                    raise
+            time.sleep(delay_s)
+            left_s -= delay_s
+
+    def _send_once(self, call: Call[Answer]) -> Answer:
         try:
             response = self._http.request(
                 call.method,

@@ -71,6 +71,13 @@ class Thresholds(TypedDict):
     easeAfterMs: NotRequired[int | None]
 
 
+class Repeat(TypedDict):
+    """Remind of an alert this often (a minute to a week), in event time."""
+
+    everyMs: int
+    until: NotRequired[Literal["resolved", "acknowledged"]]
+
+
 class Account(TypedDict):
     """What an account holds."""
 
@@ -80,6 +87,7 @@ class Account(TypedDict):
     balances: NotRequired[Sequence[Balance] | None]
     positions: NotRequired[Sequence[Position] | None]
     thresholds: NotRequired[Thresholds | None]
+    repeat: NotRequired[Repeat | None]
 
 
 class NamedAccount(Account):

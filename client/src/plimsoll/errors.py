@@ -50,6 +50,10 @@ class NotFound(Problem):
     """404: there is no such account (of yours)."""
 
 
+class InProgress(Problem):
+    """409: the same call, by its `idempotency_key`, is still being carried out. Come back."""
+
+
 class VersionMismatch(Problem):
     """412: the account is not at `if_version` any more."""
 
@@ -71,6 +75,7 @@ PROBLEM_OF_STATUS: dict[int, type[Problem]] = {
     401: Unauthorized,
     403: Forbidden,
     404: NotFound,
+    409: InProgress,
     412: VersionMismatch,
     413: TooLarge,
     415: InvalidRequest,

@@ -21,7 +21,7 @@ class SubscribedFrame(TypedDict):
 
     type: Literal["subscribed"]
     id: str
-    channel: Literal["alerts", "marks"]
+    channel: Literal["alerts", "marks", "risk"]
     epoch: str
     recovered: bool
     cursor: str | None
@@ -61,6 +61,7 @@ class ErrorFrame(TypedDict):
     code: str
     detail: str
     id: NotRequired[str]
+    alert: NotRequired[str]
 
 
 ServerFrame: TypeAlias = SubscribedFrame | SnapshotFrame | AlertsFrame | HeartbeatFrame | ErrorFrame

@@ -3,17 +3,23 @@ local versions = KEYS[2]
 local before = KEYS[3]
 local changes = KEYS[4]
 local state = KEYS[5]
+local call = KEYS[6] -- the record of the call that writes, where that is done once
 local cause = ARGV[1]
-local first_item = 2 -- by item: account key, JSON ('' deletes), version it must have
+local claim = ARGV[2] -- what that record must say
+local outcome = ARGV[3] -- and says when it is done
+local kept_ms = ARGV[4]
+local first_item = 5 -- by item: account key, JSON ('' deletes), version it must have
 
 -- Writes accounts, each by itself, and appends their changes. The version '' allows any, 0 none
 -- there. Keeps what the monitor has committed in `before` until it has committed this. Answers the
--- newest change id, then by account its new version, or -1: not there to delete, -2: another one.
+-- newest change id, then by account its new version, or -1: not there to delete, -2: another one,
+-- -3: the call is not ours (any more). A call that is done once writes one account.
 
 -- needs: chunks, numbers
 
 local CHANGES_AN_ENTRY = 100
 
+if call and redis.call('GET', call) ~= claim then return { 0, -3 } end
 local now = digits(server_ms())
 local counters = redis.call('HMGET', state, 'changes', 'changeId')
 local change = tonumber(counters[1]) or 0
@@ -80,5 +86,6 @@ call_in_chunks('HDEL', accounts, removed)
 call_in_chunks('HSET', versions, new_versions)
 call_in_chunks('HSET', before, new_before)
 redis.call('HSET', state, 'changes', digits(change))
+if call and answers[2] > 0 then redis.call('SET', call, outcome, 'PX', kept_ms) end
 answers[1] = change
 return answers

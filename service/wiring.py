@@ -1,0 +1,45 @@
+"""What a process asks of the store, put together by the settings."""
+
+from dataclasses import dataclass
+
+from service.rules import gate_of
+from service.settings import Settings
+from service.store.accounts import Accounts
+from service.store.acknowledgements import Acknowledgements
+from service.store.alert_log import AlertLog
+from service.store.client import Client, connect, connect_blocking
+from service.store.epoch import settle
+from service.store.market_stream import MarketStream
+from service.store.questions import Questions
+
+REDIS_URL_DEFAULT = "redis://127.0.0.1:6379/0"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Everything a process asks of Redis, over two clients: one for commands that wait there."""
+
+    client: Client
+    blocking: Client
+    market: MarketStream
+    accounts: Accounts
+    log: AlertLog
+    acks: Acknowledgements
+    questions: Questions
+    shards: int
+
+    async def settle(self) -> str:
+        """Make sure that the data is ours and return the log's epoch."""
+        return await settle(self.client, self.shards)
+
+
+def store_of(settings: Settings) -> Store:
+    """Return the store; it connects when it is first asked."""
+    url = settings.redis_url or REDIS_URL_DEFAULT
+    client, blocking = connect(url), connect_blocking(url)
+    market = MarketStream(client, gate_of(settings), blocking)
+    accounts = Accounts(client, market, settings.shards)
+    log = AlertLog(client, settings.shards, blocking)
+    questions = Questions(client, blocking, settings.shards)
+    acks = Acknowledgements(client, market, settings.shards)
+    return Store(client, blocking, market, accounts, log, acks, questions, settings.shards)
