@@ -37,15 +37,15 @@ _EXAMPLES: Mapping[type[ServiceError], ServiceError] = {
     type(error): error
     for error in (
         BodyTimeout("the body did not arrive in time"),
-        CallInProgress("a call with this Idempotency-Key is being carried out"),
         BodyTooLarge("the body is larger than 16777216 bytes"),
+        CallInProgress("a call with this Idempotency-Key is being carried out"),
         IdempotencyKeyReused("this Idempotency-Key was another call's"),
-        InvalidIdempotencyKey("one Idempotency-Key of 1 to 255 characters, in quotes"),
         InvalidCursor("the cursor is not one that this service gave out"),
+        InvalidIdempotencyKey("one Idempotency-Key of 1 to 255 characters, in quotes"),
         MalformedBody("the body is not valid JSON"),
         MissingScope("this key lacks the scope accounts:write"),
         MonitorUnavailable("no answer for 64 shards"),
-        Overloaded("64 evaluations wait already"),
+        Overloaded("500 evaluations wait already"),
         RateLimited("this key may ask again in 3 s", 3),
         StoreUnavailable("Redis did not answer in time"),
         TooManyConnections("this key has 1000 streams open already"),

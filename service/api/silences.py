@@ -7,7 +7,14 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
 from service.api.bodies import JSON, BodyReader
-from service.api.documents import BODY_ERRORS, answer, json_body, operation, path_parameter
+from service.api.documents import (
+    BODY_ERRORS,
+    answer,
+    json_body,
+    operation,
+    path_parameter,
+    with_links,
+)
 from service.api.entrance import Entrance
 from service.api.queries import Query
 from service.api.replies import json_reply
@@ -94,12 +101,16 @@ _POST = operation(
     "createSilence",
     "Pass over alerts of some accounts for a while",
     {
-        201: answer(
-            "It holds from `startsAt` on, in two seconds. Its alerts are in the log and in "
-            "`GET /v1/alerts` as ever; streams and webhooks pass them over, now and whenever "
-            "somebody resumes, unless they ask for `silenced` ones too. It ends by itself.",
-            SilenceView,
-            _VIEW,
+        201: with_links(
+            answer(
+                "It holds from `startsAt` on, in two seconds. Its alerts are in the log and in "
+                "`GET /v1/alerts` as ever; streams and webhooks pass them over, now and whenever "
+                "somebody resumes, unless they ask for `silenced` ones too. It ends by itself.",
+                SilenceView,
+                _VIEW,
+            ),
+            "silence_id",
+            "endSilence",
         )
     },
     body=json_body(SilenceDocument, _WANTED),
