@@ -112,9 +112,9 @@ class AlertSubscription:
         if recovered and since is not None:
             self._positions = since.offsets
         else:
-            # The snapshot may lack what is in the log only: that follows it.
-            settled = [max(tail.settled, tail.trimmed) for tail in tails]
-            self._positions = tuple(map(min, follower.positions, settled))
+            # The snapshot has all that is settled; it may lack what is in the log only, which
+            # follows it, once the follower, who may be behind, has come so far.
+            self._positions = tuple(max(tail.settled, tail.trimmed) for tail in tails)
         self._snapshot_due = not recovered
         cursor = encode_cursor(follower.epoch, self._positions)
         await self._send(
