@@ -82,7 +82,8 @@ class Guarded:
     async def token(
         self, *scopes: Scope, tenant: str = "desk-a", expires_ms: int | None = None
     ) -> str:
-        _, token = await self.keys.create("bot", tenant, scopes, now_ms(), expires_ms)
+        made_ms = now_ms() if expires_ms is None else min(now_ms(), expires_ms - 1)
+        _, token = await self.keys.create("bot", tenant, scopes, made_ms, expires_ms)
         return token
 
     async def send(self, call: Call, token: str | None) -> httpx.Response:
