@@ -8,7 +8,9 @@ RUN mkdir service && touch service/__init__.py README.md LICENSE \
     && python -m pip --python /opt/plimsoll install --no-cache-dir --constraint constraints.txt .
 COPY README.md LICENSE ./
 COPY service service
+# What is compiled below is known by its sources' times, of which a copied layer keeps whole seconds: so they have no more.
 RUN python -m pip --python /opt/plimsoll install --no-cache-dir --no-deps --force-reinstall . \
+    && find /opt/plimsoll/lib -path '*/service/*.py' -exec touch --date="@$(date +%s)" {} + \
     && /opt/plimsoll/bin/python -m compileall -q /opt/plimsoll
 # Ticks and prices are compiled where they are first called; done here, a container starts at once.
 RUN NUMBA_CACHE_DIR=/opt/plimsoll/compiled /opt/plimsoll/bin/python -c \
