@@ -43,8 +43,8 @@ def lesson(study: Study) -> str:
         _wrapped(
             f"{int(alone.sum()):,} accounts were liquidated on the last price alone ({other:,} on "
             f"the spot median alone). Closed, they kept {_money(kept)}; left alone, they had "
-            f"{_money(later)} at {_clock(study, len(study.tape.last))}. Of the shortfall on the spot "
-            f"median {_part(of_late, 0)} is of accounts that the last price would have closed "
+            f"{_money(later)} at {_clock(study, len(study.tape.last))}. Of the shortfall on the "
+            f"spot median {_part(of_late, 0)} is of accounts that the last price would have closed "
             f"{LATE_S} seconds or more before."
         )
     )
