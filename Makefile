@@ -14,7 +14,6 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
-DATA ?= ../shared/data
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist worksteal
 
 help: ## Print this list
@@ -59,8 +58,8 @@ loadtest: $(DEV) ## Run Locust for five minutes against a service of its own; re
 soak: $(DEV) ## Run the long form of the tests that have one, with their figures
 	PLIMSOLL_SOAK=1 $(BIN)/pytest -m soak --capture=no --verbose --timeout=0
 
-study: $(DEV) ## Play the recorded crash (in DATA) and write its table and picture into the README
-	$(BIN)/python -m studies.crash --data $(DATA)
+study: $(DEV) ## Play the recorded crash and write its table and picture: make study DATA=DIR
+	$(BIN)/python -m studies.crash --data $(or $(DATA),$(error make study DATA=DIR, see docs/crash.md))
 
 docker-test: $(DEV) ## Build the image, run the Compose file, restart and stop it; needs a Docker engine
 	$(BIN)/python tests/docker/run_compose.py

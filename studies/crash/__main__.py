@@ -39,7 +39,7 @@ def main(given: list[str] | None = None) -> int:
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m studies.crash", description=__doc__)
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--data", type=Path, required=True, help=f"has {BARS} and {TIERS}")
     parser.add_argument("--accounts", type=int, default=ACCOUNTS)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--root", type=Path, default=ROOT, help="whose documents are written")

@@ -1,6 +1,6 @@
 """The crash as an SVG: one market's two prices, who was liquidated on each, what was missing.
 
-Ink and lines are of a middle grey and the ground is left out: it reads on white and on black.
+Ink and lines are of a middle grey, which reads on white and on black.
 """
 
 import math
@@ -12,11 +12,12 @@ import numpy as np
 
 from service.risk.columns import Floats
 from studies.crash.study import Study, liquidated_path, shortfall_path
+from studies.svg import line, text
 
 WIDTH, LEFT, RIGHT, TOP = 768, 64, 184, 34
 PANEL_HEIGHT, PANEL_GAP, FOOT = 128, 50, 34
 LAST, SPOT = "#d9483b", "#3b82d6"
-INK, GRID = "#7d8590", "#8c959f"
+INK = "#7d8590"
 STEP_S = 10  # a point of a line
 TICK_S = 900
 LABEL_LEAST = 17.0  # pixels between the labels of two lines
@@ -74,16 +75,16 @@ def _missing(study: Study) -> Panel:
 
 def _panel(panel: Panel, top: float) -> str:
     bottom, most = top + PANEL_HEIGHT, _round_above(max(panel.last.max(), panel.spot.max()))
-    parts = [f'<g font-weight="600">{_text(LEFT, top - 12, panel.title, INK, "start")}</g>']
+    parts = [f'<g font-weight="600">{text(LEFT, top - 12, panel.title, INK, "start")}</g>']
     for value in (0.0, most / 2.0, most):
         y = bottom - PANEL_HEIGHT * value / most
-        parts += [_line(LEFT, y, WIDTH - RIGHT, y)]
-        parts += [_text(LEFT - 8, y + 4, f"{value:g}{panel.unit}", INK, "end")]
+        parts += [line(LEFT, y, WIDTH - RIGHT, y)]
+        parts += [text(LEFT - 8, y + 4, f"{value:g}{panel.unit}", INK, "end")]
     ends = [bottom - PANEL_HEIGHT * float(each[-1]) / most for each in (panel.last, panel.spot)]
     lines = zip((panel.last, panel.spot), (LAST, SPOT), panel.labels, _apart(ends), strict=True)
     for values, colour, label, y in lines:
         parts.append(_curve(values / most, bottom, colour))
-        parts.append(_text(WIDTH - RIGHT + 10, y + 4, label, colour, "start"))
+        parts.append(text(WIDTH - RIGHT + 10, y + 4, label, colour, "start"))
     return "\n".join(parts)
 
 
@@ -118,17 +119,8 @@ def _clock(start_s: int, seconds: int, tops: Sequence[float], bottom: float) -> 
     parts = []
     for second in range(-(-start_s // TICK_S) * TICK_S, start_s + seconds + 1, TICK_S):
         x = LEFT + (WIDTH - RIGHT - LEFT) * (second - start_s) / max(1, seconds - 1)
-        parts += [_line(x, top, x, top + PANEL_HEIGHT) for top in tops]
+        parts += [line(x, top, x, top + PANEL_HEIGHT) for top in tops]
         told = f"{datetime.fromtimestamp(second, UTC):%H:%M}"
-        parts.append(_text(x, bottom + 22, told, INK, "middle"))
-    parts.append(_text(WIDTH - RIGHT + 30, bottom + 22, "UTC", INK, "start"))
+        parts.append(text(x, bottom + 22, told, INK, "middle"))
+    parts.append(text(WIDTH - RIGHT + 30, bottom + 22, "UTC", INK, "start"))
     return "\n".join(parts)
-
-
-def _line(x1: float, y1: float, x2: float, y2: float) -> str:
-    places = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
-    return f'<line {places} stroke="{GRID}" stroke-opacity="0.3"/>'
-
-
-def _text(x: float, y: float, text: str, colour: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" text-anchor="{anchor}">{text}</text>'
