@@ -1,7 +1,7 @@
 """The crash through the engine: who is liquidated when on a given mark, and what that leaves.
 
 Every second all who are left are evaluated at the marks of its end. Whoever is at LIQUIDATION or
-beyond is closed where the perpetual's next bar opens, less a slippage, for the taker fee; the
+beyond is closed where the perpetual's next bar opens, with a slippage, for the taker fee; the
 waterfall settles that. Fills move nobody's mark, so one pass serves several slippages.
 """
 

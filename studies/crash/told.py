@@ -93,7 +93,7 @@ def _setting(study: Study) -> str:
         f"{_part(LONG_SHARE, 0)} of their positions long, {_part(CROSS_SHARE, 0)} of them cross, "
         f"in the coin-margined perpetuals of {', '.join(coins)} and {final}: entered at "
         f"{_clock(study, 0)}, judged every second until {_clock(study, len(study.tape.last))} UTC, "
-        f"closed where the perpetual's next bar opens, less {_part(SLIPPAGES[STATED])}."
+        f"closed where the perpetual's next bar opens, with {_part(SLIPPAGES[STATED])} of slippage."
     )
 
 
