@@ -126,6 +126,9 @@ async def open_worker(
         store_client.connect_blocking(redis_url) as blocking,
         asyncio.TaskGroup() as tasks,
     ):
+        # Before anybody writes: what was there before a log has an epoch counts as lost, and all
+        # who follow the market start over.
+        await settle(client, SHARDS)
         built = _build(client, blocking, limits)
         hub, follower = built.hub, built.follower
         if follow:
