@@ -67,9 +67,9 @@ from service.settings import Settings
 from service.store.api_keys import ApiKeys
 from service.store.claims import Claims
 from service.store.health import Roll, monitors, ping
+from service.store.receivers import Webhooks
 from service.store.silences import Silences
 from service.store.units import Units
-from service.store.webhooks import Webhooks
 from service.wiring import Store, store_of
 
 RELEASE = "0.1.0"  # as pyproject.toml has it, also where nothing is installed

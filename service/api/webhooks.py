@@ -44,8 +44,8 @@ from service.contract.webhooks import (
 )
 from service.errors import TooManyItems
 from service.store.alert_log import AlertLog
-from service.store.keys import webhook_key, webhook_of
-from service.store.webhooks import StoredWebhook, Webhooks
+from service.store.keys import receiver_key, receiver_of
+from service.store.receivers import StoredReceiver, Webhooks
 
 WEBHOOKS_MAX = 100  # of a tenant
 SECRET_OVERLAP_MS = 86_400_000  # a secret that was replaced is good for a day
@@ -149,7 +149,7 @@ def _add_letters(router: APIRouter, entrance: Entrance, webhooks: Webhooks) -> N
 
 def _key(caller: Caller, webhook_id: str) -> str:
     """Return a webhook's key, which is in the caller's tenant."""
-    return webhook_key(caller.tenant, check_webhook_id(webhook_id))
+    return receiver_key(caller.tenant, check_webhook_id(webhook_id))
 
 
 async def _has_room(webhooks: Webhooks, tenant: str, key: str) -> bool:
@@ -157,12 +157,12 @@ async def _has_room(webhooks: Webhooks, tenant: str, key: str) -> bool:
     return key in there or len(there) < WEBHOOKS_MAX
 
 
-def _view(key: str, stored: StoredWebhook, secret: str | None = None) -> WebhookView:
+def _view(key: str, stored: StoredReceiver, secret: str | None = None) -> WebhookView:
     wanted, progress = read_webhook(stored.doc), read_progress(stored.progress)
     pending = progress.pending
     failed = pending is not None and pending.attempts > 0
     return WebhookView(
-        id=webhook_of(key)[1],
+        id=receiver_of(key)[1],
         url=wanted.url,
         accounts=list(wanted.accounts),
         levels=wanted.levels,
