@@ -17,6 +17,7 @@ import orjson
 import uvicorn
 import uvloop
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 
 from service.access.silences import SilenceBoard
 from service.api.about import ABOUT
@@ -41,6 +42,7 @@ from service.api.protocol import RequestProtocol
 from service.api.server import DrainingServer
 from service.api.silences import build_silences_router
 from service.api.stored_risk import judge_stored
+from service.api.targets import TargetRules, build_targets_router
 from service.api.webhooks import WebhookRules, build_webhooks_router
 from service.errors import StoreUnavailable
 from service.monitor import judging
@@ -67,7 +69,7 @@ from service.settings import Settings
 from service.store.api_keys import ApiKeys
 from service.store.claims import Claims
 from service.store.health import Roll, monitors, ping
-from service.store.receivers import Webhooks
+from service.store.receivers import Targets, Webhooks
 from service.store.silences import Silences
 from service.store.units import Units
 from service.wiring import Store, store_of
@@ -168,16 +170,7 @@ def _routers(
     yield build_instruments_router(
         entrance, store.market, follower, bodies, limits, route_class=once
     )
-    rules = WebhookRules(settings.webhook_allow_http, settings.webhook_allow_private)
-    yield build_webhooks_router(
-        entrance,
-        Webhooks(store.client),
-        store.log,
-        store.settle,
-        bodies=bodies,
-        rules=rules,
-        route_class=once,
-    )
+    yield from _told(settings, entrance, store, bodies, once)
     silences, kept_s = Silences(store.client), settings.log_retention_s
     yield build_silences_router(entrance, silences, bodies, kept_s, route_class=once)
     checks = Checks(
@@ -187,6 +180,31 @@ def _routers(
         settings.shards,
     )
     yield build_health_router(entrance, follower, checks, metrics)
+
+
+def _told(
+    settings: Settings, entrance: Entrance, store: Store, bodies: BodyReader, once: type[APIRoute]
+) -> Iterator[APIRouter]:
+    """Yield the calls about who is told of alerts: webhooks and targets."""
+    where = (settings.webhook_allow_http, settings.webhook_allow_private)
+    yield build_webhooks_router(
+        entrance,
+        Webhooks(store.client),
+        store.log,
+        store.settle,
+        bodies=bodies,
+        rules=WebhookRules(*where),
+        route_class=once,
+    )
+    yield build_targets_router(
+        entrance,
+        Targets(store.client),
+        store.log,
+        store.settle,
+        bodies=bodies,
+        rules=TargetRules(settings.targets, *where),
+        route_class=once,
+    )
 
 
 def contract_documents() -> dict[str, str]:

@@ -115,16 +115,19 @@ class Settings(BaseSettings):
         64 * 1_024, ge=1_024, description="no frame we accept is larger"
     )
     webhook_allow_http: bool = Field(
-        False, description="webhooks may be http too, which anybody on the way can read"
+        False, description="webhooks and targets may be without TLS, readable on the way"
     )
     webhook_allow_private: bool = Field(
-        False, description="webhooks may lead to addresses that are not public"
+        False, description="webhooks and targets may lead to addresses that are not public"
     )
     webhook_timeout_s: float = Field(
         10.0, gt=0.0, description="a webhook's receiver must have answered by then"
     )
     webhook_give_up_s: float = Field(
         86_400.0, gt=0.0, description="a delivery is tried for so long, then it is a dead letter"
+    )
+    targets: bool = Field(
+        False, description="chats, mail and the like are told of alerts (needs the extra `notify`)"
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(

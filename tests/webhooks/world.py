@@ -109,7 +109,7 @@ class Kill:
 class Breaking:
     """Passes calls that change something on, until it is time to be killed."""
 
-    STEPS = ("advance", "settle_letter", "post")
+    STEPS = ("advance", "settle_letter", "post", "send")
 
     def __init__(self, inner: object, kill: Kill | None) -> None:
         self._inner, self._kill = inner, kill
