@@ -19,6 +19,7 @@ import uvloop
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
+from service.access.meter import Meter
 from service.access.silences import SilenceBoard
 from service.api.about import ABOUT
 from service.api.account_risk import build_account_risk_router
@@ -60,6 +61,7 @@ from service.risk import evaluate
 from service.rules import (
     admission_rules_of,
     door_of,
+    kept_room_of,
     load_of,
     meter_of,
     stream_limits_of,
@@ -86,9 +88,10 @@ def build_api(settings: Settings) -> FastAPI:
     """Build one API worker; inline marks and instruments are evaluated without any store."""
     store = store_of(settings)
     door = door_of(settings, ApiKeys(store.client))
-    entrance = Entrance(door, meter_of(settings, Units(store.client)))
+    meter = meter_of(settings, Units(store.client))
+    entrance = Entrance(door, meter)
     follower = MarketFollower(store.market, settings.pegged_assets, settings.event_time)
-    hub = _hub_of(settings, store, follower)
+    hub = _hub_of(settings, store, follower, meter)
     admission = Admission(door, hub, admission_rules_of(settings))
 
     @contextlib.asynccontextmanager
@@ -127,7 +130,7 @@ def build_api(settings: Settings) -> FastAPI:
     return app
 
 
-def _hub_of(settings: Settings, store: Store, follower: MarketFollower) -> Hub:
+def _hub_of(settings: Settings, store: Store, follower: MarketFollower, meter: Meter) -> Hub:
     """Return the hub of all streams; it hears of marks from the follower."""
     follower.listener = hub = Hub(
         store.log,
@@ -135,6 +138,7 @@ def _hub_of(settings: Settings, store: Store, follower: MarketFollower) -> Hub:
         acks=store.acks,
         risks=Risks(store.accounts, partial(judge_stored, follower)),
         silences=SilenceBoard(Silences(store.client)),
+        meter=meter,
         limits=stream_limits_of(settings),
     )
     return hub
@@ -152,7 +156,7 @@ def _routers(
     """Yield the REST calls, the most frequent first: routes are tried in order."""
     bodies = BodyReader(settings.body_max_bytes, settings.body_timeout_s, load.room)
     claims = Claims(store.client, settings.shards, int(settings.idempotency_s * 1_000.0))
-    once = Once(entrance, bodies, claims).route_class
+    once = Once(entrance, bodies, claims, kept_room_of(settings, Units(store.client))).route_class
     limits = Limits(settings.accounts_max, settings.positions_max)
     yield build_evaluate_router(
         entrance, follower, bodies, limits, queue=load.queue, metrics=metrics

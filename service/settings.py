@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     idempotency_s: float = Field(
         86_400.0, ge=60.0, description="how long the answer to a call with Idempotency-Key is kept"
     )
+    idempotency_max_bytes: int = Field(
+        256 * 2**20, ge=2**20, description="most that kept answers of a key take; beyond it 429"
+    )
     evaluations_max: int = Field(
         500, ge=1, description="most evaluations that wait in a worker; beyond them 503"
     )

@@ -47,6 +47,7 @@ A line a key: its type, what it holds; how long it lives.
 {keys}:records            hash: key id -> API key JSON (of its secret a hash); for good
 {units <key id>}:full     string: when all units taken by a key have grown back, epoch microseconds;
                           until then
+{units kept <key id>}:full  string: the same of the room of its kept answers
 {s07}:call:<name>         string: `<fingerprint> <token>` of a call that carries a key, then
                           `<fingerprint>  <answer>`; a minute, then as long as answers are kept
 {call <name>}:call        string: the same of a call that is not about one account
