@@ -42,10 +42,6 @@ class AlertStore(LogReader, StoredAlerts, Protocol):
 class AckStore(Protocol):
     """Where alerts are acknowledged; raises UnknownAlert, StoreUnavailable."""
 
-    async def wait_for(self, caller: Caller, units: int) -> None:
-        """Return once what a frame costs was taken from the units of its key."""
-        await self._meter.wait_for(caller, units)
-
     async def acknowledge(self, account_key: str, seq: int) -> int: ...
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 import pytest
 
-from service.access.kept import UNIT_BYTES
 from service.api.once import ANSWER_BYTES_MAX, KEY_MAX
 from service.app import contract_documents
 from service.errors import CallInProgress, StoreUnavailable
@@ -18,7 +17,6 @@ from service.store.accounts import Accounts
 from service.store.claims import Claim, Claims, Outcome
 from service.store.client import connect
 from service.store.market_stream import Gate, MarketStream
-from service.store.units import Units
 from tests.api.guarded import CALLS, HOLDER, Guarded
 from tests.api.workers import SHARDS, account, instrument, open_worker, settings_of
 
@@ -294,38 +292,3 @@ async def _claims_run_out(redis_url: str) -> None:
     async with connect(redis_url) as client, asyncio.timeout(10.0):
         while any((await client.call_everywhere("KEYS", "*:call:*")).values()):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-
-
-async def test_a_million_keys_do_not_fill_the_store(redis_url: str) -> None:
-    """Half of the room is there at once; what is refused is not done, and a repeat is answered."""
-    async with open_worker(settings_of(redis_url, idempotency_max_bytes=2**20)) as desk:
-        assert (await desk.put("/v1/accounts/a1", json=account())).is_success
-        fits = 2**20 // UNIT_BYTES // 2
-        async with connect(redis_url) as client:
-            taken = await Units(client).take(
-                "kept default", fits / 86_400, fits, fits - 2, fits - 2
-            )
-        assert taken.left == 2
-        first = await adjust(desk, "k1")
-        assert first.is_success
-        assert (await adjust(desk, "k2")).is_success
-        refused = await adjust(desk, "k3")
-        assert code(refused) == (429, "rate_limited")
-        assert int(refused.headers["retry-after"]) > 60
-        assert await balance(desk) == 9_998
-        assert told(await adjust(desk, "k1")) == told(first)
-        assert code(await adjust(desk, "k3")) == (429, "rate_limited"), "its claim was given back"
-
-
-async def test_an_answer_without_room_for_all_of_it_is_not_kept(redis_url: str) -> None:
-    async with open_worker(settings_of(redis_url, idempotency_max_bytes=2**20)) as desk:
-        fits = 2**20 // UNIT_BYTES // 2
-        async with connect(redis_url) as client:
-            await Units(client).take("kept default", fits / 86_400, fits, fits - 2, fits - 2)
-        many = [account() | {"id": f"a{number}"} for number in range(100)]
-        headers = {"idempotency-key": "k1"}
-        first = await desk.post("/v1/accounts:batch", json=many, headers=headers)
-        assert len(first.content) > 2 * UNIT_BYTES
-        again = await desk.post("/v1/accounts:batch", json=many, headers=headers)
-        assert again.is_success
-        assert again.content != first.content, "carried out again: other versions"
