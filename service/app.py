@@ -17,7 +17,9 @@ import orjson
 import uvicorn
 import uvloop
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 
+from service.access.meter import Meter
 from service.access.silences import SilenceBoard
 from service.api.about import ABOUT
 from service.api.account_risk import build_account_risk_router
@@ -41,6 +43,7 @@ from service.api.protocol import RequestProtocol
 from service.api.server import DrainingServer
 from service.api.silences import build_silences_router
 from service.api.stored_risk import judge_stored
+from service.api.targets import TargetRules, build_targets_router
 from service.api.webhooks import WebhookRules, build_webhooks_router
 from service.errors import StoreUnavailable
 from service.monitor import judging
@@ -58,6 +61,7 @@ from service.risk import evaluate
 from service.rules import (
     admission_rules_of,
     door_of,
+    kept_room_of,
     load_of,
     meter_of,
     stream_limits_of,
@@ -67,9 +71,9 @@ from service.settings import Settings
 from service.store.api_keys import ApiKeys
 from service.store.claims import Claims
 from service.store.health import Roll, monitors, ping
+from service.store.receivers import Targets, Webhooks
 from service.store.silences import Silences
 from service.store.units import Units
-from service.store.webhooks import Webhooks
 from service.wiring import Store, store_of
 
 RELEASE = "0.1.0"  # as pyproject.toml has it, also where nothing is installed
@@ -84,9 +88,10 @@ def build_api(settings: Settings) -> FastAPI:
     """Build one API worker; inline marks and instruments are evaluated without any store."""
     store = store_of(settings)
     door = door_of(settings, ApiKeys(store.client))
-    entrance = Entrance(door, meter_of(settings, Units(store.client)))
+    meter = meter_of(settings, Units(store.client))
+    entrance = Entrance(door, meter)
     follower = MarketFollower(store.market, settings.pegged_assets, settings.event_time)
-    hub = _hub_of(settings, store, follower)
+    hub = _hub_of(settings, store, follower, meter)
     admission = Admission(door, hub, admission_rules_of(settings))
 
     @contextlib.asynccontextmanager
@@ -125,7 +130,7 @@ def build_api(settings: Settings) -> FastAPI:
     return app
 
 
-def _hub_of(settings: Settings, store: Store, follower: MarketFollower) -> Hub:
+def _hub_of(settings: Settings, store: Store, follower: MarketFollower, meter: Meter) -> Hub:
     """Return the hub of all streams; it hears of marks from the follower."""
     follower.listener = hub = Hub(
         store.log,
@@ -133,6 +138,7 @@ def _hub_of(settings: Settings, store: Store, follower: MarketFollower) -> Hub:
         acks=store.acks,
         risks=Risks(store.accounts, partial(judge_stored, follower)),
         silences=SilenceBoard(Silences(store.client)),
+        meter=meter,
         limits=stream_limits_of(settings),
     )
     return hub
@@ -150,7 +156,7 @@ def _routers(
     """Yield the REST calls, the most frequent first: routes are tried in order."""
     bodies = BodyReader(settings.body_max_bytes, settings.body_timeout_s, load.room)
     claims = Claims(store.client, settings.shards, int(settings.idempotency_s * 1_000.0))
-    once = Once(entrance, bodies, claims).route_class
+    once = Once(entrance, bodies, claims, kept_room_of(settings, Units(store.client))).route_class
     limits = Limits(settings.accounts_max, settings.positions_max)
     yield build_evaluate_router(
         entrance, follower, bodies, limits, queue=load.queue, metrics=metrics
@@ -168,16 +174,7 @@ def _routers(
     yield build_instruments_router(
         entrance, store.market, follower, bodies, limits, route_class=once
     )
-    rules = WebhookRules(settings.webhook_allow_http, settings.webhook_allow_private)
-    yield build_webhooks_router(
-        entrance,
-        Webhooks(store.client),
-        store.log,
-        store.settle,
-        bodies=bodies,
-        rules=rules,
-        route_class=once,
-    )
+    yield from _told(settings, entrance, store, bodies, once)
     silences, kept_s = Silences(store.client), settings.log_retention_s
     yield build_silences_router(entrance, silences, bodies, kept_s, route_class=once)
     checks = Checks(
@@ -187,6 +184,31 @@ def _routers(
         settings.shards,
     )
     yield build_health_router(entrance, follower, checks, metrics)
+
+
+def _told(
+    settings: Settings, entrance: Entrance, store: Store, bodies: BodyReader, once: type[APIRoute]
+) -> Iterator[APIRouter]:
+    """Yield the calls about who is told of alerts: webhooks and targets."""
+    where = (settings.webhook_allow_http, settings.webhook_allow_private)
+    yield build_webhooks_router(
+        entrance,
+        Webhooks(store.client),
+        store.log,
+        store.settle,
+        bodies=bodies,
+        rules=WebhookRules(*where),
+        route_class=once,
+    )
+    yield build_targets_router(
+        entrance,
+        Targets(store.client),
+        store.log,
+        store.settle,
+        bodies=bodies,
+        rules=TargetRules(settings.targets, *where),
+        route_class=once,
+    )
 
 
 def contract_documents() -> dict[str, str]:

@@ -149,11 +149,16 @@ class MarketFollower:
         await self._move(picture.market_id)
 
     async def _step(self) -> bool:
-        """Take the next entries; False when they do not go on from here: a trim, a new stream."""
+        """Take the next entries; False when they do not go on from here: a trim, a new stream, or
+        a leap of its ids (`settle_store.lua`), which may be followed by silence."""
         entries = await self._stream.read(self.market_id, ENTRIES_A_READ, BLOCK_MS)
         if not entries:
             newest, _ = await self._stream.tail()
-            return newest >= self.market_id
+            if newest <= self.market_id:
+                return newest == self.market_id
+            entries = await self._stream.read(self.market_id, ENTRIES_A_READ)
+            if not entries:
+                return False
         if entries[0].market_id != self.market_id + 1:
             return False
         for entry in entries:

@@ -64,6 +64,13 @@ CALLS = [
     Call("POST", "/v1/webhooks/w1/secret", DIRECTS),
     Call("GET", "/v1/webhooks/w1/dead-letters", READS),
     Call("POST", "/v1/webhooks/w1/dead-letters:replay", DIRECTS),
+    Call("PUT", "/v1/targets/t1", DIRECTS, {"url": "jsons://example.com/in"}),
+    Call("GET", "/v1/targets", READS),
+    Call("GET", "/v1/targets/t1", READS),
+    Call("POST", "/v1/targets/t1/test", DIRECTS),
+    Call("GET", "/v1/targets/t1/dead-letters", READS),
+    Call("POST", "/v1/targets/t1/dead-letters:replay", DIRECTS),
+    Call("DELETE", "/v1/targets/t1", DIRECTS),
     Call("POST", "/v1/silences", DIRECTS, {"until": 4_000_000_000_000}),
     Call("GET", "/v1/silences", READS),
     Call("DELETE", "/v1/silences/0123456789abcdef", DIRECTS),
@@ -94,7 +101,9 @@ class Guarded:
 @asynccontextmanager
 async def open_guarded(redis_url: str, **more: Any) -> AsyncIterator[Guarded]:
     """Run a worker with keys in force."""
-    settings = settings_of(redis_url, require_keys=True, bootstrap_key=BOOTSTRAP, **more)
+    settings = settings_of(
+        redis_url, require_keys=True, bootstrap_key=BOOTSTRAP, **{"targets": True} | more
+    )
     async with open_worker(settings) as http, connect(redis_url) as client:
         yield Guarded(http, ApiKeys(client), AlertLog(client, SHARDS))
 

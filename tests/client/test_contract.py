@@ -97,6 +97,13 @@ LEFT_OUT = {
     # States of accounts are asked for, or watched by boards in other languages.
     "RiskFrame",
     "RiskUpdate",
+    "Notification",
+    "TargetDocument",
+    "TargetLetterView",
+    "TargetLettersView",
+    "TargetView",
+    "TargetsView",
+    "TestSent",
     "WebhookDocument",
     "WebhookSecret",
     "WebhookView",

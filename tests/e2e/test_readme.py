@@ -116,6 +116,13 @@ def test_the_other_doors_are_open(service: Processes, tmp_path: Path) -> None:
     assert '"deadLetters":[]' in said
 
 
+def test_people_are_told_where_that_is_turned_on(service: Processes, tmp_path: Path) -> None:
+    (script,) = snippets("sh", "Telling people")
+    put, tested, listed, _ = shell(script, service, tmp_path).replace("}{", "}\n{").splitlines()
+    assert orjson.loads(put)["code"] == orjson.loads(tested)["code"] == "targets_off"
+    assert orjson.loads(listed) == {"targets": []}
+
+
 def test_alerts_are_acknowledged_and_silenced(service: Processes, tmp_path: Path) -> None:
     (watch,) = snippets("sh", "Watch your own account")
     shell(watch, service, tmp_path)
