@@ -68,9 +68,10 @@ from service.rules import (
 )
 from service.running import RESTART_S, calm_collector, kept
 from service.settings import Settings
+from service.store import keys
 from service.store.api_keys import ApiKeys
 from service.store.claims import Claims
-from service.store.health import Roll, monitors, ping
+from service.store.health import Roll, members, ping
 from service.store.receivers import Targets, Webhooks
 from service.store.silences import Silences
 from service.store.units import Units
@@ -180,8 +181,10 @@ def _routers(
     checks = Checks(
         lambda limit_s: ping(store.client, limit_s),
         store.log.unowned,
-        lambda: monitors(store.client),
+        lambda: members(store.client),
         settings.shards,
+        lambda: members(store.client, keys.FEEDS),
+        settings.feeds,
     )
     yield build_health_router(entrance, follower, checks, metrics)
 

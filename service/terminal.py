@@ -1,6 +1,7 @@
 """What every command of the terminal shares: settings it is given, how it runs, how it fails."""
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -9,8 +10,9 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from service.errors import ServiceError
+from service.errors import ServiceError, StoreUnavailable
 from service.settings import Settings
+from service.store import embedded
 from service.supervisor.children import StartError
 from service.supervisor.serve import until_signalled
 
@@ -35,6 +37,26 @@ def settings_of(**given: object) -> Settings:
             variable = f"--{name.replace('_', '-')} or PLIMSOLL_{name.upper()}"
             log.print(f"{variable}: {found['msg']}", style="red", highlight=False)
         raise typer.Exit(MISUSED) from None
+
+
+def store_url(settings: Settings) -> str:
+    """Return the store that the settings name: a Redis, or a running service's own.
+
+    Raises StoreUnavailable where no service runs.
+    """
+    if settings.redis_url is not None:
+        return settings.redis_url
+    socket_file = embedded.socket_path(Path(settings.data_dir))
+    if not socket_file.exists():
+        raise StoreUnavailable(
+            f"no service runs over {settings.data_dir}: start it, or give --data-dir or --redis-url"
+        )
+    return f"unix://{socket_file}"
+
+
+def log_to_stderr(settings: Settings) -> None:
+    """Show what a part of the service logs."""
+    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s:     %(message)s")
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:

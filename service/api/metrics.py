@@ -20,6 +20,8 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.api.feeds import FeedMetrics
+
 _LATENCY_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _CAPITAL = re.compile(r"([A-Z])")
 _SIZES = (1, 10, 100, 1_000, 10_000, 100_000)
@@ -78,6 +80,8 @@ class Metrics:
         self.show("plimsoll_collector_share", _COLLECTING, collector_share)
         self.monitors: Mapping[str, bytes] = {}  # the newest figures of each, JSON
         self.registry.register(_MonitorFigures(self))
+        self.feeds = FeedMetrics()
+        self.registry.register(self.feeds)
 
     def show(self, name: str, text: str, figure: Callable[[], float]) -> None:
         """Show a figure that is asked when somebody looks."""

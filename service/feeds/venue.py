@@ -12,9 +12,7 @@ import msgspec
 
 from service.feeds.intake import Intake
 
-FeedName: TypeAlias = Literal[
-    "binance", "bybit", "okx", "hyperliquid", "deribit", "krakenfutures"
-]
+FeedName: TypeAlias = Literal["binance", "bybit", "okx", "hyperliquid", "deribit", "krakenfutures"]
 Markets: TypeAlias = Mapping[str, str]  # the venue's name of a market -> the unified symbol
 Get: TypeAlias = Callable[[str], Awaitable[bytes]]  # a path with its query -> the answer's body
 Item = TypeVar("Item")

@@ -72,7 +72,9 @@ class BybitTalk:
 
     def opening(self) -> Iterable[str]:
         topics = [f"tickers.{market}" for market in self._markets]
-        return [said({"op": "subscribe", "args": some}) for some in chunks(topics, TOPICS_A_REQUEST)]
+        return [
+            said({"op": "subscribe", "args": some}) for some in chunks(topics, TOPICS_A_REQUEST)
+        ]
 
     def hear(self, raw: str | bytes) -> Iterable[str]:
         frame = _frames.decode(raw)
@@ -109,9 +111,7 @@ class BybitTalk:
         return known
 
 
-async def _markets(
-    get: Get, intake: Intake, *, category: Literal["linear", "inverse"]
-) -> Markets:
+async def _markets(get: Get, intake: Intake, *, category: Literal["linear", "inverse"]) -> Markets:
     found: dict[str, str] = {}
     path = f"/v5/market/instruments-info?category={category}&limit=1000"
     cursor, characters = "", 0
