@@ -54,7 +54,7 @@ class BinanceDialect:
         assert message["method"] == "SUBSCRIBE"
         assert session.path == "/ws"
         session.wanted |= {stream.split("@")[0].upper() for stream in message["params"]}
-        return ['{"result":null,"id":%d}' % message["id"]]
+        return [_json({"result": None, "id": message["id"]})]
 
     def frames(self, session: Session, quotes: Sequence[Quote]) -> Iterable[str]:
         updates = [_update(quote) for quote in quotes if quote.market in session.wanted]

@@ -47,7 +47,7 @@ class BybitDialect:
             "settleCoin": "USDT" if linear else coin,
         }
 
-    def opened(self, session: Session) -> Iterable[str]:
+    def opened(self, _session: Session) -> Iterable[str]:
         return ()
 
     def answer(self, session: Session, text: str) -> Iterable[str]:

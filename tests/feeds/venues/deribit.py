@@ -24,21 +24,23 @@ class DeribitDialect:
         base, linear, _ = market.removesuffix("-PERPETUAL").partition("_")
         return f"{base}/USDC:USDC" if linear else f"{base}/USD:{base}"
 
-    def listing(self, path: str) -> bytes | None:
+    def listing(self, _path: str) -> bytes | None:
         return None
 
-    def opened(self, session: Session) -> Iterable[str]:
+    def opened(self, _session: Session) -> Iterable[str]:
         return ()
 
     def answer(self, session: Session, text: str) -> Iterable[str]:
         message = orjson.loads(text)
         result: object = "ok"
         if message["method"] == "public/get_instruments":
-            result = [self._instrument(one) for one in self.markets]
-            result.append({**result[0], "instrument_name": "C-1", "settlement_period": "month"})
+            listed = [self._instrument(one) for one in self.markets]
+            month = {**listed[0], "instrument_name": "C-1", "settlement_period": "month"}
+            result = [*listed, month]
         elif message["method"] == "public/subscribe":
-            result = message["params"]["channels"]
-            session.wanted |= {channel.split(".")[1] for channel in result}
+            channels: list[str] = message["params"]["channels"]
+            result = channels
+            session.wanted |= {channel.split(".")[1] for channel in channels}
         answer = orjson.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}).decode()
         return [answer, TEST_REQUEST] if message["method"] == "public/set_heartbeat" else [answer]
 

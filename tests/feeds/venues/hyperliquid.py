@@ -18,10 +18,10 @@ class HyperliquidDialect:
     def symbol(self, market: str) -> str:
         return f"{market.upper()}/USDC:USDC"
 
-    def listing(self, path: str) -> bytes | None:
+    def listing(self, _path: str) -> bytes | None:
         return None
 
-    def opened(self, session: Session) -> Iterable[str]:
+    def opened(self, _session: Session) -> Iterable[str]:
         return ()
 
     def answer(self, session: Session, text: str) -> Iterable[str]:

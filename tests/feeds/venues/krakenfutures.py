@@ -31,7 +31,7 @@ class KrakenFuturesDialect:
         ]
         return orjson.dumps({"result": "success", "instruments": instruments})
 
-    def opened(self, session: Session) -> Iterable[str]:
+    def opened(self, _session: Session) -> Iterable[str]:
         return ['{"event":"info","version":1}']
 
     def answer(self, session: Session, text: str) -> Iterable[str]:

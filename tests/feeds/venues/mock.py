@@ -62,10 +62,10 @@ class Dialect(Protocol):
     def symbol(self, market: str) -> str:
         """Return the unified symbol."""
 
-    def listing(self, path: str) -> bytes | None:
+    def listing(self, path: str, /) -> bytes | None:
         """Return the answer to a GET."""
 
-    def opened(self, session: Session) -> Iterable[str]:
+    def opened(self, session: Session, /) -> Iterable[str]:
         """Return what the venue says by itself at first."""
 
     def answer(self, session: Session, text: str) -> Iterable[str]:

@@ -21,10 +21,10 @@ class OkxDialect:
         base, quote, _ = market.split("-")
         return f"{base}/{quote}:{base if quote == 'USD' else quote}"
 
-    def listing(self, path: str) -> bytes | None:
+    def listing(self, _path: str) -> bytes | None:
         return None
 
-    def opened(self, session: Session) -> Iterable[str]:
+    def opened(self, _session: Session) -> Iterable[str]:
         return ()
 
     def answer(self, session: Session, text: str) -> Iterable[str]:
