@@ -12,6 +12,7 @@ from typing import Annotated, Literal, get_args
 import httpx
 import msgspec
 import typer
+import uvloop
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -88,7 +89,7 @@ def serve(
     log_to_stderr(settings)
     light = {"webhooks": run_webhooks, "targets": run_targets, "feed": run_feeds}
     if role in light:
-        run(light[role](settings))
+        run(light[role](settings), uvloop.new_event_loop)
         return
     from service import app as rooms  # noqa: PLC0415 - see above
 

@@ -6,6 +6,7 @@ Like the service's own parts it talks to the store.
 from typing import Annotated
 
 import typer
+import uvloop
 
 from service.settings import Settings
 from service.supervisor.feeds import run_feeds
@@ -24,7 +25,7 @@ def feed(
     named = ",".join(venues) if venues else None
     settings = settings_of(feeds=named, data_dir=data_dir, redis_url=redis_url)
     log_to_stderr(settings)
-    run(_feed(settings))
+    run(_feed(settings), uvloop.new_event_loop)
 
 
 async def _feed(settings: Settings) -> None:

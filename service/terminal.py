@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -59,10 +59,14 @@ def log_to_stderr(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s:     %(message)s")
 
 
-def run(work: Coroutine[Any, Any, None]) -> None:
+def run(
+    work: Coroutine[Any, Any, None],
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> None:
     """Run until it ends or a signal comes; what is wrong is told in a line, not in a trace."""
     try:
-        asyncio.run(until_signalled(work))
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(until_signalled(work))
     except (StartError, ServiceError) as error:
         fail(str(error))
 

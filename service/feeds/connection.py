@@ -112,7 +112,11 @@ class Connection:
                 async with self._pinged(socket):
                     await self._hear(socket, talk)
         except Silence:
-            return f"open, but no mark for {self._silent_after_s:g} s"
+            said = ", ".join(
+                f"{count:,} {reason}" for reason, count in self._intake.refused.items()
+            )
+            refused = f" (refused so far: {said})" if said else ""
+            return f"open, but no mark for {self._silent_after_s:g} s{refused}"
         except _LOSSES as error:
             return f"{type(error).__name__} {error}".strip()[:SAID_MAX]
         return "opened anew for its list of markets"
@@ -176,10 +180,9 @@ class Connection:
         try:
             async with asyncio.timeout(self._silent_after_s) as silence:
                 async for raw in socket:
-                    taken = self._intake.taken
                     for text in self._heard(talk, raw):
                         await socket.send(text)
-                    if self._intake.taken > taken:
+                    if self._intake.end_frame():
                         silence.reschedule(loop.time() + self._silent_after_s)
                     if until_s is not None and loop.time() > until_s:
                         return

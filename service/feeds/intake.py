@@ -9,7 +9,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import inf, nan
 from statistics import median
 from typing import TypeAlias
 
@@ -17,6 +17,8 @@ from service.contract.feeds import FeedFigures
 from service.feeds.tape import MarkDoc
 
 Figure: TypeAlias = str | float | int | None  # as frames have them: a number, or its text
+# Mark, index, last, funding as the frame has them, and its time (epoch ms, None without one).
+Taken: TypeAlias = tuple[float, Figure, Figure, Figure, int | None]
 
 OFFSETS_KEPT = 61
 
@@ -51,10 +53,11 @@ class Intake:
         self._now_ms = now_ms
         self._received_ms = 0
         self._offset_due = False
-        self._pending: dict[str, MarkDoc] = {}
-        self._newest: dict[str, MarkDoc] = {}
+        self._pending: dict[str, Taken] = {}
+        self._newest: dict[str, Taken] = {}
         self._offsets_ms: deque[int] = deque(maxlen=OFFSETS_KEPT)
         self._left_out: dict[str, str] = {}
+        self._taken_before = 0
         self._last_mark_at: float | None = None
         self.frames = 0
         self.taken = 0
@@ -68,6 +71,14 @@ class Intake:
         self._received_ms = self._now_ms()
         self._offset_due = True
 
+    def end_frame(self) -> bool:
+        """Return whether the frame brought a mark."""
+        brought = self.taken > self._taken_before
+        if brought:
+            self._taken_before = self.taken
+            self._last_mark_at = time.monotonic()
+        return brought
+
     def take(
         self,
         symbol: str,
@@ -80,31 +91,27 @@ class Intake:
     ) -> None:
         """Take one mark of the frame that has begun; it waits for the next batch, or is refused.
 
-        Index, last price and funding stay away where they are no numbers: a mark does without.
+        Hundreds come in a frame: the rest of a mark is read when it goes out.
         """
-        price = positive(mark)
-        if price is None:
+        try:
+            price = float(mark)  # type: ignore[arg-type]  # None is a TypeError
+        except (TypeError, ValueError):
+            price = nan
+        if not 0.0 < price < inf:
             self.refused["not_a_price"] += 1
             return
-        document: MarkDoc = {"venue": self._venue, "symbol": symbol, "markPrice": price}
-        for name, value in (("indexPrice", positive(index)), ("lastPrice", positive(last))):
-            if value is not None:
-                document[name] = value
-        rate = finite(funding)
-        if rate is not None:
-            document["fundingRate"] = rate
+        taken = (price, index, last, funding, time_ms)
         if time_ms is not None:
-            document["timestamp"] = time_ms
-            reason = self._untimely(symbol, document, time_ms)
+            reason = self._untimely(self._newest.get(symbol), taken, time_ms)
             if reason:
                 self.refused[reason] += 1
                 return
-        self.conflated += symbol in self._pending
-        self._pending[symbol] = self._newest[symbol] = document
+        if symbol in self._pending:
+            self.conflated += 1
+        self._pending[symbol] = self._newest[symbol] = taken
         self.taken += 1
-        self._last_mark_at = time.monotonic()
 
-    def _untimely(self, symbol: str, document: MarkDoc, time_ms: int) -> str:
+    def _untimely(self, before: Taken | None, taken: Taken, time_ms: int) -> str:
         """Return why a time is not believed, or nothing; measures the venue's clock beside it."""
         offset_ms = self._received_ms - time_ms
         if self._offset_due:
@@ -114,12 +121,12 @@ class Intake:
             return "clock_ahead"
         if offset_ms > self._rules.age_max_ms:
             return "too_old"
-        before = self._newest.get(symbol)
-        if before is None or int(before["timestamp"]) < time_ms:
+        before_ms = None if before is None else before[-1]
+        if before_ms is None or before_ms < time_ms:
             return ""
-        if int(before["timestamp"]) > time_ms:
+        if before_ms > time_ms:
             return "older"
-        return "doubled" if document == before else ""
+        return "doubled" if taken == before else ""
 
     def refuse(self, reason: str, count: int = 1) -> None:
         """Count what could not be taken."""
@@ -131,9 +138,22 @@ class Intake:
 
     def drain(self) -> list[MarkDoc]:
         """Return all that waits, oldest first, and wait for more."""
-        batch = list(self._pending.values())
-        self._pending = {}
-        return batch
+        batch, self._pending = self._pending, {}
+        return [self._document(symbol, taken) for symbol, taken in batch.items()]
+
+    def _document(self, symbol: str, taken: Taken) -> MarkDoc:
+        """Write a mark; index, last price and funding stay away where they are no numbers."""
+        price, index, last, funding, time_ms = taken
+        document: MarkDoc = {"venue": self._venue, "symbol": symbol, "markPrice": price}
+        if (index_price := finite(index)) is not None and index_price > 0.0:
+            document["indexPrice"] = index_price
+        if (last_price := finite(last)) is not None and last_price > 0.0:
+            document["lastPrice"] = last_price
+        if (rate := finite(funding)) is not None:
+            document["fundingRate"] = rate
+        if time_ms is not None:
+            document["timestamp"] = time_ms
+        return document
 
     def answered(self, codes: Sequence[str | None]) -> None:
         """Count what the store said to a batch: None is an accepted mark."""
@@ -165,16 +185,10 @@ class Intake:
 
 def finite(value: Figure) -> float | None:
     """Return the number that `value` is or says, None when it is none or not finite."""
-    if value is None or value == "":
+    if value is None:
         return None
     try:
         number = float(value)
     except ValueError:
         return None
     return number if -inf < number < inf else None
-
-
-def positive(value: Figure) -> float | None:
-    """Return the price that `value` is or says, None when it is none: zero is nobody's price."""
-    number = finite(value)
-    return number if number is not None and number > 0.0 else None

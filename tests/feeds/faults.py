@@ -39,8 +39,8 @@ DIALECTS: dict[FeedName, Callable[[int], Dialect]] = {
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 WITHIN_S = 10.0
 POLL_S = 0.005
-# Quick enough for a test; a venue is silent only when it says nothing for 20 ticks.
-PACE = Pace(flush_s=0.01, delay_first_s=0.02, delay_max_s=0.1, silent_after_s=0.4)
+# Quick enough for a test; a venue is silent only when it says nothing for 50 ticks.
+PACE = Pace(flush_s=0.01, delay_first_s=0.02, delay_max_s=0.1, silent_after_s=1.0)
 FAR_OFF = 1.5  # a price that is so many times the true one is wrong
 
 

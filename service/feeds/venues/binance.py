@@ -59,10 +59,12 @@ class BinanceTalk:
 
     def hear(self, raw: str | bytes) -> Iterable[str]:
         heard = _updates.decode(raw)
+        symbols, take = self._symbols, self._intake.take
         for update in heard if isinstance(heard, list) else (heard,):
-            symbol = self._symbol(update.symbol) if update.symbol else None
+            market = update.symbol
+            symbol = symbols[market] if market in symbols else self._learn(market)
             if symbol is not None:
-                self._intake.take(
+                take(
                     symbol,
                     update.mark,
                     index=update.index,
@@ -71,9 +73,9 @@ class BinanceTalk:
                 )
         return ()
 
-    def _symbol(self, market: str) -> str | None:
-        if market not in self._symbols:
-            self._symbols[market] = self._named(market) if self._by_name else None
+    def _learn(self, market: str) -> str | None:
+        """Return the symbol of a market not seen before; an answer to a request has none."""
+        self._symbols[market] = self._named(market) if self._by_name and market else None
         return self._symbols[market]
 
     def _named(self, market: str) -> str | None:

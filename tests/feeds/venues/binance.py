@@ -8,14 +8,18 @@ from tests.feeds.venues.mock import Quote, Session
 
 
 class BinanceDialect:
-    """Half of the markets are USD-M, half COIN-M; each has one that ends and one without a name."""
+    """Half of the markets are USD-M, half COIN-M, of which a connection has at most 200.
+
+    Each has one that ends, and USD-M one without a name.
+    """
 
     has_time = True
 
     def __init__(self, count: int) -> None:
-        coins = [f"C{number}" for number in range((count + 1) // 2)]
+        inverse = min(count // 2, 200)
+        coins = [f"C{number}" for number in range(count - inverse)]
         self._usd = [f"{coin}USDT" for coin in coins]
-        self._coin = [f"{coin}USD_PERP" for coin in coins[: count - len(coins)]]
+        self._coin = [f"{coin}USD_PERP" for coin in coins[:inverse]]
         self.markets: Sequence[str] = [*self._usd, *self._coin]
 
     def symbol(self, market: str) -> str:
