@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
+from math import inf
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -153,7 +154,15 @@ def _parse(symbols: int) -> Measurement:
     def next_frame() -> None:
         frames[:] = tape.frames(next(seconds))
 
-    ours_s, _ = timed(lambda: tape.hear(frames), PARSE_ROUNDS, next_frame)
+    least_s = inf
+
+    def hear() -> None:
+        nonlocal least_s
+        began_s = time.perf_counter()
+        tape.hear(frames)
+        least_s = min(least_s, time.perf_counter() - began_s)
+
+    ours_s, _ = timed(hear, PARSE_ROUNDS, next_frame)
     marks = tape.drain()
     assert len(marks) == symbols
     base_s, _ = timed(lambda: json.loads(frames[0]), PARSE_ROUNDS)
@@ -165,7 +174,7 @@ def _parse(symbols: int) -> Measurement:
         "json.loads of it",
         base_s,
         _hash([str(mark["symbol"]) for mark in marks]),
-        {"budget s": PARSE_MAX_S},
+        {"budget s": PARSE_MAX_S, "least s": least_s},
     )
 
 
