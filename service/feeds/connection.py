@@ -60,6 +60,12 @@ class Origins:
         return url, None if line.list_url is None else listing.rstrip("/")
 
 
+def delay_s(pace: Pace, failures: int) -> float:
+    """Return a wait between nothing and a bound that doubles with each failure in a row."""
+    bound_s = pace.delay_first_s * 2.0 ** min(failures, 16)
+    return random.uniform(0.0, min(pace.delay_max_s, bound_s))
+
+
 class Silence(Exception):
     """The socket is open and brings no marks."""
 
@@ -82,22 +88,19 @@ class Connection:
         loop = asyncio.get_running_loop()
         while True:
             opened_s, taken = loop.time(), self._intake.taken
-            reason = await self._until_lost()
-            self.open = False
+            try:
+                reason = await self._until_lost()
+            finally:
+                self.open = False
             lived_s = loop.time() - opened_s
             settled = lived_s >= self._pace.settled_after_s and self._intake.taken > taken
             self._failures = 0 if settled else self._failures + 1
-            delay_s = self._delay_s()
+            wait_s = delay_s(self._pace, self._failures)
             _log.warning(
-                "%s: lost after %.1f s: %s; again in %.1f s", self._name, lived_s, reason, delay_s
+                "%s: lost after %.1f s: %s; again in %.1f s", self._name, lived_s, reason, wait_s
             )
             self.reconnects += 1
-            await asyncio.sleep(delay_s)
-
-    def _delay_s(self) -> float:
-        """Return a wait between nothing and a bound that doubles with each failure in a row."""
-        bound_s = self._pace.delay_first_s * 2.0 ** min(self._failures, 16)
-        return random.uniform(0.0, min(self._pace.delay_max_s, bound_s))
+            await asyncio.sleep(wait_s)
 
     async def _until_lost(self) -> str:
         """Connect and hear; return in words why it ended."""

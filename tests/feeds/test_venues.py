@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 
 from service.feeds.catalogue import FEEDS
-from service.feeds.connection import Origins
+from service.feeds.connection import Origins, Pace, delay_s
 from service.feeds.intake import Intake
 from service.feeds.symbols import perpetual
 from service.feeds.venue import FeedName, Rejected
@@ -127,7 +127,16 @@ def test_other_hosts_keep_the_paths(name: FeedName) -> None:
         assert Origins("wss://a", "https://b").of(line)[1] in (None, "https://b")
 
 
-async def test_waits_have_full_jitter_and_a_bound() -> None:
+@pytest.mark.parametrize(
+    ("failures", "bound_s"), [(0, 0.5), (1, 1.0), (5, 16.0), (6, 30.0), (10**6, 30.0)]
+)
+def test_waits_have_full_jitter_and_a_bound_that_doubles(failures: int, bound_s: float) -> None:
+    waits = [delay_s(Pace(), failures) for _ in range(2_000)]
+    assert 0.0 <= min(waits) < 0.1 * bound_s
+    assert 0.9 * bound_s < max(waits) <= bound_s
+
+
+async def test_a_venue_that_says_nothing_is_tried_again_and_again() -> None:
     pace = dataclasses.replace(PACE, open_within_s=0.5, silent_after_s=0.1)
     async with running("okx", 2, pace) as (venue, feed, _):
         venue.dialect.markets = []  # it lists nothing: connected, asked, silent

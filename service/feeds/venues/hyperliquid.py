@@ -22,9 +22,9 @@ class _Frame(Struct):
     data: Raw = msgspec.field(default_factory=Raw)
 
 
-class _Context(Struct, rename="camel"):
-    mark_px: Figure
-    oracle_px: Figure = None
+class _Context(Struct):
+    mark: Figure = msgspec.field(name="markPx")
+    oracle: Figure = msgspec.field(name="oraclePx", default=None)
     funding: Figure = None
 
 
@@ -79,7 +79,7 @@ class HyperliquidTalk:
                 if symbol is not None:
                     context = heard.ctx
                     self._intake.take(
-                        symbol, context.mark_px, index=context.oracle_px, funding=context.funding
+                        symbol, context.mark, index=context.oracle, funding=context.funding
                     )
             case "post":
                 return self._subscribe(_posts.decode(frame.data).response.payload.data.universe)

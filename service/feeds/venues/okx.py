@@ -41,13 +41,13 @@ class _Swap(Struct, rename="camel"):
 
 class _Mark(Struct, rename="camel"):
     inst_id: str
-    mark_px: Figure
     ts: int
+    price: Figure = msgspec.field(name="markPx")
 
 
 class _Index(Struct, rename="camel"):
     inst_id: str
-    idx_px: Figure
+    price: Figure = msgspec.field(name="idxPx")
 
 
 class _Funding(Struct, rename="camel"):
@@ -91,7 +91,7 @@ class OkxTalk:
                     self._mark(_marks.decode(one))
             case "index-tickers":
                 for index in map(_indices.decode, frame.data):
-                    self._indices[index.inst_id] = index.idx_px
+                    self._indices[index.inst_id] = index.price
             case "funding-rate":
                 for funding in map(_fundings.decode, frame.data):
                     self._fundings[funding.inst_id] = funding.funding_rate
@@ -104,7 +104,7 @@ class OkxTalk:
         if symbol is not None:
             self._intake.take(
                 symbol,
-                mark.mark_px,
+                mark.price,
                 index=self._indices.get(self._underlyings[mark.inst_id]),
                 funding=self._fundings.get(mark.inst_id),
                 time_ms=mark.ts,
