@@ -6,11 +6,12 @@ clocks: text in, marks into the intake, text to answer with.
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias, TypeVar
+from typing import Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
 from service.feeds.intake import Intake
+from service.feeds.symbols import perpetual
 
 FeedName: TypeAlias = Literal["binance", "bybit", "okx", "hyperliquid", "deribit", "krakenfutures"]
 Markets: TypeAlias = Mapping[str, str]  # the venue's name of a market -> the unified symbol
@@ -20,6 +21,35 @@ Item = TypeVar("Item")
 
 class Rejected(Exception):
     """The venue would not do what it was asked to; the text is its own, cut short."""
+
+
+class Contract(NamedTuple):
+    """A contract as a venue lists it: its own name, and its assets."""
+
+    market: str
+    base: str
+    quote: str
+    settle: str
+    has_end: bool = False
+
+
+def named(contracts: Iterable[Contract], intake: Intake, most: int | None = None) -> dict[str, str]:
+    """Return the symbols of perpetual contracts, at most so many.
+
+    The others are left out, each with its reason.
+    """
+    found: dict[str, str] = {}
+    for market, base, quote, settle, has_end in contracts:
+        symbol = perpetual(base, quote, settle)
+        if has_end:
+            intake.leave_out(market, "not_perpetual")
+        elif symbol is None:
+            intake.leave_out(market, "not_named")
+        elif len(found) == most:
+            intake.leave_out(market, "beyond_limit")
+        else:
+            found[market] = symbol
+    return found
 
 
 class Talk(Protocol):

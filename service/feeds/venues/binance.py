@@ -12,8 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from service.feeds.intake import Figure, Intake
-from service.feeds.symbols import perpetual
-from service.feeds.venue import Get, Line, Markets, VenueFeed, said
+from service.feeds.venue import Contract, Get, Line, Markets, VenueFeed, named, said
 
 STREAMS_MAX = 200
 _QUOTES = ("USDT", "USDC", "BUSD", "BTC")  # what USD-M contracts are quoted in and settle in
@@ -29,20 +28,24 @@ class _Update(Struct):
     funding: Figure = msgspec.field(name="r", default=None)
 
 
-class _Contract(Struct, rename="camel"):
+class _Listed(Struct, rename="camel"):
     symbol: str
     contract_type: str
     base_asset: str
     quote_asset: str
     margin_asset: str
 
+    def contract(self) -> Contract:
+        assets = (self.base_asset, self.quote_asset, self.margin_asset)
+        return Contract(self.symbol, *assets, self.contract_type != "PERPETUAL")
 
-class _Contracts(Struct):
-    symbols: list[_Contract]
+
+class _List(Struct):
+    symbols: list[_Listed]
 
 
 _updates = msgspec.json.Decoder(list[_Update] | _Update)
-_contracts = msgspec.json.Decoder(_Contracts)
+_lists = msgspec.json.Decoder(_List)
 
 
 class BinanceTalk:
@@ -81,10 +84,8 @@ class BinanceTalk:
     def _named(self, market: str) -> str | None:
         """Name a USD-M contract: `BTCUSDT` is a perpetual, `BTCUSDT_260327` has an end."""
         quote = next((one for one in _QUOTES if market.endswith(one)), "")
-        symbol = perpetual(market.removesuffix(quote), quote, quote) if quote else None
-        if symbol is None:
-            self._intake.leave_out(market, "not_perpetual" if "_" in market else "not_named")
-        return symbol
+        contract = Contract(market, market.removesuffix(quote), quote, quote, "_" in market)
+        return named([contract], self._intake).get(market)
 
 
 def _usd_m(intake: Intake, markets: Markets) -> BinanceTalk:
@@ -96,18 +97,8 @@ def _coin_m(intake: Intake, markets: Markets) -> BinanceTalk:
 
 
 async def _coin_m_markets(get: Get, intake: Intake) -> Markets:
-    found: dict[str, str] = {}
-    for contract in _contracts.decode(await get("/dapi/v1/exchangeInfo")).symbols:
-        symbol = perpetual(contract.base_asset, contract.quote_asset, contract.margin_asset)
-        if contract.contract_type != "PERPETUAL":
-            intake.leave_out(contract.symbol, "not_perpetual")
-        elif symbol is None:
-            intake.leave_out(contract.symbol, "not_named")
-        elif len(found) == STREAMS_MAX:
-            intake.leave_out(contract.symbol, "beyond_limit")
-        else:
-            found[contract.symbol] = symbol
-    return found
+    listed = _lists.decode(await get("/dapi/v1/exchangeInfo")).symbols
+    return named((one.contract() for one in listed), intake, STREAMS_MAX)
 
 
 BINANCE = VenueFeed(

@@ -13,8 +13,17 @@ import msgspec
 from msgspec import Struct
 
 from service.feeds.intake import Figure, Intake
-from service.feeds.symbols import perpetual
-from service.feeds.venue import Get, Line, Markets, Rejected, VenueFeed, chunks, said
+from service.feeds.venue import (
+    Contract,
+    Get,
+    Line,
+    Markets,
+    Rejected,
+    VenueFeed,
+    chunks,
+    named,
+    said,
+)
 
 TOPICS_MAX_CHARACTERS = 21_000
 TOPICS_A_REQUEST = 100
@@ -40,7 +49,7 @@ class _Frame(Struct):
     ret_msg: str = ""
 
 
-class _Contract(Struct, rename="camel"):
+class _Listed(Struct, rename="camel"):
     symbol: str
     contract_type: str
     base_coin: str
@@ -48,9 +57,13 @@ class _Contract(Struct, rename="camel"):
     settle_coin: str
     status: str = ""
 
+    def contract(self) -> Contract:
+        assets = (self.base_coin, self.quote_coin, self.settle_coin)
+        return Contract(self.symbol, *assets, not self.contract_type.endswith("Perpetual"))
+
 
 class _Page(Struct, rename="camel"):
-    list: list[_Contract]
+    list: list[_Listed]
     next_page_cursor: str = ""
 
 
@@ -114,24 +127,27 @@ class BybitTalk:
 async def _markets(get: Get, intake: Intake, *, category: Literal["linear", "inverse"]) -> Markets:
     found: dict[str, str] = {}
     path = f"/v5/market/instruments-info?category={category}&limit=1000"
-    cursor, characters = "", 0
+    cursor = ""
     for _ in range(PAGES_MAX):
         page = _answers.decode(await get(f"{path}&cursor={cursor}" if cursor else path)).result
-        for contract in page.list:
-            symbol = perpetual(contract.base_coin, contract.quote_coin, contract.settle_coin)
-            characters += len(f'"tickers.{contract.symbol}",')
-            if not contract.contract_type.endswith("Perpetual"):
-                intake.leave_out(contract.symbol, "not_perpetual")
-            elif symbol is None:
-                intake.leave_out(contract.symbol, "not_named")
-            elif characters > TOPICS_MAX_CHARACTERS:
-                intake.leave_out(contract.symbol, "beyond_limit")
-            elif contract.status in ("", "Trading"):
-                found[contract.symbol] = symbol
+        trading = (one.contract() for one in page.list if one.status in ("", "Trading"))
+        found |= named(trading, intake)
         cursor = page.next_page_cursor
         if not cursor:
             break
-    return found
+    return _within(found, intake)
+
+
+def _within(markets: dict[str, str], intake: Intake) -> Markets:
+    """Return as many markets as one connection may have the topics of."""
+    characters, within = 0, {}
+    for market, symbol in markets.items():
+        characters += len(f'"tickers.{market}",')
+        if characters > TOPICS_MAX_CHARACTERS:
+            intake.leave_out(market, "beyond_limit")
+        else:
+            within[market] = symbol
+    return within
 
 
 def _line(category: Literal["linear", "inverse"]) -> Line:

@@ -10,8 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from service.feeds.intake import Figure, Intake
-from service.feeds.symbols import perpetual
-from service.feeds.venue import Line, Markets, Rejected, VenueFeed, chunks, said
+from service.feeds.venue import Contract, Line, Markets, Rejected, VenueFeed, chunks, named, said
 
 CHANNELS_A_REQUEST = 500
 HEARTBEAT_S = 30
@@ -51,6 +50,10 @@ class _Instrument(Struct):
     quote_currency: str
     settlement_currency: str = ""
     settlement_period: str = ""
+
+    def contract(self) -> Contract:
+        assets = (self.base_currency, self.quote_currency, self.settlement_currency)
+        return Contract(self.instrument_name, *assets, self.settlement_period != "perpetual")
 
 
 _frames = msgspec.json.Decoder(_Frame)
@@ -98,14 +101,7 @@ class DeribitTalk:
             )
 
     def _subscribe(self, instruments: list[_Instrument]) -> list[str]:
-        for one in instruments:
-            symbol = perpetual(one.base_currency, one.quote_currency, one.settlement_currency)
-            if one.settlement_period != "perpetual":
-                self._intake.leave_out(one.instrument_name, "not_perpetual")
-            elif symbol is None:
-                self._intake.leave_out(one.instrument_name, "not_named")
-            else:
-                self._symbols[one.instrument_name] = symbol
+        self._symbols |= named((one.contract() for one in instruments), self._intake)
         channels = [f"ticker.{name}.100ms" for name in self._symbols]
         return [
             _request(_SUBSCRIBE, "public/subscribe", {"channels": some})

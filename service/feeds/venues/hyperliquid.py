@@ -11,8 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from service.feeds.intake import Figure, Intake
-from service.feeds.symbols import perpetual
-from service.feeds.venue import Line, Markets, Rejected, VenueFeed, said
+from service.feeds.venue import Contract, Line, Markets, Rejected, VenueFeed, named, said
 
 SUBSCRIPTIONS_MAX = 1_000
 
@@ -89,16 +88,10 @@ class HyperliquidTalk:
 
     def _subscribe(self, coins: list[_Coin]) -> list[str]:
         """Return the requests for coins that are traded; all settle in USDC."""
-        for coin in coins:
-            symbol = perpetual(coin.name, "USDC", "USDC")
-            if coin.is_delisted:
-                continue
-            if symbol is None:
-                self._intake.leave_out(coin.name, "not_named")
-            elif len(self._symbols) == SUBSCRIPTIONS_MAX:
-                self._intake.leave_out(coin.name, "beyond_limit")
-            else:
-                self._symbols[coin.name] = symbol
+        contracts = (
+            Contract(coin.name, coin.name, "USDC", "USDC") for coin in coins if not coin.is_delisted
+        )
+        self._symbols |= named(contracts, self._intake, SUBSCRIPTIONS_MAX)
         return [
             said({"method": "subscribe", "subscription": {"type": "activeAssetCtx", "coin": coin}})
             for coin in self._symbols

@@ -11,12 +11,22 @@ import msgspec
 from msgspec import Struct
 
 from service.feeds.intake import Figure, Intake
-from service.feeds.symbols import perpetual
-from service.feeds.venue import Get, Line, Markets, Rejected, VenueFeed, chunks, said
+from service.feeds.venue import (
+    Contract,
+    Get,
+    Line,
+    Markets,
+    Rejected,
+    VenueFeed,
+    chunks,
+    named,
+    said,
+)
 
 PRODUCTS_A_REQUEST = 100
 _NAMES = {"XBT": "BTC", "XDG": "DOGE"}  # Kraken's own names of assets
 _QUOTE = "USD"
+_KINDS = ("PF", "PI")  # perpetual, linear and inverse; the others have an end
 
 
 class _Frame(Struct):
@@ -36,6 +46,14 @@ class _Frame(Struct):
 class _Instrument(Struct):
     symbol: str
     tradeable: bool = True
+
+    def contract(self) -> Contract:
+        market = self.symbol.upper()
+        kind, _, pair = market.partition("_")
+        quote = _QUOTE if pair.endswith(_QUOTE) else ""
+        base = pair.removesuffix(_QUOTE)
+        base = _NAMES.get(base, base)
+        return Contract(market, base, quote, quote if kind == "PF" else base, kind not in _KINDS)
 
 
 class _Instruments(Struct):
@@ -77,22 +95,8 @@ class KrakenFuturesTalk:
 
 
 async def _markets(get: Get, intake: Intake) -> Markets:
-    found: dict[str, str] = {}
-    for one in _instruments.decode(await get("/derivatives/api/v3/instruments")).instruments:
-        if not one.tradeable:
-            continue
-        kind, _, pair = one.symbol.upper().partition("_")
-        if kind not in ("PF", "PI"):
-            intake.leave_out(one.symbol, "not_perpetual")
-            continue
-        base = pair.removesuffix(_QUOTE)
-        base = _NAMES.get(base, base)
-        symbol = perpetual(base, _QUOTE, _QUOTE if kind == "PF" else base)
-        if symbol is None or not pair.endswith(_QUOTE):
-            intake.leave_out(one.symbol, "not_named")
-        else:
-            found[one.symbol.upper()] = symbol
-    return found
+    listed = _instruments.decode(await get("/derivatives/api/v3/instruments")).instruments
+    return named((one.contract() for one in listed if one.tradeable), intake)
 
 
 KRAKENFUTURES = VenueFeed(

@@ -12,8 +12,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from service.feeds.intake import Figure, Intake
-from service.feeds.symbols import perpetual
-from service.feeds.venue import Line, Markets, Rejected, VenueFeed, chunks, said
+from service.feeds.venue import Contract, Line, Markets, Rejected, VenueFeed, chunks, named, said
 
 CHANNELS_A_REQUEST = 400  # of some 60 bytes each
 
@@ -37,6 +36,10 @@ class _Swap(Struct, rename="camel"):
     uly: str = ""
     settle_ccy: str = ""
     state: str = ""
+
+    def contract(self) -> Contract:
+        base, _, quote = self.uly.partition("-")
+        return Contract(self.inst_id, base, quote, self.settle_ccy)
 
 
 class _Mark(Struct, rename="camel"):
@@ -112,22 +115,21 @@ class OkxTalk:
 
     def _subscribe(self, swaps: list[_Swap]) -> list[str]:
         """Return the requests for swaps we did not know."""
+        new = {
+            swap.inst_id: swap
+            for swap in swaps
+            if swap.inst_id not in self._symbols and swap.state == "live"
+        }
+        symbols = named((swap.contract() for swap in new.values()), self._intake)
+        self._symbols |= symbols
         wanted: list[dict[str, str]] = []
-        for swap in swaps:
-            if swap.inst_id in self._symbols or swap.state != "live":
-                continue
-            base, _, quote = swap.uly.partition("-")
-            symbol = perpetual(base, quote, swap.settle_ccy)
-            if symbol is None:
-                self._intake.leave_out(swap.inst_id, "not_named")
-                continue
-            if swap.uly not in self._underlyings.values():
-                wanted.append({"channel": "index-tickers", "instId": swap.uly})
-            self._symbols[swap.inst_id] = symbol
-            self._underlyings[swap.inst_id] = swap.uly
+        for market in symbols:
+            underlying = new[market].uly
+            if underlying not in self._underlyings.values():
+                wanted.append({"channel": "index-tickers", "instId": underlying})
+            self._underlyings[market] = underlying
             wanted += [
-                {"channel": channel, "instId": swap.inst_id}
-                for channel in ("mark-price", "funding-rate")
+                {"channel": channel, "instId": market} for channel in ("mark-price", "funding-rate")
             ]
         return [
             said({"op": "subscribe", "args": some}) for some in chunks(wanted, CHANNELS_A_REQUEST)
