@@ -6,26 +6,21 @@ from math import exp, log
 import pytest
 
 from service.risk.health.check import check_health, no_inputs
-from service.risk.health.findings import SEVERITY, Change, HealthLimits
+from service.risk.health.findings import SEVERITY, HealthLimits
 from service.risk.model import Account, Balance, Position
 from tests.risk.building import BTC, BTC_COIN, ETH, contract, held, one_rate
-from tests.risk.checkup import LENIENT, MARKS, Patient, is_cleared, less
+from tests.risk.checkup import (
+    LENIENT,
+    MARKS,
+    Patient,
+    amounts,
+    check_changes_are_just_enough,
+    is_cleared,
+)
 
 LONG = Position(BTC, 1.0, 100.0, isolated=True, leverage=10.0)
 BELOW = 90.0 / 0.99
 HOUR_S = 3_600.0
-
-
-def amounts(changes: tuple[Change, ...]) -> dict[str, float]:
-    return {change.action: change.amount for change in changes}
-
-
-def check_changes_are_just_enough(patient: Patient, code: str) -> None:
-    finding = patient.only(code)
-    assert finding.changes
-    for change in finding.changes:
-        assert is_cleared(patient, finding, change), change
-        assert not is_cleared(patient, finding, less(change)), change
 
 
 def moving(
