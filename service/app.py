@@ -17,6 +17,7 @@ import orjson
 import uvicorn
 import uvloop
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 
 from service.access.silences import SilenceBoard
 from service.api.about import ABOUT
@@ -25,6 +26,7 @@ from service.api.accounts import build_accounts_router
 from service.api.alert_stream import build_alert_stream_router
 from service.api.alerts import build_alerts_router
 from service.api.bodies import BodyReader
+from service.api.checkup import Examiner
 from service.api.documents import install_document
 from service.api.entrance import Entrance, LimitHeaders
 from service.api.evaluation import build_evaluate_router
@@ -35,11 +37,13 @@ from service.api.limits import Limits
 from service.api.load import Load, ReleaseBodies
 from service.api.marks import build_marks_router
 from service.api.metrics import Metrics, Timing
+from service.api.moves import MarketMoves
 from service.api.once import Once
 from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
 from service.api.server import DrainingServer
 from service.api.silences import build_silences_router
+from service.api.sizing import build_size_router
 from service.api.stored_risk import judge_stored
 from service.api.webhooks import WebhookRules, build_webhooks_router
 from service.errors import StoreUnavailable
@@ -69,6 +73,7 @@ from service.store.claims import Claims
 from service.store.health import Roll, monitors, ping
 from service.store.silences import Silences
 from service.store.units import Units
+from service.store.volatility import VolatilityStore
 from service.store.webhooks import Webhooks
 from service.wiring import Store, store_of
 
@@ -86,13 +91,14 @@ def build_api(settings: Settings) -> FastAPI:
     door = door_of(settings, ApiKeys(store.client))
     entrance = Entrance(door, meter_of(settings, Units(store.client)))
     follower = MarketFollower(store.market, settings.pegged_assets, settings.event_time)
+    follower.taker = moves = MarketMoves(store.market, follower, VolatilityStore(store.client))
     hub = _hub_of(settings, store, follower)
     admission = Admission(door, hub, admission_rules_of(settings))
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         work = {"markets": follower.run, "stream": hub.run, "keys": admission.run}
-        async with store.client, store.blocking, kept(**work):
+        async with store.client, store.blocking, kept(**work, moves=moves.run):
             # Nobody is let in before we know the markets, unless Redis keeps us waiting.
             await follower.reached(0, PICTURE_WITHIN_S)
             calm_collector()
@@ -110,7 +116,8 @@ def build_api(settings: Settings) -> FastAPI:
     metrics = Metrics(follower.newest_age_s, lambda: len(hub.sessions), collector.share)
     hub.observe_s = metrics.alert_age_s.observe
     load = load_of(settings, metrics)
-    for router in _routers(settings, entrance, store, follower, load=load, metrics=metrics):
+    routers = partial(_routers, settings, entrance, store, follower, load=load, metrics=metrics)
+    for router in routers(examiner=Examiner(follower, moves)):
         app.include_router(router)
     open_stream = partial(EventStreamResponse, hub, admission)
     app.include_router(build_alert_stream_router(entrance, open_stream))
@@ -146,6 +153,7 @@ def _routers(
     *,
     load: Load,
     metrics: Metrics,
+    examiner: Examiner,
 ) -> Iterator[APIRouter]:
     """Yield the REST calls, the most frequent first: routes are tried in order."""
     bodies = BodyReader(settings.body_max_bytes, settings.body_timeout_s, load.room)
@@ -153,20 +161,46 @@ def _routers(
     once = Once(entrance, bodies, claims).route_class
     limits = Limits(settings.accounts_max, settings.positions_max)
     yield build_evaluate_router(
-        entrance, follower, bodies, limits, queue=load.queue, metrics=metrics
+        entrance, follower, bodies, limits, queue=load.queue, metrics=metrics, examiner=examiner
     )
+    yield build_size_router(entrance, follower, bodies, queue=load.queue)
     yield build_marks_router(entrance, store.market, follower, bodies, limits, route_class=once)
     yield build_accounts_router(
         entrance, store.accounts, follower, bodies, limits, route_class=once
     )
     yield build_account_risk_router(
-        entrance, store.accounts, store.log, store.questions, follower=follower, limits=limits
-    )
-    yield build_alerts_router(
-        entrance, store.log, store.settle, store.acks, settings.shards, route_class=once
+        entrance,
+        store.accounts,
+        store.log,
+        store.questions,
+        follower=follower,
+        limits=limits,
+        examiner=examiner,
     )
     yield build_instruments_router(
         entrance, store.market, follower, bodies, limits, route_class=once
+    )
+    yield from _alert_routers(settings, entrance, store, bodies, route_class=once)
+    checks = Checks(
+        lambda limit_s: ping(store.client, limit_s),
+        store.log.unowned,
+        lambda: monitors(store.client),
+        settings.shards,
+    )
+    yield build_health_router(entrance, follower, checks, metrics)
+
+
+def _alert_routers(
+    settings: Settings,
+    entrance: Entrance,
+    store: Store,
+    bodies: BodyReader,
+    *,
+    route_class: type[APIRoute],
+) -> Iterator[APIRouter]:
+    """Yield the REST calls about alerts: the log, and who is told of them."""
+    yield build_alerts_router(
+        entrance, store.log, store.settle, store.acks, settings.shards, route_class=route_class
     )
     rules = WebhookRules(settings.webhook_allow_http, settings.webhook_allow_private)
     yield build_webhooks_router(
@@ -176,17 +210,10 @@ def _routers(
         store.settle,
         bodies=bodies,
         rules=rules,
-        route_class=once,
+        route_class=route_class,
     )
     silences, kept_s = Silences(store.client), settings.log_retention_s
-    yield build_silences_router(entrance, silences, bodies, kept_s, route_class=once)
-    checks = Checks(
-        lambda limit_s: ping(store.client, limit_s),
-        store.log.unowned,
-        lambda: monitors(store.client),
-        settings.shards,
-    )
-    yield build_health_router(entrance, follower, checks, metrics)
+    yield build_silences_router(entrance, silences, bodies, kept_s, route_class=route_class)
 
 
 def contract_documents() -> dict[str, str]:

@@ -10,8 +10,8 @@ import numpy as np
 
 from service.risk import volatility
 from service.risk.health.check import check_health, no_inputs
-from service.risk.health.findings import Change, Finding, HealthInputs, HealthLimits
-from service.risk.model import Account, Balance, Instrument, Position
+from service.risk.health.findings import Change, Finding, HealthInputs
+from service.risk.model import Account, Balance, HealthLimits, Instrument, Position
 from service.risk.volatility import Volatility
 from tests.risk.building import BTC, BTC_COIN, ETH, Outcome, contract, outcome, table_with
 

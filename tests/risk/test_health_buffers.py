@@ -6,8 +6,8 @@ from math import exp, log
 import pytest
 
 from service.risk.health.check import check_health, no_inputs
-from service.risk.health.findings import SEVERITY, HealthLimits
-from service.risk.model import Account, Balance, Position
+from service.risk.health.findings import SEVERITY
+from service.risk.model import Account, Balance, HealthLimits, Position
 from tests.risk.building import BTC, BTC_COIN, ETH, contract, held, one_rate
 from tests.risk.checkup import (
     LENIENT,
