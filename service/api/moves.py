@@ -99,9 +99,9 @@ class MarketMoves:
     """The volatility of all streamed markets as of where the worker's picture is."""
 
     def __init__(self, stream: Stream, picture: Picture, store: Store) -> None:
-        self._stream, self._picture, self._store = stream, picture, store
+        self._stream, self.picture, self._store = stream, picture, store
         self._lost = asyncio.Event()
-        self._live = False  # it has all that the picture has
+        self.live = False  # it has all that the picture has
         self._kept: int | None = None  # as of which id a state was kept, when we last looked
         self._begin(None)
 
@@ -109,7 +109,7 @@ class MarketMoves:
         """Keep the figures, and the state in the store, until cancelled."""
         while True:
             try:
-                if not self._live:
+                if not self.live:
                     await self._join()
                 elif not await self._is_lost_within(KEEP_S):
                     await self._keep()
@@ -120,16 +120,16 @@ class MarketMoves:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._lost.wait()
-        return not self._live
+        return not self.live
 
     def lose(self) -> None:
         """The picture does not go on from where it was: what was missed has to be read."""
-        self._live = False
+        self.live = False
         self._lost.set()
 
     def take(self, mark: Mark, time_ms: int) -> None:
         """Take a mark that the picture takes just now."""
-        if self._live:
+        if self.live:
             self._observe(mark, time_ms)
 
     def look(
@@ -145,7 +145,7 @@ class MarketMoves:
         numbers = [self._numbers.get(key, nobody) for key in keys]
         rows = np.array(numbers, np.int64)
         found = self._book.read(rows, now_ms)
-        if not self._live:
+        if not self.live:
             found.state[:] = TOO_FEW_MARKS
         for row, (_, symbol) in enumerate(markets):
             if symbol in given:
@@ -195,14 +195,14 @@ class MarketMoves:
             await self._pass_over(kept, oldest)
         elif kept.market_id > newest:  # the stream has lost what was kept of
             await self._pass_over(kept, newest)
-        elif await self._picture.reached(kept.market_id, _WAIT_S):
+        elif await self.picture.reached(kept.market_id, _WAIT_S):
             await self._go_on_from(kept)
 
     async def _go_on_from(self, kept: KeptVolatility) -> None:
         self._begin(kept)
         market_id = kept.market_id
-        while market_id < self._picture.market_id:
-            missing = self._picture.market_id - market_id
+        while market_id < self.picture.market_id:
+            missing = self.picture.market_id - market_id
             entries = await self._stream.read(market_id, min(missing, _ENTRIES_A_READ))
             if not entries:
                 await asyncio.sleep(_WAIT_S)  # another stream: the picture will start over
@@ -214,7 +214,7 @@ class MarketMoves:
             market_id = entries[-1].market_id
         self._kept = kept.market_id
         self._lost.clear()
-        self._live = True
+        self.live = True
 
     def _take_entries(self, entries: Sequence[MarketEntry]) -> None:
         for entry in entries:
@@ -234,8 +234,8 @@ class MarketMoves:
     async def _keep(self) -> None:
         """Write the state, unless another worker has since we last looked."""
         before, self._kept = self._kept, await self._store.kept_id()
-        market_id = self._picture.market_id
-        if self._live and self._kept == before != market_id:
+        market_id = self.picture.market_id
+        if self.live and self._kept == before != market_id:
             await self._store.keep(KeptVolatility(market_id, self._encoded()), before)
             self._kept = market_id
 

@@ -81,7 +81,8 @@ def _sized(asked: SizeRequest, follower: MarketFollower) -> SizeAnswer:
 def _question(asked: SizeRequest, table: MarketTable, venue: str) -> SizeQuestion:
     entry_price = asked.entry_price
     if entry_price is None:
-        entry_price = float(table.columns().mark[table.market(venue, asked.symbol)])
+        market = table.market(venue, asked.symbol)
+        entry_price = float(table.columns().mark[market])
     if not entry_price > 0.0:
         _refuse("/entryPrice", "missing_field", "there is no streamed mark to enter at")
     return SizeQuestion(
