@@ -5,6 +5,7 @@ from math import exp, log
 
 import pytest
 
+from service.risk.health import buffers
 from service.risk.health.check import check_health, no_inputs
 from service.risk.health.findings import SEVERITY
 from service.risk.model import Account, Balance, HealthLimits, Position
@@ -90,6 +91,18 @@ def test_where_collateral_moves_too_no_deposit_is_told() -> None:
     finding = patient.only("buffer_thin")
     assert amounts(finding.changes) == {"reduce": 1.0}
     assert is_cleared(patient, finding, finding.changes[0])
+
+
+def test_of_very_many_only_the_thinnest_are_worked_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each copies its pool; closing the others clears them all the same."""
+    patient = moving(0.2, held(LONG, replace(LONG, symbol=ETH, entry_price=10.0, leverage=20.0)))
+    told = {name: len(one.changes) for one in patient.named("buffer_thin") for name in [one.leg]}
+    assert told == {0: 2, 1: 2}
+    monkeypatch.setattr(buffers, "COPIED_LEGS_MAX", 1)
+    first, second = patient.named("buffer_thin")
+    assert (first.leg, amounts(first.changes)) == (0, {"reduce": 1.0})
+    assert set(amounts(second.changes)) == {"deposit", "reduce"}
+    assert second.measured < first.measured
 
 
 def test_without_a_volatility_nothing_is_said_of_the_buffer() -> None:
