@@ -93,7 +93,7 @@ def test_ccxt_positions_are_evaluated_as_they_are(ask: Ask) -> None:
 
 def test_health_likelihood_and_size_are_asked_for(ask: Ask) -> None:
     symbol = str(CCXT_POSITION["symbol"])
-    terms, position = [one_tier()], {**CCXT_POSITION, "stopLossPrice": 54_800}
+    terms, position = [one_tier()], {**CCXT_POSITION, "stopLossPrice": 10}
     answer = ask(
         "evaluate",
         positions=[position],
@@ -105,7 +105,7 @@ def test_health_likelihood_and_size_are_asked_for(ask: Ask) -> None:
     )
     (account,) = answer.accounts
     codes = [finding.code for finding in account.findings]
-    assert "stop_loss_beyond_liquidation" in codes
+    assert "stop_loss_above_budget" in codes
     assert "leverage_above_limit" not in codes
     (likelihood,) = account.likelihood.positions
     assert (likelihood.liquidation, likelihood.volatility.source) == (1.0, "request")
@@ -122,6 +122,17 @@ def test_health_likelihood_and_size_are_asked_for(ask: Ask) -> None:
         },
     )
     assert (sized.bound_by, sized.loss_at_stop) == ("budget", pytest.approx(50))
+
+
+def check_health(ask: Ask, name: str) -> None:
+    """Of an account at liquidation, without a stop."""
+    assert ask("account_risk", name).findings is None
+    risk = ask("account_risk", name, findings=True, horizon_s=60)
+    assert risk.likelihood.liquidation.at_most == 1
+    checked = ask("health", name)
+    codes = [finding.code for finding in checked.findings]
+    assert codes == [finding.code for finding in risk.findings]
+    assert "no_stop_loss" in codes
 
 
 def test_an_account_from_its_first_write_to_its_end(ask: Ask) -> None:
@@ -163,12 +174,7 @@ def test_an_account_from_its_first_write_to_its_end(ask: Ask) -> None:
     risk = ask("account_risk", name)
     assert (risk.level, risk.version) == ("LIQUIDATION", adjusted.version)
     assert [pool.level for pool in risk.monitored] == ["LIQUIDATION"]
-    assert (risk.findings, risk.likelihood) == (None, None)
-    risk = ask("account_risk", name, findings=True, horizon_s=60)
-    assert risk.likelihood.liquidation.at_most == 1
-    checked = ask("health", name)
-    assert checked.findings == risk.findings
-    assert "no_stop_loss" in [finding.code for finding in checked.findings]
+    check_health(ask, name)
     worst = ask("list_accounts", "LIQUIDATION").accounts
     assert [each.margin_ratio for each in worst if each.id == name] == [1.0]
     assert len(ask("list_accounts", "LIQUIDATION", limit=1).accounts) == 1
