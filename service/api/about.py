@@ -4,10 +4,12 @@ Limits that settings move are given with their defaults; a test holds them again
 """
 
 from service.api.alerts import LIMIT_MAX
+from service.api.checkup import CHECKED_POSITIONS_MAX, LIMITS_MAX
 from service.api.once import KEY_MAX
 from service.api.protocol import HEAD_BYTES_MAX, HEAD_S
 from service.api.queries import TEXT_MAX
 from service.api.silences import SILENCES_MAX
+from service.api.sizing import SIZE_UNITS
 from service.api.targets import TARGETS_MAX
 from service.api.webhooks import WEBHOOKS_MAX
 
@@ -39,6 +41,8 @@ _FIXED = (
     ("silences of a tenant", f"{SILENCES_MAX:,}", "413 `too_many_items`"),
     ("accounts or alerts of a page", f"{LIMIT_MAX:,}", "422 `invalid_input`"),
     ("an `Idempotency-Key`", f"{KEY_MAX} characters", "400 `invalid_idempotency_key`"),
+    ("positions to check in a call", f"{CHECKED_POSITIONS_MAX:,}", "413 `too_many_items`"),
+    ("different `healthLimits` of accounts in a call", f"{LIMITS_MAX}", "413 `too_many_items`"),
     ("a parameter", f"{TEXT_MAX:,} characters", "422 `invalid_input`"),
 )
 
@@ -48,6 +52,7 @@ def _about() -> str:
         (f"{what} (`PLIMSOLL_{name.upper()}`)", most, then) for name, what, most, then in LIMITS
     ]
     return _ABOUT.format(
+        size_units=SIZE_UNITS,
         limits="\n".join(
             f"| {what} | {most} | {then} |" for what, most, then in (*limits, *_FIXED)
         ),
@@ -69,7 +74,7 @@ there. Marks and instruments are the operator's, and everybody's to read.
 
 A key has units for its calls, which grow back. A call costs one; one that carries a list as many \
 as there are in it: accounts, marks or instruments; an evaluation its accounts or its positions, \
-whichever are more. Without units: 429. NDJSON and the frames of the \
+whichever are more; a size {size_units}. Without units: 429. NDJSON and the frames of the \
 WebSocket, which cost as much, are not refused but read more slowly. Where there are no keys, and \
 so no other machine reaches the service, there is no such limit.
 

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request, Response
 from service.api import examples
 from service.api.answers import FROM_REQUEST_MS, answer_accounts
 from service.api.bodies import BodyReader
+from service.api.checkup import Examiner, question_of
 from service.api.documents import BODY_ERRORS, answer, json_body, operation
 from service.api.entrance import Entrance
 from service.api.figures import Supposed
@@ -53,6 +54,7 @@ def build_evaluate_router(
     *,
     queue: EngineQueue,
     metrics: Metrics,
+    examiner: Examiner,
 ) -> APIRouter:
     """Build the route that evaluates; it needs nobody but the worker's own picture."""
     router = APIRouter(prefix="/v1", tags=["evaluate"])
@@ -68,7 +70,7 @@ def build_evaluate_router(
             _check_marks(asked, limits)
             await entrance.charge(request, caller, max(len(asked.accounts), positions))
             metrics.positions.observe(positions)
-            return json_reply(_evaluated(asked, places, faults, follower))
+            return json_reply(_evaluated(asked, places, faults, follower, examiner))
 
     return router
 
@@ -80,7 +82,11 @@ def _check_marks(asked: EvaluateRequest, limits: Limits) -> None:
 
 
 def _evaluated(
-    asked: EvaluateRequest, places: list[int], faults: list[Fault], follower: MarketFollower
+    asked: EvaluateRequest,
+    places: list[int],
+    faults: list[Fault],
+    follower: MarketFollower,
+    examiner: Examiner,
 ) -> EvaluateAnswer:
     table = _overlaid(asked, follower.table)
     found = _sort(asked, places, faults, table)
@@ -88,7 +94,11 @@ def _evaluated(
         raise StoreUnavailable("the instruments are not known yet: give them in the body")
     supposed = Supposed(asked.betas or {}, None if asked.gap is None else asked.gap.move_pct)
     answers, overflown = answer_accounts(
-        found.accounts, table, follower.clock_ms(), supposed=supposed
+        found.accounts,
+        table,
+        follower.clock_ms(),
+        supposed=supposed,
+        examination=examiner.of(question_of(asked), found.accounts),
     )
     for index in overflown:
         where = pointer_to("accounts", found.places[index])

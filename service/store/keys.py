@@ -15,6 +15,8 @@ A line a key: its type, what it holds; how long it lives.
 {market}:instruments      hash: market -> instrument JSON; for good
 {market}:snapshots        hash: market id -> the monitor's blob of marks and instruments; until a
                           newer one serves every shard
+{market}:volatility       hash: `id` market id, `state` JSON of every market's volatility as of
+                          it; for good
 {market}:producer:<name>  string: `<batch> <part> <results>` of its last append; a day after it
 {market}:shards           string: shard count; for good, as are the next three
 {market}:epoch            string: the log's epoch
@@ -79,6 +81,7 @@ MARK_TIMES = "{market}:times"
 STALE = "{market}:stale"
 INSTRUMENTS = "{market}:instruments"
 SNAPSHOTS = "{market}:snapshots"
+VOLATILITY = "{market}:volatility"
 SHARD_COUNT = "{market}:shards"
 EPOCH = "{market}:epoch"
 SERVERS = "{market}:servers"

@@ -32,6 +32,20 @@ READS: tuple[Scope, ...] = ("alerts:read",)
 DIRECTS: tuple[Scope, ...] = ("accounts:write", "alerts:read")  # where alerts are sent
 CALLS = [
     Call("POST", "/v1/evaluate", ("evaluate",), {"accounts": [HOLDER | {"id": "a1"}]}),
+    Call(
+        "POST",
+        "/v1/size",
+        ("evaluate",),
+        {
+            "symbol": "BTC/USDT:USDT",
+            "side": "long",
+            "entryPrice": 60_000,
+            "stopPrice": 59_000,
+            "budget": 100,
+            "capital": 1_000,
+            "instruments": [instrument()],
+        },
+    ),
     Call("PUT", "/v1/instruments", ("admin",), [instrument()]),
     Call("GET", "/v1/instruments", ANY_KEY),
     Call(
@@ -52,6 +66,7 @@ CALLS = [
         {"asset": "USDT", "delta": 1, "reason": "fee"},
     ),
     Call("GET", "/v1/accounts/a1/risk", ("accounts:read",)),
+    Call("GET", "/v1/accounts/a1/health", ("accounts:read",)),
     Call("GET", "/v1/accounts?limit=none", ("accounts:read",)),  # refused after the door, at once
     Call("GET", "/v1/alerts", READS),
     Call("GET", "/v1/alerts?accountId=a1", READS),
