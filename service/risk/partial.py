@@ -11,6 +11,7 @@ import numpy as np
 from service.risk.closing import filled
 from service.risk.columns import Batch, Bools, Floats, Holdings, Ints, sums_by
 from service.risk.evaluate import assess, taken_rows
+from service.risk.losses import backstopped
 from service.risk.margin import Assessment
 from service.risk.model import Level
 from service.risk.policy import (
@@ -21,7 +22,6 @@ from service.risk.policy import (
     WHOLE,
     PolicyColumns,
 )
-from service.risk.waterfall import backstopped
 
 # A step goes this much (relative) beyond the border it is meant to reach.
 _SAFELY = 1e-12
