@@ -40,6 +40,7 @@ from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
 from service.api.server import DrainingServer
 from service.api.silences import build_silences_router
+from service.api.simulate import build_simulate_router
 from service.api.stored_risk import judge_stored
 from service.api.webhooks import WebhookRules, build_webhooks_router
 from service.errors import StoreUnavailable
@@ -151,10 +152,16 @@ def _routers(
     bodies = BodyReader(settings.body_max_bytes, settings.body_timeout_s, load.room)
     claims = Claims(store.client, settings.shards, int(settings.idempotency_s * 1_000.0))
     once = Once(entrance, bodies, claims).route_class
-    limits = Limits(settings.accounts_max, settings.positions_max)
+    limits = Limits(
+        settings.accounts_max,
+        settings.positions_max,
+        settings.scenarios_max,
+        settings.simulated_max,
+    )
     yield build_evaluate_router(
         entrance, follower, bodies, limits, queue=load.queue, metrics=metrics
     )
+    yield build_simulate_router(entrance, follower, bodies, limits, load.queue)
     yield build_marks_router(entrance, store.market, follower, bodies, limits, route_class=once)
     yield build_accounts_router(
         entrance, store.accounts, follower, bodies, limits, route_class=once

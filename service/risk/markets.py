@@ -10,32 +10,27 @@ them over the next `put_`.
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
 from service.risk.columns import Floats, Markets, TierTables, empty_markets, enlarged
 from service.risk.model import GENERIC_VENUE, USD, Instrument, Mark, PoolKey
+from service.risk.reports import Basis, Key, Report, lookups, price_on, worth_of
 from service.risk.symbols import base_of, direct, quoted, settle_of, sources
 from service.risk.tiers import empty_tables, widened, width_for, write_table
 from service.risk.venues import RULES
-
-Key = tuple[str, str]  # venue, symbol
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The newest mark of one (venue, symbol)."""
-
-    mark: Mark
-    event_time_ms: int
 
 
 class MarketTable:
     """Numbers for markets and assets, with their newest facts as columns; one writer."""
 
-    def __init__(self, parent: "MarketTable | None" = None, pegged: Iterable[str] = ()) -> None:
-        self._parent = parent
+    def __init__(
+        self,
+        parent: "MarketTable | None" = None,
+        pegged: Iterable[str] = (),
+        basis: Basis = "mark",
+    ) -> None:
+        self._parent, self._basis = parent, basis
         self.pegged: frozenset[str] = parent.pegged if parent else frozenset(pegged) | {USD}
         self._instruments: dict[Key, Instrument] = {}
         self._reports: dict[Key, Report] = {}
@@ -138,7 +133,7 @@ class MarketTable:
 
     def find_instrument(self, venue: str, symbol: str) -> Instrument | None:
         """Return what an account of a venue would be given, without registering anything."""
-        for key in _lookups(venue, symbol):
+        for key in lookups(venue, symbol):
             if key in self._instruments:
                 return self._instruments[key]
         return self._parent.find_instrument(venue, symbol) if self._parent else None
@@ -215,7 +210,7 @@ class MarketTable:
 
     def find_report(self, venue: str, symbol: str) -> tuple[Key, Report, bool] | None:
         """Return the report a venue's accounts go by, whose it is, whether stale; as it is now."""
-        for key in _lookups(venue, symbol):
+        for key in lookups(venue, symbol):
             report = self._reports.get(key)
             if report is not None:
                 return key, report, self._stale.get(key, False)
@@ -264,7 +259,7 @@ class MarketTable:
             return False
         key, report, stale = found
         self._used[row] = (self._used[row][0], key, report)
-        self._markets.mark[row] = report.mark.mark_price
+        self._markets.mark[row] = price_on(report.mark, self._basis)
         self._markets.stale[row] = stale
         self._marked.add(row)
         for asset in self._priced_by.get(row, ()):
@@ -290,11 +285,4 @@ class MarketTable:
 
     def _reported(self, venue: str, symbol: str) -> float | None:
         found = self.find_report(venue, symbol)
-        if found is None:
-            return None
-        mark = found[1].mark
-        return mark.mark_price if mark.index_price is None else mark.index_price
-
-
-def _lookups(venue: str, symbol: str) -> tuple[Key, ...]:
-    return ((venue, symbol), (GENERIC_VENUE, symbol))
+        return None if found is None else worth_of(found[1].mark)

@@ -32,6 +32,12 @@ READS: tuple[Scope, ...] = ("alerts:read",)
 DIRECTS: tuple[Scope, ...] = ("accounts:write", "alerts:read")  # where alerts are sent
 CALLS = [
     Call("POST", "/v1/evaluate", ("evaluate",), {"accounts": [HOLDER | {"id": "a1"}]}),
+    Call(
+        "POST",
+        "/v1/simulate",
+        ("evaluate",),
+        {"accounts": [HOLDER | {"id": "a1"}], "scenarios": [{"shocks": {"allPct": -10}}]},
+    ),
     Call("PUT", "/v1/instruments", ("admin",), [instrument()]),
     Call("GET", "/v1/instruments", ANY_KEY),
     Call(

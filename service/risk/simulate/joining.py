@@ -9,7 +9,7 @@ import numpy as np
 from service.risk.adl import Standing
 from service.risk.columns import Ints
 from service.risk.losses import Losses, LostLegs
-from service.risk.markets import Key
+from service.risk.reports import Key
 from service.risk.waterfall import Shared
 
 _Columns = TypeVar("_Columns", LostLegs, Standing)

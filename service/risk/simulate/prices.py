@@ -1,13 +1,15 @@
 """Every price at a step of a scenario, by the names of markets and coins."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from service.risk.columns import Batch, Floats
 from service.risk.markets import MarketTable
+from service.risk.reports import Key
 from service.risk.simulate.scenario import Shock
 from service.risk.symbols import STABLE_QUOTES, base_of
 
@@ -33,8 +35,15 @@ def prices_at(batch: Batch, table: MarketTable, shock: Shock, pushes: Pushes) ->
     with_all = np.where(listed, 1.0 + shock.all_pct / 100.0, 1.0)
     factor = np.where(np.isnan(moved), with_all, moved)
     keys = [table.asset_key(number) for number in range(len(batch.asset_price))]
-    leaders = _leaders(shock, pushes)
-    coin = [_coin_factor(key, leaders, table, shock, pushes) for key in keys]
+    coin_factor = partial(
+        _coin_factor,
+        leaders=_leaders(shock, pushes),
+        pegged=table.pegged,
+        before=dict(zip(markets, batch.markets.mark.tolist(), strict=True)),
+        shock=shock,
+        pushes=pushes,
+    )
+    coin = list(map(coin_factor, keys))
     return Prices(mark * push, factor * push, np.array(coin))
 
 
@@ -45,21 +54,24 @@ def _leaders(shock: Shock, pushes: Pushes) -> dict[str, str]:
 
 
 def _coin_factor(
-    key: tuple[str, str],
+    key: Key,
+    *,
     leaders: Mapping[str, str],
-    table: MarketTable,
+    pegged: Collection[str],
+    before: Mapping[Key, float],
     shock: Shock,
     pushes: Pushes,
 ) -> float:
+    """Return what a coin's price is times; 1 where the mark it goes with was not known before."""
     venue, name = key
     symbol = leaders.get(name)
-    stands = name in table.pegged or name in STABLE_QUOTES
+    stands = name in pegged or name in STABLE_QUOTES
     factor = 1.0 if stands else 1.0 + shock.all_pct / 100.0
     if symbol is None:
         return factor
     if symbol in shock.marks:
-        found = table.find_report(venue, symbol)
-        factor = 1.0 if found is None else shock.marks[symbol] / found[1].mark.mark_price
+        mark = before.get((venue, symbol), math.nan)
+        factor = 1.0 if math.isnan(mark) else shock.marks[symbol] / mark
     elif symbol in shock.pct:
         factor = 1.0 + shock.pct[symbol] / 100.0
     return factor * math.exp(pushes.get(symbol, 0.0))
