@@ -1,8 +1,11 @@
 """Simulations over HTTP: what is supposed, who falls and pays, what is refused and where."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 from service.api.examples import TIME_MS
@@ -46,6 +49,26 @@ def fall(pct: float) -> dict[str, Any]:
 async def test_the_example_is_its_answer(alone: httpx.AsyncClient) -> None:
     answer = (await alone.post("/v1/simulate", json=SIMULATE)).json()
     assert rounded(answer | {"timestamp": TIME_MS}) == SIMULATE_ANSWER
+
+
+async def test_the_page_says_what_is_answered(alone: httpx.AsyncClient) -> None:
+    """The request of the page is the example; what it shows of the answer is in the answer."""
+    page = (Path(__file__).parents[2] / "docs" / "simulate.md").read_text(encoding="utf-8")
+    asked, shown = map(orjson.loads, re.findall(r"```json\n(.*?)```", page, flags=re.DOTALL))
+    assert asked == SIMULATE
+    (found,) = rounded((await alone.post("/v1/simulate", json=asked)).json())["scenarios"]
+    check_shown(shown, found)
+
+
+def check_shown(shown: Any, found: Any) -> None:
+    if isinstance(shown, dict):
+        for name, value in shown.items():
+            check_shown(value, found[name])
+    elif isinstance(shown, list):
+        for one, other in zip(shown, found, strict=True):
+            check_shown(one, other)
+    else:
+        assert shown == found
 
 
 async def test_prices_stay_where_nothing_is_supposed(alone: httpx.AsyncClient) -> None:
