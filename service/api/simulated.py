@@ -236,7 +236,7 @@ def _liquidation(
         notional=float(pools.notional[row]),
         partial_steps=int(pools.steps[row]),
         fees=float(pools.step_fees[row]) + of("fees"),
-        remainder=None if lost is None else float(each.remainder[lost]),
+        remainder=None if lost is None else float(each.losses.remainder[lost]),
         kept=of("kept"),
         contributed=of("contributed"),
         shortfall=of("shortfall"),

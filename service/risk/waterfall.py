@@ -87,7 +87,8 @@ def riskiest_first(equity: Floats, maintenance: Floats) -> Ints:
     comes first, then the smaller equity (dYdX orders its accounts so).
     """
     ratio = np.where(equity == 0.0, np.inf, np.copysign(np.inf, equity))
-    np.divide(equity, maintenance, out=ratio, where=maintenance > 0.0)
+    with np.errstate(over="ignore"):  # next to nothing required: as good as nothing
+        np.divide(equity, maintenance, out=ratio, where=maintenance > 0.0)
     return np.lexsort((equity, -maintenance, ratio))
 
 

@@ -13,7 +13,7 @@ from service.risk.fund import Funds
 from service.risk.markets import MarketTable
 from service.risk.model import Account, Level, Position
 from service.risk.policy import POLICIES, Policy, policy_columns
-from service.risk.simulate.run import Outcome, run
+from service.risk.simulate.run import Outcome, Round, run
 from service.risk.simulate.scenario import (
     Cascade,
     Impact,
@@ -103,9 +103,26 @@ def test_money_in_is_money_out(
     assert np.all(np.abs(ledger.difference()) <= 1e-9 * ledger.turned_over.sum())
     came = np.zeros(assets)
     for each in outcome.rounds:
+        check_exchanged(each, float(ledger.turned_over.sum()))
         asset = batch.pools.settle[each.lost]
         np.add.at(came, asset, each.shared.contributed - each.shared.fund)
         paid = sum((getattr(each.shared, name) for name in PAYERS), np.zeros(len(each.lost)))
         assert paid == pytest.approx(each.shared.shortfall, rel=1e-9, abs=0.0)
     whole = funds.balance.sum() + ledger.turned_over.sum()
     assert outcome.fund_balance == pytest.approx(funds.balance + came, abs=1e-9 * whole)
+
+
+def check_exchanged(each: Round, whole: float) -> None:
+    """What the queue took over costs it what it saved, and who is open bears what was spread.
+
+    The scenes have one settle asset: what a unit of it is in a pool's money its legs say.
+    """
+    legs, shared = each.losses.legs, each.shared
+    given_up = np.where(shared.handed_over > 0.0, shared.handed_over * legs.cost, 0.0)
+    taken = shared.deleveraging_cost.sum()
+    unit = np.ones(len(each.lost))
+    unit[legs.pool] = legs.settle_price
+    spread = (shared.socialised / unit).sum()
+    allowed = 1e-9 * whole / unit.min(initial=1.0)
+    assert taken == pytest.approx(given_up.sum(), abs=allowed)
+    assert shared.socialised_cost.sum() == pytest.approx(spread, abs=allowed)

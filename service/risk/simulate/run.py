@@ -14,6 +14,7 @@ from service.risk.adl import Standing
 from service.risk.columns import Batch, Floats, Ints
 from service.risk.evaluate import assess as assess_batch
 from service.risk.fund import Funds
+from service.risk.losses import Losses
 from service.risk.markets import MarketTable
 from service.risk.policy import POLICY_COLUMNS, PolicyColumns
 from service.risk.simulate.afterwards import applied
@@ -42,8 +43,8 @@ class Round:
     number: int  # of the step's looks, from 0
     pools: ClosedPools
     legs: ClosedLegs
-    lost: Ints  # the pools that were closed whole: rows of `shared`
-    remainder: Floats  # of these
+    lost: Ints  # the pools that were closed whole: rows of `losses` and `shared`
+    losses: Losses
     shared: Shared
     standing: Standing
     standing_legs: Ints  # of the first batch
@@ -130,9 +131,16 @@ class _Journey:
         self.funds = Funds(shared.fund_balance, self.funds.event_most)
         self._part, moved, wallet = applied(self._part, found, shared, rows)
         self.ledger.move(moved, wallet)
-        remainder, legs = found.losses.remainder, found.at.rows[rows]
         told = Round(
-            step, number, found.pools, found.legs, found.lost, remainder, shared, others, legs
+            step=step,
+            number=number,
+            pools=found.pools,
+            legs=found.legs,
+            lost=found.lost,
+            losses=found.losses,
+            shared=shared,
+            standing=others,
+            standing_legs=found.at.rows[rows],
         )
         self.rounds.append(told)
         return told
