@@ -17,7 +17,8 @@ from service.api.likelihoods import put_likelihoods
 from service.api.moves import MarketMoves
 from service.contract.alerts import PoolName, pool_name
 from service.contract.decoding import check_count
-from service.contract.evaluation import AccountAnswer, EvaluateRequest
+from service.contract.evaluate_request import EvaluateRequest
+from service.contract.evaluation import AccountAnswer
 from service.contract.health import (
     ChangeAnswer,
     FindingAnswer,
