@@ -15,10 +15,12 @@ from dataclasses import dataclass
 
 import msgspec
 
+from service.contract.map_parts import FORGET_MAP, MAP
 from service.contract.questions import WORST, decode_question, encode_answer
 from service.errors import OutOfStep, StoreUnavailable
 from service.monitor.commits import Ledger
 from service.monitor.leases import Leases
+from service.monitor.maps import Maps
 from service.monitor.measures import CollectorClock
 from service.monitor.memory import give_back_large_blocks
 from service.monitor.notices import Notices
@@ -89,6 +91,7 @@ class Monitor:
         self._ports = ports
         self._leases = Leases(ports.log, ports.roll, shards)
         self._sharing = Sharing(self._leases, fresh)
+        self._maps = Maps(self._sharing, self._leases, ports.questions)
         self._notices = Notices(ports.market, ports.accounts)
         self._retention = retention
         self._on_ready = on_ready
@@ -109,6 +112,7 @@ class Monitor:
                     (self._keep_clock, CLOCK_S),
                     (self._keep_notices, NOTICES_S),
                     (self._answer, 0.0),
+                    (self._maps.work, 0.0),
                 )
             ]
             follow = tasks.create_task(self._watched(stop), name="follow")
@@ -219,6 +223,10 @@ class Monitor:
         for question in await self._ports.questions.next_questions(QUESTIONS_MS):
             if question.kind == WORST and self._leases.sure:
                 await self._answer_worst(question)
+            elif question.kind == MAP and self._leases.sure:
+                await self._maps.take(question)
+            elif question.kind == FORGET_MAP:
+                self._maps.forget(question)
 
     async def _answer_worst(self, question: Question) -> None:
         try:

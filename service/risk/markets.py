@@ -36,7 +36,7 @@ class MarketTable:
 
     def __init__(self, parent: "MarketTable | None" = None, pegged: Iterable[str] = ()) -> None:
         self._parent = parent
-        self._pegged: frozenset[str] = parent._pegged if parent else frozenset(pegged) | {USD}
+        self.pegged: frozenset[str] = parent.pegged if parent else frozenset(pegged) | {USD}
         self._instruments: dict[Key, Instrument] = {}
         self._reports: dict[Key, _Report] = {}
         self._stale: dict[Key, bool] = {}
@@ -78,7 +78,7 @@ class MarketTable:
         number = self._watched.get((venue, name))
         if number is None:
             number = self._watched[(venue, name)] = self._number(venue, name)
-            for symbol in () if name in self._pegged else sources(name):
+            for symbol in () if name in self.pegged else sources(name):
                 self._priced_by[self.market(venue, symbol)].append(number)
             self._refresh_asset(number)
         return number
@@ -179,6 +179,10 @@ class MarketTable:
         """Return the currency code of an asset number."""
         return self._asset_keys[asset][1]
 
+    def asset_key(self, asset: int) -> Key:
+        """Return the (venue, currency code) that an asset number stands for."""
+        return self._asset_keys[asset]
+
     def columns(self) -> Markets:
         """Return all markets as columns (live views)."""
         if self._columns is None:
@@ -276,7 +280,7 @@ class MarketTable:
         self._asset_price[asset] = np.nan if price is None else price
 
     def _direct_price(self, venue: str, name: str) -> float | None:
-        if name in self._pegged:
+        if name in self.pegged:
             return 1.0
         for symbol in direct(name):
             if (price := self._reported(venue, symbol)) is not None:
