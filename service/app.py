@@ -32,6 +32,7 @@ from service.api.follower import MarketFollower
 from service.api.health import Checks, build_health_router
 from service.api.instruments import build_instruments_router
 from service.api.limits import Limits
+from service.api.liquidation_map import LiquidationMaps
 from service.api.load import Load, ReleaseBodies
 from service.api.marks import build_marks_router
 from service.api.metrics import Metrics, Timing
@@ -40,6 +41,7 @@ from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
 from service.api.server import DrainingServer
 from service.api.silences import build_silences_router
+from service.api.simulate import build_simulate_router
 from service.api.stored_risk import judge_stored
 from service.api.webhooks import WebhookRules, build_webhooks_router
 from service.errors import StoreUnavailable
@@ -162,6 +164,8 @@ def _routers(
     yield build_account_risk_router(
         entrance, store.accounts, store.log, store.questions, follower=follower, limits=limits
     )
+    maps = LiquidationMaps(entrance, store.questions, follower, settings.map_timeout_s)
+    yield build_simulate_router(entrance, bodies, maps)
     yield build_alerts_router(
         entrance, store.log, store.settle, store.acks, settings.shards, route_class=once
     )

@@ -28,6 +28,7 @@ LIMITS = (
     ("bodies_max_bytes", "large bodies a worker holds", "256 MiB", "503 `overloaded`"),
     ("evaluations_max", "evaluations that wait in a worker", "500", "503 `overloaded`"),
     ("evaluations_max_bytes", "the large ones among them", "32 MiB", "503 `overloaded`"),
+    ("map_timeout_s", "a liquidation map's time", "120 s", "503 `monitor_unavailable`"),
     ("rate_limit_per_s", "units of a key in a second", "10,000", "429 `rate_limited`"),
     ("connections_per_key_max", "open streams of a key", "1,000", "429 `too_many_connections`"),
 )
@@ -66,7 +67,7 @@ Marks and instruments are the operator's, and everybody's to read.
 
 A key has units for its calls, which grow back. A call costs one; one that carries a list as many \
 as there are in it: accounts, marks or instruments; an evaluation its accounts or its positions, \
-whichever are more. Without units: 429. NDJSON is not refused but read more slowly.
+whichever are more; a liquidation map its points. Without units: 429. NDJSON is not refused but read more slowly.
 
 The WebSocket `/v1/stream` is described at `/asyncapi`.
 

@@ -45,6 +45,10 @@ class Questions:
         self._shards = frozenset(range(shards))
         self._after = b"0-0"
 
+    @property
+    def shards(self) -> int:
+        return len(self._shards)
+
     async def ask(self, kind: str, payload: bytes, timeout_s: float) -> list[bytes]:
         """Return the answers that cover every shard; `MonitorUnavailable` when some are late."""
         question_id = secrets.token_hex(8)
