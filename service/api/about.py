@@ -67,7 +67,8 @@ Marks and instruments are the operator's, and everybody's to read.
 
 A key has units for its calls, which grow back. A call costs one; one that carries a list as many \
 as there are in it: accounts, marks or instruments; an evaluation its accounts or its positions, \
-whichever are more; a liquidation map its points. Without units: 429. NDJSON is not refused but read more slowly.
+whichever are more; a liquidation map its points. Without units: 429. NDJSON is not refused but \
+read more slowly.
 
 The WebSocket `/v1/stream` is described at `/asyncapi`.
 

@@ -6,7 +6,7 @@ answers into a list of that question, once, or part by part where the work is lo
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +66,7 @@ class Questions:
 
     async def ask_parts(
         self, kind: str, payload_of: Callable[[str, list[int], float], bytes], limits: PartLimits
-    ) -> AsyncIterator[tuple[int, bytes]]:
+    ) -> AsyncGenerator[tuple[int, bytes], None]:
         """Yield an answer for each shard as it comes, the first where there are several.
 
         `payload_of` is given the question's id, the shards that are asked for and the seconds that

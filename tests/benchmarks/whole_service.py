@@ -133,6 +133,7 @@ class Whole:
     socket: str  # the store's
     store: Client
     market: MarketStream
+    running: RunningService
 
     async def fill(self, instruments: Sequence[object], accounts: Sequence[object]) -> float:
         """Put contracts and accounts in; return the seconds until a monitor has committed all."""
@@ -170,7 +171,7 @@ async def whole_service(*arguments: str) -> AsyncIterator[Whole]:
         try:
             path = str(socket_path(Path(folder)))
             async with connect_store(f"unix://{path}") as store:
-                yield Whole(service.url, path, store, MarketStream(store, Gate()))
+                yield Whole(service.url, path, store, MarketStream(store, Gate()), service)
         finally:
             service.process.terminate()
             service.ended(30.0)
