@@ -184,13 +184,17 @@ def _routers(
     )
     silences, kept_s = Silences(store.client), settings.log_retention_s
     yield build_silences_router(entrance, silences, bodies, kept_s, route_class=once)
-    checks = Checks(
+    yield build_health_router(entrance, follower, _checks_of(settings, store), metrics)
+
+
+def _checks_of(settings: Settings, store: Store) -> Checks:
+    """Return what the service's health is told by."""
+    return Checks(
         lambda limit_s: ping(store.client, limit_s),
         store.log.unowned,
         lambda: monitors(store.client),
         settings.shards,
     )
-    yield build_health_router(entrance, follower, checks, metrics)
 
 
 def contract_documents() -> dict[str, str]:

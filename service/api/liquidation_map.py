@@ -72,12 +72,14 @@ class LiquidationMaps:
     making: int = 0
 
     async def answer(self, request: Request, caller: Caller, body: bytes) -> Response:
-        """Answer a body with a `map`; the caller may read accounts.
+        """Answer a body with a `map`.
 
         Raises InvalidInput, MissingScope, Overloaded, MonitorUnavailable, StoreUnavailable.
         """
         asked = decode(body, map_decoder)
         check_map(asked)
+        if not caller.may("accounts:read"):
+            raise MissingScope("monitored accounts take the scope accounts:read")
         if asked.tenants == "all" and not caller.may("admin"):
             raise MissingScope("accounts of all tenants take the scope admin")
         self._check_symbol(asked)
@@ -149,9 +151,9 @@ def _question(
         venue=asked.map.venue,
         factors=(1.0 + moves_of(asked.map) / 100.0).tolist(),
         limits=[
-            FundLimit(fund.venue, fund.asset, fund.event_max)
+            FundLimit(fund.venue, fund.asset, fund.per_event_limit)
             for fund in asked.funds or ()
-            if fund.event_max is not None
+            if fund.per_event_limit is not None
         ],
         lasts_s=left_s,
     )

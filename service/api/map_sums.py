@@ -127,7 +127,7 @@ class MapSums:
 
 
 def _balances(funds: Sequence[FundAsked]) -> dict[Key, float]:
-    return {(fund.venue, fund.asset): fund.balance for fund in funds if fund.balance is not None}
+    return {(fund.venue, fund.asset): fund.balance for fund in funds}
 
 
 def _known(*figures: float | None) -> float:

@@ -19,7 +19,7 @@ def build_simulate_router(
 
     @router.post("/simulate", response_class=Response, openapi_extra=_SIMULATE)
     async def simulate(request: Request) -> Response:
-        caller = await entrance.admit_list(request, "accounts:read")
+        caller = await entrance.admit_list(request, "evaluate")
         body, _ = await bodies.read(request)
         return await maps.answer(request, caller, body)
 
@@ -32,5 +32,5 @@ _SIMULATE = operation(
     {200: map_examples.ANSWER},
     body=json_body(MapRequest, map_examples.REQUEST),
     errors=(*BODY_ERRORS, MonitorUnavailable, StoreUnavailable),
-    access="accounts:read",
+    access="evaluate",
 )

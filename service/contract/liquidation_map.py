@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from service.contract.decoding import decode
 from service.contract.evaluation import Figure
 from service.contract.names import Asset, Symbol, Venue
 from service.contract.numbers import NotNegative, Number
@@ -26,12 +27,12 @@ class MapAsked(Struct, rename="camel"):
 
 
 class FundAsked(Struct, rename="camel"):
-    """What a venue's insurance fund holds in an asset; one that is not told of pays everything."""
+    """What a venue's insurance fund holds of an asset; one not listed pays all it is asked."""
 
     venue: Venue
     asset: Asset
-    balance: NotNegative | None = None
-    event_max: Annotated[NotNegative | None, Meta(description="The most it pays a pool.")] = None
+    balance: NotNegative
+    per_event_limit: Annotated[NotNegative, Meta(description="Most for one pool.")] | None = None
 
 
 class MapRequest(Struct, rename="camel"):
@@ -117,7 +118,19 @@ class MapLine(Struct, rename="camel", omit_defaults=True):
     problem: Problem | None = None
 
 
+class _Kind(Struct):
+    """What tells a body with a map from others."""
+
+    map: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
 map_decoder = msgspec.json.Decoder(MapRequest, strict=False)
+_kind_decoder = msgspec.json.Decoder(_Kind)
+
+
+def asks_for_map(body: bytes) -> bool:
+    """Whether a body asks for a map; raises as `decode`."""
+    return decode(body, _kind_decoder).map is not msgspec.UNSET
 
 
 def check_map(asked: MapRequest) -> None:
@@ -133,7 +146,7 @@ def check_map(asked: MapRequest) -> None:
     for index, fund in enumerate(asked.funds or ()):
         if (fund.venue, fund.asset) in known:
             detail = "this fund is listed more than once"
-            faults.append(Fault(f"/funds/{index}", "duplicate_id", detail))
+            faults.append(Fault(f"/funds/{index}", "duplicate_fund", detail))
         known.add((fund.venue, fund.asset))
     if faults:
         raise InvalidInput.of(*faults)

@@ -53,7 +53,7 @@ CALLS = [
     ),
     Call("GET", "/v1/accounts/a1/risk", ("accounts:read",)),
     Call("GET", "/v1/accounts?limit=none", ("accounts:read",)),  # refused after the door, at once
-    Call("POST", "/v1/simulate", ("accounts:read",), {"map": {"points": 1}}),  # refused likewise
+    Call("POST", "/v1/simulate", ("evaluate",), {"map": {"points": 1}}),  # refused likewise
     Call("GET", "/v1/alerts", READS),
     Call("GET", "/v1/alerts?accountId=a1", READS),
     Call("POST", "/v1/alerts/a1-1/ack", READS),

@@ -42,6 +42,7 @@ CALLS = {
     "GET /v1/webhooks/{webhook_id}/dead-letters",
     "POST /v1/webhooks/{webhook_id}/dead-letters:replay",
     "POST /v1/silences",
+    "POST /v1/simulate",
     "GET /v1/silences",
     "DELETE /v1/silences/{silence_id}",
     "GET /livez",
