@@ -153,10 +153,17 @@ def _routers(
     bodies = BodyReader(settings.body_max_bytes, settings.body_timeout_s, load.room)
     claims = Claims(store.client, settings.shards, int(settings.idempotency_s * 1_000.0))
     once = Once(entrance, bodies, claims).route_class
-    limits = Limits(settings.accounts_max, settings.positions_max)
+    limits = Limits(
+        settings.accounts_max,
+        settings.positions_max,
+        settings.scenarios_max,
+        settings.simulated_max,
+    )
     yield build_evaluate_router(
         entrance, follower, bodies, limits, queue=load.queue, metrics=metrics
     )
+    maps = LiquidationMaps(entrance, store.questions, follower, settings.map_timeout_s)
+    yield build_simulate_router(entrance, follower, bodies, limits, queue=load.queue, maps=maps)
     yield build_marks_router(entrance, store.market, follower, bodies, limits, route_class=once)
     yield build_accounts_router(
         entrance, store.accounts, follower, bodies, limits, route_class=once
@@ -164,8 +171,6 @@ def _routers(
     yield build_account_risk_router(
         entrance, store.accounts, store.log, store.questions, follower=follower, limits=limits
     )
-    maps = LiquidationMaps(entrance, store.questions, follower, settings.map_timeout_s)
-    yield build_simulate_router(entrance, bodies, maps)
     yield build_alerts_router(
         entrance, store.log, store.settle, store.acks, settings.shards, route_class=once
     )

@@ -25,6 +25,13 @@ LIMITS = (
     ("body_timeout_s", "a body's time to arrive", "30 s", "408 `body_timeout`"),
     ("accounts_max", "accounts or instruments in a call", "10,000", "413 `too_many_items`"),
     ("positions_max", "positions or marks in a call", "100,000", "413 `too_many_items`"),
+    ("scenarios_max", "scenarios in a call", "1,000", "413 `too_many_items`"),
+    (
+        "simulated_max",
+        "accounts or positions times a call's steps of scenarios",
+        "2,000,000",
+        "413 `too_many_items`",
+    ),
     ("bodies_max_bytes", "large bodies a worker holds", "256 MiB", "503 `overloaded`"),
     ("evaluations_max", "evaluations that wait in a worker", "500", "503 `overloaded`"),
     ("evaluations_max_bytes", "the large ones among them", "32 MiB", "503 `overloaded`"),
@@ -67,8 +74,8 @@ Marks and instruments are the operator's, and everybody's to read.
 
 A key has units for its calls, which grow back. A call costs one; one that carries a list as many \
 as there are in it: accounts, marks or instruments; an evaluation its accounts or its positions, \
-whichever are more; a liquidation map its points. Without units: 429. NDJSON is not refused but \
-read more slowly.
+whichever are more, a simulation as many for each step of its scenarios, a liquidation map its \
+points. Without units: 429. NDJSON is not refused but read more slowly.
 
 The WebSocket `/v1/stream` is described at `/asyncapi`.
 

@@ -1,12 +1,8 @@
 """The liquidation map in the OpenAPI document: as JSON, and by the line."""
 
-import json
 from typing import Any
 
-from service.api.bodies import NDJSON
-from service.api.documents import Document, answer
 from service.api.examples import SYMBOL, TIME_MS
-from service.contract.liquidation_map import MapAnswer
 
 REQUEST: dict[str, Any] = {
     "accounts": "monitored",
@@ -35,7 +31,7 @@ _TOTALS = {
     "shortfallUsd": 512.475,
     "owedUsd": 0.0,
 }
-MAP: dict[str, Any] = {
+ANSWER: dict[str, Any] = {
     "timestamp": TIME_MS,
     "symbol": SYMBOL,
     "venue": "binance",
@@ -48,18 +44,4 @@ MAP: dict[str, Any] = {
         {"movePct": 10.0} | dict.fromkeys(_TOTALS, 0) | {"byAsset": []},
     ],
 }
-_LINES = ({"progress": {"done": 1, "total": 1, "accounts": 1}}, {"result": MAP})
-_BY_LINE = (
-    "How far it is, after each part of the book; last the result, or the problem that ended it."
-)
-
-
-def _answer() -> Document:
-    found = answer("The liquidation map.", MapAnswer, MAP)
-    schema = {"type": "string", "description": _BY_LINE}
-    example = "".join(f"{json.dumps(line)}\n" for line in _LINES)
-    found["content"][NDJSON] = {"schema": schema, "example": example}
-    return found
-
-
-ANSWER = _answer()
+LINES = ({"progress": {"done": 1, "total": 1, "accounts": 1}}, {"result": ANSWER})

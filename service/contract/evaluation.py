@@ -22,6 +22,7 @@ COUNT_FIRST_BYTES = 4 * 2**20
 
 Figure: TypeAlias = Annotated[float | None, Meta(description="null: has no value, see the reason")]
 MarkSource: TypeAlias = Literal["request", "position", "stream"]
+PriceBasis: TypeAlias = Literal["mark", "last", "index"]
 
 
 class Gap(Struct, rename="camel"):
@@ -32,14 +33,28 @@ class Gap(Struct, rename="camel"):
     ]
 
 
-class EvaluateRequest(Struct, rename="camel"):
-    """Accounts to evaluate; nothing of it is kept."""
+class Prices(Struct, rename="camel", kw_only=True):
+    """Prices of a call, by symbol and at each account's venue, and which of them counts.
 
-    accounts: Annotated[list[NamedAccountDocument], Meta(min_length=1)]
+    Where a symbol has no price of the basis, who holds it is UNPRICED. A symbol's mark given here
+    takes the place of all that streamed of it; a position's own `markPrice` is a mark.
+    """
+
     marks: (
         Annotated[dict[str, Positive], Meta(description="Symbol to mark, at each account's venue.")]
         | None
     ) = None
+    last_prices: Annotated[dict[str, Positive], Meta(description="Symbol to last.")] | None = None
+    index_prices: Annotated[dict[str, Positive], Meta(description="Symbol to index.")] | None = None
+    price_basis: Annotated[
+        PriceBasis, Meta(description="What positions are valued at; coins held: index, else mark.")
+    ] = "mark"
+
+
+class EvaluateRequest(Prices, rename="camel", kw_only=True):
+    """Accounts to evaluate; nothing of it is kept."""
+
+    accounts: Annotated[list[NamedAccountDocument], Meta(min_length=1)]
     instruments: (
         Annotated[list[InstrumentDocument], Meta(description="Override stored ones in this call.")]
         | None
@@ -63,9 +78,8 @@ class _StrictRequest(Struct):
     instruments: list[StrictlyTyped] | None = None
 
 
-class _RawEvaluateRequest(Struct):
+class _RawEvaluateRequest(Prices, rename="camel", kw_only=True):
     accounts: Annotated[list[msgspec.Raw], Meta(min_length=1)]
-    marks: msgspec.Raw = msgspec.Raw(b"null")
     instruments: list[msgspec.Raw] | None = None
     betas: msgspec.Raw = msgspec.Raw(b"null")
     gap: msgspec.Raw = msgspec.Raw(b"null")
@@ -187,10 +201,9 @@ class EvaluateAnswer(Struct, rename="camel"):
 _decoder = msgspec.json.Decoder(EvaluateRequest, strict=False)
 _strict_decoder = msgspec.json.Decoder(_StrictRequest)
 _counting_decoder = msgspec.json.Decoder(_CountedRequest)
-_raw_decoder = msgspec.json.Decoder(_RawEvaluateRequest)
+_raw_decoder = msgspec.json.Decoder(_RawEvaluateRequest, strict=False)
 _account_decoder = msgspec.json.Decoder(NamedAccountDocument, strict=False)
 _instrument_decoder = msgspec.json.Decoder(InstrumentDocument, strict=False)
-_marks_decoder = msgspec.json.Decoder(dict[str, Positive] | None, strict=False)
 _betas_decoder = msgspec.json.Decoder(dict[str, NotNegative] | None, strict=False)
 _gap_decoder = msgspec.json.Decoder(Gap | None, strict=False)
 
@@ -223,7 +236,6 @@ def _decode_by_piece(
 ) -> tuple[EvaluateRequest, list[int], list[Fault]]:
     _check_counts(raw, accounts_max)
     pieces = decode(raw, _raw_decoder)
-    marks = decode(bytes(pieces.marks), _marks_decoder, "/marks")
     instruments = [
         decode(bytes(piece), _instrument_decoder, f"/instruments/{index}")
         for index, piece in enumerate(pieces.instruments or ())
@@ -240,4 +252,14 @@ def _decode_by_piece(
             places.append(index)
         except InvalidInput as error:
             faults.extend(error.faults)
-    return EvaluateRequest(accounts, marks, instruments, betas, gap), places, faults
+    request = EvaluateRequest(
+        accounts=accounts,
+        marks=pieces.marks,
+        last_prices=pieces.last_prices,
+        index_prices=pieces.index_prices,
+        price_basis=pieces.price_basis,
+        instruments=instruments,
+        betas=betas,
+        gap=gap,
+    )
+    return request, places, faults

@@ -7,9 +7,10 @@ from msgspec import Meta, Struct
 
 from service.contract.decoding import decode
 from service.contract.evaluation import Figure
-from service.contract.names import Asset, Symbol, Venue
-from service.contract.numbers import NotNegative, Number
+from service.contract.names import Symbol, Venue
+from service.contract.numbers import Number
 from service.contract.problems import Problem
+from service.contract.simulate import FundDocument
 from service.errors import Fault, InvalidInput
 
 POINTS_MAX = 1_001
@@ -26,15 +27,6 @@ class MapAsked(Struct, rename="camel"):
     points: Annotated[int, Meta(ge=2, le=POINTS_MAX)] = 121
 
 
-class FundAsked(Struct, rename="camel"):
-    """What a venue's insurance fund holds of an asset; one not listed pays all it is asked."""
-
-    venue: Venue
-    asset: Asset
-    balance: NotNegative
-    per_event_limit: Annotated[NotNegative, Meta(description="Most for one pool.")] | None = None
-
-
 class MapRequest(Struct, rename="camel"):
     """A liquidation map of monitored accounts; nothing changes by it.
 
@@ -44,7 +36,7 @@ class MapRequest(Struct, rename="camel"):
     map: MapAsked
     accounts: Literal["monitored"] = "monitored"
     tenants: Literal["own", "all"] = "own"
-    funds: list[FundAsked] | None = None
+    funds: list[FundDocument] | None = None
 
 
 class MapMoney(Struct, rename="camel", gc=False):

@@ -32,6 +32,12 @@ READS: tuple[Scope, ...] = ("alerts:read",)
 DIRECTS: tuple[Scope, ...] = ("accounts:write", "alerts:read")  # where alerts are sent
 CALLS = [
     Call("POST", "/v1/evaluate", ("evaluate",), {"accounts": [HOLDER | {"id": "a1"}]}),
+    Call(
+        "POST",
+        "/v1/simulate",
+        ("evaluate",),
+        {"accounts": [HOLDER | {"id": "a1"}], "scenarios": [{"shocks": {"allPct": -10}}]},
+    ),
     Call("PUT", "/v1/instruments", ("admin",), [instrument()]),
     Call("GET", "/v1/instruments", ANY_KEY),
     Call(
@@ -53,7 +59,6 @@ CALLS = [
     ),
     Call("GET", "/v1/accounts/a1/risk", ("accounts:read",)),
     Call("GET", "/v1/accounts?limit=none", ("accounts:read",)),  # refused after the door, at once
-    Call("POST", "/v1/simulate", ("evaluate",), {"map": {"points": 1}}),  # refused likewise
     Call("GET", "/v1/alerts", READS),
     Call("GET", "/v1/alerts?accountId=a1", READS),
     Call("POST", "/v1/alerts/a1-1/ack", READS),
