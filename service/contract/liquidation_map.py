@@ -113,7 +113,7 @@ class MapLine(Struct, rename="camel", omit_defaults=True):
 class _Kind(Struct):
     """What tells a body with a map from others."""
 
-    map: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    map: msgspec.Raw = msgspec.Raw(b"null")
 
 
 map_decoder = msgspec.json.Decoder(MapRequest, strict=False)
@@ -122,7 +122,7 @@ _kind_decoder = msgspec.json.Decoder(_Kind)
 
 def asks_for_map(body: bytes) -> bool:
     """Whether a body asks for a map; raises as `decode`."""
-    return decode(body, _kind_decoder).map is not msgspec.UNSET
+    return bytes(decode(body, _kind_decoder).map) != b"null"
 
 
 def check_map(asked: MapRequest) -> None:

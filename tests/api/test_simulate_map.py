@@ -236,7 +236,8 @@ async def test_a_worker_makes_so_many_maps_at_a_time(redis_url: str) -> None:
         ({"map": {"venue": "nowhere"}}, "/map/venue", "unknown_venue"),
         ({"accounts": "all", "map": {}}, "/accounts", "invalid_value"),
         ({"map": {}, "tenants": "some"}, "/tenants", "invalid_value"),
-        ({}, "/map", "missing_field"),
+        ({"map": 5}, "/map", "wrong_type"),
+        ({"map": None}, "/accounts", "missing_field"),  # as if it were not there
         (
             {"map": {}, "funds": [{"venue": "okx", "asset": "USDT", "balance": 1}] * 2},
             "/funds/1",
