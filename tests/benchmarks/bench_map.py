@@ -57,9 +57,8 @@ def accounts(count: int) -> Iterator[dict[str, object]]:
 
 @dataclass
 class Watch:
-    """The monitor's memory, and how long its entries took, while something runs."""
+    """The most memory that the monitor takes while something runs."""
 
-    service: Whole
     monitor: int
     before: int = 0
     most: int = 0
@@ -85,9 +84,18 @@ class Watch:
         return (self.most - self.before) / 1e6
 
 
-async def ticks(service: Whole, seconds: float) -> float:
-    """Let marks come for a while, twenty symbols a second; return a mean entry's milliseconds."""
-    before = await _entries(service)
+@dataclass(frozen=True, slots=True)
+class Ticks:
+    """What marks met at the monitor: how long one took, and how old it was when it was taken."""
+
+    entry_ms: float
+    age_ms: float
+    age_p99_ms: float  # at most: the upper edge of a bar of the monitor's histogram
+
+
+async def ticks(service: Whole, seconds: float) -> Ticks:
+    """Let marks come for a while, some hundreds a second."""
+    before = await _histograms(service)
     walk, ends = np.random.default_rng(SEED), time.perf_counter() + seconds
     while time.perf_counter() < ends:
         moved = walk.integers(0, SYMBOLS, 20)
@@ -95,8 +103,26 @@ async def ticks(service: Whole, seconds: float) -> float:
         await mark(service, marks)
         await asyncio.sleep(0.05)
     await asyncio.sleep(0.6)  # a monitor reports twice a second
-    after = await _entries(service)
-    return 1e3 * (after[1] - before[1]) / max(1, after[0] - before[0])
+    after = await _histograms(service)
+    entry, age = (
+        _told(before[name], after[name]) for name in ("entry_seconds", "mark_age_seconds")
+    )
+    return Ticks(entry[0], *age)
+
+
+async def _histograms(service: Whole) -> dict[str, Any]:
+    (figures,) = await service.figures()
+    found: dict[str, Any] = figures["histograms"]
+    return found
+
+
+def _told(before: dict[str, Any], after: dict[str, Any]) -> tuple[float, float]:
+    """Return the mean and the 99th percentile of what came in between, in milliseconds."""
+    counts = np.array(after["counts"]) - np.array(before["counts"])
+    many = max(1, int(counts.sum()))
+    place = int(np.searchsorted(np.cumsum(counts), 0.99 * many))
+    bounds = [*after["bounds"], np.inf]
+    return 1e3 * (after["sum"] - before["sum"]) / many, 1e3 * float(bounds[place])
 
 
 async def mark(service: Whole, marks: Sequence[tuple[int, float]]) -> None:
@@ -109,12 +135,6 @@ async def mark(service: Whole, marks: Sequence[tuple[int, float]]) -> None:
         for number, price in marks
     ]
     await service.market.append_marks(news)
-
-
-async def _entries(service: Whole) -> tuple[int, float]:
-    (figures,) = await service.figures()
-    took = figures["histograms"]["entry_seconds"]
-    return sum(took["counts"]), float(took["sum"])
 
 
 async def mapped(http: httpx.AsyncClient) -> tuple[float, dict[str, Any], int]:
@@ -177,7 +197,7 @@ async def _filled(service: Whole, count: int) -> int:
     """Put the accounts in; return the monitor's process."""
     await mark(service, [(number, PRICE) for number in range(SYMBOLS)])
     listed = [one_tier(symbol(number), takerFee=0) for number in range(SYMBOLS)]
-    await service.fill(listed, list(accounts(count)))
+    await service.fill(listed, accounts(count))
     (monitor,) = service.running.children("monitor")
     return monitor
 
@@ -188,25 +208,31 @@ async def _measured(count: int, *, small: bool) -> Measurement:
         httpx.AsyncClient(base_url=service.url, timeout=120.0, trust_env=False) as http,
     ):
         monitor = await _filled(service, count)
-        await mapped(http)
-        async with Watch(service, monitor) as watch:
+        async with Watch(monitor) as watch:
+            await mapped(http)
             ours_s, found, lines = await mapped(http)
         points = range(0, POINTS, 12) if small else TIMED
         percents = [float(found["points"][point]["movePct"]) for point in points]
         loop_s, told = await looped(http, count, percents)
         for point, wanted in zip(points, told, strict=True):
             _agree(found["points"][point], wanted)
-        quiet_ms = await ticks(service, 0.5 if small else 5.0)
+        seconds = 0.5 if small else 5.0
+        await ticks(service, seconds)  # the first marks move pools from where they began
+        quiet = await ticks(service, seconds)
         making = asyncio.create_task(_again_and_again(http))
-        busy_ms = await ticks(service, 0.5 if small else 5.0)
+        busy = await ticks(service, seconds)
         making.cancel()
         await asyncio.wait((making,))
     notes = {
         "points_of_the_loop": float(len(percents)),
         "progress_lines": float(lines),
         "monitor_mb_above_book": watch.above_mb,
-        "entry_ms_without_maps": quiet_ms,
-        "entry_ms_during_maps": busy_ms,
+        "entry_ms": quiet.entry_ms,
+        "entry_ms_during_maps": busy.entry_ms,
+        "mark_age_ms": quiet.age_ms,
+        "mark_age_ms_during_maps": busy.age_ms,
+        "mark_age_p99_ms": quiet.age_p99_ms,
+        "mark_age_p99_ms_during_maps": busy.age_p99_ms,
         "times_faster": loop_s / len(percents) * POINTS / ours_s,
     }
     return Measurement(
@@ -240,7 +266,7 @@ async def _large(count: int) -> Measurement:
         httpx.AsyncClient(base_url=service.url, timeout=600.0, trust_env=False) as http,
     ):
         monitor = await _filled(service, count)
-        async with Watch(service, monitor) as watch:
+        async with Watch(monitor) as watch:
             ours_s, found, lines = await mapped(http)
     notes = {
         "progress_lines": float(lines),
