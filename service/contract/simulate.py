@@ -10,14 +10,19 @@ from service.contract.decoding import Item, check_count, decode
 from service.contract.evaluation import PriceBasis, Prices
 from service.contract.instruments import InstrumentDocument, StrictlyTyped
 from service.contract.names import AccountId, Asset, Symbol, Venue
-from service.contract.numbers import LARGEST, Fraction, NotNegative, Positive
+from service.contract.numbers import (
+    Coefficient,
+    DistancePct,
+    Fraction,
+    MovePct,
+    NotNegative,
+    Positive,
+    StepShare,
+)
 from service.risk.policy import Deleveraging, Partial, Ranking
 
 ROUNDS_MAX, STEPS_MAX, ACTIONS_MAX, LEVELS_MAX, AXIS_MAX = 100, 1_000, 10_000, 1_000, 1_000
 
-MovePct: TypeAlias = Annotated[
-    float, Meta(gt=-100.0, le=LARGEST, description="Percent of the mark before the scenario.")
-]
 Side: TypeAlias = Literal["long", "short"]
 
 
@@ -44,9 +49,7 @@ class PolicyDocument(Struct, rename="camel"):
     ranking: Ranking | None = None
     socialises: bool | None = None
     partial: Partial | None = None
-    step_share: (
-        Annotated[float, Meta(ge=0.01, le=1.0, description="Of a position, at once.")] | None
-    ) = None
+    step_share: StepShare | None = None
     step_least: NotNegative | None = None
     step_most: Positive | None = None
     whole_to: NotNegative | None = None
@@ -125,14 +128,14 @@ ActionDocument: TypeAlias = (
 class DepthLevel(Struct, rename="camel"):
     """So much is filled until the price is so far from the mark, all nearer levels included."""
 
-    pct: Annotated[float, Meta(gt=0.0, lt=100.0, description="Of the mark, against who closes.")]
+    pct: DistancePct
     notional: Annotated[Positive, Meta(description="In the settle asset, cumulative.")]
 
 
 class ImpactDocument(Struct, rename="camel"):
     """ln(price) moves by `coefficient` x sqrt(notional / `dailyVolume`)."""
 
-    coefficient: Annotated[float, Meta(ge=0.0, le=10.0)]
+    coefficient: Coefficient
     daily_volume: Annotated[Positive, Meta(description="Notional a day, in the settle asset.")]
 
 

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 FILE = ROOT / "openapi" / "openapi.json"
 CALLS = {
     "POST /v1/evaluate",
+    "POST /v1/simulate",
     "PUT /v1/instruments",
     "GET /v1/instruments",
     "PUT /v1/accounts/{account_id}",
@@ -42,7 +43,6 @@ CALLS = {
     "GET /v1/webhooks/{webhook_id}/dead-letters",
     "POST /v1/webhooks/{webhook_id}/dead-letters:replay",
     "POST /v1/silences",
-    "POST /v1/simulate",
     "GET /v1/silences",
     "DELETE /v1/silences/{silence_id}",
     "GET /livez",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.risk.columns import Floats, Ints
+from service.risk.columns import Bools, Floats, Ints
 from service.risk.margin import PoolFigures
 from service.risk.simulate.afterwards import Moved
 
@@ -18,6 +18,7 @@ class Ledger:
     """Columns by pool, in its money; wallets that nobody can value count as 0."""
 
     settle: Ints  # the asset a pool's money is in
+    known: Bools  # pools that could be valued before the scenario
     before: Floats  # wallets at the marks before the scenario
     after: Floats  # wallets now
     revalued: Floats  # what collateral became worth more
@@ -36,10 +37,15 @@ class Ledger:
         none = dict.fromkeys(
             ("revalued", "realised", "fees", "fund", "socialised", "venue"), nothing
         )
-        return cls(settle, wallet, wallet, **none, turned_over=np.abs(wallet))
+        return cls(settle, ~pools.unpriced, wallet, wallet, **none, turned_over=np.abs(wallet))
 
     def revalue(self, wallet: Floats) -> None:
-        """Take note of what wallets are at other prices, nothing having been closed."""
+        """Take note of what wallets are at other prices, nothing having been closed.
+
+        One that could be valued before and cannot be any more is too large for a number.
+        """
+        overflown = self.known & np.isnan(wallet)
+        self.turned_over = np.where(overflown, np.inf, self.turned_over)
         known = np.nan_to_num(wallet)
         self.revalued = self.revalued + known - self.after
         self.turned_over = self.turned_over + np.abs(known - self.after)
