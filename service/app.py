@@ -36,6 +36,7 @@ from service.api.liquidation_map import LiquidationMaps
 from service.api.load import Load, ReleaseBodies
 from service.api.marks import build_marks_router
 from service.api.metrics import Metrics, Timing
+from service.api.monitored import Monitored
 from service.api.once import Once
 from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
@@ -162,8 +163,11 @@ def _routers(
     yield build_evaluate_router(
         entrance, follower, bodies, limits, queue=load.queue, metrics=metrics
     )
+    monitored = Monitored(store.questions, store.accounts, limits)
     maps = LiquidationMaps(entrance, store.questions, follower, settings.map_timeout_s)
-    yield build_simulate_router(entrance, follower, bodies, limits, queue=load.queue, maps=maps)
+    yield build_simulate_router(
+        entrance, follower, bodies, limits, queue=load.queue, maps=maps, monitored=monitored
+    )
     yield build_marks_router(entrance, store.market, follower, bodies, limits, route_class=once)
     yield build_accounts_router(
         entrance, store.accounts, follower, bodies, limits, route_class=once

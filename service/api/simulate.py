@@ -21,6 +21,7 @@ from service.api.follower import MarketFollower
 from service.api.limits import Limits
 from service.api.liquidation_map import LiquidationMaps
 from service.api.load import EngineQueue
+from service.api.monitored import Monitored
 from service.api.overlay import check_prices, drop_marks, overlaid, venues_of
 from service.api.replies import json_reply
 from service.api.scenarios import (
@@ -61,8 +62,9 @@ def build_simulate_router(
     *,
     queue: EngineQueue,
     maps: LiquidationMaps,
+    monitored: Monitored,
 ) -> APIRouter:
-    """Build the route that simulates; but for maps it needs the worker's own picture alone."""
+    """Build the route that simulates; accounts of a body need the worker's own picture alone."""
     router = APIRouter(prefix="/v1", tags=["simulate"])
 
     @router.post("/simulate", response_class=Response, openapi_extra=SIMULATE)
@@ -72,6 +74,7 @@ def build_simulate_router(
         body, _ = await bodies.read(request)
         if asks_for_map(body):
             return await maps.answer(request, caller, body)
+        body = await monitored.body_of(caller, body)
         async with queue.turn(len(body)):
             check_counts(body, limits.accounts_max, limits.scenarios_max)
             asked = decode_simulate(body)

@@ -21,6 +21,7 @@ from service.contract.map_parts import (
     decode_map_question,
     encode_map,
 )
+from service.contract.questions import NAMES, decode_names_question
 from service.store import client as store_client
 from service.store.questions import Question, Questions
 from tests.api.guarded import open_guarded
@@ -30,8 +31,12 @@ pytestmark = pytest.mark.anyio
 
 NDJSON = {"Accept": "application/x-ndjson"}
 PATH = "/v1/simulate"
+DECODERS: dict[str, Callable[[bytes], Any]] = {
+    MAP: decode_map_question,
+    NAMES: decode_names_question,
+}
 TWO = {"map": {"fromPct": -50, "toPct": 50, "points": 2}}
-Say = Callable[[Questions, Question, MapQuestion], Awaitable[None]]
+Say = Callable[[Questions, Question, Any], Awaitable[None]]
 
 
 def cell(venue: str, asset: str, *rows: Sequence[float], price: float = 1.0) -> MapCell:
@@ -56,8 +61,8 @@ async def say_all(questions: Questions, question: Question, asked: MapQuestion) 
 
 
 @asynccontextmanager
-async def monitor(redis_url: str, say: Say) -> AsyncIterator[list[Question]]:
-    """Be all monitors; yields what was heard."""
+async def monitor(redis_url: str, say: Say, kind: str = MAP) -> AsyncIterator[list[Question]]:
+    """Be all monitors; yields what was heard. `say` is given a question and what it decodes to."""
     heard: list[Question] = []
     async with (
         store_client.connect(redis_url) as client,
@@ -69,8 +74,8 @@ async def monitor(redis_url: str, say: Say) -> AsyncIterator[list[Question]]:
             while True:
                 for question in await questions.next_questions(100):
                     heard.append(question)
-                    if question.kind == MAP:
-                        await say(questions, question, decode_map_question(question.payload))
+                    if question.kind == kind:
+                        await say(questions, question, DECODERS[kind](question.payload))
 
         task = asyncio.create_task(listen())
         yield heard
