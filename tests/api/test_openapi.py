@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from service.api import examples
-from service.api.problems import STATUS
+from service.api.problems import PROBLEM_TYPE, STATUS
 from service.app import RELEASE, contract_documents
 from tests.api.workers import account, instrument, long
 
