@@ -31,7 +31,6 @@ from service.api.evaluation import build_evaluate_router
 from service.api.follower import MarketFollower
 from service.api.health import Checks, build_health_router
 from service.api.instruments import build_instruments_router
-from service.api.limits import Limits
 from service.api.liquidation_map import LiquidationMaps
 from service.api.load import Load, ReleaseBodies
 from service.api.marks import build_marks_router
@@ -61,6 +60,7 @@ from service.risk import evaluate
 from service.rules import (
     admission_rules_of,
     door_of,
+    limits_of,
     load_of,
     meter_of,
     stream_limits_of,
@@ -154,12 +154,7 @@ def _routers(
     bodies = BodyReader(settings.body_max_bytes, settings.body_timeout_s, load.room)
     claims = Claims(store.client, settings.shards, int(settings.idempotency_s * 1_000.0))
     once = Once(entrance, bodies, claims).route_class
-    limits = Limits(
-        settings.accounts_max,
-        settings.positions_max,
-        settings.scenarios_max,
-        settings.simulated_max,
-    )
+    limits = limits_of(settings)
     yield build_evaluate_router(
         entrance, follower, bodies, limits, queue=load.queue, metrics=metrics
     )
