@@ -24,6 +24,7 @@ from service.contract.map_parts import (
     decode_map_question,
     encode_map,
 )
+from service.errors import StoreUnavailable
 from service.monitor.leases import Leases
 from service.monitor.pictures import Picture
 from service.monitor.shards import Shards
@@ -97,6 +98,10 @@ class Maps:
             return
         try:
             await self._make(job)
+        except StoreUnavailable:
+            raise
+        except Exception:  # a mistake of ours costs the map; whoever is monitored stays so
+            _log.exception("a map was given up")
         finally:
             self._jobs.pop(job.asked.job, None)
 

@@ -234,6 +234,24 @@ async def test_more_maps_than_it_takes_on_are_refused(
             assert isinstance(decode_map_reply(raw), MapRefused)
 
 
+async def test_a_mistake_costs_the_map_and_not_the_monitor(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    accounts = people(20)
+    async with open_store(redis_url) as store:
+        await fill(store, accounts)
+        async with running(store) as task:
+            with monkeypatch.context() as patched:
+                patched.setattr(maps, "walk", broken)
+                with pytest.raises(MonitorUnavailable):
+                    await anext(parts_of(store, asked(), PartLimits(0.5, 0.1)))
+            assert not task.done()
+            (await whole(store, asked(job="next"))).is_of(accounts)
+
+
 async def test_a_map_that_nobody_waits_for_is_given_up(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
