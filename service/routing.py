@@ -15,9 +15,11 @@ from service.api.evaluation import build_evaluate_router
 from service.api.follower import MarketFollower
 from service.api.health import Checks, build_health_router
 from service.api.instruments import build_instruments_router
+from service.api.liquidation_map import LiquidationMaps
 from service.api.load import Load
 from service.api.marks import build_marks_router
 from service.api.metrics import Metrics
+from service.api.monitored import Monitored
 from service.api.once import Once
 from service.api.silences import build_silences_router
 from service.api.simulate import build_simulate_router
@@ -52,7 +54,11 @@ def rest_routers(
     yield build_evaluate_router(
         entrance, follower, bodies, limits, queue=load.queue, metrics=metrics, examiner=examiner
     )
-    yield build_simulate_router(entrance, follower, bodies, limits, load.queue)
+    monitored = Monitored(store.questions, store.accounts, limits)
+    maps = LiquidationMaps(entrance, store.questions, follower, settings.map_timeout_s)
+    yield build_simulate_router(
+        entrance, follower, bodies, limits, queue=load.queue, maps=maps, monitored=monitored
+    )
     yield build_size_router(entrance, follower, bodies, queue=load.queue)
     yield build_marks_router(entrance, store.market, follower, bodies, limits, route_class=once)
     yield build_accounts_router(
@@ -71,13 +77,17 @@ def rest_routers(
         entrance, store.market, follower, bodies, limits, route_class=once
     )
     yield from _alert_routers(settings, entrance, store, bodies, route_class=once)
-    checks = Checks(
+    yield build_health_router(entrance, follower, _checks_of(settings, store), metrics)
+
+
+def _checks_of(settings: Settings, store: Store) -> Checks:
+    """Return what the service's health is told by."""
+    return Checks(
         lambda limit_s: ping(store.client, limit_s),
         store.log.unowned,
         lambda: monitors(store.client),
         settings.shards,
     )
-    yield build_health_router(entrance, follower, checks, metrics)
 
 
 def _alert_routers(

@@ -84,6 +84,10 @@ class Settings(BaseSettings):
         32 * 2**20, ge=65_536, description="most bytes of the large ones among them; beyond it 503"
     )
 
+    map_timeout_s: float = Field(
+        120.0, gt=0.0, description="the monitors must have made a liquidation map by then"
+    )
+
     log_retention_s: float = Field(
         7 * 86_400.0, gt=0.0, description="how long alerts can be read again"
     )

@@ -1,5 +1,6 @@
 """`POST /v1/simulate`: a body of accounts through scenarios; nothing is kept.
 
+With a `map` it is about what is monitored, which `liquidation_map` answers.
 A book with a fault is refused whole: an account that is left out would change what others owe.
 Between two scenarios the worker answers everybody else.
 """
@@ -15,11 +16,12 @@ from fastapi import APIRouter, Request, Response
 
 from service.api.bodies import BodyReader
 from service.api.comparing import compared
-from service.api.documents import BODY_ERRORS, answer, json_body, operation
 from service.api.entrance import Entrance
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
+from service.api.liquidation_map import LiquidationMaps
 from service.api.load import EngineQueue
+from service.api.monitored import Monitored
 from service.api.overlay import check_prices, drop_marks, overlaid, venues_of
 from service.api.replies import json_reply
 from service.api.scenarios import (
@@ -31,14 +33,15 @@ from service.api.scenarios import (
     scenarios_of,
     symbol_faults,
 )
-from service.api.simulate_examples import SIMULATE, SIMULATE_ANSWER
+from service.api.simulate_documents import SIMULATE
 from service.api.simulated import Simulated, answer_scenario
 from service.api.symbols import unknown_symbols, unlisted
 from service.contract.accounts import to_account
+from service.contract.liquidation_map import asks_for_map
 from service.contract.problems import fault_answers
 from service.contract.simulate import SimulateRequest, check_counts, decode_simulate
 from service.contract.simulated import ScenarioAnswer, SimulateAnswer
-from service.errors import Fault, InvalidInput, StoreUnavailable, TooManyItems
+from service.errors import Fault, InvalidInput, StoreUnavailable
 from service.risk.batch import build_batch
 from service.risk.columns import Batch
 from service.risk.markets import MarketTable
@@ -56,16 +59,22 @@ def build_simulate_router(
     follower: MarketFollower,
     bodies: BodyReader,
     limits: Limits,
+    *,
     queue: EngineQueue,
+    maps: LiquidationMaps,
+    monitored: Monitored,
 ) -> APIRouter:
-    """Build the route that simulates; it needs nobody but the worker's own picture."""
+    """Build the route that simulates; accounts of a body need the worker's own picture alone."""
     router = APIRouter(prefix="/v1", tags=["simulate"])
 
-    @router.post("/simulate", response_class=Response, openapi_extra=_SIMULATE)
+    @router.post("/simulate", response_class=Response, openapi_extra=SIMULATE)
     async def simulate(request: Request) -> Response:
         caller = await entrance.admit_list(request, "evaluate")
         queue.check()
         body, _ = await bodies.read(request)
+        if asks_for_map(body):
+            return await maps.answer(request, caller, body)
+        body = await monitored.body_of(caller, body)
         async with queue.turn(len(body)):
             check_counts(body, limits.accounts_max, limits.scenarios_max)
             asked = decode_simulate(body)
@@ -186,13 +195,3 @@ def _acted(each: Asked, book: _Book) -> Sequence[Account]:
         except Impossible as error:
             raise InvalidInput.of(Fault(pointer, error.code, error.detail)) from None
     return list(accounts.values())
-
-
-_SIMULATE = operation(
-    "simulate",
-    "Simulate scenarios on accounts: who is liquidated when, who pays, who owes",
-    {200: answer("The scenarios that could be worked out.", SimulateAnswer, SIMULATE_ANSWER)},
-    body=json_body(SimulateRequest, SIMULATE),
-    errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
-    access="evaluate",
-)

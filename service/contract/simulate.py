@@ -206,6 +206,12 @@ class SimulateRequest(Prices, rename="camel", kw_only=True):
     ] = "all"
 
 
+class MonitoredRequest(SimulateRequest, rename="camel", kw_only=True):
+    """The same of all accounts of the caller's tenant that are monitored, as they are stored."""
+
+    accounts: Literal["monitored"]  # type: ignore[assignment]  # a document: it is never decoded
+
+
 class _StrictRequest(Struct):
     instruments: list[StrictlyTyped] | None = None
 

@@ -15,12 +15,22 @@ from dataclasses import dataclass
 
 import msgspec
 
-from service.contract.questions import WORST, decode_question, encode_answer
+from service.contract.map_parts import FORGET_MAP, MAP
+from service.contract.questions import (
+    NAMES,
+    WORST,
+    decode_names_question,
+    decode_question,
+    encode_answer,
+    encode_names,
+)
 from service.errors import OutOfStep, StoreUnavailable
 from service.monitor.commits import Ledger
 from service.monitor.leases import Leases
+from service.monitor.maps import Maps
 from service.monitor.measures import CollectorClock
 from service.monitor.memory import give_back_large_blocks
+from service.monitor.naming import names
 from service.monitor.notices import Notices
 from service.monitor.ports import AccountsPort, LogPort, MarketPort, RollPort
 from service.monitor.report import Figures, figures_of
@@ -89,6 +99,7 @@ class Monitor:
         self._ports = ports
         self._leases = Leases(ports.log, ports.roll, shards)
         self._sharing = Sharing(self._leases, fresh)
+        self._maps = Maps(self._sharing, self._leases, ports.questions)
         self._notices = Notices(ports.market, ports.accounts)
         self._retention = retention
         self._on_ready = on_ready
@@ -109,6 +120,7 @@ class Monitor:
                     (self._keep_clock, CLOCK_S),
                     (self._keep_notices, NOTICES_S),
                     (self._answer, 0.0),
+                    (self._maps.work, 0.0),
                 )
             ]
             follow = tasks.create_task(self._watched(stop), name="follow")
@@ -219,6 +231,12 @@ class Monitor:
         for question in await self._ports.questions.next_questions(QUESTIONS_MS):
             if question.kind == WORST and self._leases.sure:
                 await self._answer_worst(question)
+            elif question.kind == MAP and self._leases.sure:
+                await self._maps.take(question)
+            elif question.kind == NAMES and self._leases.sure:
+                await self._answer_names(question)
+            elif question.kind == FORGET_MAP:
+                self._maps.forget(question)
 
     async def _answer_worst(self, question: Question) -> None:
         try:
@@ -233,6 +251,16 @@ class Monitor:
         ]
         for shards, answer in answers:
             await self._ports.questions.answer(question, shards, answer)
+
+    async def _answer_names(self, question: Question) -> None:
+        try:
+            asked = decode_names_question(question.payload)
+        except msgspec.DecodeError as error:
+            _log.error("a question that cannot be read: %s", error)
+            return
+        async for shards, found in names(self._sharing, asked):
+            if self._leases.sure:
+                await self._ports.questions.answer(question, shards, encode_names(found))
 
     def figures(self) -> Figures:
         """Return figures about this monitor: counts since its start, and what it holds."""

@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from service.api import checkup_examples, examples
-from service.api.problems import STATUS
+from service.api.problems import PROBLEM_TYPE, STATUS
 from service.app import RELEASE, contract_documents
 from tests.api.workers import account, instrument, long
 
@@ -117,7 +117,8 @@ def test_every_error_of_the_table_is_an_example_somewhere(document: Any) -> None
         code
         for _, operation in operations(document)
         for response in operation["responses"].values()
-        for content in response.get("content", {}).values()
+        for media_type, content in response.get("content", {}).items()
+        if media_type == PROBLEM_TYPE
         for code in content.get("examples", {})
     }
     assert codes == {error.code for error in STATUS} - {"unknown_venue"}
