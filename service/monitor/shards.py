@@ -133,9 +133,10 @@ class Shards:
             await self._outgoing.settled()
         fetched = await fetch_changes(self._accounts, entries, self._drained_to)
         started = time.monotonic()
-        for entry in entries:
+        for place, entry in enumerate(entries):
+            self.engine.look_ahead(entries, place)
             await self._apply(entry, fetched)
-            if time.monotonic() - started > APPLY_S:
+            if time.monotonic() - started > APPLY_S and not self.engine.is_ahead:
                 await self._begin(self._build_alerts)
                 started = time.monotonic()
         await self._begin(self._build_alerts)

@@ -9,8 +9,8 @@ them over the next `put_`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,8 +23,7 @@ from service.risk.venues import RULES
 Key = tuple[str, str]  # venue, symbol
 
 
-@dataclass(frozen=True, slots=True)
-class _Report:
+class _Report(NamedTuple):
     """The newest mark of one (venue, symbol)."""
 
     mark: Mark
@@ -54,8 +53,6 @@ class MarketTable:
         self._watched: dict[Key, int] = {}  # the assets whose prices are kept
         self._marked: set[int] = set()  # markets with another mark or quality than was taken
         self._termed: set[int] = set()  # markets with other terms
-
-    # Registering
 
     def market(self, venue: str, symbol: str) -> int:
         """Return the number of a market, registering it at first sight (a venue must be known)."""
@@ -95,8 +92,6 @@ class MarketTable:
                 self._asset_price = more
         return number
 
-    # Writing
-
     def put_instrument(self, instrument: Instrument) -> list[int]:
         """Take a contract's newest terms; returns the markets whose terms are now these."""
         self._instruments[(instrument.venue, instrument.symbol)] = instrument
@@ -107,6 +102,24 @@ class MarketTable:
         """Return the markets that a mark may be shown by: generic's may serve other venues."""
         rows = self._by_symbol.get(symbol, ())
         return [row for row in rows if venue in (GENERIC_VENUE, self._keys[row][0])]
+
+    def showing(self, venue: str, symbol: str) -> list[int] | None:
+        """Return the markets that show a symbol's marks; None: its next one is first somewhere."""
+        rows, key = [], (venue, symbol)
+        for row in self._by_symbol.get(symbol, ()):
+            shown = self._used[row][1]
+            if shown == key:
+                rows.append(row)
+            elif self._keys[row] == key or (shown is None and venue == GENERIC_VENUE):
+                return None
+        return rows
+
+    def renew_mark(self, mark: Mark, event_time_ms: int, rows: Sequence[int]) -> None:
+        """Take a newer mark of a symbol that these markets are `showing`."""
+        key = (mark.venue, mark.symbol)
+        report = self._reports[key] = _Report(mark, event_time_ms)
+        for row in rows:
+            self._show(row, key, report)
 
     def put_mark(self, mark: Mark, event_time_ms: int = 0) -> list[int]:
         """Take a newer mark; returns the markets that show it now."""
@@ -124,8 +137,6 @@ class MarketTable:
                 self._marked.add(row)
                 rows.append(row)
         return rows
-
-    # Reading
 
     def instrument(self, market: int) -> Instrument | None:
         """Return the terms a market goes by; None: nobody listed it."""
@@ -209,8 +220,6 @@ class MarketTable:
         self._termed.clear()
         return marked, termed
 
-    # Inside
-
     def _find_report(self, venue: str, symbol: str) -> tuple[Key, _Report, bool] | None:
         for key in _lookups(venue, symbol):
             report = self._reports.get(key)
@@ -258,13 +267,16 @@ class MarketTable:
         if found is None or found[1] is self._used[row][2]:
             return False
         key, report, stale = found
+        self._markets.stale[row] = stale
+        self._show(row, key, report)
+        return True
+
+    def _show(self, row: int, key: Key, report: _Report) -> None:
         self._used[row] = (self._used[row][0], key, report)
         self._markets.mark[row] = report.mark.mark_price
-        self._markets.stale[row] = stale
         self._marked.add(row)
         for asset in self._priced_by.get(row, ()):
             self._refresh_asset(asset)
-        return True
 
     def _refresh_asset(self, asset: int) -> None:
         venue, name = self._asset_keys[asset]
