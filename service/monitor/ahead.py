@@ -14,7 +14,6 @@ from itertools import islice
 from typing import NamedTuple
 
 import msgspec
-import numpy as np
 
 from service.contract.marks import decode_mark
 from service.errors import ServiceError
@@ -29,7 +28,7 @@ from service.risk.model import Mark
 from service.store.market_stream import MarketEntry
 
 MARKS_MAX = 256  # judged in one go
-_NOTHING = Ticked(0, NOTHING, [], [], [], NOTHING.slots, NOTHING.slots, told_again=False)
+_NOTHING = Ticked(0, NOTHING, [], [], [], NOTHING.slots, NOTHING.slots, leaves_more=False)
 
 
 class Ahead:
@@ -43,7 +42,7 @@ class Ahead:
         self._marks: deque[_Judged] = deque()
         self.ticked, self.moves = _NOTHING, STILL
         self._row = 0  # the last of the entry that was taken last
-        self._ends: list[int] = []  # of the moves, by row
+        self._entries = Entries()
         self._told = 0  # of the moves
 
     def __len__(self) -> int:
@@ -51,23 +50,22 @@ class Ahead:
 
     def look(self, entries: Sequence[MarketEntry], first: int) -> None:
         """Judge the entries from `first` on as far as they are plain marks."""
-        rows = Entries()
+        rows = self._entries
+        rows.rows = 0
         for entry in islice(entries, first, first + MARKS_MAX):
             mark = _readable(entry)
             markets = None if mark is None else self._moved_by(mark)
-            if mark is None or markets is None:
+            if mark is None or markets is None or not rows.has_room(len(markets)):
                 break
             rows.add(markets, (mark.mark_price,) * len(markets), entry.event_time_ms)
-            self._marks.append(_Judged(entry, mark, markets, len(rows.last) - 1))
+            self._marks.append(_Judged(entry, mark, markets, rows.rows - 1))
         if not self._marks:
             return
         self.ticked, self._told = self._judge.tick(rows), 0
         while self._marks[-1].row >= self.ticked.rows:
             self._marks.pop()
         changed = self.ticked.changed
-        self.moves = moves_of(self._book, changed, Round("mark"))
-        moved = np.concatenate([(0,), np.cumsum(changed.level != changed.before)])
-        self._ends = moved[self.ticked.ends].tolist()
+        self.moves = moves_of(self._book, changed, Round("mark")) if changed else STILL
 
     def take(self, entry: MarketEntry) -> Moves:
         """Take the next mark's facts; return who has moved at it."""
@@ -75,7 +73,7 @@ class Ahead:
         assert judged.market_id == entry.market_id, "an entry was judged, and another is taken"
         self._facts.event_time_ms = entry.event_time_ms
         self._facts.renew(mark, entry.payload, entry.event_time_ms, markets)
-        first, self._told = self._told, self._ends[self._row]
+        first, self._told = self._told, self.ticked.moved[self._row]
         return self.moves.part(first, self._told) if self._told > first else STILL
 
     @property

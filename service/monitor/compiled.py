@@ -53,14 +53,15 @@ class Found(NamedTuple):
     waited: Bools  # it fell because its wait was over
     elsewhere: Int32s
     reminded: Int32s  # pools whose time has come, and that may have a reminder then
-    counts: Ints  # (CHANGED, ELSEWHERE, JUDGED, BLOCKS, REMINDED, TOLD_AGAIN), added to
+    counts: Ints  # in the order of their names below, added to
     due: Int32s  # leg rows, then their pools
     blocks: Int32s
 
 
-# TOLD_AGAIN: how many of the changed pools have a rule by which they are told of again.
-CHANGED, ELSEWHERE, JUDGED, BLOCKS, REMINDED, TOLD_AGAIN = range(6)
-COUNTS = 6
+# Of the changed pools MOVED are at another level, and TOLD_AGAIN have a rule by which they are told
+# of again; WORN are the markets that it would pay to arrange anew.
+CHANGED, ELSEWHERE, JUDGED, BLOCKS, MOVED, REMINDED, TOLD_AGAIN, WORN = range(8)
+COUNTS = 8
 
 
 class Marks(NamedTuple):
@@ -70,10 +71,10 @@ class Marks(NamedTuple):
     mark: Floats
     event_time_ms: Ints
     last: Bools  # of its entry
-    changed: Ints  # counts of all so far
+    moved: Ints  # counts of all so far
     judged: Ints
     blocks: Ints
-    worn: Bools  # arranging the market anew would pay
+    worn: Bools
 
 
 NOWHERE = -1

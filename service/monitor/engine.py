@@ -13,23 +13,24 @@ make as many rounds, each ordered by itself.
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol, get_args
+from dataclasses import replace
+from typing import Protocol
 
 import msgspec
 import numpy as np
 
 from service.contract.alerts import Cause
-from service.contract.stored import read_statements
 from service.errors import ServiceError
 from service.monitor.ahead import Ahead
 from service.monitor.alerts import AlertWriter, Moment, Moves, Page, joined
 from service.monitor.facts import MarketFacts, Touched
 from service.monitor.figures import PoolNames
+from service.monitor.intake import Intake
 from service.monitor.judges import Entries, Judge
 from service.monitor.judging import NOTHING, Changed, both, judge
 from service.monitor.reminders import Reminders
 from service.monitor.rounds import Round, left_behind, moves_of, told_again, versions_apart
+from service.monitor.stats import EngineStats
 from service.monitor.timers import Timers
 from service.risk.book import Book
 from service.risk.columns import Ints, Statements
@@ -46,20 +47,6 @@ _CAUSES: Mapping[str, Cause] = {
     "c": "time",
     "a": "account",
 }
-_KNOWN_CAUSES: Mapping[str, Cause] = {cause: cause for cause in get_args(Cause)}
-
-
-@dataclass(slots=True)
-class EngineStats:
-    """Counts since the start."""
-
-    entries: int = 0
-    pools_evaluated: int = 0
-    blocks_touched: int = 0
-    alerts: int = 0
-    audited: int = 0
-    mismatches: int = 0
-    unreadable: int = 0
 
 
 class Writer(Protocol):
@@ -81,7 +68,9 @@ class Engine:
         self._judge = Judge(self.book)
         self._reminders = Reminders(self.book)
         self._timers = Timers(self.book, self._reminders, self._judge.waits)
+        self._entry = Entries()
         self._ahead = Ahead(self.book, self.facts, self._judge)
+        self.intake = Intake(self.book, self.stats, self.touched)
         self._suspects: set[int] = set()  # accounts to be evaluated at the next entry
         self._audited_to = 0
         self.names = PoolNames(self.book)
@@ -108,7 +97,8 @@ class Engine:
         """
         if not self._ahead and not self._suspects:
             self._ahead.look(entries, first)
-            self._touch(self._ahead.ticked.changed.slots)
+            if len(self._ahead.ticked.changed):
+                self._touch(self._ahead.ticked.changed.slots)
 
     def pages(
         self, entry: MarketEntry, changes: Sequence[AccountChange], now_ms: int
@@ -130,14 +120,14 @@ class Engine:
         written = [each for each in changes if each.cause != ACK] if acks else changes
         work = Round(_CAUSES.get(entry.kind, "mark"), touched.marked)
         work.slots += self._due(touched)
-        self._resettle(touched, work)
+        self.intake.resettle(touched.resettled, work)
         first, *later = versions_apart(written) if written else ((),)
-        self._replace(first, work)
+        self.intake.replace(first, work)
         moment = Moment(entry.market_id, entry.event_time_ms, now_ms)
         yield from self._run(work, moment)
         for number, versions in enumerate(later, 1):
             work = Round("account")
-            self._replace(versions, work)
+            self.intake.replace(versions, work)
             yield from self._run(work, replace(moment, round=number))
         if self.book.wasteful:
             self.compact()
@@ -225,50 +215,6 @@ class Engine:
             due += [book.priced_by(asset) for asset in self.facts.table.assets_priced_by(market)]
         return due
 
-    def _resettle(self, touched: Touched, work: Round) -> None:
-        """Sort the positions of markets that settle in another asset now into their pools anew."""
-        if not touched.resettled:
-            return
-        slots = np.concatenate([self.book.holders_of(market) for market in touched.resettled])
-        owners = np.unique(self.book.pools.account[slots]).astype(np.int64)
-        if len(owners):
-            keys = [self.book.keys[owner] for owner in owners.tolist()]
-            self._put(keys, self.book.statements_of(owners), work)
-
-    def _replace(self, changes: Sequence[AccountChange], work: Round) -> None:
-        """Apply one change each of some accounts."""
-        keys: list[str] = []
-        documents: list[bytes] = []
-        for change in changes:
-            index = self.book.enter(change.account_key)
-            self.book.accounts.version[index] = change.version
-            if change.cause != work.cause:
-                work.causes[index] = _KNOWN_CAUSES.get(change.cause, "account")
-            if change.doc is None:
-                work.gone += [(index, state) for state in self.book.remove(index)]
-            else:
-                keys.append(change.account_key)
-                documents.append(change.doc)
-        if documents:
-            given, unread = read_statements(documents)
-            self.say_unread({keys[place]: error for place, error in unread.items()})
-            self._put([key for at, key in enumerate(keys) if at not in unread], given, work)
-
-    def say_unread(self, errors: Mapping[str, ServiceError]) -> None:
-        """Count and log accounts that cannot be read; nobody else waits for them."""
-        self.stats.unreadable += len(errors)
-        for key, error in errors.items():
-            _log.error("%s cannot be read: %s", key, error)
-
-    def _put(self, keys: Sequence[str], given: Statements, work: Round) -> None:
-        places = self.book.put_statements(keys, given)
-        for index, states in places:
-            work.gone += [(index, state) for state in states]
-        slots = self.book.slots_of_all(np.array([index for index, _ in places], np.int64))
-        work.slots.append(slots)
-        risen = slots[self.book.pools.level[slots] != 0]  # their states may be named anew
-        self.touched.update(self.book.pools.account[risen].tolist())
-
     def _take_ahead(self, entry: MarketEntry) -> tuple[Moves, Ints]:
         """Take a mark that was judged already; return what is told, and whose time is to be kept.
 
@@ -305,7 +251,8 @@ class Engine:
     def _judged(self, work: Round) -> tuple[Changed, Ints]:
         """Bring the round's pools up to date; return the changed, and who was looked at by name."""
         self.book.sync()
-        entry, now_ms = Entries(), self.event_time_ms
+        entry, now_ms = self._entry, self.event_time_ms
+        entry.rows = 0
         marks = self.book.market_rows.rows["mark"]
         entry.add(work.marked, [float(marks[market]) for market in work.marked], now_ms)
         ticked = self._judge.tick(entry)

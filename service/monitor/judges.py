@@ -6,7 +6,7 @@ Most are judged by compiled code (`ticks`, `kernels`), which also keeps their ba
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from service.monitor.compiled import (
     REMINDED,
     SCRATCH_COLUMNS,
     TOLD_AGAIN,
+    WORN,
     Columns,
     Found,
     Marks,
@@ -31,46 +32,54 @@ from service.risk.columns import Ints
 from service.risk.holders import BLOCK
 from service.risk.markets import MarketTable
 
+ROWS_MAX = 512  # of entries that are judged in one go
+_NO_MARKETS, _NO_MARKS = (NOWHERE,), (np.nan,)
 
-@dataclass(slots=True)
+
 class Entries:
     """Entries to be judged one after the other: a row a market that one has moved, at least one."""
 
-    market: list[int] = field(default_factory=list)
-    mark: list[float] = field(default_factory=list)
-    event_time_ms: list[int] = field(default_factory=list)
-    last: list[bool] = field(default_factory=list)  # of its entry
+    def __init__(self) -> None:
+        self.rows = 0
+        self.marks = Marks(
+            np.empty(ROWS_MAX, np.int64),
+            np.empty(ROWS_MAX),
+            np.empty(ROWS_MAX, np.int64),
+            np.empty(ROWS_MAX, np.bool_),
+            np.empty(ROWS_MAX, np.int64),
+            np.empty(ROWS_MAX, np.int64),
+            np.empty(ROWS_MAX, np.int64),
+            np.empty(ROWS_MAX, np.bool_),
+        )
 
     def add(self, markets: Sequence[int], marks: Sequence[float], event_time_ms: int) -> None:
         """Add an entry with the markets it moves, and their marks by now."""
-        rows = max(1, len(markets))
-        self.market += markets or (NOWHERE,)
-        self.mark += marks or (np.nan,)
-        self.event_time_ms += (event_time_ms,) * rows
-        self.last += (False,) * (rows - 1)
-        self.last.append(True)
+        for market, mark in zip(markets or _NO_MARKETS, marks or _NO_MARKS, strict=True):
+            row, to = self.rows, self.marks
+            to.market[row], to.mark[row] = market, mark
+            to.event_time_ms[row], to.last[row] = event_time_ms, False
+            self.rows += 1
+        self.marks.last[self.rows - 1] = True
+
+    def has_room(self, markets: int) -> bool:
+        """Whether there is room for an entry that moves so many."""
+        return self.rows + max(1, markets) <= ROWS_MAX
 
 
-@dataclass(frozen=True, slots=True)
-class Ticked:
+class Ticked(NamedTuple):
     """What the first `rows` of some entries have come to; the last of them may leave more to do.
 
-    `ends`, `judged` and `blocks` are by row: of the changed pools, and the judge's totals.
+    `moved`, `judged` and `blocks` are by row: pools at another level so far, the judge's totals.
     """
 
     rows: int
     changed: Changed
-    ends: list[int]
+    moved: list[int]
     judged: list[int]
     blocks: list[int]
     elsewhere: Ints  # pools that are still to be judged
     reminded: Ints  # pools whose reminder may be due, a pool may come twice
-    told_again: bool  # a pool has moved that is told of again while it stays there
-
-    @property
-    def leaves_more(self) -> bool:
-        """Whether the last entry has to be seen to."""
-        return bool(len(self.elsewhere) or len(self.reminded) or self.told_again)
+    leaves_more: bool
 
 
 class Judge:
@@ -82,26 +91,26 @@ class Judge:
         self.judged = 0  # pools, since the start
         self.blocks = 0  # of bands that were looked at
         self._found = _room(0)
-        self._marks = _marks(1)
         self._scratch = np.empty((1, SCRATCH_COLUMNS))
 
     def tick(self, entries: Entries) -> Ticked:
         """Judge the pools that entries make due, by marks and time, as far as that goes at once."""
         self._book.sync()
-        found, marks = self._emptied(), self._given(entries)
-        judged, blocks = self.judged, self.blocks
-        rows = tick(self._columns(found), found, marks, len(entries.market))
-        self._arrange(marks, rows)
+        found, marks, judged, blocks = self._emptied(), entries.marks, self.judged, self.blocks
+        rows = tick(self._columns(found), found, marks, entries.rows)
+        if found.counts[WORN]:
+            self._arrange(marks.market[:rows][marks.worn[:rows]])
         changed, elsewhere = self._told(found)
+        reminded, told_again = found.counts[REMINDED], found.counts[TOLD_AGAIN]
         return Ticked(
             rows,
             changed,
-            marks.changed[:rows].tolist(),
-            (marks.judged[:rows] + judged).tolist(),
-            (marks.blocks[:rows] + blocks).tolist(),
+            marks.moved[:rows].tolist(),
+            [judged + count for count in marks.judged[:rows].tolist()],
+            [blocks + count for count in marks.blocks[:rows].tolist()],
             elsewhere,
-            found.reminded[: found.counts[REMINDED]].astype(np.int64),
-            told_again=bool(found.counts[TOLD_AGAIN]),
+            found.reminded[:reminded].astype(np.int64) if reminded else NOTHING.slots,
+            bool(len(elsewhere) or reminded or told_again),
         )
 
     def settle(self, slots: Ints, event_time_ms: int) -> Changed:
@@ -148,24 +157,11 @@ class Judge:
             elsewhere = np.unique(found.elsewhere[:left]).astype(np.int64)
         return changed, elsewhere
 
-    def _arrange(self, marks: Marks, rows: int) -> None:
-        """Put markets in order again that so many blocks were looked at of for nothing."""
-        if marks.worn[:rows].any():
-            present = self._book.market_rows.rows["mark"]
-            for market in set(marks.market[:rows][marks.worn[:rows]].tolist()):
-                self._book.holders.arrange(market, float(present[market]))
-
-    def _given(self, entries: Entries) -> Marks:
-        rows = len(entries.market)
-        if len(self._marks.market) < rows:
-            self._marks = _marks(2 * rows)
-        marks = self._marks
-        marks.market[:rows] = entries.market
-        marks.mark[:rows] = entries.mark
-        marks.event_time_ms[:rows] = entries.event_time_ms
-        marks.last[:rows] = entries.last
-        marks.worn[:rows] = False
-        return marks
+    def _arrange(self, markets: Ints) -> None:
+        """Put markets in order again of which so many blocks were looked at for nothing."""
+        present = self._book.market_rows.rows["mark"]
+        for market in set(markets.tolist()):
+            self._book.holders.arrange(market, float(present[market]))
 
     def _columns(self, found: Found) -> Columns:
         book, holders = self._book, self._book.holders
@@ -214,19 +210,6 @@ def _room(pools: int) -> Found:
         np.zeros(COUNTS, np.int64),
         np.empty(pools, np.int32),
         np.empty(pools // BLOCK + 2, np.int32),
-    )
-
-
-def _marks(rows: int) -> Marks:
-    return Marks(
-        np.empty(rows, np.int64),
-        np.empty(rows),
-        np.empty(rows, np.int64),
-        np.empty(rows, np.bool_),
-        np.empty(rows, np.int64),
-        np.empty(rows, np.int64),
-        np.empty(rows, np.int64),
-        np.empty(rows, np.bool_),
     )
 
 

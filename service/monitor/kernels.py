@@ -18,6 +18,7 @@ from service.monitor.compiled import (
     JUDGED,
     LOW,
     MAINTENANCE,
+    MOVED,
     TOLD_AGAIN,
     Columns,
     Found,
@@ -87,8 +88,8 @@ def judge_pool(columns: Columns, found: Found, slot: int, event_time_ms: int, wr
         found.waited[counts[CHANGED]] = waited and pool.legs > 0
         found.level[counts[CHANGED]] = level
         counts[CHANGED] += 1
-        if lines.repeat_every_ms > 0:
-            counts[TOLD_AGAIN] += 1
+        counts[MOVED] += level != before
+        counts[TOLD_AGAIN] += lines.repeat_every_ms > 0
         if write:
             pool.level, pool.pending_since = level, pending
             if pending != NOT_PENDING:

@@ -13,8 +13,10 @@ from service.monitor.compiled import (
     CHANGED,
     ELSEWHERE,
     JUDGED,
+    MOVED,
     REMINDED,
     TOLD_AGAIN,
+    WORN,
     Columns,
     Found,
     Marks,
@@ -54,11 +56,13 @@ def tick(columns: Columns, found: Found, marks: Marks, rows: int) -> int:
             _fetch_legs(columns, found, index + 2 * AHEAD, due)
             _fetch_bands(columns, found, index + AHEAD, due)
             judge_pool(columns, found, found.due[index], now_ms, True)
+        marks.worn[row] = False
         if looked_at:
             _sum_up(columns, found, market, looked_at)
             marks.worn[row] = _wear(columns, market, wasted)
+        found.counts[WORN] += marks.worn[row]
         found.counts[BLOCKS] += looked_at
-        marks.changed[row], marks.judged[row] = found.counts[CHANGED], found.counts[JUDGED]
+        marks.moved[row], marks.judged[row] = found.counts[MOVED], found.counts[JUDGED]
         marks.blocks[row] = found.counts[BLOCKS]
         if marks.last[row] and _is_enough(found):
             return row + 1

@@ -10,24 +10,16 @@ them over the next `put_`.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from service.risk.columns import Floats, Markets, TierTables, empty_markets, enlarged
-from service.risk.model import GENERIC_VENUE, USD, Instrument, Mark, PoolKey
-from service.risk.symbols import base_of, direct, quoted, settle_of, sources
+from service.risk.model import GENERIC_VENUE, USD, Instrument, Mark, PoolKey, Report
+from service.risk.symbols import base_of, direct, lookups, quoted, settle_of, sources
 from service.risk.tiers import empty_tables, widened, width_for, write_table
 from service.risk.venues import RULES
 
 Key = tuple[str, str]  # venue, symbol
-
-
-class _Report(NamedTuple):
-    """The newest mark of one (venue, symbol)."""
-
-    mark: Mark
-    event_time_ms: int
 
 
 class MarketTable:
@@ -37,12 +29,12 @@ class MarketTable:
         self._parent = parent
         self._pegged: frozenset[str] = parent._pegged if parent else frozenset(pegged) | {USD}
         self._instruments: dict[Key, Instrument] = {}
-        self._reports: dict[Key, _Report] = {}
+        self._reports: dict[Key, Report] = {}
         self._stale: dict[Key, bool] = {}
         self._rows: dict[Key, int] = {}
         self._keys: list[Key] = []
         self._by_symbol: dict[str, list[int]] = defaultdict(list)
-        self._used: list[tuple[Instrument | None, Key | None, _Report | None]] = []
+        self._used: list[tuple[Instrument | None, Key | None, Report | None]] = []
         self._markets = empty_markets(8)
         self._columns: Markets | None = None  # views of them, made when asked for
         self._tiers = empty_tables(8, 1)
@@ -115,15 +107,18 @@ class MarketTable:
         return rows
 
     def renew_mark(self, mark: Mark, event_time_ms: int, rows: Sequence[int]) -> None:
-        """Take a newer mark of a symbol that these markets are `showing`."""
+        """Take a newer mark of a symbol that these markets are `showing`.
+
+        Who keeps a copy (`take_touched`) is not told: he has shown it there already.
+        """
         key = (mark.venue, mark.symbol)
-        report = self._reports[key] = _Report(mark, event_time_ms)
+        report = self._reports[key] = Report(mark, event_time_ms)
         for row in rows:
             self._show(row, key, report)
 
     def put_mark(self, mark: Mark, event_time_ms: int = 0) -> list[int]:
         """Take a newer mark; returns the markets that show it now."""
-        self._reports[(mark.venue, mark.symbol)] = _Report(mark, event_time_ms)
+        self._reports[(mark.venue, mark.symbol)] = Report(mark, event_time_ms)
         rows = self.shown_by(mark.venue, mark.symbol)
         return [row for row in rows if self._refresh_mark(row)]
 
@@ -149,7 +144,7 @@ class MarketTable:
 
     def find_instrument(self, venue: str, symbol: str) -> Instrument | None:
         """Return what an account of a venue would be given, without registering anything."""
-        for key in _lookups(venue, symbol):
+        for key in lookups(venue, symbol):
             if key in self._instruments:
                 return self._instruments[key]
         return self._parent.find_instrument(venue, symbol) if self._parent else None
@@ -220,8 +215,8 @@ class MarketTable:
         self._termed.clear()
         return marked, termed
 
-    def _find_report(self, venue: str, symbol: str) -> tuple[Key, _Report, bool] | None:
-        for key in _lookups(venue, symbol):
+    def _find_report(self, venue: str, symbol: str) -> tuple[Key, Report, bool] | None:
+        for key in lookups(venue, symbol):
             report = self._reports.get(key)
             if report is not None:
                 return key, report, self._stale.get(key, False)
@@ -268,13 +263,13 @@ class MarketTable:
             return False
         key, report, stale = found
         self._markets.stale[row] = stale
+        self._marked.add(row)
         self._show(row, key, report)
         return True
 
-    def _show(self, row: int, key: Key, report: _Report) -> None:
+    def _show(self, row: int, key: Key, report: Report) -> None:
         self._used[row] = (self._used[row][0], key, report)
         self._markets.mark[row] = report.mark.mark_price
-        self._marked.add(row)
         for asset in self._priced_by.get(row, ()):
             self._refresh_asset(asset)
 
@@ -301,7 +296,3 @@ class MarketTable:
             return None
         mark = found[1].mark
         return mark.mark_price if mark.index_price is None else mark.index_price
-
-
-def _lookups(venue: str, symbol: str) -> tuple[Key, ...]:
-    return ((venue, symbol), (GENERIC_VENUE, symbol))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Tiering = Literal["marginal", "whole"]
 TierUnit = Literal["notional", "contracts"]
@@ -125,6 +125,13 @@ class Mark:
     funding_rate: float | None = None
     timestamp_ms: int | None = None  # the source's own clock
     source: str = ""
+
+
+class Report(NamedTuple):
+    """The newest mark of one (venue, symbol)."""
+
+    mark: Mark
+    event_time_ms: int
 
 
 @dataclass(frozen=True, slots=True)

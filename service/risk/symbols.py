@@ -1,6 +1,9 @@
-"""What unified symbols say: which assets a contract names, which symbols price an asset in USD."""
+"""What unified symbols say: which assets a contract names, which symbols price an asset in USD.
 
-from service.risk.model import USD
+And whose word on a symbol counts.
+"""
+
+from service.risk.model import GENERIC_VENUE, USD
 
 STABLE_QUOTES = ("USDT", "USDC")
 
@@ -30,3 +33,8 @@ def sources(asset: str) -> tuple[str, ...]:
     """Return every symbol that an asset's price in USD may follow."""
     quotes = [name for quote in STABLE_QUOTES if quote != asset for name in direct(quote)]
     return (*direct(asset), *quoted(asset), *quotes)
+
+
+def lookups(venue: str, symbol: str) -> tuple[tuple[str, str], ...]:
+    """Return where an account of a venue finds a symbol's terms and mark, the best first."""
+    return ((venue, symbol), (GENERIC_VENUE, symbol))
