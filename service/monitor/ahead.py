@@ -43,6 +43,7 @@ class Ahead:
         self.ticked, self.moves = _NOTHING, STILL
         self._row = 0  # the last of the entry that was taken last
         self._entries = Entries()
+        self._reach = MARKS_MAX  # so many are read: few where few are judged in one go
         self._told = 0  # of the moves
 
     def __len__(self) -> int:
@@ -52,7 +53,7 @@ class Ahead:
         """Judge the entries from `first` on as far as they are plain marks."""
         rows = self._entries
         rows.rows = 0
-        for entry in islice(entries, first, first + MARKS_MAX):
+        for entry in islice(entries, first, first + self._reach):
             mark = _readable(entry)
             markets = None if mark is None else self._moved_by(mark)
             if mark is None or markets is None or not rows.has_room(len(markets)):
@@ -62,8 +63,11 @@ class Ahead:
         if not self._marks:
             return
         self.ticked, self._told = self._judge.tick(rows), 0
+        read = len(self._marks)
         while self._marks[-1].row >= self.ticked.rows:
             self._marks.pop()
+        taken = len(self._marks)
+        self._reach = MARKS_MAX if taken == read else 2 * taken
         changed = self.ticked.changed
         self.moves = moves_of(self._book, changed, Round("mark")) if changed else STILL
 

@@ -136,8 +136,9 @@ class Shards:
         for place, entry in enumerate(entries):
             self.engine.look_ahead(entries, place)
             await self._apply(entry, fetched)
-            if time.monotonic() - started > APPLY_S and not self.engine.is_ahead:
-                await self._begin(self._build_alerts)
+            if time.monotonic() - started > APPLY_S:
+                is_ahead = self.engine.is_ahead
+                await self._begin(self._build_parts if is_ahead else self._build_alerts)
                 started = time.monotonic()
         await self._begin(self._build_alerts)
         await self._take_in()
@@ -166,6 +167,7 @@ class Shards:
 
     def _built(self, ledger: Ledger) -> tuple[int, Commit]:
         engine = self.engine
+        assert not engine.is_ahead
         return ledger.shard, ledger.build(engine.book, engine.names, engine.market_id)
 
     async def save_snapshot(self, keep: int) -> None:

@@ -28,8 +28,8 @@ from service.risk.holders import BLOCK
 
 AHEAD = 4  # pools
 WASTE_MAX = 4  # times a segment's blocks may be looked at for nothing before it is arranged anew
-MANY_CHANGED = 256  # pools: they are told of before more marks are judged
-MANY_JUDGED = 2_000  # pools: about two milliseconds
+MANY_CHANGED = 1_000  # pools: they are told of before more marks are judged
+MANY_JUDGED = 2_000  # pools: about two milliseconds, that the first to be told of wait
 
 
 @Direct
