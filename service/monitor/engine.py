@@ -97,7 +97,7 @@ class Engine:
         """
         if not self._ahead and not self._suspects:
             self._ahead.look(entries, first)
-            if len(self._ahead.ticked.changed):
+            if self._ahead and len(self._ahead.ticked.changed):
                 self._touch(self._ahead.ticked.changed.slots)
 
     def pages(
