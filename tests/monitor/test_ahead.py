@@ -11,7 +11,6 @@ from service.contract.instruments import encode_instrument
 from service.contract.marks import encode_mark
 from service.monitor import shards
 from service.monitor.alerts import AlertWriter
-from service.monitor.ticks import MANY_CHANGED
 from service.risk.model import Account, Balance, Mark, Position, Thresholds
 from service.store.market_stream import MarketEntry
 from tests.benchmarks.books import CALM, Kind, Rounds
@@ -75,7 +74,7 @@ def test_rounds_taken_together_say_what_they_say_mark_by_mark(kind: Kind) -> Non
         said = list(told(one_by_one, marks, together=False))
         assert said == list(told(together, together.marks(CALM, drift), together=True))
         alerts += len(said)
-    assert alerts > 4 * MANY_CHANGED  # so that much was told of before all were judged
+    assert alerts > 500
     stats = one_by_one.engine.stats
     assert together.engine.stats == stats
     assert together.judge_all() == one_by_one.judge_all() == 0
