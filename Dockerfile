@@ -14,7 +14,7 @@ RUN python -m pip --python /opt/plimsoll install --no-cache-dir --no-deps --forc
     && /opt/plimsoll/bin/python -m compileall -q /opt/plimsoll
 # Ticks and prices are compiled where they are first called; done here, a container starts at once.
 RUN NUMBA_CACHE_DIR=/opt/plimsoll/compiled /opt/plimsoll/bin/python -c \
-    "from service.monitor.judging import warm_up; warm_up()"
+    "from service.monitor.judges import warm_up; warm_up()"
 
 FROM python:3.13-slim
 LABEL org.opencontainers.image.title="Plimsoll" \

@@ -34,7 +34,7 @@ from service.api.protocol import RequestProtocol
 from service.api.server import DrainingServer
 from service.api.stored_risk import judge_stored
 from service.errors import StoreUnavailable
-from service.monitor import judging
+from service.monitor import judges
 from service.monitor.engine import Engine
 from service.monitor.measures import CollectorClock
 from service.monitor.service import Monitor, Ports, Retention
@@ -167,7 +167,7 @@ def run_api(settings: Settings, listening: socket.socket) -> None:
 def run_monitor(settings: Settings) -> None:
     """Watch our share of the accounts until SIGTERM or SIGINT."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        judging.warm_up()
+        judges.warm_up()
         runner.run(_monitor(settings))
 
 

@@ -164,11 +164,16 @@ class Rounds:
             for index, price in enumerate(self.prices.tolist())
         ]
 
-    def apply(self, entries: list[MarketEntry]) -> tuple[int, int]:
-        """Apply a round; returns how many pools were evaluated, how many changed their level."""
+    def apply(self, entries: list[MarketEntry], *, together: bool = True) -> tuple[int, int]:
+        """Apply a round; returns how many pools were evaluated, how many changed their level.
+
+        A monitor that reads a round in one piece looks ahead; of marks that come in one by one it
+        takes each as it comes.
+        """
         stats = self.engine.stats
         evaluated, moved = stats.pools_evaluated, stats.alerts
-        for entry in entries:
+        for place, entry in enumerate(entries):
+            self.engine.look_ahead(entries if together else (entry,), place if together else 0)
             list(self.engine.pages(entry, (), 0))
         return stats.pools_evaluated - evaluated, stats.alerts - moved
 
