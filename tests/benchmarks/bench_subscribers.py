@@ -1,0 +1,327 @@
+"""Thousands of subscribers on one API worker: from an alert's commit to the frame in each socket.
+
+First alerts come evenly: the same to few subscribers that share the accounts, then to many with an
+account each. Then all accounts at once, again and again: to the many alone, then beside clients of
+everything that never read. Those are closed (4008), come back and have all they missed.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import httpx
+import msgspec
+import numpy as np
+import orjson
+
+from service.store.alert_log import AlertLog
+from service.store.market_stream import NewMark
+from tests.benchmarks.harness import Measurement, Size, resident_bytes
+from tests.benchmarks.sockets import (
+    STUCK_BUFFER_BYTES,
+    Listener,
+    allow_descriptors,
+    connect,
+    connected,
+)
+from tests.benchmarks.whole_service import SHARDS, WITHIN_S, Whole, whole_service
+
+ACCOUNTS_A_SYMBOL, ALERTS_PER_S = 10, 200
+SHARED = "BTC/USDT:USDT"  # everybody's second symbol
+CALM, MOVED = 100.0, 98.5
+BURST_EVERY_S = 1.0
+SLOW, SLOW_WITHIN_S = 4008, 5.0
+
+Took: TypeAlias = list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    accounts: int
+    few: int
+    stuck: int
+    seconds: float
+    bursts: int
+
+
+SCALES: dict[Size, Scale] = {
+    "small": Scale(200, 10, 5, 2.0, 8),
+    "full": Scale(5_000, 100, 100, 20.0, 8),
+}
+
+
+class _Alert(msgspec.Struct, gc=False):
+    id: str
+
+
+class _Frame(msgspec.Struct, gc=False):
+    alerts: list[_Alert]
+    cursor: str
+
+
+_frames = msgspec.json.Decoder(_Frame)
+_alerts = msgspec.json.Decoder(list[_Alert])
+
+
+@dataclass
+class Clock:
+    """When which shard's log was told to have come how far; and how large the worker became."""
+
+    ends: list[list[tuple[int, float]]] = field(default_factory=lambda: [[] for _ in range(SHARDS)])
+    worker_bytes: int = 0
+    sockets: list[tuple[float, int]] = field(default_factory=list)
+
+
+def run(size: Size) -> Iterator[Measurement]:
+    allow_descriptors()
+    yield from asyncio.run(measured(SCALES[size]))
+
+
+async def measured(scale: Scale) -> list[Measurement]:
+    async with whole_service() as service, watching(service) as clock:
+        names = [f"a{number:05d}" for number in range(scale.accounts)]
+        await _mark(service, [(SHARED, CALM), *((each, CALM) for each in _symbols(scale))])
+        await service.fill(
+            _instruments(scale), [_account(number, each) for number, each in enumerate(names)]
+        )
+        even = await _evenly(service, clock, scale, names)
+        burst = await _in_bursts(service, clock, scale, names)
+        service.check_log()
+    return [even, burst]
+
+
+async def _evenly(service: Whole, clock: Clock, scale: Scale, names: list[str]) -> Measurement:
+    """The same alerts to few clients, and to as many as there are accounts."""
+    took: list[Took] = []
+    notes: dict[str, float] = {}
+    for clients in (scale.few, scale.accounts):
+        before = resident_bytes(service.worker())
+        listeners = await connected(service.url, [names[each::clients] for each in range(clients)])
+        notes[f"worker_kb_a_client_{clients}"] = (
+            (resident_bytes(service.worker()) - before) / clients / 1e3
+        )
+        busy_s, began = time.process_time(), time.perf_counter()
+        alerts = await _move_evenly(service, scale)
+        await _all_have(listeners, alerts)
+        notes[f"generator_share_{clients}"] = (time.process_time() - busy_s) / (
+            time.perf_counter() - began
+        )
+        took.append(await _latencies(service, clock, listeners))
+        assert not any(each.lost for each in listeners), "a connection was dropped"
+        _hang_up(listeners)
+    (few, many) = (np.percentile(each, (50.0, 99.0)).tolist() for each in took)
+    return Measurement(
+        "commit to frame, p99 of many subscribers",
+        {"subscribers": scale.accounts, "alerts": len(took[1]), "dropped": 0},
+        0,
+        many[1],
+        f"the same alerts to {scale.few} subscribers, p99",
+        few[1],
+        "",
+        {"p50_ms": 1e3 * many[0], "p99_ms": 1e3 * many[1], "few_p50_ms": 1e3 * few[0]}
+        | {"few_p99_ms": 1e3 * few[1], "slowest_ms": 1e3 * max(took[1])}
+        | notes,
+    )
+
+
+async def _in_bursts(service: Whole, clock: Clock, scale: Scale, names: list[str]) -> Measurement:
+    """Everybody is moved at once, again and again; then so beside clients that are stuck."""
+    listeners = await connected(service.url, [[each] for each in names])
+    alone = await _bursts(service, clock, scale, listeners)
+    everything = [["*"]] * scale.stuck
+    stuck = await connected(service.url, everything, STUCK_BUFFER_BYTES)
+    for each in stuck:
+        each.stop_reading()
+    before, began = resident_bytes(service.worker()), time.perf_counter()
+    clock.worker_bytes = before
+    beside = await _bursts(service, clock, scale, listeners)
+    open_at = [at for at, sockets in clock.sockets if sockets > scale.accounts]
+    notes = {
+        "closed_within_s": open_at[-1] - began,
+        "worker_mb_before": before / 1e6,
+        "worker_mb_most": clock.worker_bytes / 1e6,
+    }
+    assert not any(each.lost for each in listeners), "a connection was dropped"
+    clock.worker_bytes = 0
+    resumed_s = await _resume(service, stuck, 2 * scale.bursts * scale.accounts)
+    notes |= {"resumed_s": resumed_s, "worker_mb_most_resuming": clock.worker_bytes / 1e6}
+    _hang_up(listeners)
+    p99 = [np.percentile(each, 99.0).item() for each in (alone, beside)]
+    return Measurement(
+        "commit to frame in bursts beside stuck clients, p99",
+        {"subscribers": scale.accounts, "stuck": scale.stuck, "alerts": len(beside), "dropped": 0},
+        0,
+        p99[1],
+        "the same bursts, nobody stuck, p99",
+        p99[0],
+        "",
+        {"p99_ms": 1e3 * p99[1], "alone_p99_ms": 1e3 * p99[0]} | notes,
+    )
+
+
+async def _bursts(service: Whole, clock: Clock, scale: Scale, listeners: list[Listener]) -> Took:
+    """Move everybody so often, down and back; return how long each alert took to its client."""
+    for _ in range(scale.bursts):
+        for price in (MOVED, CALM):
+            await _mark(service, [(SHARED, price)])
+            await asyncio.sleep(BURST_EVERY_S / 2.0)
+    await _all_have(listeners, 2 * scale.bursts * scale.accounts)
+    return await _latencies(service, clock, listeners)
+
+
+async def _resume(service: Whole, stuck: list[Listener], alerts: int) -> float:
+    """Let the stuck read what there is still for them, then come back; each then has it all."""
+    for each in stuck:
+        each.read_on()
+    async with asyncio.timeout(WITHIN_S):
+        for each in stuck:
+            await each.ended.wait()
+    assert {each.close_code for each in stuck} == {SLOW}, {each.close_code for each in stuck}
+    heard = [_heard(each) for each in stuck]
+    began = time.perf_counter()
+    cursors = [_cursor(each) for each in stuck]
+    again = await asyncio.gather(*(connect(service.url, ["*"], since=cursor) for cursor in cursors))
+    missing = alerts * len(stuck) - sum(map(len, heard))
+    await _all_have(again, missing)
+    taken_s = time.perf_counter() - began
+    whole = [before + _heard(each) for before, each in zip(heard, again, strict=True)]
+    assert all(len(ids) == len(set(ids)) == alerts for ids in whole), "lost or doubled"
+    assert all(ids == whole[0] for ids in whole), "out of order"
+    _hang_up(again)
+    return taken_s
+
+
+async def _move_evenly(service: Whole, scale: Scale) -> int:
+    """Move symbol after symbol, down or back, so that alerts come evenly; return how many."""
+    symbols = _symbols(scale)
+    steps = int(scale.seconds * ALERTS_PER_S / ACCOUNTS_A_SYMBOL)
+    due, prices = time.perf_counter(), dict.fromkeys(symbols, CALM)
+    for step in range(steps):
+        symbol = symbols[step % len(symbols)]
+        prices[symbol] = CALM if prices[symbol] == MOVED else MOVED
+        await _mark(service, [(symbol, prices[symbol])])
+        due += ACCOUNTS_A_SYMBOL / ALERTS_PER_S
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+    back = [(symbol, CALM) for symbol, price in prices.items() if price == MOVED]
+    await _mark(service, back)
+    return (steps + len(back)) * ACCOUNTS_A_SYMBOL
+
+
+@asynccontextmanager
+async def watching(service: Whole) -> AsyncIterator[Clock]:
+    """Note when commits are told, and every tenth of a second how the worker is."""
+    clock = Clock()
+    log = AlertLog(service.store, SHARDS, service.store)
+
+    async def commits() -> None:
+        async for ends in log.listen():
+            now = time.perf_counter()
+            for shard, offset in ends or ():
+                clock.ends[shard].append((offset, now))
+
+    async def size() -> None:
+        async with httpx.AsyncClient(base_url=service.url, trust_env=False) as http:
+            while True:
+                text = (await http.get("/metrics", timeout=WITHIN_S)).text
+                (line,) = (
+                    each for each in text.splitlines() if each.startswith("plimsoll_sockets ")
+                )
+                clock.sockets.append((time.perf_counter(), int(float(line.split()[1]))))
+                clock.worker_bytes = max(clock.worker_bytes, resident_bytes(service.worker()))
+                await asyncio.sleep(0.1)
+
+    tasks = [asyncio.create_task(each) for each in (commits(), size())]
+    try:
+        yield clock
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _latencies(service: Whole, clock: Clock, listeners: Sequence[Listener]) -> Took:
+    """Return for each alert the seconds from its commit to its frame; every one once."""
+    committed: dict[str, float] = {}
+    log = AlertLog(service.store, SHARDS)
+    for shard, ends in enumerate(clock.ends):
+        if not ends:
+            continue
+        ends.sort()
+        offsets = np.maximum.accumulate([offset for offset, _ in ends])
+        after = 0
+        while entries := await log.read(shard, after, 1_000):
+            for entry in entries:
+                for offset, alert in enumerate(_alerts.decode(entry.alerts), entry.offset_first):
+                    committed[alert.id] = ends[int(np.searchsorted(offsets, offset))][1]
+            after = entries[-1].offset_last
+    took = [
+        at - committed[alert.id]
+        for each in listeners
+        for at, payload in each.alerts
+        for alert in _frames.decode(payload).alerts
+    ]
+    told = [alert for each in listeners for alert in _heard(each)]
+    assert len(told) == len(set(told))
+    for each in listeners:
+        each.forget()
+    return took
+
+
+def _heard(listener: Listener) -> list[str]:
+    return [alert.id for _, text in listener.alerts for alert in _frames.decode(text).alerts]
+
+
+def _cursor(listener: Listener) -> str:
+    """Return where a client resumes: after the last frame that it has whole."""
+    last = listener.alerts[-1:]
+    return _frames.decode(last[0][1]).cursor if last else str(listener.cursor)
+
+
+async def _all_have(listeners: Sequence[Listener], alerts: int) -> None:
+    async with asyncio.timeout(WITHIN_S):
+        while sum(each.told for each in listeners) < alerts:  # noqa: ASYNC110 - thousands may end it
+            await asyncio.sleep(0.1)
+
+
+def _hang_up(listeners: Sequence[Listener]) -> None:
+    for each in listeners:
+        each.hang_up()
+
+
+async def _mark(service: Whole, prices: Sequence[tuple[str, float]]) -> None:
+    marks = [
+        NewMark(
+            "generic",
+            symbol,
+            orjson.dumps({"venue": "generic", "symbol": symbol, "markPrice": price}),
+        )
+        for symbol, price in prices
+    ]
+    await service.market.append_marks(marks)
+
+
+def _symbols(scale: Scale) -> list[str]:
+    return [f"S{number}/USDT:USDT" for number in range(scale.accounts // ACCOUNTS_A_SYMBOL)]
+
+
+def _instruments(scale: Scale) -> list[dict[str, object]]:
+    tier = {"minNotional": 0, "maxNotional": None, "maintenanceMarginRate": 0.01}
+    contract = {"linear": True, "contractSize": 1.0, "quote": "USDT", "settle": "USDT"}
+    return [
+        {"symbol": symbol, "base": symbol.partition("/")[0], **contract, "tiers": [tier]}
+        for symbol in (SHARED, *_symbols(scale))
+    ]
+
+
+def _account(number: int, name: str) -> dict[str, object]:
+    """Calm while both its symbols are; either one's move brings it to WARNING."""
+    own = f"S{number // ACCOUNTS_A_SYMBOL}/USDT:USDT"
+    position = {"side": "long", "contracts": 1, "entryPrice": CALM, "marginMode": "cross"}
+    return {
+        "id": name,
+        "balances": [{"asset": "USDT", "amount": 5}],
+        "positions": [{**position, "symbol": each, "leverage": 20} for each in (own, SHARED)],
+        "thresholds": {"warning": 0.5, "marginCall": 0.8, "hysteresis": 0.0, "easeAfterMs": 0},
+    }
