@@ -32,6 +32,7 @@ from service.store.market_stream import MarketEntry, NewestMark
 
 _WATCH_S = 0.5
 _FLUSH_S = 1.0
+_READERS = 8  # subscriptions that read the log at a time; each may hold some MB of it
 
 
 class AlertStore(LogReader, StoredAlerts, Protocol):
@@ -77,6 +78,7 @@ class Hub:
         self._marks = MarkBoard(self._notify)
         self._risks = RiskBoard(risks.accounts, log, risks.judge, self.limits.frame_bytes)
         self.observe_s: Callable[[float], object] = lambda _: None
+        self._readers = asyncio.Semaphore(_READERS)
         self._draining = False
         self._empty = asyncio.Event()
         self._follower = LogFollower(log, settle, self, silences, frame_max=self.limits.frame_bytes)
@@ -127,9 +129,11 @@ class Hub:
 
     async def advance(self, subscription: AlertSubscription) -> None:
         """Read the log for a subscription that is behind; live from here on when it has all."""
-        if await subscription.advance(self._log, self._follower):
-            subscription.live = True
-            self._listeners.add(subscription)
+        await subscription.begin(self._log, self._follower)
+        async with self._readers:
+            if await subscription.read_on(self._log, self._follower):
+                subscription.live = True
+                self._listeners.add(subscription)
 
     def broadcast(self, burst: Burst) -> None:
         """Hand a burst to all who want any of it."""
@@ -204,13 +208,14 @@ class Hub:
 
     async def _watch(self) -> None:
         """End who does not read; say something to whom nothing was said for long."""
-        every_s = min(_WATCH_S, self.limits.heartbeat_s / 4.0)
+        most_s = self.limits.send_timeout_s
+        every_s = min(_WATCH_S, self.limits.heartbeat_s / 4.0, most_s / 10.0)
         while True:
             await anyio.sleep(every_s)
             now = anyio.current_time()
             for session in self.sessions:
                 since = session.sending_since
-                if since is not None and now - since > self.limits.send_timeout_s:
+                if since is not None and now + every_s - since > most_s:  # the next look is late
                     session.end(CloseCode.SLOW)
             self._beat(now - self.limits.heartbeat_s)
 

@@ -15,10 +15,8 @@ from typing import TypeAlias
 import httpx
 import msgspec
 import numpy as np
-import orjson
 
 from service.store.alert_log import AlertLog
-from service.store.market_stream import NewMark
 from tests.benchmarks.harness import Measurement, Size, resident_bytes
 from tests.benchmarks.sockets import (
     STUCK_BUFFER_BYTES,
@@ -27,12 +25,11 @@ from tests.benchmarks.sockets import (
     connect,
     connected,
 )
+from tests.benchmarks.two_symbols import ACCOUNTS_A_SYMBOL, SHARED, TwoSymbols
 from tests.benchmarks.whole_service import SHARDS, WITHIN_S, Whole, whole_service
 
-ACCOUNTS_A_SYMBOL, ALERTS_PER_S = 10, 200
-SHARED = "BTC/USDT:USDT"  # everybody's second symbol
-CALM, MOVED = 100.0, 98.5
-BURST_EVERY_S = 1.0
+ALERTS_PER_S = 200
+BURST_EVERY_S = 0.5
 SLOW, SLOW_WITHIN_S = 4008, 5.0
 
 Took: TypeAlias = list[float]
@@ -48,8 +45,8 @@ class Scale:
 
 
 SCALES: dict[Size, Scale] = {
-    "small": Scale(200, 10, 5, 2.0, 8),
-    "full": Scale(5_000, 100, 100, 20.0, 8),
+    "small": Scale(200, 10, 5, 2.0, 5),
+    "full": Scale(5_000, 100, 100, 20.0, 6),
 }
 
 
@@ -82,29 +79,29 @@ def run(size: Size) -> Iterator[Measurement]:
 
 async def measured(scale: Scale) -> list[Measurement]:
     async with whole_service() as service, watching(service) as clock:
-        names = [f"a{number:05d}" for number in range(scale.accounts)]
-        await _mark(service, [(SHARED, CALM), *((each, CALM) for each in _symbols(scale))])
-        await service.fill(
-            _instruments(scale), [_account(number, each) for number, each in enumerate(names)]
-        )
-        even = await _evenly(service, clock, scale, names)
-        burst = await _in_bursts(service, clock, scale, names)
+        market = TwoSymbols(scale.accounts, service.market)
+        async with market.ticking():
+            await service.fill(market.instruments(), market.accounts())
+            even = await _evenly(service, clock, scale, market)
+            burst = await _in_bursts(service, clock, scale, market)
         service.check_log()
     return [even, burst]
 
 
-async def _evenly(service: Whole, clock: Clock, scale: Scale, names: list[str]) -> Measurement:
+async def _evenly(service: Whole, clock: Clock, scale: Scale, market: TwoSymbols) -> Measurement:
     """The same alerts to few clients, and to as many as there are accounts."""
     took: list[Took] = []
     notes: dict[str, float] = {}
     for clients in (scale.few, scale.accounts):
         before = resident_bytes(service.worker())
-        listeners = await connected(service.url, [names[each::clients] for each in range(clients)])
+        listeners = await connected(
+            service.url, [market.names[each::clients] for each in range(clients)]
+        )
         notes[f"worker_kb_a_client_{clients}"] = (
             (resident_bytes(service.worker()) - before) / clients / 1e3
         )
         busy_s, began = time.process_time(), time.perf_counter()
-        alerts = await _move_evenly(service, scale)
+        alerts = await _move_evenly(market, scale.seconds)
         await _all_have(listeners, alerts)
         notes[f"generator_share_{clients}"] = (time.process_time() - busy_s) / (
             time.perf_counter() - began
@@ -127,17 +124,17 @@ async def _evenly(service: Whole, clock: Clock, scale: Scale, names: list[str]) 
     )
 
 
-async def _in_bursts(service: Whole, clock: Clock, scale: Scale, names: list[str]) -> Measurement:
+async def _in_bursts(service: Whole, clock: Clock, scale: Scale, market: TwoSymbols) -> Measurement:
     """Everybody is moved at once, again and again; then so beside clients that are stuck."""
-    listeners = await connected(service.url, [[each] for each in names])
-    alone = await _bursts(service, clock, scale, listeners)
+    listeners = await connected(service.url, [[each] for each in market.names])
+    alone = await _bursts(service, clock, market, listeners, scale.bursts)
     everything = [["*"]] * scale.stuck
     stuck = await connected(service.url, everything, STUCK_BUFFER_BYTES)
     for each in stuck:
         each.stop_reading()
     before, began = resident_bytes(service.worker()), time.perf_counter()
     clock.worker_bytes = before
-    beside = await _bursts(service, clock, scale, listeners)
+    beside = await _bursts(service, clock, market, listeners, scale.bursts)
     open_at = [at for at, sockets in clock.sockets if sockets > scale.accounts]
     notes = {
         "closed_within_s": open_at[-1] - began,
@@ -162,13 +159,14 @@ async def _in_bursts(service: Whole, clock: Clock, scale: Scale, names: list[str
     )
 
 
-async def _bursts(service: Whole, clock: Clock, scale: Scale, listeners: list[Listener]) -> Took:
+async def _bursts(
+    service: Whole, clock: Clock, market: TwoSymbols, listeners: list[Listener], bursts: int
+) -> Took:
     """Move everybody so often, down and back; return how long each alert took to its client."""
-    for _ in range(scale.bursts):
-        for price in (MOVED, CALM):
-            await _mark(service, [(SHARED, price)])
-            await asyncio.sleep(BURST_EVERY_S / 2.0)
-    await _all_have(listeners, 2 * scale.bursts * scale.accounts)
+    for _ in range(2 * bursts):
+        await market.turn([SHARED])
+        await asyncio.sleep(BURST_EVERY_S)
+    await _all_have(listeners, 2 * bursts * len(market.names))
     return await _latencies(service, clock, listeners)
 
 
@@ -194,19 +192,16 @@ async def _resume(service: Whole, stuck: list[Listener], alerts: int) -> float:
     return taken_s
 
 
-async def _move_evenly(service: Whole, scale: Scale) -> int:
+async def _move_evenly(market: TwoSymbols, seconds: float) -> int:
     """Move symbol after symbol, down or back, so that alerts come evenly; return how many."""
-    symbols = _symbols(scale)
-    steps = int(scale.seconds * ALERTS_PER_S / ACCOUNTS_A_SYMBOL)
-    due, prices = time.perf_counter(), dict.fromkeys(symbols, CALM)
+    steps = int(seconds * ALERTS_PER_S / ACCOUNTS_A_SYMBOL)
+    due = time.perf_counter()
     for step in range(steps):
-        symbol = symbols[step % len(symbols)]
-        prices[symbol] = CALM if prices[symbol] == MOVED else MOVED
-        await _mark(service, [(symbol, prices[symbol])])
+        await market.turn([market.symbols[step % len(market.symbols)]])
         due += ACCOUNTS_A_SYMBOL / ALERTS_PER_S
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
-    back = [(symbol, CALM) for symbol, price in prices.items() if price == MOVED]
-    await _mark(service, back)
+    back = market.moved
+    await market.turn(back)
     return (steps + len(back)) * ACCOUNTS_A_SYMBOL
 
 
@@ -288,40 +283,3 @@ async def _all_have(listeners: Sequence[Listener], alerts: int) -> None:
 def _hang_up(listeners: Sequence[Listener]) -> None:
     for each in listeners:
         each.hang_up()
-
-
-async def _mark(service: Whole, prices: Sequence[tuple[str, float]]) -> None:
-    marks = [
-        NewMark(
-            "generic",
-            symbol,
-            orjson.dumps({"venue": "generic", "symbol": symbol, "markPrice": price}),
-        )
-        for symbol, price in prices
-    ]
-    await service.market.append_marks(marks)
-
-
-def _symbols(scale: Scale) -> list[str]:
-    return [f"S{number}/USDT:USDT" for number in range(scale.accounts // ACCOUNTS_A_SYMBOL)]
-
-
-def _instruments(scale: Scale) -> list[dict[str, object]]:
-    tier = {"minNotional": 0, "maxNotional": None, "maintenanceMarginRate": 0.01}
-    contract = {"linear": True, "contractSize": 1.0, "quote": "USDT", "settle": "USDT"}
-    return [
-        {"symbol": symbol, "base": symbol.partition("/")[0], **contract, "tiers": [tier]}
-        for symbol in (SHARED, *_symbols(scale))
-    ]
-
-
-def _account(number: int, name: str) -> dict[str, object]:
-    """Calm while both its symbols are; either one's move brings it to WARNING."""
-    own = f"S{number // ACCOUNTS_A_SYMBOL}/USDT:USDT"
-    position = {"side": "long", "contracts": 1, "entryPrice": CALM, "marginMode": "cross"}
-    return {
-        "id": name,
-        "balances": [{"asset": "USDT", "amount": 5}],
-        "positions": [{**position, "symbol": each, "leverage": 20} for each in (own, SHARED)],
-        "thresholds": {"warning": 0.5, "marginCall": 0.8, "hysteresis": 0.0, "easeAfterMs": 0},
-    }

@@ -20,7 +20,7 @@ _HANDSHAKE = (
     "Sec-WebSocket-Key: cGxpbXNvbGwgbGlzdGVucw==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
 _AT_ONCE = 100  # handshakes that are under way
-_READY_S = 120.0
+_READY_S = 300.0
 STUCK_BUFFER_BYTES = 16 * 1_024
 
 
