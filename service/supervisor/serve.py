@@ -77,6 +77,7 @@ async def running(settings: Settings, say: Say, monitors: int = 1) -> AsyncItera
     cannot start.
     """
     check_bind(settings)
+    resources.allow_descriptors()
     children: list[Child] = []
     tasks: list[asyncio.Task[None]] = []
 

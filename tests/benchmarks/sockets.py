@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import orjson
 
 _TEXT, _CLOSE, _PING, _PONG = 0x1, 0x8, 0x9, 0xA
-_HANDSHAKE = (
+HANDSHAKE = (
     "GET /v1/stream HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: cGxpbXNvbGwgbGlzdGVucw==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
@@ -51,7 +51,7 @@ class Listener(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        transport.write(_HANDSHAKE.format(host=self._host).encode())
+        transport.write(HANDSHAKE.format(host=self._host).encode())
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
