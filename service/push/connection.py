@@ -95,6 +95,11 @@ class Connection:
         self.close_code = self.close_code or code
         self.outbox.seal()
 
+    def offer_notice(self, frame: str) -> None:
+        """Tell who listens to anything; one without room misses it."""
+        if self.subscriptions:
+            self.outbox.offer(frame)
+
     async def ended(self) -> None:
         """Return once the connection is to end at once."""
         await self._ended.wait()

@@ -24,6 +24,7 @@ from service.push.connection import Connection, StreamLimits, Subscription
 from service.push.follower import LogFollower, LogReader
 from service.push.listeners import Listeners
 from service.push.marks import MarkBoard, MarkSubscription
+from service.push.notices import Notices
 from service.push.risk import Judge, RiskBoard, RiskStore
 from service.push.session import Session
 from service.push.subscriptions import AlertSubscription, StoredAlerts
@@ -75,7 +76,8 @@ class Hub:
         self._acks = acks
         self._silences = silences
         self._listeners = Listeners()
-        self._marks = MarkBoard(self._notify)
+        self._notices = Notices(lambda: self.sessions)
+        self._marks = MarkBoard(self._notices.changed)
         self._risks = RiskBoard(risks.accounts, log, risks.judge, self.limits.frame_bytes)
         self.observe_s: Callable[[float], object] = lambda _: None
         self._readers = asyncio.Semaphore(_READERS)
@@ -96,6 +98,7 @@ class Hub:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._follower.run, name="push log")
             tasks.start_soon(self._watch, name="push watch")
+            tasks.start_soon(self._notices.run, name="push notices")
             tasks.start_soon(self._risks.run, name="push risk")
             tasks.start_soon(self._silences.run, name="silences")
 
@@ -181,7 +184,9 @@ class Hub:
         Returns when nobody is connected, within `notice_s` and a little more.
         """
         self._draining = True
-        self._notify(Notice("restart", in_seconds=notice_s))
+        frame = encode_frame(Notice("restart", in_seconds=notice_s))
+        for session in self.sessions:
+            session.offer_notice(frame)
         for session in self.sessions:
             if not session.subscriptions:
                 session.end(CloseCode.RESTART)
@@ -198,13 +203,6 @@ class Hub:
         if self.sessions:
             with anyio.move_on_after(seconds):
                 await self._empty.wait()
-
-    def _notify(self, notice: Notice) -> None:
-        """Tell every session that listens to anything; one without room misses it."""
-        frame = encode_frame(notice)
-        for session in self.sessions:
-            if session.subscriptions:
-                session.outbox.offer(frame)
 
     async def _watch(self) -> None:
         """End who does not read; say something to whom nothing was said for long."""

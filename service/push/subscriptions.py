@@ -27,7 +27,7 @@ from service.push.follower import LogFollower
 from service.push.outbox import Outbox
 from service.risk.model import Level
 from service.store.alert_log import LogTail
-from service.store.keys import account_id
+from service.store.keys import account_id, shard_of
 from service.store.log_order import Entries, LogGap, LogOrder
 
 SNAPSHOT_POOLS_MAX = 500  # of one account in one piece: a piece fits a frame
@@ -110,11 +110,26 @@ class AlertSubscription:
 
         Returns whether it is where the follower is. Raises LogGap, StoreUnavailable.
         """
-        ends, order = follower.positions, LogOrder(self._positions)
+        ends = follower.positions
+        self._pass_over(ends)
+        order = LogOrder(self._positions)
         while self._positions != ends:
             if not await self._send_entries(log, follower, order, ends):
                 return False
         return self._positions == follower.positions
+
+    def _pass_over(self, ends: tuple[int, ...]) -> None:
+        """Go to the end of the logs of shards that have none of our accounts.
+
+        Thousands that come back to an account each would otherwise read everybody's alerts.
+        """
+        if self.selection.prefixes:
+            return
+        ours = {shard_of(key, len(ends)) for key in self.selection.exact}
+        self._positions = tuple(
+            have if shard in ours else max(have, end)
+            for shard, (have, end) in enumerate(zip(self._positions, ends, strict=True))
+        )
 
     async def _join(self, log: StoredAlerts, follower: LogFollower) -> None:
         """Decide where to begin, and say so."""
