@@ -6,6 +6,7 @@ everything that never read. Those are closed (4008), come back and have all they
 """
 
 import asyncio
+import hashlib
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -107,7 +108,8 @@ async def _evenly(service: Whole, clock: Clock, scale: Scale, market: TwoSymbols
         notes[f"generator_share_{clients}"] = (time.process_time() - busy_s) / (
             time.perf_counter() - began
         )
-        took.append(await _latencies(service, clock, listeners))
+        latencies, told = await _latencies(service, clock, listeners)
+        took.append(latencies)
         assert not any(each.lost for each in listeners), "a connection was dropped"
         _hang_up(listeners)
     (few, many) = (np.percentile(each, (50.0, 99.0)).tolist() for each in took)
@@ -118,7 +120,7 @@ async def _evenly(service: Whole, clock: Clock, scale: Scale, market: TwoSymbols
         many[1],
         f"the same alerts to {scale.few} subscribers, p99",
         few[1],
-        "",
+        _digest(told),
         {"p50_ms": 1e3 * many[0], "p99_ms": 1e3 * many[1], "few_p50_ms": 1e3 * few[0]}
         | {"few_p99_ms": 1e3 * few[1], "slowest_ms": 1e3 * max(took[1])}
         | notes,
@@ -128,14 +130,14 @@ async def _evenly(service: Whole, clock: Clock, scale: Scale, market: TwoSymbols
 async def _in_bursts(service: Whole, clock: Clock, scale: Scale, market: TwoSymbols) -> Measurement:
     """Everybody is moved at once, again and again; then so beside clients that are stuck."""
     listeners = await connected(service.url, [[each] for each in market.names])
-    alone = await _bursts(service, clock, market, listeners, scale.bursts)
+    alone, _ = await _bursts(service, clock, market, listeners, scale.bursts)
     everything = [["*"]] * scale.stuck
     stuck = await connected(service.url, everything, STUCK_BUFFER_BYTES)
     for each in stuck:
         each.stop_reading()
     before, began = resident_bytes(service.worker()), time.perf_counter()
     clock.worker_bytes = before
-    beside = await _bursts(service, clock, market, listeners, scale.bursts)
+    beside, told = await _bursts(service, clock, market, listeners, scale.bursts)
     first_at = min(at for ends in clock.ends for _, at in ends if at >= began)
     open_at = [at for at, sockets in clock.sockets if sockets > scale.accounts]
     notes = {
@@ -156,15 +158,15 @@ async def _in_bursts(service: Whole, clock: Clock, scale: Scale, market: TwoSymb
         p99[1],
         "the same bursts, nobody stuck, p99",
         p99[0],
-        "",
+        _digest(told),
         {"p99_ms": 1e3 * p99[1], "alone_p99_ms": 1e3 * p99[0]} | notes,
     )
 
 
 async def _bursts(
     service: Whole, clock: Clock, market: TwoSymbols, listeners: list[Listener], bursts: int
-) -> Took:
-    """Move everybody so often, down and back; return how long each alert took to its client."""
+) -> tuple[Took, list[str]]:
+    """Move everybody so often, down and back; return how long each alert took, and all of them."""
     for _ in range(2 * bursts):
         await market.turn([SHARED])
         await asyncio.sleep(BURST_EVERY_S)
@@ -238,8 +240,10 @@ async def watching(service: Whole) -> AsyncIterator[Clock]:
             task.cancel()
 
 
-async def _latencies(service: Whole, clock: Clock, listeners: Sequence[Listener]) -> Took:
-    """Return for each alert the seconds from its commit to its frame; every one once."""
+async def _latencies(
+    service: Whole, clock: Clock, listeners: Sequence[Listener]
+) -> tuple[Took, list[str]]:
+    """Return for each alert the seconds from its commit to its frame, and what was told."""
     committed: dict[str, float] = {}
     log = AlertLog(service.store, SHARDS)
     for shard, ends in enumerate(clock.ends):
@@ -259,11 +263,15 @@ async def _latencies(service: Whole, clock: Clock, listeners: Sequence[Listener]
         for at, payload in each.alerts
         for alert in _frames.decode(payload).alerts
     ]
-    told = [alert for each in listeners for alert in _heard(each)]
-    assert len(told) == len(set(told))
+    told = sorted(alert for each in listeners for alert in _heard(each))
+    assert len(told) == len(set(told)), "told twice"
     for each in listeners:
         each.forget()
-    return took
+    return took, told
+
+
+def _digest(told: list[str]) -> str:
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
 
 
 def _heard(listener: Listener) -> list[str]:

@@ -100,7 +100,7 @@ async def test_a_feed_that_ends_holds_no_alert_up(
             worker.hub.market_entry(quality(2, f"S{number}", stale=False))
         monkeypatch.setattr(notices, "FRAMES_PER_S", 20_000)
         worker.hub.market_entry(quality(3, "last", stale=True))
-        symbols = []
+        symbols: list[str] = []
         while not symbols or symbols[-1] != "last":
             symbols.append((await client.read("notice"))["symbol"])
         assert "S199" not in symbols
