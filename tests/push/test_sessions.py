@@ -1,6 +1,7 @@
 """How a session lives and ends: slow and silent clients, hang-ups, silence, a planned restart."""
 
 import asyncio
+import logging
 import time
 from contextlib import AsyncExitStack
 from typing import Any
@@ -153,6 +154,17 @@ async def test_hang_up_ends_the_session(worker: Worker, writer: LogWriter) -> No
         await until(lambda: not worker.hub.sessions)
     assert not worker.hub.listening
     await writer.write(["a1"])
+
+
+async def test_who_comes_and_goes_is_no_line_in_the_log(
+    worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "uvicorn.error")
+    async with Client.open(worker.url) as client:
+        await client.subscribe("*")
+    await until(lambda: not worker.hub.sessions)
+    assert not [each for each in caplog.messages if "connection" in each or "WebSocket" in each]
 
 
 async def test_silence_is_broken_by_a_heartbeat_with_a_cursor(redis_url: str) -> None:
