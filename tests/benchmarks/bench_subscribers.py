@@ -197,16 +197,15 @@ async def _resume(service: Whole, stuck: list[Listener], alerts: int) -> float:
 
 
 async def _move_evenly(market: TwoSymbols, seconds: float) -> int:
-    """Move symbol after symbol, down or back, so that alerts come evenly; return how many."""
-    steps = int(seconds * ALERTS_PER_S / ACCOUNTS_A_SYMBOL)
+    """Move symbol after symbol down, then back, so that alerts come evenly; return how many."""
+    half = int(seconds / 2.0 * ALERTS_PER_S / ACCOUNTS_A_SYMBOL)
+    down = [market.symbols[step % len(market.symbols)] for step in range(half)]
     due = time.perf_counter()
-    for step in range(steps):
-        await market.turn([market.symbols[step % len(market.symbols)]])
+    for symbol in (*down, *down):
+        await market.turn([symbol])
         due += ACCOUNTS_A_SYMBOL / ALERTS_PER_S
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
-    back = market.moved
-    await market.turn(back)
-    return (steps + len(back)) * ACCOUNTS_A_SYMBOL
+    return 2 * half * ACCOUNTS_A_SYMBOL
 
 
 @asynccontextmanager

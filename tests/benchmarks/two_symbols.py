@@ -27,11 +27,6 @@ class TwoSymbols:
         self._prices = dict.fromkeys((SHARED, *self.symbols), CALM)
         self._market = market
 
-    @property
-    def moved(self) -> list[str]:
-        """The symbols that are not where they began."""
-        return [symbol for symbol, price in self._prices.items() if price == MOVED]
-
     async def turn(self, symbols: Iterable[str]) -> None:
         """Move each of the symbols down, or back."""
         turned = list(symbols)
