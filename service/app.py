@@ -19,6 +19,7 @@ import uvloop
 from fastapi import APIRouter, FastAPI
 
 from service.access.silences import SilenceBoard
+from service.api import weaving
 from service.api.about import ABOUT
 from service.api.account_risk import build_account_risk_router
 from service.api.accounts import build_accounts_router
@@ -43,6 +44,7 @@ from service.api.silences import build_silences_router
 from service.api.stored_risk import judge_stored
 from service.api.webhooks import WebhookRules, build_webhooks_router
 from service.errors import StoreUnavailable
+from service.memory import keep_large_blocks
 from service.monitor import judging
 from service.monitor.engine import Engine
 from service.monitor.measures import CollectorClock
@@ -201,7 +203,9 @@ def contract_documents() -> dict[str, str]:
 
 def run_api(settings: Settings, listening: socket.socket) -> None:
     """Serve an API worker on a socket that listens already, until SIGTERM or SIGINT."""
+    keep_large_blocks()
     evaluate.warm_up()
+    weaving.warm_up()
     app = build_api(settings)
     config = uvicorn.Config(
         app,

@@ -1,129 +1,146 @@
-"""From columns to the contract's answer: a figure becomes one list for the batch, cut by account.
+"""From columns to the contract's answer, as text: a figure is one column for the whole batch.
 
-A NaN in a list is written as null, so a figure that is not known needs no test of its own; the
-reasons stand beside it.
+A number that is not known is NaN and written as null; the reasons stand beside it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 
-from service.api.figures import Columns, Figures, Supposed, figures_of, overflown
+from service.api.figures import Figures, Supposed, figures_of, overflown
+from service.api.weaving import Texts, each, figures, lists, nothing, records, words
 from service.contract.alerts import LevelName, Reduction, ToRestore
 from service.contract.evaluation import AccountAnswer, AfterGap, PoolAnswer, PositionAnswer
 from service.risk.aftermath import REASONS as AFTERMATH_REASONS
-from service.risk.batch import build_batch
-from service.risk.columns import Batch, Bools, Floats, sums_by
+from service.risk.batch import batch_of, pool_keys
+from service.risk.columns import Batch, Bools, Floats, Ints, Statements, Words, sums_by
 from service.risk.evaluate import assess
 from service.risk.gaps import REASONS as GAP_REASONS
 from service.risk.gaps import Gaps
-from service.risk.levels import cap_stale
+from service.risk.levels import Levels, cap_stale
 from service.risk.liquidation import REASONS as PRICE_REASONS
 from service.risk.margin import Assessment
 from service.risk.markets import MarketTable
-from service.risk.model import USD, Account, PoolKey
+from service.risk.model import USD, PoolKey
 from service.risk.restore import Restoration, to_restore
 from service.risk.totals import IN_USD
 from service.risk.totals import REASONS as TOTALS_REASONS
 
 FROM_REQUEST_MS = -1  # the event time of marks that came in the body of the call
 _LEVELS: tuple[LevelName, ...] = get_args(LevelName)  # in the order of model.Level
+_KINDS, _SIDES, _FLAGS = ("cross", "isolated"), ("long", "short"), (False, True)
 _PRICE_REASONS = [reason or None for reason in PRICE_REASONS]
 _TOTALS_REASONS = [reason or None for reason in TOTALS_REASONS]
-_GAP_REASONS = np.array([reason or None for reason in GAP_REASONS], dtype=object)
+_GAP_REASONS = [reason or None for reason in GAP_REASONS]
 _AFTERMATH_REASONS = [reason or None for reason in AFTERMATH_REASONS]
+_POOL_REASONS = (None, "no_equity", "no_collateral_price", "no_mark", "no_instrument")
 _NOTHING_SUPPOSED = Supposed()
 
 
 @dataclass(slots=True)
-class _Asked:
-    """What is evaluated: accounts, their pools by name, all as columns, and the figures."""
+class Answers:
+    """The accounts' answers in order, those left out because a figure overflows among them."""
 
-    accounts: Sequence[Account]
-    pool_keys: list[list[PoolKey]]
+    texts: Texts
+    left_out: list[int]
+
+    def joined(self) -> bytes | memoryview:
+        """Return the answers that are given, with commas between them."""
+        if not self.left_out:
+            return self.texts.inside()
+        out = set(self.left_out)
+        return b",".join(self.texts.text(row) for row in range(len(self.texts)) if row not in out)
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What is evaluated, as columns, and the figures."""
+
+    names: Sequence[str]
+    given: Statements
     batch: Batch
     assessment: Assessment
     figures: Figures
     restoration: Restoration
-    levels: list[int]  # of pools, without what only a stale mark says
+    level: Levels  # of pools, without what only a stale mark says
+    side: Texts  # of legs
+    symbol: Texts  # of legs
 
 
 def answer_accounts(
-    accounts: Sequence[Account],
+    names: Sequence[str],
+    given: Statements,
     table: MarketTable,
     now_ms: int,
+    *,
     standing: Sequence[Mapping[PoolKey, int]] | None = None,
     supposed: Supposed = _NOTHING_SUPPOSED,
-) -> tuple[list[AccountAnswer], list[int]]:
-    """Return the answers in order, and the indices of accounts left out because a figure overflows.
+) -> Answers:
+    """Return the answers of accounts, by the ids they are answered under.
 
     `standing` are by account the levels that pools are at already: a stale mark raises nobody to
     LIQUIDATION or BANKRUPT, but it does not bring anybody down either.
     """
-    if not accounts:
-        return [], []
     with np.errstate(all="ignore"):  # what overflows is found and left out
-        return _answered(accounts, table, now_ms, standing or [{}] * len(accounts), supposed)
-
-
-def _answered(
-    accounts: Sequence[Account],
-    table: MarketTable,
-    now_ms: int,
-    standing: Sequence[Mapping[PoolKey, int]],
-    supposed: Supposed,
-) -> tuple[list[AccountAnswer], list[int]]:
-    batch, pool_keys = build_batch(accounts, table)
-    assessment = assess(batch)
-    held = [
-        levels.get(key, 0) for levels, keys in zip(standing, pool_keys, strict=True) for key in keys
-    ]
-    current = np.array(held, dtype=np.int8)
-    level = cap_stale(assessment.pools.level, current, assessment.pools.stale)
-    restoration = to_restore(batch, assessment, level)
-    symbols = [position.symbol for account in accounts for position in account.positions]
-    figures = figures_of(batch, assessment, symbols, len(accounts), supposed)
-    asked = _Asked(accounts, pool_keys, batch, assessment, figures, restoration, level.tolist())
-    answers = list(_account_answers(asked, table, now_ms))
-    bad = overflown(batch, assessment, figures)
-    if not bad.any():
-        return answers, []
-    kept = [answers[index] for index in np.flatnonzero(~bad).tolist()]
-    return kept, np.flatnonzero(bad).tolist()
-
-
-def _lists(columns: Columns) -> list[list[float]]:
-    return [column.tolist() for column in columns]
-
-
-def _account_answers(asked: _Asked, table: MarketTable, now_ms: int) -> Iterator[AccountAnswer]:
-    pools, positions = _pool_answers(asked), _position_answers(asked, table, now_ms)
-    totals = asked.figures.totals
-    currencies = [
-        USD if asset == IN_USD else table.asset_name(asset) for asset in totals.settle.tolist()
-    ]
-    figures = zip(*_lists(asked.figures.of_accounts), strict=True)
-    reasons = totals.reason.tolist()
-    deposits = _account_deposits(asked, totals.settle == IN_USD).tolist()
-    pool = leg = 0
-    for index, (account, row) in enumerate(zip(asked.accounts, figures, strict=True)):
-        pools_end = pool + len(asked.pool_keys[index])
-        legs_end = leg + len(account.positions)
-        own = pools[pool:pools_end]
-        yield AccountAnswer(
-            account.account_key,
-            _LEVELS[max(asked.levels[pool:pools_end], default=0)],
-            currencies[index],
-            _TOTALS_REASONS[reasons[index]],
-            any(answer.stale for answer in own),
-            *row,  # type: ignore[call-arg]  # eleven figures, in the order of the record
-            ToRestore(deposits[index], [cut for answer in own for cut in answer.to_restore.reduce]),
-            own,
-            positions[leg:legs_end],
+        batch = batch_of(given, table)
+        assessment = assess(batch)
+        current = _standing(batch, table, standing)
+        level = cap_stale(assessment.pools.level, current, assessment.pools.stale)
+        restoration = to_restore(batch, assessment, level)
+        found = figures_of(batch, assessment, given.symbol.listed(), len(names), supposed)
+        short = batch.legs.contracts < 0.0
+        symbol = words(given.symbol.words, given.symbol.code)
+        asked = _Asked(
+            names, given, batch, assessment, found, restoration, level, words(_SIDES, short), symbol
         )
-        pool, leg = pools_end, legs_end
+        bad = overflown(batch, assessment, found)
+        return Answers(_account_answers(asked, table, now_ms), np.flatnonzero(bad).tolist())
+
+
+def _standing(
+    batch: Batch, table: MarketTable, standing: Sequence[Mapping[PoolKey, int]] | None
+) -> Levels:
+    pools = len(batch.pools.rule)
+    if standing is None:
+        return np.zeros(pools, np.int8)
+    accounts = batch.pools.account.tolist()
+    held = zip(accounts, pool_keys(batch, table), strict=True)
+    return np.array([standing[account].get(key, 0) for account, key in held], np.int8)
+
+
+def _account_answers(asked: _Asked, table: MarketTable, now_ms: int) -> Texts:
+    batch, totals = asked.batch, asked.figures.totals
+    account, many = batch.pools.account, len(asked.names)
+    level = np.zeros(many, np.int8)
+    np.maximum.at(level, account, asked.level)
+    stale = np.bincount(account, asked.assessment.pools.stale, many) > 0.0
+    deposit = _account_deposits(asked, totals.settle == IN_USD)
+    pools = np.bincount(account, minlength=many)
+    reductions, of_pools = _reductions(asked)
+    of_accounts = np.bincount(account, of_pools, many).astype(np.int64)
+    to_restore = records(ToRestore, (*figures((deposit,)), lists(reductions, of_accounts)))
+    return records(
+        AccountAnswer,
+        (
+            each(asked.names),
+            words(_LEVELS, level),
+            _currencies(totals.settle, table),
+            words(_TOTALS_REASONS, totals.reason),
+            words(_FLAGS, stale),
+            *figures(asked.figures.of_accounts),
+            to_restore,
+            lists(_pool_answers(asked, table, lists(reductions, of_pools)), pools),
+            lists(_position_answers(asked, table, now_ms), asked.given.positions),
+        ),
+    )
+
+
+def _currencies(settle: Ints, table: MarketTable) -> Texts:
+    names = Words.of(settle.tolist())
+    assets = [USD if asset == IN_USD else table.asset_name(asset) for asset in names.words]
+    return words(assets, names.code)
 
 
 def _account_deposits(asked: _Asked, in_usd: Bools) -> Floats:
@@ -132,130 +149,142 @@ def _account_deposits(asked: _Asked, in_usd: Bools) -> Floats:
     factor = np.where(in_usd[account], batch.asset_price[batch.pools.settle], 1.0)
     deposit = asked.restoration.deposit
     worth = np.where(deposit == 0.0, 0.0, deposit * factor)
-    return sums_by(account, worth, len(asked.accounts))
+    return sums_by(account, worth, len(asked.names))
 
 
-def _pool_answers(asked: _Asked) -> list[PoolAnswer]:
-    keys = [key for keys in asked.pool_keys for key in keys]
-    return list(
-        map(
-            PoolAnswer,
-            [key.kind for key in keys],
-            [key.settle for key in keys],
-            [key.symbol or None for key in keys],
-            [key.side or None for key in keys],
-            [_LEVELS[level] for level in asked.levels],
-            _pool_reasons(asked),
-            asked.assessment.pools.stale.tolist(),
-            *_lists(asked.figures.of_pools),
-            asked.figures.max_loss.money.tolist(),
-            _GAP_REASONS[asked.figures.max_loss.reason].tolist(),
-            *_gap_columns(asked.figures.pool_gaps),
+def _reductions(asked: _Asked) -> tuple[Texts, Ints]:
+    """Return the reductions of all pools, pool by pool, and how many each has."""
+    pool, pools = asked.batch.legs.pool, len(asked.batch.pools.rule)
+    needed = np.flatnonzero(asked.restoration.deposit[pool] > 0.0)
+    rows = needed[np.argsort(pool[needed], kind="stable")]
+    (contracts,) = figures((asked.restoration.reduce[rows],))
+    columns = (asked.symbol.taken(rows), asked.side.taken(rows), contracts)
+    return records(Reduction, columns), np.bincount(pool[rows], minlength=pools)
+
+
+def _pool_answers(asked: _Asked, table: MarketTable, reductions: Texts) -> Texts:
+    pools, found = asked.batch.pools, asked.figures
+    assets = Words.of(pools.settle.tolist())
+    symbol, side = _of_isolated(asked)
+    gaps, (most, deposit, *money) = (
+        _gap_columns(found.pool_gaps),
+        figures((found.max_loss.money, asked.restoration.deposit, *found.of_pools)),
+    )
+    return records(
+        PoolAnswer,
+        (
+            words(_KINDS, pools.isolated),
+            words([table.asset_name(asset) for asset in assets.words], assets.code),
+            symbol,
+            side,
+            words(_LEVELS, asked.level),
+            words(_POOL_REASONS, _pool_reasons(asked)),
+            words(_FLAGS, asked.assessment.pools.stale),
+            *money,
+            most,
+            words(_GAP_REASONS, found.max_loss.reason),
+            *gaps,
             _aftermaths(asked),
-            _pool_restorations(asked),
-        )
+            records(ToRestore, (deposit, reductions)),
+        ),
     )
 
 
-def _gap_columns(gaps: Gaps) -> Iterator[list[Any]]:
-    """Yield the gap to liquidation, its reason, the gap to a debt, its reason, each a list."""
-    yield gaps.liquidation_pct.tolist()
-    yield _GAP_REASONS[gaps.liquidation_reason].tolist()
-    yield gaps.owe_pct.tolist()
-    yield _GAP_REASONS[gaps.owe_reason].tolist()
+def _of_isolated(asked: _Asked) -> tuple[Texts, Texts]:
+    """Return symbol and side of the one position of isolated pools, null of others."""
+    legs, isolated = asked.batch.legs, asked.batch.pools.isolated
+    leg = np.zeros(len(isolated), np.int64)
+    leg[legs.pool] = np.arange(len(legs.pool))
+    names = asked.given.symbol
+    symbol = np.full(len(isolated), len(names.words))
+    symbol[isolated] = names.code[leg[isolated]]
+    side = np.full(len(isolated), len(_SIDES))
+    side[isolated] = legs.contracts[leg[isolated]] < 0.0
+    return words((*names.words, None), symbol), words((*_SIDES, None), side)
 
 
-def _aftermaths(asked: _Asked) -> list[AfterGap] | list[None]:
+def _gap_columns(gaps: Gaps) -> tuple[Texts, ...]:
+    """Return the gap to liquidation, its reason, the gap to a debt, its reason."""
+    liquidation, owe = figures((gaps.liquidation_pct, gaps.owe_pct))
+    return (
+        liquidation,
+        words(_GAP_REASONS, gaps.liquidation_reason),
+        owe,
+        words(_GAP_REASONS, gaps.owe_reason),
+    )
+
+
+def _aftermaths(asked: _Asked) -> Texts:
     found = asked.figures.aftermath
     if found is None:
-        return [None] * len(asked.levels)
+        return nothing(len(asked.level))
     payers = (found.fund, found.deleveraged, found.socialised, found.owed, found.venue)
-    return list(
-        map(
-            AfterGap,
-            [_LEVELS[level] for level in found.level.tolist()],
-            [_AFTERMATH_REASONS[reason] for reason in found.reason.tolist()],
-            *_lists((found.equity, found.shortfall, *payers)),
-        )
+    return records(
+        AfterGap,
+        (
+            words(_LEVELS, found.level),
+            words(_AFTERMATH_REASONS, found.reason),
+            *figures((found.equity, found.shortfall, *payers)),
+        ),
     )
 
 
-def _pool_restorations(asked: _Asked) -> list[ToRestore]:
-    deposits = asked.restoration.deposit.tolist()
-    restorations = [ToRestore(deposit, []) for deposit in deposits]
-    at = asked.batch.legs.pool
-    needed = asked.restoration.deposit[at] > 0.0
-    if not needed.any():
-        return restorations
-    positions = [position for account in asked.accounts for position in account.positions]
-    contracts = asked.restoration.reduce.tolist()
-    for leg in np.flatnonzero(needed).tolist():
-        position = positions[leg]
-        cut = Reduction(position.symbol, position.side, contracts[leg])
-        restorations[at[leg]].reduce.append(cut)
-    return restorations
-
-
-def _pool_reasons(asked: _Asked) -> list[str | None]:
+def _pool_reasons(asked: _Asked) -> Ints:
     """Return why figures of a pool are null; the first thing that is missing has the word."""
-    batch, figures = asked.batch, asked.assessment.pools
-    reasons: list[str | None] = [None] * len(figures.equity)
-    for pool in np.flatnonzero(figures.equity <= 0.0).tolist():
-        reasons[pool] = "no_equity"
-    if not figures.unpriced.any():
-        return reasons
-    for pool in np.flatnonzero(figures.unpriced).tolist():
-        reasons[pool] = "no_collateral_price"
-    for lacking, reason in (
-        (np.isnan(asked.assessment.legs.mark), "no_mark"),
-        (batch.markets.table[batch.legs.market] < 0, "no_instrument"),
-    ):
-        for pool in batch.legs.pool[lacking].tolist():
-            reasons[pool] = reason
-    return reasons
+    batch, pools = asked.batch, asked.assessment.pools
+    reason = np.where(pools.equity <= 0.0, _POOL_REASONS.index("no_equity"), 0)
+    if pools.unpriced.any():
+        reason[pools.unpriced] = _POOL_REASONS.index("no_collateral_price")
+        no_mark = np.isnan(asked.assessment.legs.mark)
+        reason[batch.legs.pool[no_mark]] = _POOL_REASONS.index("no_mark")
+        no_instrument = batch.markets.table[batch.legs.market] < 0
+        reason[batch.legs.pool[no_instrument]] = _POOL_REASONS.index("no_instrument")
+    return reason
 
 
-def _position_answers(asked: _Asked, table: MarketTable, now_ms: int) -> list[PositionAnswer]:
-    batch, figures = asked.batch, asked.assessment.legs
-    positions = [position for account in asked.accounts for position in account.positions]
-    solved = asked.figures.solved
-    below, above, bankruptcy, distance = _lists(asked.figures.of_prices)
-    own = ~np.isnan(batch.legs.mark)
-    return list(
-        map(
-            PositionAnswer,
-            [position.symbol for position in positions],
-            [position.side for position in positions],
-            np.abs(batch.legs.contracts).tolist(),
-            ["isolated" if position.isolated else "cross" for position in positions],
-            *_market_columns(batch.legs.market.tolist(), own.tolist(), figures, table, now_ms),
-            (batch.markets.stale[batch.legs.market] & ~own).tolist(),
-            *_lists(asked.figures.of_legs),
-            [_PRICE_REASONS[reason] for reason in solved.reason.tolist()],
+def _position_answers(asked: _Asked, table: MarketTable, now_ms: int) -> Texts:
+    batch, legs = asked.batch, asked.batch.legs
+    found, solved = asked.figures, asked.figures.solved
+    own = ~np.isnan(legs.mark)
+    contracts, mark, *money = figures(
+        (np.abs(legs.contracts), asked.assessment.legs.mark, *found.of_legs, *found.of_prices)
+    )
+    below, above, bankruptcy, distance = money[len(found.of_legs) :]
+    listed, venue, source, age = _market_columns(legs.market, own, table, now_ms)
+    return records(
+        PositionAnswer,
+        (
+            asked.symbol,
+            asked.side,
+            contracts,
+            words(_KINDS[:2], asked.given.isolated),
+            listed,
+            venue,
+            source,
+            mark,
+            age,
+            words(_FLAGS, batch.markets.stale[legs.market] & ~own),
+            *money[: len(found.of_legs)],
+            words(_PRICE_REASONS, solved.reason),
             below,
             above,
             bankruptcy,
-            [_PRICE_REASONS[reason] for reason in solved.bankruptcy_reason.tolist()],
+            words(_PRICE_REASONS, solved.bankruptcy_reason),
             distance,
-            *_gap_columns(asked.figures.leg_gaps),
-        )
+            *_gap_columns(found.leg_gaps),
+        ),
     )
 
 
-def _market_columns(
-    markets: list[int], own: list[bool], figures: Any, table: MarketTable, now_ms: int
-) -> Iterator[list[Any]]:
-    """Yield instrument venue, mark venue, source, mark and mark age, each a list by leg."""
-    known = {market: _market_facts(table, market, now_ms) for market in set(markets)}
-    position = (None, "position", 0)
-    rows = [
-        position if mine else known[market][1:] for market, mine in zip(markets, own, strict=True)
-    ]
-    yield [known[market][0] for market in markets]
-    yield [row[0] for row in rows]
-    yield [row[1] for row in rows]
-    yield figures.mark.tolist()
-    yield [row[2] for row in rows]
+def _market_columns(market: Ints, own: Bools, table: MarketTable, now_ms: int) -> Iterator[Texts]:
+    """Yield instrument venue, mark venue, source and mark age, each a column of legs."""
+    markets = Words.of(market.tolist())
+    rows = [_market_facts(table, each, now_ms) for each in markets.words]
+    code = np.where(own, len(rows), markets.code)
+    yield words([row[0] for row in rows], markets.code)
+    yield words([*(row[1] for row in rows), None], code)
+    yield words([*(row[2] for row in rows), "position"], code)
+    yield words([*(row[3] for row in rows), 0], code)
 
 
 def _market_facts(

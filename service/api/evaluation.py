@@ -6,7 +6,7 @@ with a fault is named and left out; the others are answered. When none is left, 
 
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fastapi import APIRouter, Request, Response
 
@@ -20,9 +20,9 @@ from service.api.follower import MarketFollower
 from service.api.limits import Limits
 from service.api.load import EngineQueue
 from service.api.metrics import Metrics
-from service.api.replies import json_reply
-from service.api.symbols import unknown_symbols, unlisted
-from service.contract.accounts import NamedAccountDocument, to_account
+from service.api.replies import text_reply, with_accounts
+from service.api.symbols import Name, unknown_symbols, unlisted
+from service.contract.accounts import document_faults
 from service.contract.decoding import check_count, pointer_to
 from service.contract.evaluation import (
     EvaluateAnswer,
@@ -31,18 +31,21 @@ from service.contract.evaluation import (
 )
 from service.contract.instruments import to_instrument
 from service.contract.problems import fault_answers
+from service.contract.stated import state
 from service.errors import Fault, InvalidInput, StoreUnavailable, TooManyItems
+from service.risk.columns import Bools, Statements
 from service.risk.markets import MarketTable
-from service.risk.model import Account, Mark
+from service.risk.model import Mark
 
 
 @dataclass(slots=True)
 class _Sorted:
     """The accounts to evaluate with their places in the body, and what was wrong with others."""
 
-    accounts: list[Account] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    names: list[str]
+    given: Statements
+    places: list[int]
+    faults: list[Fault]
 
 
 def build_evaluate_router(
@@ -68,7 +71,7 @@ def build_evaluate_router(
             _check_marks(asked, limits)
             await entrance.charge(request, caller, max(len(asked.accounts), positions))
             metrics.positions.observe(positions)
-            return json_reply(_evaluated(asked, places, faults, follower))
+            return text_reply(_evaluated(asked, places, faults, follower))
 
     return router
 
@@ -81,21 +84,22 @@ def _check_marks(asked: EvaluateRequest, limits: Limits) -> None:
 
 def _evaluated(
     asked: EvaluateRequest, places: list[int], faults: list[Fault], follower: MarketFollower
-) -> EvaluateAnswer:
+) -> bytes:
     table = _overlaid(asked, follower.table)
     found = _sort(asked, places, faults, table)
     if not follower.known and any(fault.code == "unknown_symbol" for fault in found.faults):
         raise StoreUnavailable("the instruments are not known yet: give them in the body")
     supposed = Supposed(asked.betas or {}, None if asked.gap is None else asked.gap.move_pct)
-    answers, overflown = answer_accounts(
-        found.accounts, table, follower.clock_ms(), supposed=supposed
+    answers = answer_accounts(
+        found.names, found.given, table, follower.clock_ms(), supposed=supposed
     )
-    for index in overflown:
+    for index in answers.left_out:
         where = pointer_to("accounts", found.places[index])
         found.faults.append(Fault(where, "out_of_range", "a figure is too large for a number"))
-    if not answers:
+    if len(answers.left_out) == len(found.names):
         raise InvalidInput.of(*found.faults)
-    return EvaluateAnswer(int(time.time() * 1_000), answers, fault_answers(found.faults))
+    frame = EvaluateAnswer(int(time.time() * 1_000), [], fault_answers(found.faults))
+    return with_accounts(frame, answers.joined())
 
 
 def _overlaid(asked: EvaluateRequest, stored: MarketTable) -> MarketTable:
@@ -114,36 +118,46 @@ def _sort(
     asked: EvaluateRequest, places: list[int], faults: list[Fault], table: MarketTable
 ) -> _Sorted:
     """Check every account; all of one id are refused when there are several."""
-    found = _Sorted(faults=list(faults))
+    documents, marked = asked.accounts, asked.marks or {}
+    missing = unlisted(documents, table)
+    names = [document.id for document in documents]
+    stated = state(documents, marked)
+    if not faults and not missing and len(set(names)) == len(names) and not stated.suspects.any():
+        return _Sorted(names, stated.statements, places, [])
+    good, faults = _checked(asked, stated.suspects, places, list(faults), missing)
+    kept = [documents[index] for index in good]
+    return _Sorted(
+        [document.id for document in kept],
+        state(kept, marked).statements,
+        [places[index] for index in good],
+        faults,
+    )
+
+
+def _checked(
+    asked: EvaluateRequest,
+    suspects: Bools,
+    places: list[int],
+    faults: list[Fault],
+    missing: set[Name],
+) -> tuple[list[int], list[Fault]]:
+    """Return which accounts are good, and what is wrong with the others beside known faults."""
+    good: list[int] = []
     counts = Counter(document.id for document in asked.accounts)
-    missing = unlisted(asked.accounts, table)
     marked = asked.marks or {}
-    for place, document in zip(places, asked.accounts, strict=True):
+    rows = zip(asked.accounts, places, suspects.tolist(), strict=True)
+    for index, (document, place, suspect) in enumerate(rows):
         pointer = f"/accounts/{place}"
         if counts[document.id] > 1:
             detail = "this id is listed more than once"
-            found.faults.append(Fault(f"{pointer}/id", "duplicate_id", detail))
+            faults.append(Fault(f"{pointer}/id", "duplicate_id", detail))
             continue
-        try:
-            _drop_marks(document, marked)
-            account = to_account(document, document.id, pointer)
-            unknown = unknown_symbols(document, missing, pointer)
-        except InvalidInput as error:
-            unknown = list(error.faults)
-        if unknown:
-            found.faults.extend(unknown)
-            continue
-        found.accounts.append(account)
-        found.places.append(place)
-    return found
-
-
-def _drop_marks(document: NamedAccountDocument, marked: dict[str, float]) -> None:
-    """A mark in the body comes before the positions' own."""
-    if marked:
-        for position in document.positions or ():
-            if position.symbol in marked:
-                position.mark_price = None
+        found = document_faults(document, pointer, marked=marked) if suspect else []
+        found = found or unknown_symbols(document, missing, pointer)
+        faults.extend(found)
+        if not found:
+            good.append(index)
+    return good, faults
 
 
 _EVALUATE = operation(

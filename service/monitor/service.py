@@ -17,10 +17,10 @@ import msgspec
 
 from service.contract.questions import WORST, decode_question, encode_answer
 from service.errors import OutOfStep, StoreUnavailable
+from service.memory import give_back_large_blocks
 from service.monitor.commits import Ledger
 from service.monitor.leases import Leases
 from service.monitor.measures import CollectorClock
-from service.monitor.memory import give_back_large_blocks
 from service.monitor.notices import Notices
 from service.monitor.ports import AccountsPort, LogPort, MarketPort, RollPort
 from service.monitor.report import Figures, figures_of
