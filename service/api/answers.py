@@ -284,7 +284,7 @@ def _market_columns(market: Ints, own: Bools, table: MarketTable, now_ms: int) -
     yield words([row[0] for row in rows], markets.code)
     yield words([*(row[1] for row in rows), None], code)
     yield words([*(row[2] for row in rows), "position"], code)
-    yield words([*(row[3] for row in rows), 0], code)
+    yield each([*(row[3] for row in rows), 0]).taken(code)
 
 
 def _market_facts(

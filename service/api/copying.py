@@ -31,7 +31,7 @@ _copy = cast("Callable[[Bytes, int, int, int], None]", intrinsic(_copy_bytes))
 
 
 class Cells(NamedTuple):
-    """The text of each cell, (rows, columns), within its column's source; who calls holds those."""
+    """The text of each cell, (columns, rows), within its column's source; who calls holds those."""
 
     addresses: Ints  # (columns,), of the sources
     starts: Ints
@@ -47,14 +47,14 @@ class Keys(NamedTuple):
 
 def _copy_cells(cells: Cells, keys: Keys, out: Bytes, record_ends: Ints) -> None:
     at = 0
-    for row in range(len(cells.starts)):
+    for row in range(cells.starts.shape[1]):
         key = 0
-        for column in range(cells.starts.shape[1]):
+        for column in range(len(cells.starts)):
             length = keys.ends[column] - key
             _copy(out, at, keys.address + key, length)
             at, key = at + length, keys.ends[column]
-            start = cells.starts[row, column]
-            length = cells.ends[row, column] - start
+            start = cells.starts[column, row]
+            length = cells.ends[column, row] - start
             _copy(out, at, cells.addresses[column] + start, length)
             at += length
         length = keys.ends[-1] - key

@@ -21,19 +21,31 @@ from service.api.copying import Cells, Keys, copy_cells
 from service.risk.columns import Bools, Bytes, Floats, Ints
 
 Codes: TypeAlias = NDArray[np.integer[Any]] | Bools
-Word: TypeAlias = str | int | bool | None
+Word: TypeAlias = str | bool | None
 
 _COMMA = ord(",")
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Texts one after the other, and where in memory they are."""
+
+    letters: Bytes
+    address: int
+
+    @classmethod
+    def of(cls, letters: Bytes) -> "Source":
+        return cls(letters, letters.__array_interface__["data"][0])
+
+
+@dataclass(frozen=True, slots=True)
 class Texts:
-    """A column of JSON texts: that of row i is `source[starts[i]:ends[i]]`, between the brackets.
+    """A column of JSON texts: row i is at `starts[i]` to `ends[i]`, between the brackets.
 
     `brackets` is empty, or `[]` where the texts are what stands inside a list.
     """
 
-    source: Bytes
+    source: Source
     starts: Ints
     ends: Ints
     brackets: str = ""
@@ -43,14 +55,14 @@ class Texts:
 
     def text(self, row: int) -> bytes:
         """Return the text of one row."""
-        inside = self.source[self.starts[row] : self.ends[row]].tobytes()
+        inside = self.source.letters[self.starts[row] : self.ends[row]].tobytes()
         opening, closing = self._around()
         return opening + inside + closing
 
     def inside(self) -> memoryview:
         """Return all rows of what `records` gave, with commas between them."""
         end = int(self.ends[-1]) if len(self) else 0
-        return self.source[:end].data
+        return self.source.letters[:end].data
 
     def taken(self, rows: Ints) -> "Texts":
         """Return some rows of the column."""
@@ -63,10 +75,11 @@ class Texts:
 def figures(columns: Sequence[Floats]) -> list[Texts]:
     """Return columns of numbers, all of one length; NaN and infinity are null."""
     rows = len(columns[0])
-    source = _bytes(orjson.dumps(np.concatenate(columns), option=orjson.OPT_SERIALIZE_NUMPY))
+    text = orjson.dumps(np.concatenate(columns), option=orjson.OPT_SERIALIZE_NUMPY)
+    source = Source.of(np.frombuffer(text, np.uint8))
     ends = np.empty(rows * len(columns), np.int64)
-    ends[:-1] = np.flatnonzero(source == _COMMA)
-    ends[-1:] = len(source) - 1
+    ends[:-1] = np.flatnonzero(source.letters == _COMMA)
+    ends[-1:] = len(text) - 1
     starts = np.empty_like(ends)
     starts[:1] = 1
     starts[1:] = ends[:-1] + 1
@@ -108,18 +121,19 @@ def records(kind: type[Struct], columns: Sequence[Texts]) -> Texts:
     The records stand one after the other with commas between them.
     """
     text, key_ends = _keys(kind, tuple(column.brackets for column in columns))
-    addresses = np.array([_address(column.source) for column in columns], np.int64)
-    starts = np.stack([column.starts for column in columns], axis=1)
-    ends = np.stack([column.ends for column in columns], axis=1)
-    rows = len(starts)
-    out = np.empty(int((ends - starts).sum()) + rows * len(text), np.uint8)
+    addresses = np.array([column.source.address for column in columns], np.int64)
+    rows = len(columns[0])
+    starts = np.concatenate([column.starts for column in columns]).reshape(len(columns), rows)
+    ends = np.concatenate([column.ends for column in columns]).reshape(len(columns), rows)
+    length = int(ends.sum() - starts.sum()) + rows * len(text.letters)
+    out = np.empty(length, np.uint8)
     record_ends = np.empty(rows, np.int64)
-    keys = Keys(_address(text), key_ends)
+    keys = Keys(text.address, key_ends)
     copy_cells(Cells(addresses, starts, ends), keys, out, record_ends)
     record_starts = np.empty_like(record_ends)
     record_starts[:1] = 0
     record_starts[1:] = record_ends[:-1]
-    return Texts(out, record_starts, record_ends - 1)  # less the comma
+    return Texts(Source.of(out), record_starts, record_ends - 1)  # less the comma
 
 
 class _Row(Struct):
@@ -132,7 +146,7 @@ def warm_up() -> None:
 
 
 @lru_cache(maxsize=64)
-def _keys(kind: type[Struct], brackets: tuple[str, ...]) -> tuple[Bytes, Ints]:
+def _keys(kind: type[Struct], brackets: tuple[str, ...]) -> tuple[Source, Ints]:
     """Return what stands before each field and behind the last, and where each of them ends.
 
     What closes a list belongs to the key behind it.
@@ -144,26 +158,17 @@ def _keys(kind: type[Struct], brackets: tuple[str, ...]) -> tuple[Bytes, Ints]:
         closing = around[1:] + ","
     pieces.append(closing.removesuffix(",").encode() + b"},")
     ends = np.cumsum([len(piece) for piece in pieces])
-    return _bytes(b"".join(pieces)), ends
+    return Source.of(np.frombuffer(b"".join(pieces), np.uint8)), ends
 
 
 @lru_cache(maxsize=1_024)
-def _written(values: tuple[Word, ...]) -> tuple[Bytes, Ints, Ints]:
+def _written(values: tuple[Word, ...]) -> tuple[Source, Ints, Ints]:
     return _laid([orjson.dumps(value) for value in values])
 
 
-def _laid(texts: list[bytes]) -> tuple[Bytes, Ints, Ints]:
+def _laid(texts: list[bytes]) -> tuple[Source, Ints, Ints]:
     """Return texts one after the other, where each begins and where it ends."""
     ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
     starts = np.zeros_like(ends)
     starts[1:] = ends[:-1]
-    return _bytes(b"".join(texts)), starts, ends
-
-
-def _address(source: Bytes) -> int:
-    address: int = source.__array_interface__["data"][0]
-    return address
-
-
-def _bytes(text: bytes) -> Bytes:
-    return np.frombuffer(text, np.uint8)
+    return Source.of(np.frombuffer(b"".join(texts), np.uint8)), starts, ends
