@@ -32,6 +32,7 @@ from service.settings import Settings
 from service.supervisor.children import SUPERVISOR
 from service.supervisor.console import prefixed
 from service.supervisor.serve import Running, running
+from service.supervisor.targets import run_targets
 from service.supervisor.webhooks import run_webhooks
 from service.terminal import DataDir, RedisUrl, fail, log, out, run, settings_of
 
@@ -67,7 +68,7 @@ def serve(
     data_dir: DataDir = None,
     redis_url: RedisUrl = None,
     role: Annotated[
-        Literal["all", "api", "monitor", "webhooks", "feed"],
+        Literal["all", "api", "monitor", "webhooks", "targets", "feed"],
         typer.Option(help="Which part runs here."),
     ] = "all",
     workers: Annotated[int | None, typer.Option(help="API worker processes.")] = None,
@@ -85,6 +86,9 @@ def serve(
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s:     %(message)s")
     if role == "webhooks":
         run(run_webhooks(settings))
+        return
+    if role == "targets":
+        run(run_targets(settings))
         return
     from service import app as rooms  # noqa: PLC0415 - see above
     from service.demo.feed import run_feed  # noqa: PLC0415 - see above

@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     idempotency_s: float = Field(
         86_400.0, ge=60.0, description="how long the answer to a call with Idempotency-Key is kept"
     )
+    idempotency_max_bytes: int = Field(
+        256 * 2**20, ge=2**20, description="most that kept answers of a key take; beyond it 429"
+    )
     evaluations_max: int = Field(
         500, ge=1, description="most evaluations that wait in a worker; beyond them 503"
     )
@@ -115,16 +118,19 @@ class Settings(BaseSettings):
         64 * 1_024, ge=1_024, description="no frame we accept is larger"
     )
     webhook_allow_http: bool = Field(
-        False, description="webhooks may be http too, which anybody on the way can read"
+        False, description="webhooks and targets may be without TLS, readable on the way"
     )
     webhook_allow_private: bool = Field(
-        False, description="webhooks may lead to addresses that are not public"
+        False, description="webhooks and targets may lead to addresses that are not public"
     )
     webhook_timeout_s: float = Field(
         10.0, gt=0.0, description="a webhook's receiver must have answered by then"
     )
     webhook_give_up_s: float = Field(
         86_400.0, gt=0.0, description="a delivery is tried for so long, then it is a dead letter"
+    )
+    targets: bool = Field(
+        False, description="chats, mail and the like are told of alerts (needs the extra `notify`)"
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(

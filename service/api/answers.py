@@ -5,7 +5,7 @@ A number that is not known is NaN and written as null; the reasons stand beside 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Protocol, get_args
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from service.api.figures import Figures, Supposed, figures_of, overflown
 from service.api.weaving import Texts, each, figures, lists, nothing, records, words
 from service.contract.alerts import LevelName, Reduction, ToRestore
 from service.contract.evaluation import AccountAnswer, AfterGap, PoolAnswer, PositionAnswer
+from service.contract.health import FindingAnswer
+from service.contract.likelihood import AccountLikelihood
 from service.risk.aftermath import REASONS as AFTERMATH_REASONS
 from service.risk.batch import batch_of, pool_keys
 from service.risk.columns import Batch, Bools, Floats, Ints, Statements, Words, sums_by
@@ -55,7 +57,7 @@ class Answers:
 
 
 @dataclass(slots=True)
-class _Asked:
+class Evaluated:
     """What is evaluated, as columns, and the figures."""
 
     names: Sequence[str]
@@ -69,6 +71,20 @@ class _Asked:
     symbol: Texts  # of legs
 
 
+@dataclass(frozen=True, slots=True)
+class Remarks:
+    """What is said of accounts beside the figures, one of each an account; None: not asked for."""
+
+    findings: Sequence[list[FindingAnswer]] | None = None
+    likelihood: Sequence[AccountLikelihood] | None = None
+
+
+class Examination(Protocol):
+    """Who knows what a call has asked for beside the figures."""
+
+    def remarks(self, of: Evaluated, table: MarketTable, now_ms: int, /) -> Remarks: ...
+
+
 def answer_accounts(
     names: Sequence[str],
     given: Statements,
@@ -77,6 +93,7 @@ def answer_accounts(
     *,
     standing: Sequence[Mapping[PoolKey, int]] | None = None,
     supposed: Supposed = _NOTHING_SUPPOSED,
+    examination: Examination | None = None,
 ) -> Answers:
     """Return the answers of accounts, by the ids they are answered under.
 
@@ -84,19 +101,30 @@ def answer_accounts(
     LIQUIDATION or BANKRUPT, but it does not bring anybody down either.
     """
     with np.errstate(all="ignore"):  # what overflows is found and left out
-        batch = batch_of(given, table)
-        assessment = assess(batch)
-        current = _standing(batch, table, standing)
-        level = cap_stale(assessment.pools.level, current, assessment.pools.stale)
-        restoration = to_restore(batch, assessment, level)
-        found = figures_of(batch, assessment, given.symbol.listed(), len(names), supposed)
-        short = batch.legs.contracts < 0.0
-        symbol = words(given.symbol.words, given.symbol.code)
-        asked = _Asked(
-            names, given, batch, assessment, found, restoration, level, words(_SIDES, short), symbol
-        )
-        bad = overflown(batch, assessment, found)
-        return Answers(_account_answers(asked, table, now_ms), np.flatnonzero(bad).tolist())
+        asked = _evaluated(names, given, table, standing=standing, supposed=supposed)
+        remarks = Remarks() if examination is None else examination.remarks(asked, table, now_ms)
+        bad = overflown(asked.batch, asked.assessment, asked.figures)
+        texts = _account_answers(asked, table, now_ms, remarks)
+        return Answers(texts, np.flatnonzero(bad).tolist())
+
+
+def _evaluated(
+    names: Sequence[str],
+    given: Statements,
+    table: MarketTable,
+    *,
+    standing: Sequence[Mapping[PoolKey, int]] | None,
+    supposed: Supposed,
+) -> Evaluated:
+    batch = batch_of(given, table)
+    assessment = assess(batch)
+    current = _standing(batch, table, standing)
+    level = cap_stale(assessment.pools.level, current, assessment.pools.stale)
+    restoration = to_restore(batch, assessment, level)
+    found = figures_of(batch, assessment, given.symbol.listed(), len(names), supposed)
+    side = words(_SIDES, batch.legs.contracts < 0.0)
+    symbol = words(given.symbol.words, given.symbol.code)
+    return Evaluated(names, given, batch, assessment, found, restoration, level, side, symbol)
 
 
 def _standing(
@@ -110,7 +138,7 @@ def _standing(
     return np.array([standing[account].get(key, 0) for account, key in held], np.int8)
 
 
-def _account_answers(asked: _Asked, table: MarketTable, now_ms: int) -> Texts:
+def _account_answers(asked: Evaluated, table: MarketTable, now_ms: int, remarks: Remarks) -> Texts:
     batch, totals = asked.batch, asked.figures.totals
     account, many = batch.pools.account, len(asked.names)
     level = np.zeros(many, np.int8)
@@ -133,6 +161,8 @@ def _account_answers(asked: _Asked, table: MarketTable, now_ms: int) -> Texts:
             to_restore,
             lists(_pool_answers(asked, table, lists(reductions, of_pools)), pools),
             lists(_position_answers(asked, table, now_ms), asked.given.positions),
+            nothing(many) if remarks.findings is None else each(remarks.findings),
+            nothing(many) if remarks.likelihood is None else each(remarks.likelihood),
         ),
     )
 
@@ -143,7 +173,7 @@ def _currencies(settle: Ints, table: MarketTable) -> Texts:
     return words(assets, names.code)
 
 
-def _account_deposits(asked: _Asked, in_usd: Bools) -> Floats:
+def _account_deposits(asked: Evaluated, in_usd: Bools) -> Floats:
     """Return the deposits of each account's pools in the currency of its totals."""
     batch, account = asked.batch, asked.batch.pools.account
     factor = np.where(in_usd[account], batch.asset_price[batch.pools.settle], 1.0)
@@ -152,7 +182,7 @@ def _account_deposits(asked: _Asked, in_usd: Bools) -> Floats:
     return sums_by(account, worth, len(asked.names))
 
 
-def _reductions(asked: _Asked) -> tuple[Texts, Ints]:
+def _reductions(asked: Evaluated) -> tuple[Texts, Ints]:
     """Return the reductions of all pools, pool by pool, and how many each has."""
     pool, pools = asked.batch.legs.pool, len(asked.batch.pools.rule)
     needed = np.flatnonzero(asked.restoration.deposit[pool] > 0.0)
@@ -162,7 +192,7 @@ def _reductions(asked: _Asked) -> tuple[Texts, Ints]:
     return records(Reduction, columns), np.bincount(pool[rows], minlength=pools)
 
 
-def _pool_answers(asked: _Asked, table: MarketTable, reductions: Texts) -> Texts:
+def _pool_answers(asked: Evaluated, table: MarketTable, reductions: Texts) -> Texts:
     pools, found = asked.batch.pools, asked.figures
     assets = Words.of(pools.settle.tolist())
     symbol, side = _of_isolated(asked)
@@ -190,7 +220,7 @@ def _pool_answers(asked: _Asked, table: MarketTable, reductions: Texts) -> Texts
     )
 
 
-def _of_isolated(asked: _Asked) -> tuple[Texts, Texts]:
+def _of_isolated(asked: Evaluated) -> tuple[Texts, Texts]:
     """Return symbol and side of the one position of isolated pools, null of others."""
     legs, isolated = asked.batch.legs, asked.batch.pools.isolated
     leg = np.zeros(len(isolated), np.int64)
@@ -214,7 +244,7 @@ def _gap_columns(gaps: Gaps) -> tuple[Texts, ...]:
     )
 
 
-def _aftermaths(asked: _Asked) -> Texts:
+def _aftermaths(asked: Evaluated) -> Texts:
     found = asked.figures.aftermath
     if found is None:
         return nothing(len(asked.level))
@@ -229,7 +259,7 @@ def _aftermaths(asked: _Asked) -> Texts:
     )
 
 
-def _pool_reasons(asked: _Asked) -> Ints:
+def _pool_reasons(asked: Evaluated) -> Ints:
     """Return why figures of a pool are null; the first thing that is missing has the word."""
     batch, pools = asked.batch, asked.assessment.pools
     reason = np.where(pools.equity <= 0.0, _POOL_REASONS.index("no_equity"), 0)
@@ -242,7 +272,7 @@ def _pool_reasons(asked: _Asked) -> Ints:
     return reason
 
 
-def _position_answers(asked: _Asked, table: MarketTable, now_ms: int) -> Texts:
+def _position_answers(asked: Evaluated, table: MarketTable, now_ms: int) -> Texts:
     batch, legs = asked.batch, asked.batch.legs
     found, solved = asked.figures, asked.figures.solved
     own = ~np.isnan(legs.mark)

@@ -6,8 +6,6 @@ for what it is has been charged: it was work. Answers say how the key stands in 
 IETF's draft "RateLimit header fields for HTTP" (draft-ietf-httpapi-ratelimit-headers-10).
 """
 
-import asyncio
-
 from fastapi import Request
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -53,11 +51,7 @@ class Entrance:
 
     async def wait_for(self, caller: Caller, units: int) -> None:
         """Take what a part of a call costs once it is there: who sends on is slowed down."""
-        while True:
-            standing = await self._meter.charge(caller, units)
-            if standing is None or not standing.wait_s:
-                return
-            await asyncio.sleep(standing.wait_s)
+        await self._meter.wait_for(caller, units)
 
 
 def _note(request: Request, standing: Standing | None) -> None:

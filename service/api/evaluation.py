@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request, Response
 from service.api import examples
 from service.api.answers import FROM_REQUEST_MS, answer_accounts
 from service.api.bodies import BodyReader
+from service.api.checkup import Examiner, question_of
 from service.api.documents import BODY_ERRORS, answer, json_body, operation
 from service.api.entrance import Entrance
 from service.api.figures import Supposed
@@ -22,7 +23,7 @@ from service.api.load import EngineQueue
 from service.api.metrics import Metrics
 from service.api.replies import text_reply, with_accounts
 from service.api.symbols import Name, unknown_symbols, unlisted
-from service.contract.accounts import document_faults
+from service.contract.accounts import NamedAccountDocument, document_faults, to_account
 from service.contract.decoding import check_count, pointer_to
 from service.contract.evaluation import (
     EvaluateAnswer,
@@ -35,17 +36,25 @@ from service.contract.stated import state
 from service.errors import Fault, InvalidInput, StoreUnavailable, TooManyItems
 from service.risk.columns import Bools, Statements
 from service.risk.markets import MarketTable
-from service.risk.model import Mark
+from service.risk.model import Account, Mark
 
 
 @dataclass(slots=True)
 class _Sorted:
     """The accounts to evaluate with their places in the body, and what was wrong with others."""
 
-    names: list[str]
+    documents: list[NamedAccountDocument]
     given: Statements
     places: list[int]
     faults: list[Fault]
+
+    @property
+    def names(self) -> list[str]:
+        return [document.id for document in self.documents]
+
+    def records(self) -> list[Account]:
+        """Return them one by one, for who looks at more of them than the figures go by."""
+        return [to_account(document, document.id) for document in self.documents]
 
 
 def build_evaluate_router(
@@ -56,6 +65,7 @@ def build_evaluate_router(
     *,
     queue: EngineQueue,
     metrics: Metrics,
+    examiner: Examiner,
 ) -> APIRouter:
     """Build the route that evaluates; it needs nobody but the worker's own picture."""
     router = APIRouter(prefix="/v1", tags=["evaluate"])
@@ -71,7 +81,7 @@ def build_evaluate_router(
             _check_marks(asked, limits)
             await entrance.charge(request, caller, max(len(asked.accounts), positions))
             metrics.positions.observe(positions)
-            return text_reply(_evaluated(asked, places, faults, follower))
+            return text_reply(_evaluated(asked, places, faults, follower, examiner))
 
     return router
 
@@ -83,7 +93,11 @@ def _check_marks(asked: EvaluateRequest, limits: Limits) -> None:
 
 
 def _evaluated(
-    asked: EvaluateRequest, places: list[int], faults: list[Fault], follower: MarketFollower
+    asked: EvaluateRequest,
+    places: list[int],
+    faults: list[Fault],
+    follower: MarketFollower,
+    examiner: Examiner,
 ) -> bytes:
     table = _overlaid(asked, follower.table)
     found = _sort(asked, places, faults, table)
@@ -91,7 +105,12 @@ def _evaluated(
         raise StoreUnavailable("the instruments are not known yet: give them in the body")
     supposed = Supposed(asked.betas or {}, None if asked.gap is None else asked.gap.move_pct)
     answers = answer_accounts(
-        found.names, found.given, table, follower.clock_ms(), supposed=supposed
+        found.names,
+        found.given,
+        table,
+        follower.clock_ms(),
+        supposed=supposed,
+        examination=examiner.of(question_of(asked), found.records),
     )
     for index in answers.left_out:
         where = pointer_to("accounts", found.places[index])
@@ -123,15 +142,11 @@ def _sort(
     names = [document.id for document in documents]
     stated = state(documents, marked)
     if not faults and not missing and len(set(names)) == len(names) and not stated.suspects.any():
-        return _Sorted(names, stated.statements, places, [])
+        return _Sorted(documents, stated.statements, places, [])
     good, faults = _checked(asked, stated.suspects, places, list(faults), missing)
     kept = [documents[index] for index in good]
-    return _Sorted(
-        [document.id for document in kept],
-        state(kept, marked).statements,
-        [places[index] for index in good],
-        faults,
-    )
+    places = [places[index] for index in good]
+    return _Sorted(kept, state(kept, marked).statements, places, faults)
 
 
 def _checked(

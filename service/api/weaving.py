@@ -24,6 +24,7 @@ Codes: TypeAlias = NDArray[np.integer[Any]] | Bools
 Word: TypeAlias = str | bool | None
 
 _COMMA = ord(",")
+_encoder = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def words(values: Sequence[Word], code: Codes) -> Texts:
 
 def each(values: Sequence[object]) -> Texts:
     """Return a column of values that are all different, or not known to be the same."""
-    return Texts(*_laid([orjson.dumps(value) for value in values]))
+    return Texts(*_laid([_encoder.encode(value) for value in values]))
 
 
 def nothing(rows: int) -> Texts:

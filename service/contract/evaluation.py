@@ -12,7 +12,13 @@ from msgspec import Meta, Struct
 from service.contract.accounts import NamedAccountDocument
 from service.contract.alerts import LevelName, Side, ToRestore
 from service.contract.decoding import Item, check_count, decode
+from service.contract.health import FindingAnswer, HealthLimitsDocument
 from service.contract.instruments import InstrumentDocument, StrictlyTyped
+from service.contract.likelihood import (
+    AccountLikelihood,
+    LikelihoodQuestion,
+    VolatilityDocument,
+)
 from service.contract.numbers import NotNegative, Number, Positive
 from service.contract.problems import FaultAnswer
 from service.errors import Fault, InvalidInput
@@ -52,6 +58,22 @@ class EvaluateRequest(Struct, rename="camel"):
         | None
     ) = None
     gap: Gap | None = None
+    findings: Annotated[bool, Meta(description="Say what is over a limit.")] | None = None
+    health_limits: (
+        Annotated[
+            HealthLimitsDocument,
+            Meta(description="Of the findings, for accounts without their own; asks for them."),
+        ]
+        | None
+    ) = None
+    likelihood: LikelihoodQuestion | None = None
+    volatility: (
+        Annotated[
+            dict[str, VolatilityDocument],
+            Meta(description="By symbol, before what the streamed marks say."),
+        ]
+        | None
+    ) = None
 
 
 class _CountedRequest(Struct):
@@ -61,14 +83,18 @@ class _CountedRequest(Struct):
 
 class _StrictRequest(Struct):
     instruments: list[StrictlyTyped] | None = None
+    findings: bool | None = None
 
 
-class _RawEvaluateRequest(Struct):
+class _RawEvaluateRequest(Struct, rename="camel"):
     accounts: Annotated[list[msgspec.Raw], Meta(min_length=1)]
     marks: msgspec.Raw = msgspec.Raw(b"null")
     instruments: list[msgspec.Raw] | None = None
     betas: msgspec.Raw = msgspec.Raw(b"null")
     gap: msgspec.Raw = msgspec.Raw(b"null")
+    health_limits: msgspec.Raw = msgspec.Raw(b"null")
+    likelihood: msgspec.Raw = msgspec.Raw(b"null")
+    volatility: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class PositionAnswer(Struct, rename="camel", gc=False):
@@ -174,6 +200,14 @@ class AccountAnswer(Struct, rename="camel"):
     to_restore: ToRestore
     pools: list[PoolAnswer]
     positions: list[PositionAnswer]
+    findings: (
+        Annotated[
+            list[FindingAnswer],
+            Meta(description="Over a limit, the worst first; where asked for."),
+        ]
+        | None
+    )
+    likelihood: Annotated[AccountLikelihood, Meta(description="Where asked for.")] | None
 
 
 class EvaluateAnswer(Struct, rename="camel"):
@@ -193,6 +227,9 @@ _instrument_decoder = msgspec.json.Decoder(InstrumentDocument, strict=False)
 _marks_decoder = msgspec.json.Decoder(dict[str, Positive] | None, strict=False)
 _betas_decoder = msgspec.json.Decoder(dict[str, NotNegative] | None, strict=False)
 _gap_decoder = msgspec.json.Decoder(Gap | None, strict=False)
+_limits_decoder = msgspec.json.Decoder(HealthLimitsDocument | None, strict=False)
+_likelihood_decoder = msgspec.json.Decoder(LikelihoodQuestion | None, strict=False)
+_volatility_decoder = msgspec.json.Decoder(dict[str, VolatilityDocument] | None, strict=False)
 
 
 def decode_request(raw: bytes, accounts_max: int) -> tuple[EvaluateRequest, list[int], list[Fault]]:
@@ -207,7 +244,7 @@ def decode_request(raw: bytes, accounts_max: int) -> tuple[EvaluateRequest, list
     except InvalidInput:
         return _decode_by_piece(raw, accounts_max)
     check_count(len(request.accounts), accounts_max, "accounts")
-    if request.instruments:
+    if request.instruments or request.findings is not None:
         decode(raw, _strict_decoder)
     return request, list(range(len(request.accounts))), []
 
@@ -230,7 +267,17 @@ def _decode_by_piece(
     ]
     betas = decode(bytes(pieces.betas), _betas_decoder, "/betas")
     gap = decode(bytes(pieces.gap), _gap_decoder, "/gap")
-    decode(raw, _strict_decoder)
+    question = EvaluateRequest(
+        [],
+        marks,
+        instruments,
+        betas,
+        gap,
+        decode(raw, _strict_decoder).findings,
+        decode(bytes(pieces.health_limits), _limits_decoder, "/healthLimits"),
+        decode(bytes(pieces.likelihood), _likelihood_decoder, "/likelihood"),
+        decode(bytes(pieces.volatility), _volatility_decoder, "/volatility"),
+    )
     accounts: list[NamedAccountDocument] = []
     places: list[int] = []
     faults: list[Fault] = []
@@ -240,4 +287,5 @@ def _decode_by_piece(
             places.append(index)
         except InvalidInput as error:
             faults.extend(error.faults)
-    return EvaluateRequest(accounts, marks, instruments, betas, gap), places, faults
+    question.accounts = accounts
+    return question, places, faults

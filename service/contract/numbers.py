@@ -34,3 +34,8 @@ Fraction: TypeAlias = Annotated[
 Milliseconds: TypeAlias = Annotated[
     int, Meta(ge=0, le=TIME_MAX_MS, description="Milliseconds, a whole number.")
 ]
+
+
+def within(ge: float, le: float, description: str) -> Meta:
+    """Return the rule of a number that has bounds of its own."""
+    return Meta(ge=ge, le=le, description=description, extra_json_schema=_AS_TEXT)

@@ -15,10 +15,10 @@ import numpy as np
 from service.contract.accounts import (
     AccountDocument,
     BalanceDocument,
-    PositionDocument,
     in_order,
     thresholds_of,
 )
+from service.contract.positions import PositionDocument
 from service.risk.columns import Bools, Floats, Ints, Statements, Words
 from service.risk.model import GENERIC_VENUE, Thresholds
 
@@ -122,6 +122,9 @@ class _Legs:
     collateral: Floats  # ccxt's: has the unrealised PnL in
     without_pnl: Floats  # the collateral, less that
     mark: Floats
+    stop_loss: Floats
+    take_profit: Floats
+    loss_budget: Floats
 
     @classmethod
     def of(
@@ -153,6 +156,9 @@ class _Legs:
             collateral=collateral,
             without_pnl=without_pnl,
             mark=mark,
+            stop_loss=_floats([row.stop_loss_price for row in rows]),
+            take_profit=_floats([row.take_profit_price for row in rows]),
+            loss_budget=_floats([row.loss_budget for row in rows]),
         )
 
     def suspects(self, owner: Ints) -> Ints:
@@ -160,6 +166,7 @@ class _Legs:
         lacking = np.isnan(self.given_margin) & np.isnan(self.collateral) & np.isnan(self.leverage)
         wrong = (self.contracts < 0.0) | ~self.sided | ~(self.entry_price > 0.0)
         wrong |= (self.leverage <= 0.0) | (self.contract_size <= 0.0) | (self.mark <= 0.0)
+        wrong |= (self.stop_loss < 0.0) | (self.take_profit < 0.0) | (self.loss_budget <= 0.0)
         wrong |= (self.isolated & lacking) | np.isinf(self.without_pnl)
         name = (self.symbol.code * 2 + self.short) * 2 + self.isolated
         marked = np.flatnonzero(~np.isnan(self.mark))

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
-from service.api import examples
+from service.api import checkup_examples, examples
 from service.api.problems import STATUS
 from service.app import RELEASE, contract_documents
 from tests.api.workers import account, instrument, long
@@ -28,6 +28,8 @@ CALLS = {
     "POST /v1/accounts:batch",
     "POST /v1/accounts/{account_id}/adjust",
     "GET /v1/accounts/{account_id}/risk",
+    "GET /v1/accounts/{account_id}/health",
+    "POST /v1/size",
     "GET /v1/accounts",
     "POST /v1/marks",
     "GET /v1/marks",
@@ -41,6 +43,13 @@ CALLS = {
     "POST /v1/webhooks/{webhook_id}/secret",
     "GET /v1/webhooks/{webhook_id}/dead-letters",
     "POST /v1/webhooks/{webhook_id}/dead-letters:replay",
+    "PUT /v1/targets/{target_id}",
+    "GET /v1/targets/{target_id}",
+    "DELETE /v1/targets/{target_id}",
+    "GET /v1/targets",
+    "POST /v1/targets/{target_id}/test",
+    "GET /v1/targets/{target_id}/dead-letters",
+    "POST /v1/targets/{target_id}/dead-letters:replay",
     "POST /v1/silences",
     "GET /v1/silences",
     "DELETE /v1/silences/{silence_id}",
@@ -131,6 +140,9 @@ async def test_answers_are_as_documented(document: Any, worker: httpx.AsyncClien
         ("PUT", "/v1/accounts/{account_id}", "a1", holder),
         ("GET", "/v1/accounts/{account_id}", "a1", None),
         ("GET", "/v1/accounts/{account_id}/risk", "a1", None),
+        ("GET", "/v1/accounts/{account_id}/health", "a1", None),
+        ("POST", "/v1/size", None, checkup_examples.SIZE),
+        ("POST", "/v1/evaluate", None, examples.EVALUATE),
         ("GET", "/v1/accounts/{account_id}", "nobody", None),
         ("POST", "/v1/accounts:batch", None, [holder | {"id": "b"}, {}]),
         ("POST", "/v1/accounts:batch", None, [{}]),
@@ -170,4 +182,10 @@ def rounded(node: Any) -> Any:
 @pytest.mark.anyio
 async def test_the_example_of_evaluate_is_its_answer(alone: httpx.AsyncClient) -> None:
     answer = (await alone.post("/v1/evaluate", json=examples.EVALUATE)).json()
-    assert rounded(answer | {"timestamp": examples.TIME_MS}) == examples.EVALUATE_ANSWER
+    assert rounded(answer | {"timestamp": checkup_examples.TIME_MS}) == examples.EVALUATE_ANSWER
+
+
+@pytest.mark.anyio
+async def test_the_example_of_size_is_its_answer(alone: httpx.AsyncClient) -> None:
+    answer = (await alone.post("/v1/size", json=checkup_examples.SIZE)).json()
+    assert rounded(answer | {"timestamp": checkup_examples.TIME_MS}) == checkup_examples.SIZED

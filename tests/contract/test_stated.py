@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from service.contract.accounts import (
     AccountDocument,
     BalanceDocument,
-    PositionDocument,
     RepeatDocument,
     ThresholdsDocument,
     document_faults,
     to_account,
 )
+from service.contract.positions import PositionDocument
 from service.contract.stated import state
 from service.risk.batch import statements_of
 from service.risk.columns import Statements, Words
@@ -40,6 +40,9 @@ def positions(price: st.SearchStrategy[float | None]) -> st.SearchStrategy[Posit
         margin=price,
         collateral=price,
         unrealized_pnl=price,
+        stop_loss_price=price,
+        take_profit_price=price,
+        loss_budget=price,
     )
 
 

@@ -52,11 +52,13 @@ def pool_of(pool: PoolAnswer) -> dict[str, Any]:
     worth = pool.worth
     assert worth is not None
     health = worth.equity / worth.maintenance if worth.maintenance else None
+    ratio = worth.maintenance / worth.equity if worth.equity > 0 else None
     return {
         "equity": number(worth.equity),
         "initialMargin": number(worth.initial),
         "maintenanceMargin": number(worth.maintenance),
         "healthFactor": number(health),
+        "marginRatio": number(ratio),
     }
 
 
