@@ -15,16 +15,16 @@ from service.api.evaluation import build_evaluate_router
 from service.api.follower import MarketFollower
 from service.api.health import Checks, build_health_router
 from service.api.instruments import build_instruments_router
-from service.api.limits import Limits
 from service.api.load import Load
 from service.api.marks import build_marks_router
 from service.api.metrics import Metrics
 from service.api.once import Once
 from service.api.silences import build_silences_router
+from service.api.simulate import build_simulate_router
 from service.api.sizing import build_size_router
 from service.api.targets import TargetRules, build_targets_router
 from service.api.webhooks import WebhookRules, build_webhooks_router
-from service.rules import kept_room_of
+from service.rules import kept_room_of, limits_of
 from service.settings import Settings
 from service.store.claims import Claims
 from service.store.health import monitors, ping
@@ -48,10 +48,11 @@ def rest_routers(
     bodies = BodyReader(settings.body_max_bytes, settings.body_timeout_s, load.room)
     claims = Claims(store.client, settings.shards, int(settings.idempotency_s * 1_000.0))
     once = Once(entrance, bodies, claims, kept_room_of(settings, Units(store.client))).route_class
-    limits = Limits(settings.accounts_max, settings.positions_max)
+    limits = limits_of(settings)
     yield build_evaluate_router(
         entrance, follower, bodies, limits, queue=load.queue, metrics=metrics, examiner=examiner
     )
+    yield build_simulate_router(entrance, follower, bodies, limits, load.queue)
     yield build_size_router(entrance, follower, bodies, queue=load.queue)
     yield build_marks_router(entrance, store.market, follower, bodies, limits, route_class=once)
     yield build_accounts_router(

@@ -61,6 +61,10 @@ class Settings(BaseSettings):
     body_timeout_s: float = Field(30.0, gt=0.0, description="a body must have arrived by then")
     accounts_max: int = Field(10_000, ge=1, description="most accounts in one call")
     positions_max: int = Field(100_000, ge=1, description="most positions in one call")
+    scenarios_max: int = Field(1_000, ge=1, description="most scenarios in one call")
+    simulated_max: int = Field(
+        2_000_000, ge=1, description="most accounts or positions of a call, times its scenarios"
+    )
 
     bodies_max_bytes: int = Field(
         256 * 2**20,

@@ -28,6 +28,13 @@ LIMITS = (
     ("body_timeout_s", "a body's time to arrive", "30 s", "408 `body_timeout`"),
     ("accounts_max", "accounts or instruments in a call", "10,000", "413 `too_many_items`"),
     ("positions_max", "positions or marks in a call", "100,000", "413 `too_many_items`"),
+    ("scenarios_max", "scenarios in a call", "1,000", "413 `too_many_items`"),
+    (
+        "simulated_max",
+        "accounts or positions times a call's steps of scenarios",
+        "2,000,000",
+        "413 `too_many_items`",
+    ),
     ("bodies_max_bytes", "large bodies a worker holds", "256 MiB", "503 `overloaded`"),
     ("idempotency_max_bytes", "kept answers of a key", "256 MiB", "429 `rate_limited`"),
     ("evaluations_max", "evaluations that wait in a worker", "500", "503 `overloaded`"),
@@ -74,9 +81,10 @@ there. Marks and instruments are the operator's, and everybody's to read.
 
 A key has units for its calls, which grow back. A call costs one; one that carries a list as many \
 as there are in it: accounts, marks or instruments; an evaluation its accounts or its positions, \
-whichever are more; a size {size_units}. Without units: 429. NDJSON and the frames of the \
-WebSocket, which cost as much, are not refused but read more slowly. Where there are no keys, and \
-so no other machine reaches the service, there is no such limit.
+whichever are more; a simulation as many for each step of its scenarios; a size {size_units}. \
+Without units: 429. NDJSON and the frames of the WebSocket, which cost as much, are not refused \
+but read more slowly. Where there are no keys, and so no other machine reaches the service, there \
+is no such limit.
 
 A call with an `Idempotency-Key` has its answer kept, which takes room; where a key has none left, \
 429 before anything is done.

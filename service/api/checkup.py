@@ -11,13 +11,14 @@ from typing import TypeAlias, cast
 
 import numpy as np
 
-from service.api.answers import FROM_REQUEST_MS, Evaluated, Remarks
+from service.api.answer_parts import FROM_REQUEST_MS, Evaluated
+from service.api.answers import Remarks
 from service.api.follower import MarketFollower
 from service.api.likelihoods import likelihoods_of
 from service.api.moves import MarketMoves
 from service.contract.alerts import PoolName, pool_name
 from service.contract.decoding import check_count
-from service.contract.evaluation import EvaluateRequest
+from service.contract.evaluate_request import EvaluateRequest
 from service.contract.health import (
     ChangeAnswer,
     FindingAnswer,

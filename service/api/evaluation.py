@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request, Response
 
 from service.api import examples
-from service.api.answers import FROM_REQUEST_MS, answer_accounts
+from service.api.answers import answer_accounts
 from service.api.bodies import BodyReader
 from service.api.checkup import Examiner, question_of
 from service.api.documents import BODY_ERRORS, answer, json_body, operation
@@ -21,22 +21,19 @@ from service.api.follower import MarketFollower
 from service.api.limits import Limits
 from service.api.load import EngineQueue
 from service.api.metrics import Metrics
+from service.api.overlay import check_prices, overlaid, unread_marks, venues_of
 from service.api.replies import text_reply, with_accounts
 from service.api.symbols import Name, unknown_symbols, unlisted
 from service.contract.accounts import NamedAccountDocument, document_faults, to_account
-from service.contract.decoding import check_count, pointer_to
-from service.contract.evaluation import (
-    EvaluateAnswer,
-    EvaluateRequest,
-    decode_request,
-)
-from service.contract.instruments import to_instrument
+from service.contract.decoding import pointer_to
+from service.contract.evaluate_request import EvaluateRequest, decode_request
+from service.contract.evaluation import EvaluateAnswer
 from service.contract.problems import fault_answers
 from service.contract.stated import state
 from service.errors import Fault, InvalidInput, StoreUnavailable, TooManyItems
 from service.risk.columns import Bools, Statements
 from service.risk.markets import MarketTable
-from service.risk.model import Account, Mark
+from service.risk.model import Account
 
 
 @dataclass(slots=True)
@@ -78,18 +75,12 @@ def build_evaluate_router(
         async with queue.turn(len(body)):
             asked, places, faults = decode_request(body, limits.accounts_max)
             positions = limits.check_positions(asked.accounts)
-            _check_marks(asked, limits)
+            check_prices(asked, len(venues_of(asked.accounts)), limits)
             await entrance.charge(request, caller, max(len(asked.accounts), positions))
             metrics.positions.observe(positions)
             return text_reply(_evaluated(asked, places, faults, follower, examiner))
 
     return router
-
-
-def _check_marks(asked: EvaluateRequest, limits: Limits) -> None:
-    """Raise TooManyItems: each mark of the body counts at each venue."""
-    venues = len({account.venue or "generic" for account in asked.accounts})
-    check_count(len(asked.marks or ()) * venues, limits.positions_max, "marks (at each venue)")
 
 
 def _evaluated(
@@ -99,7 +90,8 @@ def _evaluated(
     follower: MarketFollower,
     examiner: Examiner,
 ) -> bytes:
-    table = _overlaid(asked, follower.table)
+    venues = venues_of(asked.accounts)
+    table = overlaid(asked, asked.instruments or (), venues, follower.table, asked.price_basis)
     found = _sort(asked, places, faults, table)
     if not follower.known and any(fault.code == "unknown_symbol" for fault in found.faults):
         raise StoreUnavailable("the instruments are not known yet: give them in the body")
@@ -121,23 +113,11 @@ def _evaluated(
     return with_accounts(frame, answers.joined())
 
 
-def _overlaid(asked: EvaluateRequest, stored: MarketTable) -> MarketTable:
-    """Return the stored picture with the body's instruments and marks over it."""
-    table = MarketTable(stored)
-    for index, document in enumerate(asked.instruments or ()):
-        table.put_instrument(to_instrument(document, f"/instruments/{index}"))
-    if asked.marks:
-        for venue in {account.venue or "generic" for account in asked.accounts}:
-            for symbol, price in asked.marks.items():
-                table.put_mark(Mark(symbol, price, venue), FROM_REQUEST_MS)
-    return table
-
-
 def _sort(
     asked: EvaluateRequest, places: list[int], faults: list[Fault], table: MarketTable
 ) -> _Sorted:
     """Check every account; all of one id are refused when there are several."""
-    documents, marked = asked.accounts, asked.marks or {}
+    documents, marked = asked.accounts, unread_marks(asked, asked.accounts)
     missing = unlisted(documents, table)
     names = [document.id for document in documents]
     stated = state(documents, marked)
@@ -159,7 +139,7 @@ def _checked(
     """Return which accounts are good, and what is wrong with the others beside known faults."""
     good: list[int] = []
     counts = Counter(document.id for document in asked.accounts)
-    marked = asked.marks or {}
+    marked = unread_marks(asked, asked.accounts)
     rows = zip(asked.accounts, places, suspects.tolist(), strict=True)
     for index, (document, place, suspect) in enumerate(rows):
         pointer = f"/accounts/{place}"

@@ -6,7 +6,7 @@ from typing import get_args
 
 import numpy as np
 
-from service.api.answers import Evaluated
+from service.api.answer_parts import Evaluated
 from service.api.moves import Moves
 from service.contract.alerts import PoolName
 from service.contract.likelihood import (

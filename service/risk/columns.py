@@ -7,7 +7,7 @@ one entry a row; NaN means "not given" where a comment says so. Rows of a pool n
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -171,6 +171,16 @@ def sums_by(row: Ints, values: Floats, rows: int) -> Floats:
     """Return the sum of the values that stand at each of so many rows, in their order."""
     sums: Floats = np.bincount(row, values, rows).astype(np.float64, copy=False)
     return sums
+
+
+_Rows = TypeVar("_Rows", Legs, Holdings)
+
+
+def joined_rows(one: _Rows, other: _Rows) -> _Rows:
+    """Return the rows of one, then of the other."""
+    names = [each.name for each in fields(one)]
+    pairs = [(getattr(one, name), getattr(other, name)) for name in names]
+    return type(one)(*map(np.concatenate, pairs))
 
 
 def empty_markets(rows: int) -> Markets:

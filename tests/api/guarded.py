@@ -46,6 +46,12 @@ CALLS = [
             "instruments": [instrument()],
         },
     ),
+    Call(
+        "POST",
+        "/v1/simulate",
+        ("evaluate",),
+        {"accounts": [HOLDER | {"id": "a1"}], "scenarios": [{"shocks": {"allPct": -10}}]},
+    ),
     Call("PUT", "/v1/instruments", ("admin",), [instrument()]),
     Call("GET", "/v1/instruments", ANY_KEY),
     Call(
