@@ -20,6 +20,7 @@ from fastapi import FastAPI
 
 from service.access.meter import Meter
 from service.access.silences import SilenceBoard
+from service.api import weaving
 from service.api.about import ABOUT
 from service.api.alert_stream import build_alert_stream_router
 from service.api.checkup import Examiner
@@ -34,6 +35,7 @@ from service.api.protocol import RequestProtocol
 from service.api.server import DrainingServer
 from service.api.stored_risk import judge_stored
 from service.errors import StoreUnavailable
+from service.memory import keep_large_blocks
 from service.monitor import judges
 from service.monitor.engine import Engine
 from service.monitor.measures import CollectorClock
@@ -145,7 +147,9 @@ def contract_documents() -> dict[str, str]:
 
 def run_api(settings: Settings, listening: socket.socket) -> None:
     """Serve an API worker on a socket that listens already, until SIGTERM or SIGINT."""
+    keep_large_blocks()
     evaluate.warm_up()
+    weaving.warm_up()
     app = build_api(settings)
     config = uvicorn.Config(
         app,

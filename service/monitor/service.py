@@ -25,11 +25,11 @@ from service.contract.questions import (
     encode_names,
 )
 from service.errors import OutOfStep, StoreUnavailable
+from service.memory import give_back_large_blocks
 from service.monitor.commits import Ledger
 from service.monitor.leases import Leases
 from service.monitor.maps import Maps
 from service.monitor.measures import CollectorClock
-from service.monitor.memory import give_back_large_blocks
 from service.monitor.naming import names
 from service.monitor.notices import Notices
 from service.monitor.ports import AccountsPort, LogPort, MarketPort, RollPort

@@ -10,7 +10,7 @@ from service.contract.marks import encode_mark
 from service.monitor.alerts import Moment, Moves, Page
 from service.monitor.engine import Engine
 from service.monitor.judging import judge
-from service.risk.columns import Bools, Floats, Ints, Statements
+from service.risk.columns import Bools, Floats, Ints, Statements, Words
 from service.risk.model import GENERIC_VENUE, Instrument, Mark, Tier
 from service.store.market_stream import MarketEntry
 
@@ -136,7 +136,7 @@ class Rounds:
             repeat_until_acknowledged=np.zeros(accounts, np.bool_),
             positions=shape.legs,
             balances=np.where(shape.isolated, 0, 1),
-            symbol=[self._names[market] for market in shape.market.tolist()],
+            symbol=Words.of([self._names[market] for market in shape.market.tolist()]),
             isolated=shape.isolated[owner],
             contracts=shape.sign * np.where(linear, money / price, money),
             entry_price=price * source.uniform(0.95, 1.05, len(owner)),
@@ -144,7 +144,9 @@ class Rounds:
             leverage=leverage[owner],
             margin=np.where(shape.isolated[owner], wallet[owner], np.nan),
             mark=nothing,
-            asset=[self._names[market].partition(":")[2] for market in last[held].tolist()],
+            asset=Words.of(
+                [self._names[market].partition(":")[2] for market in last[held].tolist()]
+            ),
             amount=wallet[held],
             weight=np.ones(len(held)),
             price=np.full(len(held), np.nan),
