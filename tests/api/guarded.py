@@ -97,6 +97,8 @@ CALLS = [
     Call("DELETE", "/v1/silences/0123456789abcdef", DIRECTS),
     Call("GET", "/metrics", ("admin",)),
 ]
+PURE = ("/v1/evaluate", "/v1/simulate", "/v1/size")  # they write nothing
+WRITES = [call for call in CALLS if call.method != "GET" and call.path not in PURE]
 
 
 @dataclass

@@ -17,15 +17,13 @@ from service.store.accounts import Accounts
 from service.store.claims import Claim, Claims, Outcome
 from service.store.client import connect
 from service.store.market_stream import Gate, MarketStream
-from tests.api.guarded import CALLS, HOLDER, Guarded
+from tests.api.guarded import HOLDER, WRITES, Guarded
 from tests.api.workers import SHARDS, account, instrument, open_worker, settings_of
 
 pytestmark = pytest.mark.anyio
 
 ADJUST = "/v1/accounts/a1/adjust"
 FEE = {"asset": "USDT", "delta": -1, "reason": "fee"}
-PURE = ("/v1/evaluate", "/v1/simulate", "/v1/size")  # they write nothing
-WRITES = [call for call in CALLS if call.method != "GET" and call.path not in PURE]
 
 
 @pytest.fixture
