@@ -44,7 +44,7 @@ from service.contract.webhooks import (
 )
 from service.errors import TooManyItems
 from service.store.alert_log import AlertLog
-from service.store.keys import webhook_key, webhook_of
+from service.store.keys import split_tenant_key, tenant_key
 from service.store.webhooks import StoredWebhook, Webhooks
 
 WEBHOOKS_MAX = 100  # of a tenant
@@ -149,7 +149,7 @@ def _add_letters(router: APIRouter, entrance: Entrance, webhooks: Webhooks) -> N
 
 def _key(caller: Caller, webhook_id: str) -> str:
     """Return a webhook's key, which is in the caller's tenant."""
-    return webhook_key(caller.tenant, check_webhook_id(webhook_id))
+    return tenant_key(caller.tenant, check_webhook_id(webhook_id))
 
 
 async def _has_room(webhooks: Webhooks, tenant: str, key: str) -> bool:
@@ -162,7 +162,7 @@ def _view(key: str, stored: StoredWebhook, secret: str | None = None) -> Webhook
     pending = progress.pending
     failed = pending is not None and pending.attempts > 0
     return WebhookView(
-        id=webhook_of(key)[1],
+        id=split_tenant_key(key)[1],
         url=wanted.url,
         accounts=list(wanted.accounts),
         levels=wanted.levels,

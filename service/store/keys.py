@@ -120,36 +120,18 @@ def letters_again(webhook_key: str) -> str:
     return f"{{hooks}}:again:{webhook_key}"
 
 
-def webhook_key(tenant: str, webhook_id: str) -> str:
-    """Return the name of a webhook inside the service: ids are unique within a tenant only."""
-    return f"{tenant}/{webhook_id}"
+def tenant_key(tenant: str, name: str) -> str:
+    """Return the name of a tenant's account, webhook or silence inside the service.
+
+    What clients call them is unique within a tenant only.
+    """
+    return f"{tenant}/{name}"
 
 
-def webhook_of(key: str) -> tuple[str, str]:
-    """Return a webhook key's tenant and id."""
-    tenant, _, webhook_id = key.partition("/")
-    return tenant, webhook_id
-
-
-def silence_key(tenant: str, silence_id: str) -> str:
-    """Return the name of a silence inside the service."""
-    return f"{tenant}/{silence_id}"
-
-
-def silence_of(key: str) -> tuple[str, str]:
-    """Return a silence key's tenant and id."""
-    tenant, _, silence_id = key.partition("/")
-    return tenant, silence_id
-
-
-def account_key(tenant: str, account_id: str) -> str:
-    """Return the name of an account inside the service: ids are unique within a tenant only."""
-    return f"{tenant}/{account_id}"
-
-
-def account_id(key: str) -> str:
-    """Return what a client calls the account; a tenant has no slash in its name."""
-    return key.partition("/")[2]
+def split_tenant_key(key: str) -> tuple[str, str]:
+    """Return the tenant and what it calls its own; a tenant has no slash in its name."""
+    tenant, _, name = key.partition("/")
+    return tenant, name
 
 
 def shard_of(key: str, shards: int) -> int:

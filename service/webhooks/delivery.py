@@ -28,7 +28,7 @@ from service.contract.webhooks import (
     write,
 )
 from service.errors import StoreUnavailable
-from service.store.keys import webhook_of
+from service.store.keys import split_tenant_key
 from service.store.log_order import Entries
 from service.store.webhooks import Step, Target
 from service.webhooks.batches import Batch, LogState, delivery_id, next_batch, payload
@@ -194,7 +194,7 @@ class Deliveries:
             if batch.after != pending.after:
                 return _STORE_PAUSE_S  # what is there is not seen yet
         named = delivery_id(progress.incarnation, pending.after, target.doc)
-        body = payload(webhook_of(self._key)[1], pending.begun_at, batch)
+        body = payload(split_tenant_key(self._key)[1], pending.begun_at, batch)
         outcome = Outcome()
         if batch.alerts or not batch.recovered:  # another selection may want none of them
             outcome = await self._call(target, named, body)
@@ -258,7 +258,7 @@ class Deliveries:
 
     def _selection(self, target: Target) -> Selection:
         wanted = read_webhook(target.doc)
-        tenant, _ = webhook_of(self._key)
+        tenant, _ = split_tenant_key(self._key)
         return select(tenant, wanted.accounts, wanted.levels, wanted.silenced)
 
 

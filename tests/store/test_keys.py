@@ -61,9 +61,9 @@ def test_fields_are_not_taken_for_one_another() -> None:
 
 
 def test_an_account_key_reads_back() -> None:
-    key = keys.account_key(keys.DEFAULT_TENANT, "a:b@c")
+    key = keys.tenant_key(keys.DEFAULT_TENANT, "a:b@c")
     assert key == "default/a:b@c"
-    assert keys.account_id(key) == "a:b@c"
+    assert keys.split_tenant_key(key)[1] == "a:b@c"
 
 
 def test_accounts_spread_over_the_shards() -> None:
