@@ -29,6 +29,7 @@ from service.api.documents import install_document
 from service.api.entrance import Entrance, LimitHeaders
 from service.api.evaluation import build_evaluate_router
 from service.api.follower import MarketFollower
+from service.api.funds import build_funds_router, fund_views
 from service.api.health import Checks, build_health_router
 from service.api.instruments import build_instruments_router
 from service.api.limits import Limits
@@ -180,10 +181,12 @@ def _routers(
     )
     silences, kept_s = Silences(store.client), settings.log_retention_s
     yield build_silences_router(entrance, silences, bodies, kept_s, route_class=once)
+    yield build_funds_router(entrance, store.funds, bodies, route_class=once)
     checks = Checks(
         lambda limit_s: ping(store.client, limit_s),
         store.log.unowned,
         lambda: monitors(store.client),
+        lambda: fund_views(store.funds),
         settings.shards,
     )
     yield build_health_router(entrance, follower, checks, metrics)
@@ -241,7 +244,8 @@ async def _monitor(settings: Settings) -> None:
             engine = Engine(await store.settle(), settings.pegged_assets)
             return Shards(engine, store.market, store.accounts, store.log, settings.shards)
 
-        ports = Ports(store.market, store.accounts, store.log, store.questions, Roll(client, name))
+        roll = Roll(client, name)
+        ports = Ports(store.market, store.accounts, store.log, store.questions, roll, store.funds)
         retention = Retention(
             int(settings.log_retention_s * 1_000.0),
             settings.log_max_alerts,

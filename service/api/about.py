@@ -9,6 +9,7 @@ from service.api.protocol import HEAD_BYTES_MAX, HEAD_S
 from service.api.queries import TEXT_MAX
 from service.api.silences import SILENCES_MAX
 from service.api.webhooks import WEBHOOKS_MAX
+from service.store.funds import FUNDS_MAX
 
 # Code, status and meaning of what any call may be answered, whatever it is.
 ANY_CALL = (
@@ -34,6 +35,7 @@ LIMITS = (
 _FIXED = (
     ("webhooks of a tenant", f"{WEBHOOKS_MAX}", "413 `too_many_items`"),
     ("silences of a tenant", f"{SILENCES_MAX:,}", "413 `too_many_items`"),
+    ("insurance funds", f"{FUNDS_MAX:,}", "413 `too_many_items`"),
     ("accounts or alerts of a page", f"{LIMIT_MAX:,}", "422 `invalid_input`"),
     ("an `Idempotency-Key`", f"{KEY_MAX} characters", "400 `invalid_idempotency_key`"),
     ("a parameter", f"{TEXT_MAX:,} characters", "422 `invalid_input`"),
@@ -62,7 +64,8 @@ are RFC 9457 problems: switch on `code`, read `detail`.
 
 Where keys are in force, every call but `livez` and `readyz` needs one. A key belongs to a tenant \
 and sees and writes that tenant's accounts, alerts and webhooks; what is another's is not there. \
-Marks and instruments are the operator's, and everybody's to read.
+Marks and instruments are the operator's, and everybody's to read; insurance funds are the \
+operator's alone.
 
 A key has units for its calls, which grow back. A call costs one; one that carries a list as many \
 as there are in it: accounts, marks or instruments; an evaluation its accounts or its positions, \

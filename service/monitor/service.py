@@ -18,6 +18,7 @@ import msgspec
 from service.contract.questions import WORST, decode_question, encode_answer
 from service.errors import OutOfStep, StoreUnavailable
 from service.monitor.commits import Ledger
+from service.monitor.fund_claims import claims_of
 from service.monitor.leases import Leases
 from service.monitor.measures import CollectorClock
 from service.monitor.memory import give_back_large_blocks
@@ -27,13 +28,14 @@ from service.monitor.report import Figures, figures_of
 from service.monitor.shards import Shards
 from service.monitor.sharing import Sharing
 from service.monitor.worst import worst
+from service.store.funds import Funds
 from service.store.questions import Question, Questions
 
 _log = logging.getLogger(__name__)
 
 BLOCK_MS = 100  # a read waits no longer: commits that can wait do not wait for marks
 NEWS_S, POSITIONS_S, SNAPSHOT_S, RETENTION_S = 0.5, 5.0, 10.0, 60.0
-CLOCK_S, LEASE_S, LOOK_S, NOTICES_S, QUESTIONS_MS = 0.25, 0.5, 0.2, 1.0, 1_000
+CLOCK_S, LEASE_S, LOOK_S, NOTICES_S, FUNDS_S, QUESTIONS_MS = 0.25, 0.5, 0.2, 1.0, 1.0, 1_000
 AUDIT_S, AUDIT_POOLS = 20.0, (100, 400)  # a sweep takes about so long; least and most in one go
 AUDIT_SHARE = 0.05  # of the time is spent on it at most: a sweep over very many pools takes longer
 RETRY_S = (0.05, 1.0)
@@ -58,6 +60,7 @@ class Ports:
     log: LogPort
     questions: Questions
     roll: RollPort
+    funds: Funds
 
 
 class _Every:
@@ -108,6 +111,7 @@ class Monitor:
                     (self._sharing.bring_up, 0.0),
                     (self._keep_clock, CLOCK_S),
                     (self._keep_notices, NOTICES_S),
+                    (self._keep_funds, FUNDS_S),
                     (self._answer, 0.0),
                 )
             ]
@@ -214,6 +218,13 @@ class Monitor:
             ledgers |= book.ledgers
         followed_to = min((book.engine.market_id for book in self._sharing.serving), default=0)
         await self._notices.append_missing(ledgers, followed_to)
+
+    async def _keep_funds(self) -> None:
+        """Say what is asked of the funds, where there are any; a lost shard's word is refused."""
+        if funds := await self._ports.funds.all():
+            writes = claims_of(self._sharing.serving, funds)
+            if writes:
+                await self._ports.funds.write_claims(writes)
 
     async def _answer(self) -> None:
         for question in await self._ports.questions.next_questions(QUESTIONS_MS):

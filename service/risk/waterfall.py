@@ -110,7 +110,8 @@ def settle(
     event = _Event(batch, assessment, closing, closed, order, policies)
     remainder = np.where(closed, closing.remainder, 0.0)
     surplus, shortfall = np.maximum(0.0, remainder), np.maximum(0.0, -remainder)
-    contributed = np.where(closed, np.minimum(surplus, _fund_share(event)), 0.0)
+    share = fund_share(batch, assessment, closing.notional, policies)
+    contributed = np.where(closed, np.minimum(surplus, share), 0.0)
     protected = policies.negative_balance_protection[rule]
     loan = np.where(protected & policies.claims_borrowed[rule], borrowed(batch, assessment), 0.0)
     claimed = np.minimum(shortfall, loan)
@@ -140,15 +141,21 @@ def settle(
     )
 
 
-def _fund_share(event: _Event) -> Floats:
-    """Return how much of a surplus the venue's fund may take: all of it at the backstop."""
-    policies, rule, pools = event.policies, event.batch.pools.rule, event.assessment.pools
+def fund_share(
+    batch: Batch,
+    assessment: Assessment,
+    notional: Floats,
+    policies: PolicyColumns = POLICY_COLUMNS,
+) -> Floats:
+    """Return how much of a surplus the venue's fund may take, a pool: all of it at the backstop.
+
+    `notional` is what of each pool is closed, in its money.
+    """
+    rule = batch.pools.rule
     rate = policies.surplus_rate[rule]
-    everything = np.isinf(rate) | backstopped(event.batch, event.assessment, policies)
-    most = np.where(
-        everything, np.inf, np.where(np.isinf(rate), 0.0, rate) * event.closing.notional
-    )
-    return np.where(policies.fund[rule] & pools.open, most, 0.0)
+    everything = np.isinf(rate) | backstopped(batch, assessment, policies)
+    most = np.where(everything, np.inf, np.where(np.isinf(rate), 0.0, rate) * notional)
+    return np.where(policies.fund[rule] & assessment.pools.open, most, 0.0)
 
 
 def backstopped(

@@ -39,6 +39,9 @@ A line a key: its type, what it holds; how long it lives.
                           list of ((market id, round, level), count), id `<offset of the last
                           alert>-0`; by the log's retention
 {s07}:times               zset: offset by time of its commit; with its log entry
+{s07}:claims              hash: `marketId`, `at` ms, `told` JSON: what the shard's pools ask of each
+                          fund as of that market id; replaced as a whole by its owner, for good
+{funds}:records           hash: `venue|asset` -> `<version> <JSON>`; for good
 {ask}:questions           stream: `i` id, `k` kind, `d` payload, `x` ms the asker waits; newest
                           thousand
 {ask}:monitors            hash: live monitor -> `<ms it is good until> <figures JSON>`; a minute
@@ -61,7 +64,7 @@ A line a key: its type, what it holds; how long it lives.
 {silences}:changed        string: a number that grows with every change of them; for good
 channel alerts            `<shard>:<offset> ...` of what was committed together, a wake-up only
 
-A market is the field `venue|symbol`.
+A market is the field `venue|symbol`, a fund `venue|asset`.
 """
 
 import zlib
@@ -92,6 +95,7 @@ WEBHOOK_OWNER = "{hooks}:owner"
 WEBHOOK_LEASE = "{hooks}:lease"
 SILENCES = "{silences}:records"
 SILENCES_CHANGED = "{silences}:changed"
+FUNDS = "{funds}:records"
 ALERTS_CHANNEL = "alerts"
 
 
@@ -176,6 +180,7 @@ class ShardKeys:
     times: str = field(init=False)
     floors: str = field(init=False)
     acks: str = field(init=False)
+    claims: str = field(init=False)
 
     def __post_init__(self) -> None:
         for name in self.__slots__[1:]:
