@@ -22,6 +22,7 @@ from service.access.silences import SilenceBoard
 from service.api.about import ABOUT
 from service.api.account_risk import build_account_risk_router
 from service.api.accounts import build_accounts_router
+from service.api.adl import build_adl_router
 from service.api.alert_stream import build_alert_stream_router
 from service.api.alerts import build_alerts_router
 from service.api.bodies import BodyReader
@@ -181,6 +182,7 @@ def _routers(
     )
     silences, kept_s = Silences(store.client), settings.log_retention_s
     yield build_silences_router(entrance, silences, bodies, kept_s, route_class=once)
+    yield build_adl_router(entrance, store.questions, limits)
     yield build_funds_router(entrance, store.funds, bodies, route_class=once)
     checks = Checks(
         lambda limit_s: ping(store.client, limit_s),

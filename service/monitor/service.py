@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from service.contract.questions import WORST, decode_question, encode_answer
+from service.contract.adl import AHEAD, QUEUE
+from service.contract.questions import WORST
 from service.errors import OutOfStep, StoreUnavailable
 from service.monitor.commits import Ledger
 from service.monitor.fund_claims import claims_of
@@ -24,10 +25,11 @@ from service.monitor.measures import CollectorClock
 from service.monitor.memory import give_back_large_blocks
 from service.monitor.notices import Notices
 from service.monitor.ports import AccountsPort, LogPort, MarketPort, RollPort
+from service.monitor.queue import tell_ahead, tell_queue
 from service.monitor.report import Figures, figures_of
 from service.monitor.shards import Shards
 from service.monitor.sharing import Sharing
-from service.monitor.worst import worst
+from service.monitor.worst import tell_worst
 from service.store.funds import Funds
 from service.store.questions import Question, Questions
 
@@ -40,6 +42,12 @@ AUDIT_S, AUDIT_POOLS = 20.0, (100, 400)  # a sweep takes about so long; least an
 AUDIT_SHARE = 0.05  # of the time is spent on it at most: a sweep over very many pools takes longer
 RETRY_S = (0.05, 1.0)
 CLOSING_S = 4.0
+# By kind of question: what a book says to it.
+_TELLERS: dict[str, Callable[[Shards, bytes], bytes]] = {
+    WORST: tell_worst,
+    QUEUE: tell_queue,
+    AHEAD: tell_ahead,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,20 +236,19 @@ class Monitor:
 
     async def _answer(self) -> None:
         for question in await self._ports.questions.next_questions(QUESTIONS_MS):
-            if question.kind == WORST and self._leases.sure:
-                await self._answer_worst(question)
+            if question.kind in _TELLERS and self._leases.sure:
+                await self._answer_one(question)
 
-    async def _answer_worst(self, question: Question) -> None:
+    async def _answer_one(self, question: Question) -> None:
+        tell = _TELLERS[question.kind]
         try:
-            asked = decode_question(question.payload)
+            # All at one moment: between two answers a shard may change over to another book.
+            answers = [
+                (list(book.ledgers), tell(book, question.payload)) for book in self._sharing.serving
+            ]
         except msgspec.DecodeError as error:
             _log.error("a question that cannot be read: %s", error)
             return
-        # All at one moment: between two answers a shard may go over from one book to the other.
-        answers = [
-            (list(book.ledgers), encode_answer(worst(book.engine.book, asked, book.tells_of)))
-            for book in self._sharing.serving
-        ]
         for shards, answer in answers:
             await self._ports.questions.answer(question, shards, answer)
 

@@ -118,6 +118,7 @@ async def test_two_keys_and_lines_are_refused(desk: httpx.AsyncClient) -> None:
 def template_of(path: str) -> str:
     """Return a path as the document names it."""
     places = {"a1-1": "alert_id", "a1": "account_id", "w1": "webhook_id"}
+    places |= {"binance": "venue", "USDT": "asset"}
     parts = (f"{{{places[part]}}}" if part in places else part for part in path.split("/"))
     return re.sub("[0-9a-f]{16}", "{silence_id}", "/".join(parts))
 

@@ -41,6 +41,7 @@ CALLS = {
     "POST /v1/webhooks/{webhook_id}/secret",
     "GET /v1/webhooks/{webhook_id}/dead-letters",
     "POST /v1/webhooks/{webhook_id}/dead-letters:replay",
+    "GET /v1/adl/{symbol}",
     "PUT /v1/funds/{venue}/{asset}",
     "GET /v1/funds",
     "GET /v1/funds/{venue}/{asset}",
