@@ -3,7 +3,7 @@
 Nobody has closed these pools yet: a claim is what closing them at the mark would take of the fund,
 and it is gone when the pool is closed, paid for or above water again. The rules are the
 waterfall's: a loan stays the trader's, an event (a pool) takes up to the fund's limit, and of a
-surplus the fund gets the venue's share.
+surplus the fund gets the venue's share, if the pool is to be liquidated at these marks.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ import numpy as np
 from service.risk.closing import debt_most
 from service.risk.columns import Batch, Bools, Floats, sums_by
 from service.risk.margin import Assessment
+from service.risk.model import Level
 from service.risk.policy import POLICY_COLUMNS, PolicyColumns
 from service.risk.restore import shortfall
 from service.risk.waterfall import fund_share
@@ -52,8 +53,9 @@ def fund_claims(
     worth = legs.notional * legs.settle_price
     notional = sums_by(batch.legs.pool, worth, len(missing))
     share = fund_share(batch, assessment, notional, policies)
+    due = np.isnan(pools.equity) | (pools.level >= Level.LIQUIDATION)
     return FundClaims(
         claimed=claimed,
         over_limit=wanted - claimed,
-        contribution=np.minimum(np.maximum(0.0, pools.equity), share),
+        contribution=np.where(due, np.minimum(np.maximum(0.0, pools.equity), share), 0.0),
     )

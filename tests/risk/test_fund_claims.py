@@ -27,7 +27,8 @@ def long(venue: str, margin: float = 10.0) -> Account:
 @pytest.mark.parametrize(
     ("mark", "claimed", "contribution"),
     [
-        (90.5, 0.0, 0.5),  # a surplus is not a claim
+        (91.0, 0.0, 0.0),  # required are 0.91: nobody closes it
+        (90.9, 0.0, 0.9),  # 0.909; a surplus is not a claim
         (90.0, 0.0, 0.0),
         (89.5, 0.5, 0.0),
         (80.0, 10.0, 0.0),
@@ -38,7 +39,7 @@ def test_what_is_missing_is_claimed_and_a_surplus_is_expected(
 ) -> None:
     found = asked(mark, long("okx"))
     assert found.claimed.tolist() == [claimed]
-    assert found.contribution.tolist() == [contribution]
+    assert found.contribution.tolist() == pytest.approx([contribution])
     assert found.over_limit.tolist() == [0.0]
 
 
