@@ -182,16 +182,20 @@ def _routers(
     )
     silences, kept_s = Silences(store.client), settings.log_retention_s
     yield build_silences_router(entrance, silences, bodies, kept_s, route_class=once)
-    yield build_adl_router(entrance, store.questions, limits)
     yield build_funds_router(entrance, store.funds, bodies, route_class=once)
-    checks = Checks(
+    yield build_adl_router(entrance, store.questions, limits)
+    yield build_health_router(entrance, follower, _checks_of(store), metrics)
+
+
+def _checks_of(store: Store) -> Checks:
+    """Return what the health calls ask of others."""
+    return Checks(
         lambda limit_s: ping(store.client, limit_s),
         store.log.unowned,
         lambda: monitors(store.client),
         lambda: fund_views(store.funds),
-        settings.shards,
+        store.shards,
     )
-    yield build_health_router(entrance, follower, checks, metrics)
 
 
 def contract_documents() -> dict[str, str]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import msgspec
 
 from service.contract.adl import AHEAD, QUEUE
-from service.contract.questions import WORST
+from service.contract.questions import WORST, decode_question, encode_answer
 from service.errors import OutOfStep, StoreUnavailable
 from service.monitor.commits import Ledger
 from service.monitor.fund_claims import claims_of
@@ -25,11 +25,11 @@ from service.monitor.measures import CollectorClock
 from service.monitor.memory import give_back_large_blocks
 from service.monitor.notices import Notices
 from service.monitor.ports import AccountsPort, LogPort, MarketPort, RollPort
-from service.monitor.queue import tell_ahead, tell_queue
+from service.monitor.queue import Queues
 from service.monitor.report import Figures, figures_of
 from service.monitor.shards import Shards
 from service.monitor.sharing import Sharing
-from service.monitor.worst import tell_worst
+from service.monitor.worst import worst
 from service.store.funds import Funds
 from service.store.questions import Question, Questions
 
@@ -42,12 +42,6 @@ AUDIT_S, AUDIT_POOLS = 20.0, (100, 400)  # a sweep takes about so long; least an
 AUDIT_SHARE = 0.05  # of the time is spent on it at most: a sweep over very many pools takes longer
 RETRY_S = (0.05, 1.0)
 CLOSING_S = 4.0
-# By kind of question: what a book says to it.
-_TELLERS: dict[str, Callable[[Shards, bytes], bytes]] = {
-    WORST: tell_worst,
-    QUEUE: tell_queue,
-    AHEAD: tell_ahead,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +99,7 @@ class Monitor:
         self._on_ready = on_ready
         self._audited_at = self._audit_again_at = time.monotonic()
         self._collector = CollectorClock()
+        self._queues = Queues()
         self.ready = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -236,19 +231,31 @@ class Monitor:
 
     async def _answer(self) -> None:
         for question in await self._ports.questions.next_questions(QUESTIONS_MS):
-            if question.kind in _TELLERS and self._leases.sure:
-                await self._answer_one(question)
+            if question.kind == WORST and self._leases.sure:
+                await self._answer_worst(question)
+            elif question.kind in (QUEUE, AHEAD) and self._leases.sure:
+                await self._answer_queue(question)
 
-    async def _answer_one(self, question: Question) -> None:
-        tell = _TELLERS[question.kind]
+    async def _answer_queue(self, question: Question) -> None:
+        tell = self._queues.first if question.kind == QUEUE else self._queues.ahead
         try:
-            # All at one moment: between two answers a shard may change over to another book.
-            answers = [
-                (list(book.ledgers), tell(book, question.payload)) for book in self._sharing.serving
-            ]
+            for book in self._sharing.serving:
+                shards, answer = await tell(book, question.payload)
+                await self._ports.questions.answer(question, shards, answer)
+        except msgspec.DecodeError as error:
+            _log.error("a question that cannot be read: %s", error)
+
+    async def _answer_worst(self, question: Question) -> None:
+        try:
+            asked = decode_question(question.payload)
         except msgspec.DecodeError as error:
             _log.error("a question that cannot be read: %s", error)
             return
+        # All at one moment: between two answers a shard may go over from one book to the other.
+        answers = [
+            (list(book.ledgers), encode_answer(worst(book.engine.book, asked, book.tells_of)))
+            for book in self._sharing.serving
+        ]
         for shards, answer in answers:
             await self._ports.questions.answer(question, shards, answer)
 

@@ -5,21 +5,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from service.contract.questions import (
-    RankedPlace,
-    WorstQuestion,
-    decode_question,
-    encode_answer,
-)
-from service.monitor.shards import Shards
+from service.contract.questions import RankedPlace, WorstQuestion
 from service.risk.book import Book
 from service.risk.evaluate import assess
-
-
-def tell_worst(shards: Shards, payload: bytes) -> bytes:
-    """Return the answer for the shards that are served; raises msgspec.DecodeError."""
-    asked = decode_question(payload)
-    return encode_answer(worst(shards.engine.book, asked, shards.tells_of))
 
 
 def worst(book: Book, question: WorstQuestion, told: Callable[[int], bool]) -> list[RankedPlace]:

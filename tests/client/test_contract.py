@@ -85,6 +85,13 @@ LEFT_OUT = {
     "Pong",
     "Unsubscribe",
     "Unsubscribed",
+    # Of those who run a venue.
+    "AdlPosition",
+    "AdlView",
+    "FundDocument",
+    "FundView",
+    "FundsView",
+    "WrittenFund",
     # Silences and webhooks are set up by people.
     "SilenceDocument",
     "SilenceView",

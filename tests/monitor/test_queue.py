@@ -18,12 +18,14 @@ from service.contract.adl import (
     read_ahead,
     read_positions,
 )
-from service.monitor.queue import tell_ahead, tell_queue
+from service.monitor import queue as rules
+from service.monitor.queue import Queues
 from service.monitor.shards import Shards
 from service.risk.adl import lights, lights_at, scores
 from service.risk.batch import build_batch
 from service.risk.evaluate import assess
 from service.risk.model import Account, Level, Mark, Position
+from service.store.keys import shard_of
 from tests.monitor.fake_store import FakeStore
 from tests.monitor.streams import document_of, put_instrument, put_mark, write
 from tests.monitor.test_incremental import exhaust, monitor_of
@@ -100,13 +102,18 @@ def reference(accounts: list[Account]) -> list[tuple[QueuedPosition, int]]:
 
 
 def told(books: list[Shards], question: QueueQuestion) -> list[QueuedPosition]:
-    found = [one for book in books for one in read_positions(tell_queue(book, encode(question)))]
+    answers = [asyncio.run(Queues().first(book, encode(question))) for book in books]
+    assert [shards for shards, _ in answers] == [[0], [1, 2]]
+    found = [one for _, answer in answers for one in read_positions(answer)]
     return sorted(found, key=lambda one: one.place.order())[: question.limit]
 
 
-def ahead(books: list[Shards], places: list[QueuePlace]) -> list[ShardQueue]:
-    asked = encode(AheadQuestion(NAME, places))
-    return [one for book in books for one in read_ahead(tell_ahead(book, asked)).shards]
+def ahead(
+    books: list[Shards], places: list[QueuePlace], name: QueueName = NAME
+) -> list[ShardQueue]:
+    asked = encode(AheadQuestion(name, places))
+    answers = [asyncio.run(Queues().ahead(book, asked)) for book in books]
+    return [one for _, answer in answers for one in read_ahead(answer).shards]
 
 
 @effort(40, 2_000)
@@ -168,9 +175,25 @@ def test_without_a_price_a_position_is_counted_and_not_ranked() -> None:
     both = asyncio.run(books([lacking]))
     name = QueueName("okx", "XRP/USDT:USDT", long=True)
     assert told(both, QueueQuestion(name, 5, None)) == []
-    shards = [
-        one
-        for book in both
-        for one in read_ahead(tell_ahead(book, encode(AheadQuestion(name, [])))).shards
-    ]
+    shards = ahead(both, [], name)
     assert (sum(one.unpriced for one in shards), sum(one.positions for one in shards)) == (1, 0)
+
+
+@pytest.mark.anyio
+async def test_a_shard_that_goes_meanwhile_is_not_spoken_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rules, "ACCOUNTS_AT_ONCE", 1)
+    people = [account_of(("desk", number), (90.0, 1.0, 25.0, False, False)) for number in range(9)]
+    both, queues = await books(people), Queues()
+    asking = asyncio.create_task(queues.first(both[1], encode(QueueQuestion(NAME, 99, None))))
+    await asyncio.sleep(0)
+    both[1].drop(2)
+    shards, answer = await asking
+    assert shards == [1]
+    wanted = [one.account_key for one in people if shard_of(one.account_key, SHARDS) == 1]
+    assert wanted
+    assert [one.place.account_key for one in read_positions(answer)] == wanted
+    both[1].drop(1)  # nor is what was kept
+    shards, answer = await queues.first(both[1], encode(QueueQuestion(NAME, 99, None)))
+    assert (shards, read_positions(answer)) == ([], [])

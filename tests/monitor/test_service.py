@@ -89,10 +89,8 @@ def monitor_over(store: Store, name: str = "one", keep: Retention = KEEP) -> Mon
         return Shards(Engine("epoch"), store.market, store.accounts, store.log, SHARDS)
 
     questions = Questions(store.client, store.blocking, SHARDS)
-    roll = StrictRoll(store.client, name)
-    ports = Ports(
-        store.market, store.accounts, store.log, questions, roll, Funds(store.client, SHARDS)
-    )
+    roll, funds = StrictRoll(store.client, name), Funds(store.client, SHARDS)
+    ports = Ports(store.market, store.accounts, store.log, questions, roll, funds)
     return Monitor(ports, fresh, SHARDS, keep)
 
 
