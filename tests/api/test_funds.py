@@ -1,8 +1,11 @@
 """`/v1/funds`: put, shown with what the monitors' pools ask, and for the operator alone."""
 
 import asyncio
+import json
+import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,6 +20,7 @@ pytestmark = pytest.mark.anyio
 
 FUND = "/v1/funds/okx/USDT"
 BTC = "BTC/USDT:USDT"
+DOCS = Path(__file__).parents[2] / "docs" / "owing.md"
 
 
 async def shown(worker: httpx.AsyncClient, path: str = FUND) -> Any:
@@ -98,6 +102,9 @@ async def test_one_that_means_nothing_is_refused(
 async def test_what_pools_ask_comes_and_goes_with_the_mark(
     worker: httpx.AsyncClient, redis_url: str
 ) -> None:
+    """The example of docs/owing.md, and what follows."""
+    fund, told = map(json.loads, re.findall(r"```json\n(.*?)```", DOCS.read_text(), re.DOTALL))
+
     async def mark(price: float) -> None:
         marks = {"marks": [{"symbol": BTC, "markPrice": price}]}
         assert (await worker.post("/v1/marks", json=marks)).is_success
@@ -107,15 +114,13 @@ async def test_what_pools_ask_comes_and_goes_with_the_mark(
     for name, money, venue in (("a", 6_000, "okx"), ("b", 8_000, "okx"), ("c", 1_000, "binance")):
         body = account(long(), usdt=money, venue=venue)
         assert (await worker.put(f"/v1/accounts/{name}", json=body)).is_success
-    assert (await worker.put(FUND, json={"balance": 1_500, "eventLimit": 900})).is_success
+    assert (await worker.put(FUND, json=fund)).is_success
     async with open_store(redis_url) as store, running(store):
         view = await until(worker, lambda view: view["claimed"] == 0.0)
         assert (view["free"], view["claims"], view["reason"]) == (1_500, 0, None)
         await mark(52_300)  # "a" is 1,700 short; "b" has 300 left and needs 523
         view = await until(worker, lambda view: view["claims"] == 1)
-        assert (view["claimed"], view["free"], view["missing"]) == (900, 600, 0)
-        assert (view["overLimit"], view["expectedContribution"]) == (800, 300)
-        assert (view["liquidations"], view["unpriced"]) == (1, 0)
+        assert told.items() <= view.items()
         await worker.put(FUND, json={"balance": 1_500})  # its limit is gone
         view = await until(worker, lambda view: view["claimed"] == 1_700)
         assert (view["free"], view["missing"], view["overLimit"]) == (0, 200, 0)
