@@ -117,8 +117,7 @@ async def _made(shards: Shards, name: QueueName) -> _Queue:
     for start in range(0, len(accounts), ACCOUNTS_AT_ONCE):
         parts.append(_part(shards, name, market, accounts[start : start + ACCOUNTS_AT_ONCE]))
         await asyncio.sleep(0)
-    columns = [[getattr(part, name) for part in parts] for name in _COLUMNS]
-    queue = _sorted(book.keys, _Queue(*map(np.concatenate, columns)))
+    queue = _sorted(book.keys, _joined(parts))
     queue.served = frozenset(
         shard for shard, ledger in ledgers.items() if shards.ledgers.get(shard) is ledger
     )
@@ -126,7 +125,15 @@ async def _made(shards: Shards, name: QueueName) -> _Queue:
     return queue
 
 
-_COLUMNS = ("score", "account", "isolated", "size", "shard", "unpriced")
+def _joined(parts: Sequence[_Queue]) -> _Queue:
+    return _Queue(
+        np.concatenate([part.score for part in parts]),
+        np.concatenate([part.account for part in parts]),
+        np.concatenate([part.isolated for part in parts]),
+        np.concatenate([part.size for part in parts]),
+        np.concatenate([part.shard for part in parts]),
+        np.concatenate([part.unpriced for part in parts]),
+    )
 
 
 def _part(shards: Shards, name: QueueName, market: int, accounts: Ints) -> _Queue:
@@ -155,7 +162,8 @@ def _holding(book: Book, market: int, slots: Ints) -> Ints:
     slots = slots[book.pools.level[slots] < Level.LIQUIDATION]
     owner = np.repeat(np.arange(len(slots)), book.pools.legs[slots])
     held = book.legs.market[book.rows_of(slots)] == market
-    return slots[np.unique(owner[held])]
+    holding: Ints = slots[np.unique(owner[held])]
+    return holding
 
 
 def _market(book: Book, name: QueueName) -> int:
