@@ -5,7 +5,7 @@ RUN python -m venv --without-pip /opt/plimsoll
 COPY pyproject.toml constraints.txt ./
 # The dependencies in a layer of their own, under an empty package: a change of the code does not install them again.
 RUN mkdir service && touch service/__init__.py README.md LICENSE \
-    && python -m pip --python /opt/plimsoll install --no-cache-dir --constraint constraints.txt .
+    && python -m pip --python /opt/plimsoll install --no-cache-dir --constraint constraints.txt ".[notify]"
 COPY README.md LICENSE ./
 COPY service service
 # What is compiled below is known by its sources' times, of which a copied layer keeps whole seconds: so they have no more.

@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-cluster check lint format bench loadtest soak docker-test lock clean
+.PHONY: help run test test-cluster check lint format bench loadtest soak study docker-test lock clean
 
 NEW_ENOUGH := -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.14 python; do \
@@ -57,6 +57,9 @@ loadtest: $(DEV) ## Run Locust for five minutes against a service of its own; re
 
 soak: $(DEV) ## Run the long form of the tests that have one, with their figures
 	PLIMSOLL_SOAK=1 $(BIN)/pytest -m soak --capture=no --verbose --timeout=0
+
+study: $(DEV) ## Play the recorded crash and write its table and picture: make study DATA=DIR
+	$(BIN)/python -m studies.crash --data $(or $(DATA),$(error make study DATA=DIR, see docs/crash.md))
 
 docker-test: $(DEV) ## Build the image, run the Compose file, restart and stop it; needs a Docker engine
 	$(BIN)/python tests/docker/run_compose.py

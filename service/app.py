@@ -10,40 +10,29 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from functools import partial
 
 import orjson
 import uvicorn
 import uvloop
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
+from service.access.meter import Meter
 from service.access.silences import SilenceBoard
 from service.api.about import ABOUT
-from service.api.account_risk import build_account_risk_router
-from service.api.accounts import build_accounts_router
-from service.api.adl import build_adl_router
 from service.api.alert_stream import build_alert_stream_router
-from service.api.alerts import build_alerts_router
-from service.api.bodies import BodyReader
+from service.api.checkup import Examiner
 from service.api.documents import install_document
 from service.api.entrance import Entrance, LimitHeaders
-from service.api.evaluation import build_evaluate_router
 from service.api.follower import MarketFollower
-from service.api.funds import build_funds_router, fund_views
-from service.api.health import Checks, build_health_router
-from service.api.instruments import build_instruments_router
-from service.api.limits import Limits
-from service.api.load import Load, ReleaseBodies
-from service.api.marks import build_marks_router
+from service.api.load import ReleaseBodies
 from service.api.metrics import Metrics, Timing
-from service.api.once import Once
+from service.api.moves import MarketMoves
 from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
 from service.api.server import DrainingServer
-from service.api.silences import build_silences_router
 from service.api.stored_risk import judge_stored
-from service.api.webhooks import WebhookRules, build_webhooks_router
 from service.errors import StoreUnavailable
 from service.monitor import judging
 from service.monitor.engine import Engine
@@ -57,6 +46,7 @@ from service.push.hub import Hub, Risks
 from service.push.protocol import StreamProtocol
 from service.push.routes import build_document_router, build_stream_router
 from service.risk import evaluate
+from service.routing import rest_routers
 from service.rules import (
     admission_rules_of,
     door_of,
@@ -67,11 +57,10 @@ from service.rules import (
 from service.running import RESTART_S, calm_collector, kept
 from service.settings import Settings
 from service.store.api_keys import ApiKeys
-from service.store.claims import Claims
-from service.store.health import Roll, monitors, ping
+from service.store.health import Roll
 from service.store.silences import Silences
 from service.store.units import Units
-from service.store.webhooks import Webhooks
+from service.store.volatility import VolatilityStore
 from service.wiring import Store, store_of
 
 RELEASE = "0.1.0"  # as pyproject.toml has it, also where nothing is installed
@@ -86,15 +75,17 @@ def build_api(settings: Settings) -> FastAPI:
     """Build one API worker; inline marks and instruments are evaluated without any store."""
     store = store_of(settings)
     door = door_of(settings, ApiKeys(store.client))
-    entrance = Entrance(door, meter_of(settings, Units(store.client)))
+    meter = meter_of(settings, Units(store.client))
+    entrance = Entrance(door, meter)
     follower = MarketFollower(store.market, settings.pegged_assets, settings.event_time)
-    hub = _hub_of(settings, store, follower)
+    follower.taker = moves = MarketMoves(store.market, follower, VolatilityStore(store.client))
+    hub = _hub_of(settings, store, follower, meter)
     admission = Admission(door, hub, admission_rules_of(settings))
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         work = {"markets": follower.run, "stream": hub.run, "keys": admission.run}
-        async with store.client, store.blocking, kept(**work):
+        async with store.client, store.blocking, kept(**work, moves=moves.run):
             # Nobody is let in before we know the markets, unless Redis keeps us waiting.
             await follower.reached(0, PICTURE_WITHIN_S)
             calm_collector()
@@ -112,7 +103,8 @@ def build_api(settings: Settings) -> FastAPI:
     metrics = Metrics(follower.newest_age_s, lambda: len(hub.sessions), collector.share)
     hub.observe_s = metrics.alert_age_s.observe
     load = load_of(settings, metrics)
-    for router in _routers(settings, entrance, store, follower, load=load, metrics=metrics):
+    routers = partial(rest_routers, settings, entrance, store, follower, load=load, metrics=metrics)
+    for router in routers(examiner=Examiner(follower, moves)):
         app.include_router(router)
     open_stream = partial(EventStreamResponse, hub, admission)
     app.include_router(build_alert_stream_router(entrance, open_stream))
@@ -127,7 +119,7 @@ def build_api(settings: Settings) -> FastAPI:
     return app
 
 
-def _hub_of(settings: Settings, store: Store, follower: MarketFollower) -> Hub:
+def _hub_of(settings: Settings, store: Store, follower: MarketFollower, meter: Meter) -> Hub:
     """Return the hub of all streams; it hears of marks from the follower."""
     follower.listener = hub = Hub(
         store.log,
@@ -135,67 +127,10 @@ def _hub_of(settings: Settings, store: Store, follower: MarketFollower) -> Hub:
         acks=store.acks,
         risks=Risks(store.accounts, partial(judge_stored, follower)),
         silences=SilenceBoard(Silences(store.client)),
+        meter=meter,
         limits=stream_limits_of(settings),
     )
     return hub
-
-
-def _routers(
-    settings: Settings,
-    entrance: Entrance,
-    store: Store,
-    follower: MarketFollower,
-    *,
-    load: Load,
-    metrics: Metrics,
-) -> Iterator[APIRouter]:
-    """Yield the REST calls, the most frequent first: routes are tried in order."""
-    bodies = BodyReader(settings.body_max_bytes, settings.body_timeout_s, load.room)
-    claims = Claims(store.client, settings.shards, int(settings.idempotency_s * 1_000.0))
-    once = Once(entrance, bodies, claims).route_class
-    limits = Limits(settings.accounts_max, settings.positions_max)
-    yield build_evaluate_router(
-        entrance, follower, bodies, limits, queue=load.queue, metrics=metrics
-    )
-    yield build_marks_router(entrance, store.market, follower, bodies, limits, route_class=once)
-    yield build_accounts_router(
-        entrance, store.accounts, follower, bodies, limits, route_class=once
-    )
-    yield build_account_risk_router(
-        entrance, store.accounts, store.log, store.questions, follower=follower, limits=limits
-    )
-    yield build_alerts_router(
-        entrance, store.log, store.settle, store.acks, settings.shards, route_class=once
-    )
-    yield build_instruments_router(
-        entrance, store.market, follower, bodies, limits, route_class=once
-    )
-    rules = WebhookRules(settings.webhook_allow_http, settings.webhook_allow_private)
-    yield build_webhooks_router(
-        entrance,
-        Webhooks(store.client),
-        store.log,
-        store.settle,
-        bodies=bodies,
-        rules=rules,
-        route_class=once,
-    )
-    silences, kept_s = Silences(store.client), settings.log_retention_s
-    yield build_silences_router(entrance, silences, bodies, kept_s, route_class=once)
-    yield build_funds_router(entrance, store.funds, bodies, route_class=once)
-    yield build_adl_router(entrance, store.questions, limits)
-    yield build_health_router(entrance, follower, _checks_of(store), metrics)
-
-
-def _checks_of(store: Store) -> Checks:
-    """Return what the health calls ask of others."""
-    return Checks(
-        lambda limit_s: ping(store.client, limit_s),
-        store.log.unowned,
-        lambda: monitors(store.client),
-        lambda: fund_views(store.funds),
-        store.shards,
-    )
 
 
 def contract_documents() -> dict[str, str]:

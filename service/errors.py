@@ -136,6 +136,16 @@ class UnknownSilence(ServiceError):
     code = "unknown_silence"
 
 
+class UnknownTarget(ServiceError):
+    code = "unknown_target"
+
+
+class TargetsOff(ServiceError):
+    """The operator has not turned targets on."""
+
+    code = "targets_off"
+
+
 class UnknownWebhook(ServiceError):
     code = "unknown_webhook"
 

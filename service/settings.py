@@ -61,6 +61,10 @@ class Settings(BaseSettings):
     body_timeout_s: float = Field(30.0, gt=0.0, description="a body must have arrived by then")
     accounts_max: int = Field(10_000, ge=1, description="most accounts in one call")
     positions_max: int = Field(100_000, ge=1, description="most positions in one call")
+    scenarios_max: int = Field(1_000, ge=1, description="most scenarios in one call")
+    simulated_max: int = Field(
+        2_000_000, ge=1, description="most accounts or positions of a call, times its scenarios"
+    )
 
     bodies_max_bytes: int = Field(
         256 * 2**20,
@@ -70,11 +74,18 @@ class Settings(BaseSettings):
     idempotency_s: float = Field(
         86_400.0, ge=60.0, description="how long the answer to a call with Idempotency-Key is kept"
     )
+    idempotency_max_bytes: int = Field(
+        256 * 2**20, ge=2**20, description="most that kept answers of a key take; beyond it 429"
+    )
     evaluations_max: int = Field(
         500, ge=1, description="most evaluations that wait in a worker; beyond them 503"
     )
     evaluations_max_bytes: int = Field(
         32 * 2**20, ge=65_536, description="most bytes of the large ones among them; beyond it 503"
+    )
+
+    map_timeout_s: float = Field(
+        120.0, gt=0.0, description="the monitors must have made a liquidation map by then"
     )
 
     log_retention_s: float = Field(
@@ -115,16 +126,19 @@ class Settings(BaseSettings):
         64 * 1_024, ge=1_024, description="no frame we accept is larger"
     )
     webhook_allow_http: bool = Field(
-        False, description="webhooks may be http too, which anybody on the way can read"
+        False, description="webhooks and targets may be without TLS, readable on the way"
     )
     webhook_allow_private: bool = Field(
-        False, description="webhooks may lead to addresses that are not public"
+        False, description="webhooks and targets may lead to addresses that are not public"
     )
     webhook_timeout_s: float = Field(
         10.0, gt=0.0, description="a webhook's receiver must have answered by then"
     )
     webhook_give_up_s: float = Field(
         86_400.0, gt=0.0, description="a delivery is tried for so long, then it is a dead letter"
+    )
+    targets: bool = Field(
+        False, description="chats, mail and the like are told of alerts (needs the extra `notify`)"
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("service", "tests", "loadtests", "examples", "client")
+ROOMS = ("service", "tests", "loadtests", "studies", "examples", "client")
 # What others import by the package's name: imports and `__all__`, and no code.
 DOORS = {ROOT / "client" / "src" / "plimsoll" / "__init__.py"}
 FILE_LINES_MAX = 300

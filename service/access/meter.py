@@ -131,6 +131,14 @@ class Meter:
             stock.held -= units
         return stock.standing(self._clock_s(), wait_ms)
 
+    async def wait_for(self, caller: Caller, units: int) -> None:
+        """Take units once they are there: who sends on and on is read more slowly."""
+        while True:
+            standing = await self.charge(caller, units)
+            if standing is None or not standing.wait_s:
+                return
+            await asyncio.sleep(standing.wait_s)
+
     def look(self, caller: Caller) -> Standing | None:
         """Return how a caller stands before it is charged: refused where nothing can be left."""
         stock = self._stock_of(caller)

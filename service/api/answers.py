@@ -6,7 +6,7 @@ reasons stand beside it.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Protocol, get_args
 
 import numpy as np
 
@@ -38,7 +38,7 @@ _NOTHING_SUPPOSED = Supposed()
 
 
 @dataclass(slots=True)
-class _Asked:
+class Evaluated:
     """What is evaluated: accounts, their pools by name, all as columns, and the figures."""
 
     accounts: Sequence[Account]
@@ -50,12 +50,27 @@ class _Asked:
     levels: list[int]  # of pools, without what only a stale mark says
 
 
+class Examination(Protocol):
+    """Who adds to the answers what a call has asked for beside the figures."""
+
+    def fill(
+        self,
+        of: Evaluated,
+        table: MarketTable,
+        now_ms: int,
+        answers: Sequence[AccountAnswer],
+        /,
+    ) -> None: ...
+
+
 def answer_accounts(
     accounts: Sequence[Account],
     table: MarketTable,
     now_ms: int,
     standing: Sequence[Mapping[PoolKey, int]] | None = None,
+    *,
     supposed: Supposed = _NOTHING_SUPPOSED,
+    examination: Examination | None = None,
 ) -> tuple[list[AccountAnswer], list[int]]:
     """Return the answers in order, and the indices of accounts left out because a figure overflows.
 
@@ -65,16 +80,23 @@ def answer_accounts(
     if not accounts:
         return [], []
     with np.errstate(all="ignore"):  # what overflows is found and left out
-        return _answered(accounts, table, now_ms, standing or [{}] * len(accounts), supposed)
+        asked = _evaluated(accounts, table, standing or [{}] * len(accounts), supposed)
+        answers = list(_account_answers(asked, table, now_ms))
+        if examination is not None:
+            examination.fill(asked, table, now_ms, answers)
+        bad = overflown(asked.batch, asked.assessment, asked.figures)
+    if not bad.any():
+        return answers, []
+    kept = [answers[index] for index in np.flatnonzero(~bad).tolist()]
+    return kept, np.flatnonzero(bad).tolist()
 
 
-def _answered(
+def _evaluated(
     accounts: Sequence[Account],
     table: MarketTable,
-    now_ms: int,
     standing: Sequence[Mapping[PoolKey, int]],
     supposed: Supposed,
-) -> tuple[list[AccountAnswer], list[int]]:
+) -> Evaluated:
     batch, pool_keys = build_batch(accounts, table)
     assessment = assess(batch)
     held = [
@@ -85,20 +107,14 @@ def _answered(
     restoration = to_restore(batch, assessment, level)
     symbols = [position.symbol for account in accounts for position in account.positions]
     figures = figures_of(batch, assessment, symbols, len(accounts), supposed)
-    asked = _Asked(accounts, pool_keys, batch, assessment, figures, restoration, level.tolist())
-    answers = list(_account_answers(asked, table, now_ms))
-    bad = overflown(batch, assessment, figures)
-    if not bad.any():
-        return answers, []
-    kept = [answers[index] for index in np.flatnonzero(~bad).tolist()]
-    return kept, np.flatnonzero(bad).tolist()
+    return Evaluated(accounts, pool_keys, batch, assessment, figures, restoration, level.tolist())
 
 
 def _lists(columns: Columns) -> list[list[float]]:
     return [column.tolist() for column in columns]
 
 
-def _account_answers(asked: _Asked, table: MarketTable, now_ms: int) -> Iterator[AccountAnswer]:
+def _account_answers(asked: Evaluated, table: MarketTable, now_ms: int) -> Iterator[AccountAnswer]:
     pools, positions = _pool_answers(asked), _position_answers(asked, table, now_ms)
     totals = asked.figures.totals
     currencies = [
@@ -122,11 +138,13 @@ def _account_answers(asked: _Asked, table: MarketTable, now_ms: int) -> Iterator
             ToRestore(deposits[index], [cut for answer in own for cut in answer.to_restore.reduce]),
             own,
             positions[leg:legs_end],
+            None,
+            None,
         )
         pool, leg = pools_end, legs_end
 
 
-def _account_deposits(asked: _Asked, in_usd: Bools) -> Floats:
+def _account_deposits(asked: Evaluated, in_usd: Bools) -> Floats:
     """Return the deposits of each account's pools in the currency of its totals."""
     batch, account = asked.batch, asked.batch.pools.account
     factor = np.where(in_usd[account], batch.asset_price[batch.pools.settle], 1.0)
@@ -135,7 +153,7 @@ def _account_deposits(asked: _Asked, in_usd: Bools) -> Floats:
     return sums_by(account, worth, len(asked.accounts))
 
 
-def _pool_answers(asked: _Asked) -> list[PoolAnswer]:
+def _pool_answers(asked: Evaluated) -> list[PoolAnswer]:
     keys = [key for keys in asked.pool_keys for key in keys]
     return list(
         map(
@@ -165,7 +183,7 @@ def _gap_columns(gaps: Gaps) -> Iterator[list[Any]]:
     yield _GAP_REASONS[gaps.owe_reason].tolist()
 
 
-def _aftermaths(asked: _Asked) -> list[AfterGap] | list[None]:
+def _aftermaths(asked: Evaluated) -> list[AfterGap] | list[None]:
     found = asked.figures.aftermath
     if found is None:
         return [None] * len(asked.levels)
@@ -180,7 +198,7 @@ def _aftermaths(asked: _Asked) -> list[AfterGap] | list[None]:
     )
 
 
-def _pool_restorations(asked: _Asked) -> list[ToRestore]:
+def _pool_restorations(asked: Evaluated) -> list[ToRestore]:
     deposits = asked.restoration.deposit.tolist()
     restorations = [ToRestore(deposit, []) for deposit in deposits]
     at = asked.batch.legs.pool
@@ -196,7 +214,7 @@ def _pool_restorations(asked: _Asked) -> list[ToRestore]:
     return restorations
 
 
-def _pool_reasons(asked: _Asked) -> list[str | None]:
+def _pool_reasons(asked: Evaluated) -> list[str | None]:
     """Return why figures of a pool are null; the first thing that is missing has the word."""
     batch, figures = asked.batch, asked.assessment.pools
     reasons: list[str | None] = [None] * len(figures.equity)
@@ -215,7 +233,7 @@ def _pool_reasons(asked: _Asked) -> list[str | None]:
     return reasons
 
 
-def _position_answers(asked: _Asked, table: MarketTable, now_ms: int) -> list[PositionAnswer]:
+def _position_answers(asked: Evaluated, table: MarketTable, now_ms: int) -> list[PositionAnswer]:
     batch, figures = asked.batch, asked.assessment.legs
     positions = [position for account in asked.accounts for position in account.positions]
     solved = asked.figures.solved

@@ -1,12 +1,11 @@
 """The entrance of every REST call: who calls, and what the call costs of what the caller may ask.
 
 A call costs one unit, one that carries a list as many as there are in it: accounts, marks or
-instruments; an evaluation its accounts or its positions, whichever are more. A list that is refused
-for what it is has been charged: it was work. Answers say how the key stands in the fields of the
+instruments; an evaluation its accounts or its positions, whichever are more, a simulation as many
+for each step of its scenarios. A list that is refused for what it is has been charged: it was work.
+Answers say how the key stands in the fields of the
 IETF's draft "RateLimit header fields for HTTP" (draft-ietf-httpapi-ratelimit-headers-10).
 """
-
-import asyncio
 
 from fastapi import Request
 from starlette.datastructures import MutableHeaders
@@ -53,11 +52,7 @@ class Entrance:
 
     async def wait_for(self, caller: Caller, units: int) -> None:
         """Take what a part of a call costs once it is there: who sends on is slowed down."""
-        while True:
-            standing = await self._meter.charge(caller, units)
-            if standing is None or not standing.wait_s:
-                return
-            await asyncio.sleep(standing.wait_s)
+        await self._meter.wait_for(caller, units)
 
 
 def _note(request: Request, standing: Standing | None) -> None:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from fastapi import APIRouter, Request, Response
 
 from service.api import examples
-from service.api.answers import FROM_REQUEST_MS, answer_accounts
+from service.api.answers import answer_accounts
 from service.api.bodies import BodyReader
+from service.api.checkup import Examiner, question_of
 from service.api.documents import BODY_ERRORS, answer, json_body, operation
 from service.api.entrance import Entrance
 from service.api.figures import Supposed
@@ -20,20 +21,17 @@ from service.api.follower import MarketFollower
 from service.api.limits import Limits
 from service.api.load import EngineQueue
 from service.api.metrics import Metrics
+from service.api.overlay import check_prices, drop_marks, overlaid, venues_of
 from service.api.replies import json_reply
 from service.api.symbols import unknown_symbols, unlisted
-from service.contract.accounts import NamedAccountDocument, to_account
-from service.contract.decoding import check_count, pointer_to
-from service.contract.evaluation import (
-    EvaluateAnswer,
-    EvaluateRequest,
-    decode_request,
-)
-from service.contract.instruments import to_instrument
+from service.contract.accounts import to_account
+from service.contract.decoding import pointer_to
+from service.contract.evaluate_request import EvaluateRequest, decode_request
+from service.contract.evaluation import EvaluateAnswer
 from service.contract.problems import fault_answers
 from service.errors import Fault, InvalidInput, StoreUnavailable, TooManyItems
 from service.risk.markets import MarketTable
-from service.risk.model import Account, Mark
+from service.risk.model import Account
 
 
 @dataclass(slots=True)
@@ -53,6 +51,7 @@ def build_evaluate_router(
     *,
     queue: EngineQueue,
     metrics: Metrics,
+    examiner: Examiner,
 ) -> APIRouter:
     """Build the route that evaluates; it needs nobody but the worker's own picture."""
     router = APIRouter(prefix="/v1", tags=["evaluate"])
@@ -65,30 +64,33 @@ def build_evaluate_router(
         async with queue.turn(len(body)):
             asked, places, faults = decode_request(body, limits.accounts_max)
             positions = limits.check_positions(asked.accounts)
-            _check_marks(asked, limits)
+            check_prices(asked, len(venues_of(asked.accounts)), limits)
             await entrance.charge(request, caller, max(len(asked.accounts), positions))
             metrics.positions.observe(positions)
-            return json_reply(_evaluated(asked, places, faults, follower))
+            return json_reply(_evaluated(asked, places, faults, follower, examiner))
 
     return router
 
 
-def _check_marks(asked: EvaluateRequest, limits: Limits) -> None:
-    """Raise TooManyItems: each mark of the body counts at each venue."""
-    venues = len({account.venue or "generic" for account in asked.accounts})
-    check_count(len(asked.marks or ()) * venues, limits.positions_max, "marks (at each venue)")
-
-
 def _evaluated(
-    asked: EvaluateRequest, places: list[int], faults: list[Fault], follower: MarketFollower
+    asked: EvaluateRequest,
+    places: list[int],
+    faults: list[Fault],
+    follower: MarketFollower,
+    examiner: Examiner,
 ) -> EvaluateAnswer:
-    table = _overlaid(asked, follower.table)
+    venues = venues_of(asked.accounts)
+    table = overlaid(asked, asked.instruments or (), venues, follower.table, asked.price_basis)
     found = _sort(asked, places, faults, table)
     if not follower.known and any(fault.code == "unknown_symbol" for fault in found.faults):
         raise StoreUnavailable("the instruments are not known yet: give them in the body")
     supposed = Supposed(asked.betas or {}, None if asked.gap is None else asked.gap.move_pct)
     answers, overflown = answer_accounts(
-        found.accounts, table, follower.clock_ms(), supposed=supposed
+        found.accounts,
+        table,
+        follower.clock_ms(),
+        supposed=supposed,
+        examination=examiner.of(question_of(asked), found.accounts),
     )
     for index in overflown:
         where = pointer_to("accounts", found.places[index])
@@ -98,18 +100,6 @@ def _evaluated(
     return EvaluateAnswer(int(time.time() * 1_000), answers, fault_answers(found.faults))
 
 
-def _overlaid(asked: EvaluateRequest, stored: MarketTable) -> MarketTable:
-    """Return the stored picture with the body's instruments and marks over it."""
-    table = MarketTable(stored)
-    for index, document in enumerate(asked.instruments or ()):
-        table.put_instrument(to_instrument(document, f"/instruments/{index}"))
-    if asked.marks:
-        for venue in {account.venue or "generic" for account in asked.accounts}:
-            for symbol, price in asked.marks.items():
-                table.put_mark(Mark(symbol, price, venue), FROM_REQUEST_MS)
-    return table
-
-
 def _sort(
     asked: EvaluateRequest, places: list[int], faults: list[Fault], table: MarketTable
 ) -> _Sorted:
@@ -117,7 +107,6 @@ def _sort(
     found = _Sorted(faults=list(faults))
     counts = Counter(document.id for document in asked.accounts)
     missing = unlisted(asked.accounts, table)
-    marked = asked.marks or {}
     for place, document in zip(places, asked.accounts, strict=True):
         pointer = f"/accounts/{place}"
         if counts[document.id] > 1:
@@ -125,8 +114,8 @@ def _sort(
             found.faults.append(Fault(f"{pointer}/id", "duplicate_id", detail))
             continue
         try:
-            _drop_marks(document, marked)
-            account = to_account(document, document.id, pointer)
+            priced = drop_marks(document, asked, asked.price_basis)
+            account = to_account(priced, document.id, pointer)
             unknown = unknown_symbols(document, missing, pointer)
         except InvalidInput as error:
             unknown = list(error.faults)
@@ -136,14 +125,6 @@ def _sort(
         found.accounts.append(account)
         found.places.append(place)
     return found
-
-
-def _drop_marks(document: NamedAccountDocument, marked: dict[str, float]) -> None:
-    """A mark in the body comes before the positions' own."""
-    if marked:
-        for position in document.positions or ():
-            if position.symbol in marked:
-                position.mark_price = None
 
 
 _EVALUATE = operation(

@@ -91,7 +91,7 @@ async def _views(funds: Funds, there: dict[Name, StoredFund]) -> list[FundView]:
             for name, fund in there.items()
         ]
     except msgspec.DecodeError as error:
-        raise StoreUnavailable("a monitor of another version spoke") from error
+        raise StoreUnavailable("another version of the service wrote this") from error
 
 
 def _said(claims: ShardClaims) -> ShardSaid:

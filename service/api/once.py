@@ -4,7 +4,8 @@ The rules are those of the IETF's draft (draft-ietf-httpapi-idempotency-key-head
 call is carried out and what it answered is kept; the same call again gets the same answer, another
 call with its key 422, and one that comes while the first is being carried out 409. A call is known
 by tenant, method, path and key, and is the same when query, conditions and body are. What was
-refused was not done and is not kept.
+refused was not done and is not kept. Kept answers take room, of which each key has so much: a call
+for whose answer there is none is refused before it is carried out.
 
 When a worker dies over a call, its claim runs out after a minute and the call can be made again.
 `adjust` stores its answer in the step that writes, so it is done once whatever dies. Other writes
@@ -21,9 +22,16 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import Message
 
+from service.access.door import Caller
+from service.access.kept import UNIT_BYTES, KeptRoom
 from service.api.bodies import NDJSON, BodyReader
 from service.api.entrance import Entrance
-from service.errors import InvalidIdempotencyKey, ServiceError, StoreUnavailable
+from service.errors import (
+    InvalidIdempotencyKey,
+    RateLimited,
+    ServiceError,
+    StoreUnavailable,
+)
 from service.store.api_keys import Scope
 from service.store.claims import Claim, Claims, Outcome
 from service.store.keys import tenant_key
@@ -51,10 +59,13 @@ _decoder = msgspec.msgpack.Decoder(_Answer)
 class Once:
     """What routes that write are made of: `APIRouter(route_class=once.route_class)`."""
 
-    def __init__(self, entrance: Entrance, bodies: BodyReader, claims: Claims) -> None:
+    def __init__(
+        self, entrance: Entrance, bodies: BodyReader, claims: Claims, room: KeptRoom
+    ) -> None:
         self._entrance = entrance
         self._bodies = bodies
         self._claims = claims
+        self._room = room
         once = self
 
         class Route(APIRoute):
@@ -91,21 +102,36 @@ class Once:
             kept = _decoder.decode(found)
             return Response(kept.body, kept.status, kept.headers)
         request.scope[_CLAIM] = found
-        return await self._carry_out(found, _with_body(request, body), handle)
+        return await self._carry_out(found, caller, _with_body(request, body), handle)
 
-    async def _carry_out(self, claim: Claim, request: Request, handle: _Handle) -> Response:
+    async def _carry_out(
+        self, claim: Claim, caller: Caller, request: Request, handle: _Handle
+    ) -> Response:
         try:
+            await self._take_room(caller)
             response = await handle(request)
         except ServiceError:
             await self._release(claim)
             raise
-        if response.status_code < 300 and len(response.body) <= ANSWER_BYTES_MAX:
-            # Done is done: when the answer cannot be kept, its client has it all the same.
-            with contextlib.suppress(StoreUnavailable):
-                await self._claims.keep(claim, encode_answer(response))
-        else:
+        if response.status_code >= 300 or len(response.body) > ANSWER_BYTES_MAX:
             await self._release(claim)
+            return response
+        answer = encode_answer(response)
+        # Done is done: when the answer cannot be kept, its client has it all the same.
+        with contextlib.suppress(StoreUnavailable):
+            more_bytes = len(answer) - UNIT_BYTES
+            if more_bytes > 0 and await self._room.wait_s(caller, more_bytes):
+                await self._release(claim)
+            else:
+                await self._claims.keep(claim, answer)
         return response
+
+    async def _take_room(self, caller: Caller) -> None:
+        """Take the room of a short answer, before anything is done; raises RateLimited."""
+        wait_s = await self._room.wait_s(caller, UNIT_BYTES)
+        if wait_s:
+            detail = f"this key's kept answers have no room for another; one goes in {wait_s} s"
+            raise RateLimited(detail, wait_s)
 
     async def _release(self, claim: Claim) -> None:
         with contextlib.suppress(StoreUnavailable):  # it runs out

@@ -1,10 +1,10 @@
 """Stored accounts, evaluated at the marks as they are now: for a call, or for who watches them."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import get_args
 
-from service.api.answers import answer_accounts
+from service.api.answers import Examination, answer_accounts
 from service.api.follower import MarketFollower
 from service.contract.accounts import decode_account
 from service.contract.alerts import LevelName, PoolState, decode_states, pool_key
@@ -18,11 +18,13 @@ _LEVELS: tuple[LevelName, ...] = get_args(LevelName)
 
 
 def judge_stored(
-    follower: MarketFollower, known: Sequence[KnownAccount]
+    follower: MarketFollower,
+    known: Sequence[KnownAccount],
+    examine: Callable[[Sequence[Account]], Examination | None] = lambda _: None,
 ) -> list[RiskAnswer | None]:
     """Return each account's answer; None where a figure is too large for a number.
 
-    Raises StoreUnavailable before the markets are known.
+    Raises StoreUnavailable before the markets are known, and what `examine` raises.
     """
     if not follower.known:
         raise StoreUnavailable("the markets are not known yet")
@@ -36,7 +38,9 @@ def judge_stored(
     monitored = [_states(known[place]) for place in places]
     standing = [_standing(states) for states in monitored]
     table = MarketTable(follower.table)
-    found, left_out = answer_accounts(accounts, table, follower.clock_ms(), standing)
+    found, left_out = answer_accounts(
+        accounts, table, follower.clock_ms(), standing, examination=examine(accounts)
+    )
     told = [row for row in range(len(accounts)) if row not in set(left_out)]
     now_ms = int(time.time() * 1_000)
     for row, answer in zip(told, found, strict=True):

@@ -11,7 +11,7 @@ from service.api.documents import (
 )
 from service.contract.examples import CURSOR
 from service.contract.webhooks import (
-    WEBHOOK_ID_PATTERN,
+    RECEIVER_ID_PATTERN,
     DeadLettersView,
     Replayed,
     WebhookDocument,
@@ -26,7 +26,7 @@ READING: tuple[Scope, ...] = ("alerts:read",)
 # Whoever decides where alerts are sent could read them there.
 WRITING: tuple[Scope, ...] = ("accounts:write", "alerts:read")
 
-_ID = path_parameter("webhook_id", "The webhook's name, chosen by you.", WEBHOOK_ID_PATTERN, "ops")
+_ID = path_parameter("webhook_id", "The webhook's name, chosen by you.", RECEIVER_ID_PATTERN, "ops")
 _WANTED = {"url": "https://example.com/alerts", "accounts": ["desk-7.*"], "levels": ["LIQUIDATION"]}
 _VIEW = {
     "id": "ops",

@@ -1,6 +1,5 @@
 """`/v1/webhooks`: who is called with alerts, how each fares, and what could not be delivered."""
 
-import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -9,10 +8,10 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
-from service.access.door import Caller
 from service.api.bodies import JSON, BodyReader
 from service.api.entrance import Entrance
 from service.api.queries import Query
+from service.api.receivers import check_room, key_of, letters_of, progress_from_now, replay
 from service.api.replies import json_reply
 from service.api.webhook_documents import (
     DELETE,
@@ -25,27 +24,20 @@ from service.api.webhook_documents import (
     ROTATE,
     WRITING,
 )
-from service.contract.cursor import encode_cursor
 from service.contract.decoding import decode
 from service.contract.signing import new_secret
 from service.contract.webhooks import (
-    Progress,
-    Replayed,
     WebhookDocument,
     WebhookSecret,
     WebhookView,
-    beginning_of,
     check_url,
-    check_webhook_id,
-    read_letter,
     read_progress,
     read_webhook,
     write,
 )
-from service.errors import TooManyItems
 from service.store.alert_log import AlertLog
-from service.store.keys import split_tenant_key, tenant_key
-from service.store.webhooks import StoredWebhook, Webhooks
+from service.store.keys import split_tenant_key
+from service.store.receivers import StoredReceiver, Webhooks
 
 WEBHOOKS_MAX = 100  # of a tenant
 SECRET_OVERLAP_MS = 86_400_000  # a secret that was replaced is good for a day
@@ -77,17 +69,13 @@ def build_webhooks_router(
     @router.put("/webhooks/{webhook_id}", response_class=Response, openapi_extra=PUT)
     async def put_webhook(request: Request, webhook_id: str) -> Response:
         caller = await entrance.admit(request, *WRITING)
-        key = _key(caller, webhook_id)
+        key = key_of(caller, webhook_id)
         body, _ = await bodies.read(request)
         wanted = decode(body, _decoder)
         check_url(wanted.url, allow_http=rules.allow_http, allow_private=rules.allow_private)
-        if not await _has_room(webhooks, caller.tenant, key):
-            raise TooManyItems(f"more than {WEBHOOKS_MAX} webhooks")
-        epoch = await settle()
-        ends = [tail.offset for tail in await log.tails()]
-        secret, cursor = new_secret(), encode_cursor(epoch, ends)
-        begun = Progress(secrets.token_hex(8), time.time_ns() // 1_000_000, cursor)
-        created = await webhooks.put(key, write(wanted), secret, write(begun))
+        await check_room(webhooks, caller.tenant, key, WEBHOOKS_MAX, "webhooks")
+        begun, secret = write(await progress_from_now(log, settle)), new_secret()
+        created = await webhooks.put(key, write(wanted), secret, begun)
         view = _view(key, await webhooks.get(key), secret if created else None)
         return Response(msgspec.json.encode(view), 201 if created else 200, None, JSON)
 
@@ -108,18 +96,18 @@ def _add_the_rest(router: APIRouter, entrance: Entrance, webhooks: Webhooks) -> 
 
     @router.get("/webhooks/{webhook_id}", response_class=Response, openapi_extra=GET)
     async def get_webhook(request: Request, webhook_id: str) -> Response:
-        key = _key(await entrance.admit(request, *READING), webhook_id)
+        key = key_of(await entrance.admit(request, *READING), webhook_id)
         Query(request)
         return json_reply(_view(key, await webhooks.get(key)))
 
     @router.delete("/webhooks/{webhook_id}", response_class=Response, openapi_extra=DELETE)
     async def delete_webhook(request: Request, webhook_id: str) -> Response:
-        await webhooks.delete(_key(await entrance.admit(request, *WRITING), webhook_id))
+        await webhooks.delete(key_of(await entrance.admit(request, *WRITING), webhook_id))
         return Response(status_code=204)
 
     @router.post("/webhooks/{webhook_id}/secret", response_class=Response, openapi_extra=ROTATE)
     async def rotate_secret(request: Request, webhook_id: str) -> Response:
-        key = _key(await entrance.admit(request, *WRITING), webhook_id)
+        key = key_of(await entrance.admit(request, *WRITING), webhook_id)
         secret, good_until_ms = new_secret(), time.time_ns() // 1_000_000 + SECRET_OVERLAP_MS
         await webhooks.rotate(key, secret, good_until_ms)
         return json_reply(WebhookSecret(secret, good_until_ms))
@@ -131,33 +119,17 @@ def _add_letters(router: APIRouter, entrance: Entrance, webhooks: Webhooks) -> N
 
     @router.get(path, response_class=Response, openapi_extra=LETTERS)
     async def get_dead_letters(request: Request, webhook_id: str) -> Response:
-        key = _key(await entrance.admit(request, *READING), webhook_id)
+        key = key_of(await entrance.admit(request, *READING), webhook_id)
         Query(request)
-        await webhooks.get(key)
-        letters = [read_letter(letter) for letter in await webhooks.letters(key)]
-        return json_reply({"deadLetters": letters})
+        return await letters_of(webhooks, key)
 
     @router.post(f"{path}:replay", response_class=Response, openapi_extra=REPLAY)
     async def replay_dead_letters(request: Request, webhook_id: str) -> Response:
-        key = _key(await entrance.admit(request, *WRITING), webhook_id)
-        query = Query(request, "id")
-        await webhooks.get(key)
-        letter_id = query.text("id")
-        beginning = b"" if letter_id is None else beginning_of(letter_id)
-        return json_reply(Replayed(await webhooks.replay(key, beginning)))
+        key = key_of(await entrance.admit(request, *WRITING), webhook_id)
+        return await replay(webhooks, key, request)
 
 
-def _key(caller: Caller, webhook_id: str) -> str:
-    """Return a webhook's key, which is in the caller's tenant."""
-    return tenant_key(caller.tenant, check_webhook_id(webhook_id))
-
-
-async def _has_room(webhooks: Webhooks, tenant: str, key: str) -> bool:
-    there = await webhooks.keys_of(tenant)
-    return key in there or len(there) < WEBHOOKS_MAX
-
-
-def _view(key: str, stored: StoredWebhook, secret: str | None = None) -> WebhookView:
+def _view(key: str, stored: StoredReceiver, secret: str | None = None) -> WebhookView:
     wanted, progress = read_webhook(stored.doc), read_progress(stored.progress)
     pending = progress.pending
     failed = pending is not None and pending.attempts > 0

@@ -3,6 +3,8 @@
 "worst": accounts at or beyond a level, worst first. The order is total, so that a page can go on
 where the last one ended: level falling, margin ratio of the worst pool falling (no equity left is
 the highest), account key rising.
+
+"names": which accounts of a tenant have a pool.
 """
 
 import binascii
@@ -18,6 +20,7 @@ from service.errors import InvalidCursor
 
 Place = TypeVar("Place")
 WORST = "worst"
+NAMES = "names"
 _CURSOR_CHARS_MAX = 1_024
 
 
@@ -43,6 +46,15 @@ class WorstQuestion(Struct, frozen=True):
     after: RankedPlace | None = None
 
 
+class NamesQuestion(Struct, frozen=True):
+    """The keys of a tenant's accounts; of more than `limit` one more is enough."""
+
+    tenant: str
+    limit: int
+
+
+_names_question_decoder = msgspec.json.Decoder(NamesQuestion)
+_names_decoder = msgspec.json.Decoder(list[str])
 _question_decoder = msgspec.json.Decoder(WorstQuestion)
 _answer_decoder = msgspec.json.Decoder(list[RankedPlace])
 _place_decoder = msgspec.json.Decoder(RankedPlace)
@@ -55,6 +67,22 @@ def encode_question(question: WorstQuestion) -> bytes:
 
 def decode_question(raw: bytes) -> WorstQuestion:
     return _question_decoder.decode(raw)
+
+
+def encode_names_question(question: NamesQuestion) -> bytes:
+    return _encoder.encode(question)
+
+
+def decode_names_question(raw: bytes) -> NamesQuestion:
+    return _names_question_decoder.decode(raw)
+
+
+def encode_names(names: list[str]) -> bytes:
+    return _encoder.encode(names)
+
+
+def decode_names(raw: bytes) -> list[str]:
+    return _names_decoder.decode(raw)
 
 
 def encode_answer(places: Iterable[RankedPlace]) -> bytes:

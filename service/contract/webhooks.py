@@ -15,7 +15,7 @@ from service.contract.alerts import Alert, EpochMs, LevelName
 from service.contract.frames import AccountPattern, CursorText
 from service.errors import Fault, InvalidInput
 
-WEBHOOK_ID_PATTERN = r"^[A-Za-z0-9._-]{1,64}$(?!\n)"
+RECEIVER_ID_PATTERN = r"^[A-Za-z0-9._-]{1,64}$(?!\n)"
 ACCOUNTS_MAX = 1_000
 _NOTHING_ELSE = re.compile(r"[!-~]+")  # printable ASCII without blanks
 
@@ -158,10 +158,10 @@ def is_public(address: Address) -> bool:
     )
 
 
-def check_webhook_id(name: str) -> str:
+def check_receiver_id(name: str) -> str:
     """Return an id that stands in a path; raises InvalidInput when it cannot be one."""
-    if re.search(WEBHOOK_ID_PATTERN, name) is None:
-        detail = "a webhook's id is 1 to 64 of A-Z a-z 0-9 . _ -"
+    if re.search(RECEIVER_ID_PATTERN, name) is None:
+        detail = "an id is 1 to 64 of A-Z a-z 0-9 . _ -"
         raise InvalidInput.of(Fault("", "invalid_name", detail))
     return name
 

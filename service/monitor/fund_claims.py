@@ -1,8 +1,10 @@
 """What the pools of each shard ask of the insurance funds, from the book as it is at one moment."""
 
+import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
+import msgspec
 import numpy as np
 
 from service.contract.funds import FundAsked, encode_asked, read_fund
@@ -13,19 +15,53 @@ from service.risk.evaluate import assess
 from service.risk.fund_claims import FundClaims, fund_claims
 from service.risk.model import Level
 from service.risk.venues import RULES
-from service.store.funds import ClaimsWrite, Name, StoredFund
+from service.store.funds import ClaimsWrite, Funds, Name
 
 _VENUES = tuple(RULES)  # by rule
-Limits = Mapping[Name, float | None]
+Limits = Mapping[Name, float | None]  # of an event, by fund; None: it has none
+
+_log = logging.getLogger(__name__)
 
 
-def claims_of(books: Iterable[Shards], funds: Mapping[Name, StoredFund]) -> list[ClaimsWrite]:
+class Claims:
+    """Says what the pools of the shards that are served here ask; silent where no fund is.
+
+    A fund that cannot be read (another version wrote it) is told of once and passed over: the
+    others are spoken of, and whoever is monitored stays so.
+    """
+
+    def __init__(self, funds: Funds) -> None:
+        self._funds = funds
+        self._unread: set[tuple[Name, bytes]] = set()
+
+    async def tell(self, books: Collection[Shards]) -> None:
+        """Write it; a lost shard's word is refused. Raises StoreUnavailable."""
+        if limits := await self.limits():
+            writes = claims_of(books, limits)
+            if writes:
+                await self._funds.write_claims(writes)
+
+    async def limits(self) -> Limits:
+        """Return the limits of the funds that can be read."""
+        limits: dict[Name, float | None] = {}
+        unread = set()
+        for name, fund in (await self._funds.all()).items():
+            try:
+                limits[name] = read_fund(fund.doc).event_limit
+            except msgspec.DecodeError as error:
+                unread.add((name, fund.doc))
+                if (name, fund.doc) not in self._unread:
+                    _log.error("the fund %s %s cannot be read: %s", *name, error)
+        self._unread = unread
+        return limits
+
+
+def claims_of(books: Collection[Shards], limits: Limits) -> list[ClaimsWrite]:
     """Return what every shard that is served has to say, as of its book's market id.
 
     A pool is asked about when the monitor has it at LIQUIDATION or beyond, so that a fund and the
     alerts tell the same story; UNPRICED ones are counted. Nothing else is evaluated.
     """
-    limits = {name: read_fund(fund.doc).event_limit for name, fund in funds.items()}
     writes = []
     for shards in books:
         asked = _asked_by_shard(shards, limits)

@@ -16,7 +16,7 @@ from service.monitor.compiled import (
     Found,
 )
 from service.monitor.kernels import settle, tick
-from service.risk import evaluate
+from service.risk import evaluate, liquidation_map
 from service.risk.bands import plain_bands
 from service.risk.book import Book
 from service.risk.columns import Batch, Bools, Ints
@@ -227,3 +227,4 @@ def warm_up() -> None:
     judge.check(nobody, 0)
     judge.tick((0,), 0)
     evaluate.warm_up()
+    liquidation_map.warm_up()

@@ -48,6 +48,10 @@ Where keys are in force, say who you are: by the header `Authorization: Bearer <
 an origin the settings allow. When a key is revoked or expires, its connections are closed \
 within seconds.
 
+A frame of yours costs a unit of the key's, of which its calls are paid too, a subscription as \
+many as it names accounts. When there are none left you are read no further until they have grown \
+back: send less, nothing is lost or refused.
+
 Subscribe first; the answer is `subscribed`, then a `snapshot` of the accounts that are not \
 HEALTHY (unless `recovered`), then `alerts` as they are logged. Keep the last `cursor` you have \
 dealt with and give it back as `since` when you come back: everything after it follows, nothing \

@@ -60,6 +60,9 @@ class Switchboard(Protocol):
     def watch(self, subscription: RiskSubscription) -> bool:
         """Hand the states of its accounts to a subscription; False when they are too many."""
 
+    async def wait_for(self, caller: Caller, units: int) -> None:
+        """Return once what a frame costs was taken from the units of its key."""
+
     async def acknowledge(self, account_key: str, seq: int) -> int:
         """Acknowledge an alert; return when (ms). Raises UnknownAlert, StoreUnavailable."""
 

@@ -15,6 +15,7 @@ from typing import Protocol
 import anyio
 
 from service.access.door import Caller
+from service.access.meter import Meter
 from service.access.silences import SilenceBoard
 from service.contract.cursor import encode_cursor
 from service.contract.frames import Notice, encode_frame
@@ -66,6 +67,7 @@ class Hub:
         acks: AckStore,
         risks: Risks,
         silences: SilenceBoard,
+        meter: Meter,
         limits: StreamLimits | None = None,
     ) -> None:
         self.limits = limits or StreamLimits()
@@ -73,6 +75,7 @@ class Hub:
         self._log = log
         self._acks = acks
         self._silences = silences
+        self._meter = meter
         self._listeners = Listeners()
         self._marks = MarkBoard(self._notify)
         self._risks = RiskBoard(risks.accounts, log, risks.judge, self.limits.frame_bytes)
@@ -166,6 +169,10 @@ class Hub:
             return False
         self._risks.add(subscription)
         return True
+
+    async def wait_for(self, caller: Caller, units: int) -> None:
+        """Return once what a frame costs was taken from the units of its key."""
+        await self._meter.wait_for(caller, units)
 
     async def acknowledge(self, account_key: str, seq: int) -> int:
         """Acknowledge an alert; return when (ms). Raises UnknownAlert, StoreUnavailable."""

@@ -70,6 +70,7 @@ class Session(Connection):
             message = await socket.receive()
             if message["type"] == "websocket.disconnect":
                 return
+            await self._pay(1)
             try:
                 await self._obey(message, tasks)
             except FrameRefused as refused:
@@ -94,6 +95,15 @@ class Session(Connection):
             case Acknowledge(alert=alert):
                 await self._acknowledge(alert)
 
+    async def _pay(self, units: int) -> None:
+        """Take what a frame costs, as a call does: one, and its list as many as are in it.
+
+        Whoever has no units left is read no further until they have grown back, and so cannot
+        keep us busy; nothing is lost or refused, and no other connection waits.
+        """
+        if units > 0:
+            await self._switchboard.wait_for(self.caller, units)
+
     def _auth_refused(self) -> FrameRefused:
         """Return why an `auth` frame is refused here: it comes first, where one is needed."""
         if self.caller.key_id:
@@ -107,6 +117,7 @@ class Session(Connection):
         if len(there) >= self._limits.subscriptions_max:
             most = f"at most {self._limits.subscriptions_max} in one connection"
             raise FrameRefused("too_many_subscriptions", most, frame.id)
+        await self._pay(len(frame.accounts or ()) - 1)
         if frame.channel == "alerts":
             self.subscribe_to_alerts(frame.id, *self._wanted(frame))
         elif frame.channel == "marks":

@@ -6,8 +6,8 @@ currency, `table` a tier table, `rule` a row of `venues.RULES`. Every column of 
 one entry a row; NaN means "not given" where a comment says so. Rows of a pool need not be adjacent.
 """
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, fields
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,6 +140,16 @@ def sums_by(row: Ints, values: Floats, rows: int) -> Floats:
     """Return the sum of the values that stand at each of so many rows, in their order."""
     sums: Floats = np.bincount(row, values, rows).astype(np.float64, copy=False)
     return sums
+
+
+_Rows = TypeVar("_Rows", Legs, Holdings)
+
+
+def joined_rows(one: _Rows, other: _Rows) -> _Rows:
+    """Return the rows of one, then of the other."""
+    names = [each.name for each in fields(one)]
+    pairs = [(getattr(one, name), getattr(other, name)) for name in names]
+    return type(one)(*map(np.concatenate, pairs))
 
 
 def empty_markets(rows: int) -> Markets:

@@ -12,11 +12,11 @@ import numpy as np
 
 from service.risk.closing import debt_most
 from service.risk.columns import Batch, Bools, Floats, sums_by
+from service.risk.losses import fund_share
 from service.risk.margin import Assessment
 from service.risk.model import Level
 from service.risk.policy import POLICY_COLUMNS, PolicyColumns
 from service.risk.restore import shortfall
-from service.risk.waterfall import fund_share
 
 
 @dataclass(slots=True)

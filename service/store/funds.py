@@ -118,5 +118,6 @@ class Funds:
 
 
 def _read(stored: bytes) -> StoredFund:
+    """Return a record's parts; what we never wrote has no version, and is no fund to be read."""
     version, _, doc = stored.partition(b" ")
-    return StoredFund(int(version), doc)
+    return StoredFund(int(version), doc) if version.isdigit() else StoredFund(0, stored)

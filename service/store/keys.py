@@ -15,6 +15,8 @@ A line a key: its type, what it holds; how long it lives.
 {market}:instruments      hash: market -> instrument JSON; for good
 {market}:snapshots        hash: market id -> the monitor's blob of marks and instruments; until a
                           newer one serves every shard
+{market}:volatility       hash: `id` market id, `state` JSON of every market's volatility as of
+                          it; for good
 {market}:producer:<name>  string: `<batch> <part> <results>` of its last append; a day after it
 {market}:shards           string: shard count; for good, as are the next three
 {market}:epoch            string: the log's epoch
@@ -50,6 +52,7 @@ A line a key: its type, what it holds; how long it lives.
 {keys}:records            hash: key id -> API key JSON (of its secret a hash); for good
 {units <key id>}:full     string: when all units taken by a key have grown back, epoch microseconds;
                           until then
+{units kept <key id>}:full  string: the same of the room of its kept answers
 {s07}:call:<name>         string: `<fingerprint> <token>` of a call that carries a key, then
                           `<fingerprint>  <answer>`; a minute, then as long as answers are kept
 {call <name>}:call        string: the same of a call that is not about one account
@@ -60,6 +63,7 @@ A line a key: its type, what it holds; how long it lives.
 {hooks}:lease             string: token of who delivers and is alive; two seconds unless renewed
 {hooks}:dead:<key>        list: dead letters (JSON), the newest hundred; until replayed
 {hooks}:again:<key>       list: dead letters that are to be sent again; until that is tried
+{targets}:...             the same of targets, whose secret is their URL
 {silences}:records        hash: `<tenant>/<id>` -> silence JSON; as long as the log has its alerts
 {silences}:changed        string: a number that grows with every change of them; for good
 channel alerts            `<shard>:<offset> ...` of what was committed together, a wake-up only
@@ -80,6 +84,7 @@ MARK_TIMES = "{market}:times"
 STALE = "{market}:stale"
 INSTRUMENTS = "{market}:instruments"
 SNAPSHOTS = "{market}:snapshots"
+VOLATILITY = "{market}:volatility"
 SHARD_COUNT = "{market}:shards"
 EPOCH = "{market}:epoch"
 SERVERS = "{market}:servers"
@@ -88,11 +93,6 @@ BEGUN = "{market}:begun"
 QUESTIONS = "{ask}:questions"
 MONITORS = "{ask}:monitors"
 API_KEYS = "{keys}:records"
-WEBHOOKS = "{hooks}:records"
-WEBHOOK_SECRETS = "{hooks}:secrets"
-WEBHOOK_PROGRESS = "{hooks}:progress"
-WEBHOOK_OWNER = "{hooks}:owner"
-WEBHOOK_LEASE = "{hooks}:lease"
 SILENCES = "{silences}:records"
 SILENCES_CHANGED = "{silences}:changed"
 FUNDS = "{funds}:records"
@@ -116,16 +116,8 @@ def call(shard: int | None, name: str) -> str:
     return f"{{call {name}}}:call" if shard is None else f"{shard_tag(shard)}:call:{name}"
 
 
-def dead_letters(webhook_key: str) -> str:
-    return f"{{hooks}}:dead:{webhook_key}"
-
-
-def letters_again(webhook_key: str) -> str:
-    return f"{{hooks}}:again:{webhook_key}"
-
-
 def tenant_key(tenant: str, name: str) -> str:
-    """Return the name of a tenant's account, webhook or silence inside the service.
+    """Return the name of a tenant's account, webhook, target or silence inside the service.
 
     What clients call them is unique within a tenant only.
     """
@@ -185,3 +177,28 @@ class ShardKeys:
     def __post_init__(self) -> None:
         for name in self.__slots__[1:]:
             object.__setattr__(self, name, f"{shard_tag(self.shard)}:{name}")
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverKeys:
+    """The keys of one kind of receivers of alerts; all in one slot."""
+
+    tag: str
+    records: str = field(init=False)
+    secrets: str = field(init=False)
+    progress: str = field(init=False)
+    owner: str = field(init=False)
+    lease: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__[1:]:
+            object.__setattr__(self, name, f"{self.tag}:{name}")
+
+    def dead_letters(self, receiver_key: str) -> str:
+        return f"{self.tag}:dead:{receiver_key}"
+
+    def letters_again(self, receiver_key: str) -> str:
+        return f"{self.tag}:again:{receiver_key}"
+
+
+HOOKS, TARGETS = ReceiverKeys("{hooks}"), ReceiverKeys("{targets}")

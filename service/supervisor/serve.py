@@ -23,6 +23,7 @@ from service.settings import Settings
 from service.store import embedded
 from service.supervisor import resources
 from service.supervisor.children import SUPERVISOR, Child, Part, Say, StartError
+from service.supervisor.targets import check_targets
 
 Result = TypeVar("Result")
 
@@ -77,6 +78,7 @@ async def running(settings: Settings, say: Say, monitors: int = 1) -> AsyncItera
     cannot start.
     """
     check_bind(settings)
+    check_targets(settings)
     children: list[Child] = []
     tasks: list[asyncio.Task[None]] = []
 
@@ -167,6 +169,9 @@ def _parts(settings: Settings, sockets: Sequence[socket.socket], monitors: int) 
     if monitors:
         webhooks = (*serve, "--role", "webhooks")
         parts.append(Part("webhooks", webhooks, STOP_WEBHOOKS_S, environment))
+    if monitors and settings.targets:
+        targets = (*serve, "--role", "targets")
+        parts.append(Part("targets", targets, STOP_WEBHOOKS_S, environment))
     for number, listening in enumerate(sockets, start=1):
         descriptor = listening.fileno()
         argv = (*serve, "--role", "api", "--listen-fd", str(descriptor))

@@ -11,11 +11,12 @@ from service.settings import Settings
 from service.store.alert_log import AlertLog
 from service.store.client import connect, connect_blocking
 from service.store.epoch import settle
+from service.store.receivers import Webhooks
 from service.store.silences import Silences
-from service.store.webhooks import Webhooks
+from service.webhooks.calls import SignedCalls
 from service.webhooks.delivery import Pace
 from service.webhooks.sender import Rules, Sender
-from service.webhooks.worker import WebhookWorker
+from service.webhooks.worker import DeliveryWorker
 
 
 async def run_webhooks(settings: Settings) -> None:
@@ -37,4 +38,5 @@ async def run_webhooks(settings: Settings) -> None:
         log, webhooks = AlertLog(client, settings.shards, blocking), Webhooks(client)
         pace = Pace(give_up_s=settings.webhook_give_up_s)
         silences = SilenceBoard(Silences(client))
-        await WebhookWorker(log, webhooks, settled, sender, silences=silences, pace=pace).run()
+        road = SignedCalls(sender)
+        await DeliveryWorker(log, webhooks, settled, road, silences=silences, pace=pace).run()

@@ -1,7 +1,7 @@
 """The next alerts of a webhook, read from the log: from a cursor on, as many as a call carries."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,8 +14,14 @@ from service.contract.silences import Silences
 from service.store.alert_log import LogTail
 from service.store.log_order import Entries, LogGap, LogOrder
 
-ALERTS_MAX, BYTES_MAX = 100, 256 * 1_024  # in one call; whichever is reached first
-_SCANNED_MAX = 20_000  # alerts looked at for one batch, wanted or not
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much goes out at once: alerts or bytes, whichever are reached first."""
+
+    alerts_max: int = 100
+    bytes_max: int = 256 * 1_024
+    scanned_max: int = 20_000  # alerts looked at for one batch, wanted or not
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +67,21 @@ async def next_batch(
     selection: Selection,
     *,
     silences: Silences,
+    size: Size,
+    kept: Callable[[bytes], bytes] = bytes,
     until: str | None = None,
 ) -> Batch:
-    """Return what follows the cursor `since`: as much as one call carries, or up to `until`.
+    """Return what follows the cursor `since`: as much as goes out at once, or up to `until`.
 
-    Between the same two cursors it is always the same. May raise StoreUnavailable.
+    Between the same two cursors it is always the same. `kept` tells what of an alert (JSON) is
+    needed. May raise StoreUnavailable.
     """
     start = decode_cursor(since)
     if not state.covers(start):
         return Batch((), state.beginning(), recovered=False)
     ends = state.ends if until is None else decode_cursor(until).offsets
-    order, alerts, scanned, size = LogOrder(start.offsets), list[bytes](), 0, 0
-    while order.offsets != ends and (until is not None or scanned < _SCANNED_MAX):
+    order, alerts, scanned, held = LogOrder(start.offsets), list[bytes](), 0, 0
+    while order.offsets != ends and (until is not None or scanned < size.scanned_max):
         try:
             if await order.read(log, ends):
                 break  # announced, and not there yet
@@ -87,9 +96,9 @@ async def next_batch(
                 selection.tenant, key, name, part.alerts[at]
             ):
                 continue
-            alerts.append(part.alerts[at])
-            size += len(part.alerts[at])
-            full = len(alerts) == ALERTS_MAX or size >= BYTES_MAX
+            alerts.append(kept(part.alerts[at]))
+            held += len(alerts[-1])
+            full = len(alerts) == size.alerts_max or held >= size.bytes_max
             if full and until is None:
                 return Batch(alerts, encode_cursor(state.epoch, part.offsets(at + 1)))
         scanned += len(part.keys)

@@ -1,4 +1,4 @@
-"""One webhook's deliveries, one after the other, in the order of the log.
+"""One receiver's deliveries, one after the other, in the order of the log.
 
 A delivery is first written down (up to which cursor it goes), then sent until it is taken or given
 up, and only then is the cursor moved. Whoever goes on after a kill finds it written down, reads the
@@ -16,22 +16,19 @@ from typing import Protocol
 import msgspec
 
 from service.access.silences import SilenceBoard
-from service.contract.selection import Selection, select
-from service.contract.signing import good_secrets, headers_of
+from service.contract.selection import Selection
 from service.contract.webhooks import (
     DeadLetter,
     Pending,
     Progress,
     read_letter,
     read_progress,
-    read_webhook,
     write,
 )
 from service.errors import StoreUnavailable
-from service.store.keys import split_tenant_key
 from service.store.log_order import Entries
-from service.store.webhooks import Step, Target
-from service.webhooks.batches import Batch, LogState, delivery_id, next_batch, payload
+from service.store.receivers import Addressee, Step
+from service.webhooks.batches import Batch, LogState, Size, delivery_id, next_batch
 from service.webhooks.sender import Outcome
 
 ATTEMPTS_MIN = 3  # however old a delivery is: perhaps it was us who were away
@@ -62,27 +59,44 @@ class Pace:
 class Ledger(Protocol):
     """What is stored of deliveries; everything may raise StoreUnavailable."""
 
-    async def target(self, key: str) -> Target | None: ...
+    async def addressee(self, key: str) -> Addressee | None: ...
 
     async def advance(
         self, token: int, key: str, before: bytes, after: bytes, letter: bytes = b""
     ) -> Step: ...
 
-    async def again(self, webhook_keys: Sequence[str]) -> dict[str, bytes]: ...
+    async def again(self, receiver_keys: Sequence[str]) -> dict[str, bytes]: ...
 
     async def settle_letter(self, key: str, letter: bytes, still_dead: bytes | None) -> None: ...
 
 
-class Post(Protocol):
-    """Calls a receiver once."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a receiver is told, and how long a burst is waited for so that it is told in one."""
 
-    async def post(self, url: str, headers: dict[str, str], body: bytes) -> Outcome: ...
+    selection: Selection
+    gather_s: float = 0.0
+
+
+class Road(Protocol):
+    """How one kind of receivers is told: what it is sent, and sending that once."""
+
+    size: Size
+
+    def wanted(self, key: str, doc: bytes) -> Wanted: ...
+
+    def kept(self, alert: bytes) -> bytes:
+        """Return what of an alert (JSON) is needed for a body."""
+
+    def body(self, key: str, begun_at_ms: int, batch: Batch) -> bytes: ...
+
+    async def send(self, key: str, to: Addressee, named: str, body: bytes) -> Outcome: ...
 
 
 class Deliveries:
-    """The life of one webhook; its owner keeps what is public up to date, and calls `wake`.
+    """The life of one receiver; its owner keeps what is public up to date, and calls `wake`.
 
-    The webhook is read at every step, after the end of the log that the step goes to: so what is
+    The receiver is read at every step, after the end of the log that the step goes to: so what is
     logged once a change of it was answered is told as the change wants it.
     """
 
@@ -93,20 +107,21 @@ class Deliveries:
         *,
         log: Entries,
         ledger: Ledger,
-        post: Post,
+        road: Road,
         pace: Pace,
         silences: SilenceBoard,
     ) -> None:
         self.state: LogState | None = None
         self.has_letters = False  # that are to be sent again
         self._key, self._token = key, token
-        self._log, self._ledger, self._post, self._pace = log, ledger, post, pace
+        self._log, self._ledger, self._road, self._pace = log, ledger, road, pace
         self._silences = silences
         self._woken = asyncio.Event()
         self._quiet_until = 0.0  # nothing in the log matters before
         self._stored = b""
         self._incarnation = ""
         self._passed: str | None = None  # the cursor up to which nothing was wanted
+        self._burst_at: float | None = None  # when the one that is gathered was first seen
         self._written_at = time.monotonic()
 
     def wake(self) -> None:
@@ -115,7 +130,7 @@ class Deliveries:
             self._woken.set()
 
     async def run(self) -> None:
-        """Deliver until the webhook is gone. Raises LeaseLost."""
+        """Deliver until the receiver is gone. Raises LeaseLost."""
         while True:
             self._woken.clear()
             try:
@@ -137,33 +152,33 @@ class Deliveries:
         state = self.state
         if state is None:
             return 60.0
-        target = await self._ledger.target(self._key)
-        if target is None:
+        to = await self._ledger.addressee(self._key)
+        if to is None:
             return None
-        self._stored = target.progress
-        progress = read_progress(target.progress)
+        self._stored = to.progress
+        progress = read_progress(to.progress)
         if progress.incarnation != self._incarnation:  # perhaps another one of the same name
             self._incarnation, self._passed = progress.incarnation, None
         if self.has_letters:
-            return await self._send_again(progress, target)
+            return await self._send_again(progress, to)
         if progress.pending is None:
-            return await self._begin(progress, target, state)
+            return await self._begin(progress, to, state)
         wait_s = progress.pending.next_at / 1e3 - time.time()
         self._quiet_until = time.monotonic() + wait_s
-        return wait_s if wait_s > 0.0 else await self._try(progress, target, state)
+        return wait_s if wait_s > 0.0 else await self._try(progress, to, state)
 
-    async def _begin(self, progress: Progress, target: Target, state: LogState) -> float:
+    async def _begin(self, progress: Progress, to: Addressee, state: LogState) -> float:
         """Write the next delivery down, if there is anything to deliver."""
-        since = self._passed or progress.cursor
-        batch = await next_batch(
-            self._log, state, since, self._selection(target), silences=self._silences.now
-        )
+        since, wanted = self._passed or progress.cursor, self._road.wanted(self._key, to.doc)
+        batch = await self._batch(state, since, wanted.selection)
+        if batch.alerts and (wait_s := self._gathering_s(wanted.gather_s)) > 0.0:
+            return wait_s
         if batch.alerts or not batch.recovered:
             pending = Pending(batch.after, _now_ms(), batch.recovered)
             # The cursor may be moved with it: between the two nothing was wanted.
             cursor = since if batch.recovered else progress.cursor
             await self._advance(msgspec.structs.replace(progress, cursor=cursor, pending=pending))
-            self._passed = None
+            self._passed = self._burst_at = None
             return 0.0
         moved = batch.after != since
         self._passed = batch.after
@@ -172,34 +187,51 @@ class Deliveries:
             await self._advance(msgspec.structs.replace(progress, cursor=batch.after))
         return 0.0 if moved else _PASSED_WRITTEN_S
 
-    async def _try(self, progress: Progress, target: Target, state: LogState) -> float:
-        """Send the delivery that is written down, and write down what became of it."""
+    async def _try(self, progress: Progress, to: Addressee, state: LogState) -> float:
+        """Send the delivery that is written down, and write down what became of it.
+
+        What was wanted when it was written down may be another by now.
+        """
         pending = progress.pending
         assert pending is not None
         batch = Batch((), pending.after, recovered=False)
         if pending.recovered:
-            selection = self._selection(target)
-            batch = await next_batch(
-                self._log,
-                state,
-                progress.cursor,
-                selection,
-                silences=self._silences.now,
-                until=pending.after,
-            )
+            wanted = self._road.wanted(self._key, to.doc)
+            batch = await self._batch(state, progress.cursor, wanted.selection, pending.after)
             if not batch.recovered:  # its alerts are gone from the log: tell that instead
                 gap = Pending(batch.after, _now_ms(), recovered=False)
                 await self._advance(msgspec.structs.replace(progress, pending=gap))
                 return 0.0
             if batch.after != pending.after:
                 return _STORE_PAUSE_S  # what is there is not seen yet
-        named = delivery_id(progress.incarnation, pending.after, target.doc)
-        body = payload(split_tenant_key(self._key)[1], pending.begun_at, batch)
+        named = delivery_id(progress.incarnation, pending.after, to.doc)
+        body = self._road.body(self._key, pending.begun_at, batch)
         outcome = Outcome()
         if batch.alerts or not batch.recovered:  # another selection may want none of them
-            outcome = await self._call(target, named, body)
+            outcome = await self._road.send(self._key, to, named, body)
         await self._record(progress, pending, outcome, (named, body))
         return 0.0
+
+    async def _batch(
+        self, state: LogState, since: str, selection: Selection, until: str | None = None
+    ) -> Batch:
+        return await next_batch(
+            self._log,
+            state,
+            since,
+            selection,
+            silences=self._silences.now,
+            size=self._road.size,
+            kept=self._road.kept,
+            until=until,
+        )
+
+    def _gathering_s(self, gather_s: float) -> float:
+        """Return how long more of the burst is waited for, which began when it was first seen."""
+        now = time.monotonic()
+        self._burst_at = now if self._burst_at is None else self._burst_at
+        self._quiet_until = self._burst_at + gather_s
+        return self._quiet_until - now
 
     async def _record(
         self, progress: Progress, pending: Pending, outcome: Outcome, sent: tuple[str, bytes]
@@ -222,7 +254,7 @@ class Deliveries:
         letter = DeadLetter(named, now_ms, attempts, outcome.error, msgspec.Raw(body))
         await self._advance(done, write(letter))
 
-    async def _send_again(self, progress: Progress, target: Target) -> float:
+    async def _send_again(self, progress: Progress, to: Addressee) -> float:
         """Send the next dead letter a few times, quickly: whoever asked for it waits."""
         stored = (await self._ledger.again([self._key])).get(self._key)
         if stored is None:
@@ -230,7 +262,7 @@ class Deliveries:
             return 0.0
         letter, outcome = read_letter(stored), Outcome()
         for attempt in range(1, LETTER_ATTEMPTS + 1):
-            outcome = await self._call(target, letter.id, bytes(letter.payload))
+            outcome = await self._road.send(self._key, to, letter.id, bytes(letter.payload))
             if not outcome.error:
                 break
             if attempt < LETTER_ATTEMPTS:
@@ -242,12 +274,6 @@ class Deliveries:
             await self._advance(msgspec.structs.replace(progress, pending=pending))
         return 0.0
 
-    async def _call(self, target: Target, named: str, body: bytes) -> Outcome:
-        now_s = int(time.time())
-        secrets = good_secrets(target.secrets, now_s * 1_000)
-        headers = headers_of(secrets, named, now_s, body)
-        return await self._post.post(read_webhook(target.doc).url, headers, body)
-
     async def _advance(self, progress: Progress, letter: bytes = b"") -> None:
         """Write progress down. A step that came too late changes nothing: it is read again."""
         after = write(progress)
@@ -255,11 +281,6 @@ class Deliveries:
         if step == "lease_lost":
             raise LeaseLost
         self._written_at = time.monotonic()
-
-    def _selection(self, target: Target) -> Selection:
-        wanted = read_webhook(target.doc)
-        tenant, _ = split_tenant_key(self._key)
-        return select(tenant, wanted.accounts, wanted.levels, wanted.silenced)
 
 
 def _still_dead(letter: DeadLetter, outcome: Outcome) -> bytes | None:

@@ -15,7 +15,7 @@ from service.errors import StoreUnavailable
 from service.store.alert_log import LEASE_MS, LogTail
 from service.store.log_order import Entries
 from service.webhooks.batches import LogState
-from service.webhooks.delivery import Deliveries, LeaseLost, Ledger, Pace, Post
+from service.webhooks.delivery import Deliveries, LeaseLost, Ledger, Pace, Road
 
 LOOK_EVERY_S = 1.0
 # Looks come no closer than this: what a burst logs meanwhile goes out together.
@@ -35,7 +35,7 @@ class Log(Entries, Protocol):
 
 
 class Registry(Ledger, Protocol):
-    """What a worker needs of the stored webhooks."""
+    """What a worker needs of the stored receivers."""
 
     async def acquire(self, lease_ms: int) -> int | None: ...
 
@@ -44,20 +44,25 @@ class Registry(Ledger, Protocol):
     async def all_keys(self) -> list[str]: ...
 
 
-class WebhookWorker:
-    """`settle` makes sure that the store is ours and returns the log's epoch."""
+class DeliveryWorker:
+    """Tells all receivers of a kind (`named` so in the log), by their road.
+
+    `settle` makes sure that the store is ours and returns the log's epoch.
+    """
 
     def __init__(
         self,
         log: Log,
         registry: Registry,
         settle: Callable[[], Awaitable[str]],
-        post: Post,
+        road: Road,
         *,
+        named: str = "webhooks",
         silences: SilenceBoard,
         pace: Pace | None = None,
     ) -> None:
-        self._log, self._registry, self._settle, self._post = log, registry, settle, post
+        self._log, self._registry, self._settle, self._road = log, registry, settle, road
+        self._named = named
         self._pace = pace or Pace()
         self._silences = silences
         self._woken = asyncio.Event()
@@ -77,15 +82,16 @@ class WebhookWorker:
 
     async def _deliver(self, token: int) -> None:
         """Deliver until the lease is lost; given back when we are stopped."""
-        _log.info("this process delivers to webhooks")
+        _log.info("this process delivers to %s", self._named)
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._keep_lease(token), name="webhook lease")
-                tasks.create_task(self._hear(), name="webhook wake-ups")
+                tasks.create_task(self._keep_lease(token), name="lease")
+                tasks.create_task(self._hear(), name="wake-ups")
                 tasks.create_task(self._silences.run(), name="silences")
-                tasks.create_task(self._look_on(token, tasks), name="webhook look-out")
+                tasks.create_task(self._look_on(token, tasks), name="look-out")
         except* LeaseLost:
-            _log.warning("another process delivers to webhooks, or the lease could not be renewed")
+            said = "another process delivers to %s, or the lease could not be renewed"
+            _log.warning(said, self._named)
         finally:
             self._all = {}
             await self._give_back(token)
@@ -93,7 +99,7 @@ class WebhookWorker:
     def _tell_away(self, error: StoreUnavailable) -> None:
         """Say once that the store is away, however long it is."""
         if not self._away:
-            _log.warning("webhooks wait for the store: %s", error.detail)
+            _log.warning("%s wait for the store: %s", self._named, error.detail)
         self._away = True
 
     async def _give_back(self, token: int) -> None:
@@ -158,7 +164,7 @@ class WebhookWorker:
         await asyncio.sleep(_GATHER_S)
 
     async def _take_up(self, token: int, tasks: asyncio.TaskGroup) -> None:
-        """Begin with new webhooks, tell all of letters to send again; who is gone ends itself."""
+        """Begin with new receivers, tell all of letters to send again; who is gone ends itself."""
         found = await self._registry.all_keys()
         again = await self._registry.again(found)
         for key in found:
@@ -168,11 +174,11 @@ class WebhookWorker:
                     token,
                     log=self._log,
                     ledger=self._registry,
-                    post=self._post,
+                    road=self._road,
                     pace=self._pace,
                     silences=self._silences,
                 )
-                tasks.create_task(self._live(key), name="webhook deliveries")
+                tasks.create_task(self._live(key), name="deliveries")
             self._all[key].has_letters |= key in again
 
     async def _live(self, key: str) -> None:
@@ -182,7 +188,7 @@ class WebhookWorker:
         except (LeaseLost, asyncio.CancelledError):
             raise
         except Exception:
-            _log.exception("deliveries to one webhook failed; they begin again")
+            _log.exception("deliveries to one of the %s failed; they begin again", self._named)
             await asyncio.sleep(_MENDING_S)
         finally:
             self._all.pop(key, None)

@@ -32,6 +32,26 @@ READS: tuple[Scope, ...] = ("alerts:read",)
 DIRECTS: tuple[Scope, ...] = ("accounts:write", "alerts:read")  # where alerts are sent
 CALLS = [
     Call("POST", "/v1/evaluate", ("evaluate",), {"accounts": [HOLDER | {"id": "a1"}]}),
+    Call(
+        "POST",
+        "/v1/size",
+        ("evaluate",),
+        {
+            "symbol": "BTC/USDT:USDT",
+            "side": "long",
+            "entryPrice": 60_000,
+            "stopPrice": 59_000,
+            "budget": 100,
+            "capital": 1_000,
+            "instruments": [instrument()],
+        },
+    ),
+    Call(
+        "POST",
+        "/v1/simulate",
+        ("evaluate",),
+        {"accounts": [HOLDER | {"id": "a1"}], "scenarios": [{"shocks": {"allPct": -10}}]},
+    ),
     Call("PUT", "/v1/instruments", ("admin",), [instrument()]),
     Call("GET", "/v1/instruments", ANY_KEY),
     Call(
@@ -52,6 +72,7 @@ CALLS = [
         {"asset": "USDT", "delta": 1, "reason": "fee"},
     ),
     Call("GET", "/v1/accounts/a1/risk", ("accounts:read",)),
+    Call("GET", "/v1/accounts/a1/health", ("accounts:read",)),
     Call("GET", "/v1/accounts?limit=none", ("accounts:read",)),  # refused after the door, at once
     Call("GET", "/v1/alerts", READS),
     Call("GET", "/v1/alerts?accountId=a1", READS),
@@ -64,6 +85,13 @@ CALLS = [
     Call("POST", "/v1/webhooks/w1/secret", DIRECTS),
     Call("GET", "/v1/webhooks/w1/dead-letters", READS),
     Call("POST", "/v1/webhooks/w1/dead-letters:replay", DIRECTS),
+    Call("PUT", "/v1/targets/t1", DIRECTS, {"url": "jsons://example.com/in"}),
+    Call("GET", "/v1/targets", READS),
+    Call("GET", "/v1/targets/t1", READS),
+    Call("POST", "/v1/targets/t1/test", DIRECTS),
+    Call("GET", "/v1/targets/t1/dead-letters", READS),
+    Call("POST", "/v1/targets/t1/dead-letters:replay", DIRECTS),
+    Call("DELETE", "/v1/targets/t1", DIRECTS),
     Call("POST", "/v1/silences", DIRECTS, {"until": 4_000_000_000_000}),
     Call("GET", "/v1/silences", READS),
     Call("DELETE", "/v1/silences/0123456789abcdef", DIRECTS),
@@ -98,7 +126,9 @@ class Guarded:
 @asynccontextmanager
 async def open_guarded(redis_url: str, **more: Any) -> AsyncIterator[Guarded]:
     """Run a worker with keys in force."""
-    settings = settings_of(redis_url, require_keys=True, bootstrap_key=BOOTSTRAP, **more)
+    settings = settings_of(
+        redis_url, require_keys=True, bootstrap_key=BOOTSTRAP, **{"targets": True} | more
+    )
     async with open_worker(settings) as http, connect(redis_url) as client:
         yield Guarded(http, ApiKeys(client), AlertLog(client, SHARDS))
 

@@ -21,6 +21,7 @@ def test_the_list_of_calls_is_the_documents_and_so_are_the_scopes() -> None:
             method.upper(),
             path.replace("{account_id}", "a1")
             .replace("{webhook_id}", "w1")
+            .replace("{target_id}", "t1")
             .replace("{alert_id}", "a1-1")
             .replace("{silence_id}", "0123456789abcdef")
             .replace("{symbol}", "BTC/USDT:USDT")
@@ -103,7 +104,7 @@ async def test_container_checks_need_no_key(guarded: Guarded) -> None:
 
 
 async def test_without_keys_in_force_nobody_is_asked(redis_url: str) -> None:
-    async with open_worker(settings_of(redis_url)) as http:
+    async with open_worker(settings_of(redis_url, targets=True)) as http:
         for call in CALLS:
             for headers in ({}, {"Authorization": "Bearer nonsense"}):
                 answer = await http.request(call.method, call.path, json=call.body, headers=headers)

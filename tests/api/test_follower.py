@@ -22,6 +22,7 @@ class Script:
     def __init__(self, *readings: list[MarketEntry] | StoreUnavailable) -> None:
         self.pictures: list[int] = []
         self.asked: list[int] = []
+        self.newest = 0
         self._readings = list(readings)
 
     async def picture(self) -> MarketPicture:
@@ -31,7 +32,7 @@ class Script:
         return MarketPicture(market_id, 400, [mark], [])
 
     async def tail(self) -> tuple[int, int]:
-        return 0, 400
+        return self.newest, 400
 
     async def read(self, after: int, *_: int) -> list[MarketEntry]:
         self.asked.append(after)
@@ -76,6 +77,22 @@ async def test_entries_that_were_trimmed_make_it_start_over() -> None:
         assert await follower.reached(9, WAIT_S)
         assert script.pictures == [4, 9]
         assert follower.newest[("okx", "A")].payload == MARK % 9
+
+
+async def test_a_leap_of_the_ids_is_noticed_though_nothing_follows() -> None:
+    script = Script([], [])
+    script.newest = 9
+    async with following(script) as follower:
+        assert await follower.reached(9, WAIT_S)
+        assert script.pictures == [4, 9]
+
+
+async def test_what_comes_between_two_looks_is_no_leap() -> None:
+    script = Script([], [MarketEntry(5, "m", 500, MARK % 2)])
+    script.newest = 5
+    async with following(script) as follower:
+        assert await follower.reached(5, WAIT_S)
+        assert script.pictures == [4]
 
 
 async def test_another_stream_is_noticed() -> None:

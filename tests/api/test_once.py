@@ -24,7 +24,8 @@ pytestmark = pytest.mark.anyio
 
 ADJUST = "/v1/accounts/a1/adjust"
 FEE = {"asset": "USDT", "delta": -1, "reason": "fee"}
-WRITES = [call for call in CALLS if call.method != "GET" and call.path != "/v1/evaluate"]
+PURE = ("/v1/evaluate", "/v1/simulate", "/v1/size")  # they write nothing
+WRITES = [call for call in CALLS if call.method != "GET" and call.path not in PURE]
 
 
 @pytest.fixture
@@ -117,7 +118,7 @@ async def test_two_keys_and_lines_are_refused(desk: httpx.AsyncClient) -> None:
 
 def template_of(path: str) -> str:
     """Return a path as the document names it."""
-    places = {"a1-1": "alert_id", "a1": "account_id", "w1": "webhook_id"}
+    places = {"a1-1": "alert_id", "a1": "account_id", "w1": "webhook_id", "t1": "target_id"}
     places |= {"binance": "venue", "USDT": "asset"}
     parts = (f"{{{places[part]}}}" if part in places else part for part in path.split("/"))
     return re.sub("[0-9a-f]{16}", "{silence_id}", "/".join(parts))

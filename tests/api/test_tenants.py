@@ -14,7 +14,8 @@ pytestmark = pytest.mark.anyio
     [
         call
         for call in CALLS
-        if call.path.startswith(("/v1/accounts/a1", "/v1/webhooks/w1")) and call.method != "PUT"
+        if call.path.startswith(("/v1/accounts/a1", "/v1/webhooks/w1", "/v1/targets/t1"))
+        and call.method != "PUT"
     ],
     ids=lambda call: f"{call.method} {call.path}",
 )

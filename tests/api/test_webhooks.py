@@ -9,8 +9,8 @@ import pytest
 from service.api.webhooks import WEBHOOKS_MAX
 from service.contract.webhooks import DeadLetter, write
 from service.store.client import connect
-from service.store.keys import DEFAULT_TENANT, WEBHOOK_SECRETS, dead_letters, tenant_key
-from service.store.webhooks import Webhooks
+from service.store.keys import DEFAULT_TENANT, HOOKS, tenant_key
+from service.store.receivers import Webhooks
 from tests.api.workers import errors_of
 
 pytestmark = pytest.mark.anyio
@@ -55,7 +55,7 @@ async def test_a_rotated_secret_leaves_the_one_before(
         answer = (await worker.post("/v1/webhooks/ops/secret")).json()
         secrets.append(answer["secret"])
     async with connect(redis_url) as client:
-        stored = (await client.call("HGET", WEBHOOK_SECRETS, KEY)).decode().split(" ")
+        stored = (await client.call("HGET", HOOKS.secrets, KEY)).decode().split(" ")
     assert stored == [secrets[2], secrets[1], str(answer["previousGoodUntil"])]
 
 
@@ -136,7 +136,7 @@ async def test_dead_letters_are_read_and_replayed(
     async with connect(redis_url) as client:
         for number in range(3):
             letter = DeadLetter(f"msg_{number}", number, 4, "answered 500", msgspec.Raw(payload))
-            await client.call("RPUSH", dead_letters(KEY), write(letter))
+            await client.call("RPUSH", HOOKS.dead_letters(KEY), write(letter))
         path = "/v1/webhooks/ops/dead-letters"
         found = (await worker.get(path)).json()["deadLetters"]
         assert [each["id"] for each in found] == ["msg_0", "msg_1", "msg_2"]

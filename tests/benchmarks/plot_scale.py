@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 
 import orjson
 
+from studies.svg import line, text
+
 WIDTH, HEIGHT = 720, 400
 LEFT, RIGHT, TOP, BOTTOM = 70, 180, 20, 50
 SERIES = (
@@ -16,7 +18,7 @@ SERIES = (
     ("crash round (-0.4 %)", "#c98a1b"),
     ("calm round (2 bp)", "#2b6cb0"),
 )
-INK, GRID = "#57606a", "#8c959f"
+INK = "#57606a"
 
 
 class Axis:
@@ -46,7 +48,7 @@ def plot(pools: Sequence[int], columns: Sequence[Sequence[float]]) -> str:
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in points]
         x, y = points[-1]
-        parts.append(_text(x + 10, y + 4, name, colour, "start"))
+        parts.append(text(x + 10, y + 4, name, colour, "start"))
     body = "\n".join(parts)
     label = "Milliseconds a round of 200 marks against the pools in the book"
     return (
@@ -60,24 +62,15 @@ def _grid(across: Axis, up: Axis) -> str:
     parts = []
     for value in up.ticks():
         y = up.place(value)
-        parts.append(_line(LEFT, y, WIDTH - RIGHT, y))
-        parts.append(_text(LEFT - 8, y + 4, f"{value:,g} ms", INK, "end"))
+        parts.append(line(LEFT, y, WIDTH - RIGHT, y))
+        parts.append(text(LEFT - 8, y + 4, f"{value:,g} ms", INK, "end"))
     for value in across.ticks():
         x = across.place(value)
-        parts.append(_line(x, TOP, x, HEIGHT - BOTTOM))
-        parts.append(_text(x, HEIGHT - BOTTOM + 20, f"{value:,.0f}", INK, "middle"))
+        parts.append(line(x, TOP, x, HEIGHT - BOTTOM))
+        parts.append(text(x, HEIGHT - BOTTOM + 20, f"{value:,.0f}", INK, "middle"))
     middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(_text(middle, HEIGHT - 8, "pools, three positions each", INK, "middle"))
+    parts.append(text(middle, HEIGHT - 8, "pools, three positions each", INK, "middle"))
     return "\n".join(parts)
-
-
-def _line(x1: float, y1: float, x2: float, y2: float) -> str:
-    places = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
-    return f'<line {places} stroke="{GRID}" stroke-opacity="0.35"/>'
-
-
-def _text(x: float, y: float, text: str, colour: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" text-anchor="{anchor}">{text}</text>'
 
 
 def main() -> None:

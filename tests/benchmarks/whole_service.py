@@ -7,8 +7,9 @@ import asyncio
 import contextlib
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -133,14 +134,16 @@ class Whole:
     socket: str  # the store's
     store: Client
     market: MarketStream
+    running: RunningService
 
-    async def fill(self, instruments: Sequence[object], accounts: Sequence[object]) -> float:
+    async def fill(self, instruments: Sequence[object], accounts: Iterable[object]) -> float:
         """Put contracts and accounts in; return the seconds until a monitor has committed all."""
         started = time.perf_counter()
         async with httpx.AsyncClient(base_url=self.url, timeout=60.0, trust_env=False) as http:
             (await http.put("/v1/instruments", json=instruments)).raise_for_status()
-            for start in range(0, len(accounts), ACCOUNTS_A_CALL):
-                body = orjson.dumps(accounts[start : start + ACCOUNTS_A_CALL])
+            left = iter(accounts)
+            while part := list(islice(left, ACCOUNTS_A_CALL)):
+                body = orjson.dumps(part)
                 headers = {"Content-Type": "application/json"}
                 answer = await http.post("/v1/accounts:batch", content=body, headers=headers)
                 answer.raise_for_status()
@@ -170,7 +173,7 @@ async def whole_service(*arguments: str) -> AsyncIterator[Whole]:
         try:
             path = str(socket_path(Path(folder)))
             async with connect_store(f"unix://{path}") as store:
-                yield Whole(service.url, path, store, MarketStream(store, Gate()))
+                yield Whole(service.url, path, store, MarketStream(store, Gate()), service)
         finally:
             service.process.terminate()
             service.ended(30.0)

@@ -82,7 +82,12 @@ def test_will_i_owe_money(service: Processes, tmp_path: Path) -> None:
     btc = answers[2]["positions"][0]
     assert btc["gapToLiquidationPct"] == pytest.approx(100 * 5_400 / 59_700)
     assert btc["gapToOwePct"] == pytest.approx(10)
-    for shown in ("9.55 %", "18.37 %", "9.05 %", "1,226.40"):
+    gap = '"gap": {"movePct": -12}'
+    eth_stays = curl.replace(gap, f'{gap}, "betas": {{"ETH/USDT:USDT": 0}}')
+    answers = orjson.loads(shell(eth_stays, service, tmp_path))["accounts"]
+    owed = 7_200 - 6_000 + 0.0005 * (52_800 + 30_000)
+    assert answers[2]["pools"][0]["afterGap"]["owed"] == pytest.approx(owed)
+    for shown in ("9.55 %", "18.37 %", "9.05 %", "1,226.40", f"{owed:,.2f} missing"):
         assert shown in README
 
 
@@ -109,6 +114,13 @@ def test_the_other_doors_are_open(service: Processes, tmp_path: Path) -> None:
     assert "event: subscribed" in said
     assert '"secret":"whsec_' in said
     assert '"deadLetters":[]' in said
+
+
+def test_people_are_told_where_that_is_turned_on(service: Processes, tmp_path: Path) -> None:
+    (script,) = snippets("sh", "Telling people")
+    put, tested, listed, _ = shell(script, service, tmp_path).replace("}{", "}\n{").splitlines()
+    assert orjson.loads(put)["code"] == orjson.loads(tested)["code"] == "targets_off"
+    assert orjson.loads(listed) == {"targets": []}
 
 
 def test_alerts_are_acknowledged_and_silenced(service: Processes, tmp_path: Path) -> None:

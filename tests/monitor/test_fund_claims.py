@@ -4,8 +4,10 @@ At any moment what is stored of a shard is what its pools asked as of the market
 with it, no more and no less, and in the end all add up to what one book of everybody asks.
 """
 
+import asyncio
 import random
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -13,12 +15,13 @@ import pytest
 from service.contract.funds import FundAsked, FundDocument, encode_fund, read_asked
 from service.errors import OutOfStep
 from service.monitor.engine import Engine
-from service.monitor.fund_claims import claims_of
+from service.monitor.fund_claims import Claims, claims_of
 from service.monitor.shards import Shards
 from service.risk.model import Account, Balance, Position
+from service.store import keys
 from service.store.funds import ClaimsWrite, Funds
 from tests.monitor.streams import document_of
-from tests.monitor.test_service import SYMBOLS, list_symbols, post
+from tests.monitor.test_service import PATIENCE_S, SYMBOLS, list_symbols, post, running
 from tests.store.stores import SHARDS, Store, open_store, own
 
 pytestmark = pytest.mark.anyio
@@ -50,7 +53,7 @@ class World:
 
     async def say(self, book: Shards) -> None:
         """A monitor says what its shards ask; some of it is late, and it may be told twice."""
-        for write in claims_of([book], await self.funds.all()):
+        for write in claims_of([book], await Claims(self.funds).limits()):
             if self.owner[write.shard] is book:
                 self.note(write)
             if self.source.random() < 0.3:
@@ -151,14 +154,15 @@ async def test_claims_are_true_whoever_dies_and_whatever_comes_late(
             except OutOfStep:  # a shard was taken from it: it recovers from the store
                 await world.take(list(range(SHARDS)))
         await post(store, SYMBOLS[0], 80.0, world.now_ms + 100)
+        limits = await Claims(world.funds).limits()
         for book in set(world.owner.values()):
             await catch_up(book)
-            await world.funds.write_claims(claims_of([book], await world.funds.all()))
+            await world.funds.write_claims(claims_of([book], limits))
         everybody = fresh(store)
         everybody.expect({shard: await own(store, shard) for shard in range(SHARDS)})
         await everybody.recover()
         await catch_up(everybody)
-        wanted = [read_asked(one.told) for one in claims_of([everybody], await world.funds.all())]
+        wanted = [read_asked(one.told) for one in claims_of([everybody], limits)]
         stored = [read_asked(one.told) for one in (await world.funds.claims())[1] if one]
         assert len(stored) == SHARDS
         found = sums(stored)
@@ -168,3 +172,40 @@ async def test_claims_are_true_whoever_dies_and_whatever_comes_late(
         assert min(found["okx USDT claimed"], found["binance USDT claimed"]) > 0.0
         assert found["okx USDT over_limit"] > 0.0
         assert min(world.outcomes["lease_lost"], world.outcomes["written"]) > 0
+
+
+async def spoken(funds: Funds, name: tuple[str, str], after_ms: int = -1) -> int:
+    """Wait until every shard has said what it asks of a fund after a moment; the last of them."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            _, said = await funds.claims()
+            if all(said) and all(_speaks(one.told, name) for one in said if one):
+                times_ms = [one.at_ms for one in said if one]
+                if min(times_ms) > after_ms:
+                    return max(times_ms)
+            await asyncio.sleep(0.05)
+
+
+def _speaks(told: bytes, name: tuple[str, str]) -> bool:
+    return name in [(row.venue, row.asset) for row in read_asked(told)]
+
+
+@pytest.mark.parametrize("record", [b'3 {"balance":"much"}', b"3 \xff", b"nothing of ours", b""])
+async def test_a_fund_that_cannot_be_read_costs_itself_alone(
+    redis_url: str, caplog: pytest.LogCaptureFixture, record: bytes
+) -> None:
+    def told() -> Sequence[str]:
+        return [line for line in caplog.messages if "the fund okx USDT" in line]
+
+    async with open_store(redis_url) as store:
+        funds = Funds(store.client, SHARDS)
+        await store.client.call("HSET", keys.FUNDS, keys.market_name(*LIMITED), record)
+        await funds.put(FREE, encode_fund(FundDocument(5.0), 0))
+        async with running(store) as task:
+            first_ms = await spoken(funds, FREE)
+            await spoken(funds, FREE, first_ms)  # the monitor has looked again
+            assert len(told()) == 1
+            assert not task.done()
+            assert not any(_speaks(one.told, LIMITED) for one in (await funds.claims())[1] if one)
+            await funds.put(LIMITED, encode_fund(FundDocument(1.0), 0))
+            await spoken(funds, LIMITED)

@@ -25,7 +25,7 @@ from service.risk.adl import lights, lights_at, scores
 from service.risk.batch import build_batch
 from service.risk.evaluate import assess
 from service.risk.model import Account, Level, Mark, Position
-from service.store.keys import shard_of
+from service.store.keys import shard_of, split_tenant_key
 from tests.monitor.fake_store import FakeStore
 from tests.monitor.streams import document_of, put_instrument, put_mark, write
 from tests.monitor.test_incremental import exhaust, monitor_of
@@ -127,7 +127,7 @@ def test_monitors_tell_one_queue_in_pages(
         mine = [
             (rank, one, lit)
             for rank, (one, lit) in enumerate(wanted)
-            if tenant in (None, one.place.account_key.partition("/")[0])
+            if tenant in (None, split_tenant_key(one.place.account_key)[0])
         ]
         paged: list[QueuedPosition] = []
         after = None

@@ -75,7 +75,10 @@ class Worker:
 
 
 def _build(
-    client: store_client.Client, blocking: store_client.Client, limits: StreamLimits
+    client: store_client.Client,
+    blocking: store_client.Client,
+    limits: StreamLimits,
+    rate_per_s: float,
 ) -> _Built:
     log, market = AlertLog(client, SHARDS, blocking), MarketStream(client, blocking=blocking)
     accounts, silences, follower = (
@@ -89,6 +92,7 @@ def _build(
         acks=Acknowledgements(client, market, SHARDS),
         risks=Risks(accounts, partial(judge_stored, follower)),
         silences=SilenceBoard(silences),
+        meter=Meter(Units(client), rate_per_s, 1.0),
         limits=limits,
     )
     return _Built(hub, log, market, accounts, silences, follower)
@@ -115,18 +119,22 @@ async def open_worker(
     rules: AdmissionRules | None = None,
     *,
     follow: bool = False,
+    rate_per_s: float = 0.0,
 ) -> AsyncIterator[Worker]:
     """Serve the stream over the store at `redis_url` until the block ends.
 
     With `rules` keys are in force; without, whoever comes may do everything. `follow`: the worker
-    follows the market stream, as the service's does.
+    follows the market stream, as the service's does. `rate_per_s`: units of a key.
     """
     async with (
         store_client.connect(redis_url) as client,
         store_client.connect_blocking(redis_url) as blocking,
         asyncio.TaskGroup() as tasks,
     ):
-        built = _build(client, blocking, limits)
+        # Before anybody writes: what was there before a log has an epoch counts as lost, and all
+        # who follow the market start over.
+        await settle(client, SHARDS)
+        built = _build(client, blocking, limits, rate_per_s)
         hub, follower = built.hub, built.follower
         if follow:
             follower.listener = hub

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from service.contract.accounts import to_account
-from service.contract.evaluation import decode_request
+from service.contract.evaluate_request import decode_request
 from service.contract.instruments import to_instrument
 from tests.reference.evaluate import Answer, LegAnswer, PoolAnswer, evaluate
 from tests.reference.world import World
@@ -52,11 +52,13 @@ def pool_of(pool: PoolAnswer) -> dict[str, Any]:
     worth = pool.worth
     assert worth is not None
     health = worth.equity / worth.maintenance if worth.maintenance else None
+    ratio = worth.maintenance / worth.equity if worth.equity > 0 else None
     return {
         "equity": number(worth.equity),
         "initialMargin": number(worth.initial),
         "maintenanceMargin": number(worth.maintenance),
         "healthFactor": number(health),
+        "marginRatio": number(ratio),
     }
 
 

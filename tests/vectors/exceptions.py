@@ -1,20 +1,21 @@
 """What is not reproduced, by id, and why; and single figures that cannot be."""
 
 EXCEPTIONS = {
-    "binance-real-open-order-im": "margin of open orders; the contract knows positions only",
-    "kucoin-doc-cross-risk-rate": (
-        "margin and fees of open orders; the contract knows positions only"
-    ),
     "kucoin-doc-cross-liq-eth": (
-        "KuCoin prints a cross price with the margin shared out by mark value; "
-        "ours is where the account is liquidated, the other positions held"
+        "KuCoin prints a cross price with the margin shared out by mark value, the share rounded "
+        "to four digits; ours is where the account is liquidated, the other positions held"
     ),
     "drift-isolated-vs-cross": (
         "Drift asks maintenance of borrowed spot; the contract's requirement is of positions"
     ),
-    "drift-multicollateral-ask": "margin of open orders; the contract knows positions only",
-    "drift-multicollateral-ask2": "margin of open orders; the contract knows positions only",
-    "okx-discount-11m-usdt": "weights by slices of an amount; the contract has one for an asset",
+    **dict.fromkeys(
+        ("drift-multicollateral-ask", "drift-multicollateral-ask2"),
+        "orders that would borrow spot when filled, and a cent for each; the contract's "
+        "requirement is of positions",
+    ),
+    "okx-discount-11m-usdt": (
+        "weights by slices of an amount; the contract has one for an asset, listed once"
+    ),
     **dict.fromkeys(
         (
             "drift-size-weight-2",
@@ -24,10 +25,7 @@ EXCEPTIONS = {
         ),
         "a weight that follows from an amount; the contract takes the weight that is given",
     ),
-    **dict.fromkeys(
-        ("drift-strict-price-2", "drift-strict-perp-2"),
-        "two prices of one asset, the worse for each use; the contract has one",
-    ),
+    "drift-strict-perp-2": "two prices of one asset, the worse for each use; the contract has one",
     "ft-liq-buffer": "a line at a share of the way from entry; our lines are margin ratios",
 }
 

@@ -72,6 +72,48 @@ def ratio_with_fee(ask: Ask, vector: Vector) -> dict[str, Figure]:
     return {"equity_change": equities[1] - equities[0]}
 
 
+def order_as_filled(ask: Ask, vector: Vector) -> dict[str, Figure]:
+    """An open order is asked about as a position beside the others, entered at the mark.
+
+    What opening it would cost is taken off the wallet: that is how KuCoin counts one.
+    """
+    inputs = vector.inputs
+    legs = tuple(
+        Held(
+            row["contracts"] * row["multiplier"],
+            row["mark"],
+            rate=row["mmr"],
+            fee=inputs["taker_fee"],
+            isolated=False,
+        )
+        for row in (inputs["position"], inputs["open_order"])
+    )
+    wallet = inputs["total_margin"] - legs[1].notional * inputs["taker_fee"]
+    return {"risk_rate": put(ask, Book(venue_of(vector), legs, wallet)).pool()["marginRatio"]}
+
+
+def order_margin(ask: Ask, vector: Vector) -> dict[str, Figure]:
+    """The same of orders on one side of the book: their initial margin is a position's."""
+    inputs = vector.inputs
+    leverage = inputs["leverage"]
+    sizes = (inputs["position_initial_margin"] * leverage, inputs["bid_notional"])
+    legs = tuple(Held(size, 1.0, leverage=leverage, isolated=False) for size in sizes)
+    answer = put(ask, Book(venue_of(vector), legs))
+    return {
+        "open_order_initial_margin": answer.position(1)["initialMargin"],
+        "total_initial_margin": answer.pool()["initialMargin"],
+    }
+
+
+def strict_deposit(ask: Ask, vector: Vector) -> dict[str, Figure]:
+    """A deposit at the worse of two prices; only a debt would need the better one too."""
+    price = min(vector.inputs["oracle"], vector.inputs["twap_5min"])
+    balance = {"asset": "USDC", "amount": vector.inputs["usdc_deposit"], "price": price}
+    account = {"id": "published", "venue": "drift", "collateralMode": "multi"}
+    answer = ask({"accounts": [account | {"balances": [balance]}]})
+    return {"total_collateral": answer["accounts"][0]["pools"][0]["equity"]}
+
+
 def drift_equity(ask: Ask, vector: Vector) -> dict[str, Figure]:
     """Equity without weights: what was paid for a position, or borrowed, is subtracted."""
     inputs = vector.inputs

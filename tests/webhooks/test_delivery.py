@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 
 from service.contract.webhooks import WebhookDocument, beginning_of, read_letter, write
-from service.store.webhooks import Target, Webhooks
-from service.webhooks.batches import ALERTS_MAX
+from service.store.receivers import Addressee, Webhooks
+from service.webhooks.batches import Size
 from service.webhooks.delivery import ATTEMPTS_MIN, Pace
 from tests.push.log_writer import LogWriter
 from tests.webhooks.receiver import Receiver, open_receiver, until
 from tests.webhooks.world import LOOPBACK, QUICK, SHARDS, World, patient
 
 pytestmark = pytest.mark.anyio
+
+ALERTS_MAX = Size().alerts_max
 
 
 def logged(world: World) -> list[str]:
@@ -243,10 +245,10 @@ class Looks:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    async def target(self, key: str) -> Target | None:
+    async def addressee(self, key: str) -> Addressee | None:
         self.count += 1
         await self.let_in.wait()
-        return await self._inner.target(key)
+        return await self._inner.addressee(key)
 
 
 async def test_a_deleted_webhook_is_called_no_more(world: World, receiver: Receiver) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from service.contract.webhooks import read_letter
 from service.store.alert_log import LEASE_MS
-from service.store.keys import letters_again
-from service.store.webhooks import LETTERS_KEPT
+from service.store.keys import HOOKS
+from service.store.receivers import LETTERS_KEPT
 from service.webhooks.delivery import Pace
 from tests.webhooks.receiver import Receiver, until
 from tests.webhooks.world import Kill, LosingAnswers, World
@@ -93,16 +93,16 @@ async def test_a_letter_is_settled_once_and_only_while_its_webhook_is_there(
 ) -> None:
     key = await world.add("ops", receiver)
     for left, sends in ((b"still", 2), (None, 1)):
-        await world.client.call("RPUSH", letters_again(key), b"letter")
+        await world.client.call("RPUSH", HOOKS.letters_again(key), b"letter")
         for _ in range(sends):
             await world.webhooks.settle_letter(key, b"letter", left)
         assert await world.webhooks.letters(key) == [b"still"]
     for number in range(LETTERS_KEPT):
-        await world.client.call("RPUSH", letters_again(key), b"%d" % number)
+        await world.client.call("RPUSH", HOOKS.letters_again(key), b"%d" % number)
         await world.webhooks.settle_letter(key, b"%d" % number, b"left %d" % number)
     kept = await world.webhooks.letters(key)
     assert (len(kept), kept[0], kept[-1]) == (LETTERS_KEPT, b"left 0", b"left 99")
-    await world.client.call("RPUSH", letters_again(key), b"letter")
+    await world.client.call("RPUSH", HOOKS.letters_again(key), b"letter")
     await world.webhooks.delete(key)
     await world.webhooks.settle_letter(key, b"letter", b"still")
     assert await world.webhooks.letters(key) == []
@@ -136,4 +136,4 @@ async def test_who_lost_its_lease_writes_nothing(world: World, receiver: Receive
     assert await world.webhooks.letters(key) == [b"letter"]
     await world.webhooks.delete(key)
     assert await world.webhooks.advance(newer, key, b"new", b"newer") == "out_of_step"
-    assert await world.webhooks.target(key) is None
+    assert await world.webhooks.addressee(key) is None

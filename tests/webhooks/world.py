@@ -15,12 +15,13 @@ from service.errors import StoreUnavailable
 from service.store.alert_log import AlertLog
 from service.store.client import Client, connect, connect_blocking
 from service.store.epoch import settle
-from service.store.keys import DEFAULT_TENANT, WEBHOOK_LEASE, tenant_key
+from service.store.keys import DEFAULT_TENANT, HOOKS, tenant_key
+from service.store.receivers import Webhooks
 from service.store.silences import Silences
-from service.store.webhooks import Webhooks
+from service.webhooks.calls import SignedCalls
 from service.webhooks.delivery import Pace
 from service.webhooks.sender import Rules, Sender
-from service.webhooks.worker import WebhookWorker
+from service.webhooks.worker import DeliveryWorker
 from tests.push.log_writer import LogWriter
 from tests.webhooks.receiver import Receiver
 
@@ -79,16 +80,19 @@ class World:
     ) -> AsyncIterator[None]:
         """Deliver until the block ends; then as if killed: the lease is not given back."""
         async with Sender(rules) as sender:
-            registry, post = Breaking(webhooks or self.webhooks, kill), Breaking(sender, kill)
+            registry = Breaking(webhooks or self.webhooks, kill)
+            road = SignedCalls(Breaking(sender, kill))
             board = SilenceBoard(self.silences)
-            worker = WebhookWorker(self.log, registry, self.settle, post, silences=board, pace=pace)
+            worker = DeliveryWorker(
+                self.log, registry, self.settle, road, silences=board, pace=pace
+            )
             running = asyncio.create_task(worker.run())
             try:
                 yield
             finally:
                 running.cancel()
                 await asyncio.wait([running])
-                await self.client.call("DEL", WEBHOOK_LEASE)
+                await self.client.call("DEL", HOOKS.lease)
 
 
 @dataclass
@@ -105,7 +109,7 @@ class Kill:
 class Breaking:
     """Passes calls that change something on, until it is time to be killed."""
 
-    STEPS = ("advance", "settle_letter", "post")
+    STEPS = ("advance", "settle_letter", "post", "send")
 
     def __init__(self, inner: object, kill: Kill | None) -> None:
         self._inner, self._kill = inner, kill
