@@ -20,6 +20,7 @@ from fastapi import FastAPI
 
 from service.access.meter import Meter
 from service.access.silences import SilenceBoard
+from service.api import weaving
 from service.api.about import ABOUT
 from service.api.alert_stream import build_alert_stream_router
 from service.api.checkup import Examiner
@@ -34,7 +35,8 @@ from service.api.protocol import RequestProtocol
 from service.api.server import DrainingServer
 from service.api.stored_risk import judge_stored
 from service.errors import StoreUnavailable
-from service.monitor import judging
+from service.memory import keep_large_blocks
+from service.monitor import judges
 from service.monitor.engine import Engine
 from service.monitor.measures import CollectorClock
 from service.monitor.service import Monitor, Ports, Retention
@@ -145,7 +147,9 @@ def contract_documents() -> dict[str, str]:
 
 def run_api(settings: Settings, listening: socket.socket) -> None:
     """Serve an API worker on a socket that listens already, until SIGTERM or SIGINT."""
+    keep_large_blocks()
     evaluate.warm_up()
+    weaving.warm_up()
     app = build_api(settings)
     config = uvicorn.Config(
         app,
@@ -167,7 +171,7 @@ def run_api(settings: Settings, listening: socket.socket) -> None:
 def run_monitor(settings: Settings) -> None:
     """Watch our share of the accounts until SIGTERM or SIGINT."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        judging.warm_up()
+        judges.warm_up()
         runner.run(_monitor(settings))
 
 

@@ -5,20 +5,20 @@ move, what their funding is, how old their marks are.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias, cast
 
 import numpy as np
 
-from service.api.answers import FROM_REQUEST_MS, Evaluated
+from service.api.answer_parts import FROM_REQUEST_MS, Evaluated
+from service.api.answers import Remarks
 from service.api.follower import MarketFollower
-from service.api.likelihoods import put_likelihoods
+from service.api.likelihoods import likelihoods_of
 from service.api.moves import MarketMoves
 from service.contract.alerts import PoolName, pool_name
 from service.contract.decoding import check_count
 from service.contract.evaluate_request import EvaluateRequest
-from service.contract.evaluation import AccountAnswer
 from service.contract.health import (
     ChangeAnswer,
     FindingAnswer,
@@ -33,6 +33,7 @@ from service.contract.likelihood import (
 )
 from service.contract.marks import decode_mark
 from service.errors import InvalidInput
+from service.risk.batch import pool_keys
 from service.risk.columns import Floats, Ints
 from service.risk.evaluate import assess, prices, select
 from service.risk.health.check import check_health
@@ -78,45 +79,51 @@ class Examiner:
     def __init__(self, follower: MarketFollower, moves: MarketMoves) -> None:
         self._follower, self._moves = follower, moves
 
-    def of(self, asked: Asked, accounts: Sequence[Account]) -> "Examination | None":
-        """Return what adds it to the answers of these accounts; None where nothing is asked.
+    def of(self, asked: Asked, records: Callable[[], Sequence[Account]]) -> "Examination | None":
+        """Return who answers it of these accounts; None where nothing is asked.
 
         Raises TooManyItems.
         """
         if asked.limits is None and asked.likelihood is None:
             return None
+        accounts = records()
         positions = sum(len(account.positions) for account in accounts)
         check_count(positions, CHECKED_POSITIONS_MAX, "positions to be checked")
         own = {account.health for account in accounts if account.health is not None}
         check_count(len(own), LIMITS_MAX, "different healthLimits")
-        return Examination(asked, self._moves, self._follower.newest)
+        return Examination(asked, accounts, self._moves, self._follower.newest)
 
 
 class Examination:
     """One call's; see `answers.Examination`."""
 
     def __init__(
-        self, asked: Asked, moves: MarketMoves, newest: Mapping[_Name, NewestMark]
+        self,
+        asked: Asked,
+        accounts: Sequence[Account],
+        moves: MarketMoves,
+        newest: Mapping[_Name, NewestMark],
     ) -> None:
         self._asked, self._moves, self._newest = asked, moves, newest
+        self._accounts = accounts
+        self._positions = [position for account in accounts for position in account.positions]
 
-    def fill(
-        self, of: Evaluated, table: MarketTable, now_ms: int, answers: Sequence[AccountAnswer]
-    ) -> None:
-        """Put findings and likelihoods into the answers."""
+    def remarks(self, of: Evaluated, table: MarketTable, now_ms: int) -> Remarks:
+        """Return findings and likelihoods, as far as they are asked for."""
         names = [table.market_key(market) for market in of.batch.legs.market.tolist()]
         moves = self._moves.look(names, now_ms, self._asked.volatility)
+        pools = [pool_name(key) for key in pool_keys(of.batch, table)]
+        findings = likelihood = None
         if self._asked.limits is not None:
             ages = _mark_ages(of, table, now_ms)
-            inputs = self._inputs(of, names, ages, moves.volatility)
-            _put_findings(of, inputs, self._asked.limits, answers)
+            inputs = self._inputs(names, ages, moves.volatility)
+            findings = self._findings(of, inputs, self._asked.limits, pools)
         if self._asked.likelihood is not None:
-            put_likelihoods(of, moves, self._asked.likelihood, answers)
+            likelihood = likelihoods_of(of, pools, moves, self._asked.likelihood)
+        return Remarks(findings, likelihood)
 
-    def _inputs(
-        self, of: Evaluated, names: Sequence[_Name], ages: Floats, volatility: Volatility
-    ) -> HealthInputs:
-        positions = [position for account in of.accounts for position in account.positions]
+    def _inputs(self, names: Sequence[_Name], ages: Floats, volatility: Volatility) -> HealthInputs:
+        positions = self._positions
         funding = {name: self._funding_per_h(name) for name in set(names)}
         return HealthInputs(
             stop_price=_column(position.stop_loss for position in positions),
@@ -125,6 +132,25 @@ class Examination:
             mark_age_ms=ages,
             volatility=volatility,
         )
+
+    def _findings(
+        self,
+        of: Evaluated,
+        inputs: HealthInputs,
+        limits: HealthLimits,
+        pools: Sequence[PoolName],
+    ) -> list[list[FindingAnswer]]:
+        """Check accounts that share their limits together; an account's own go first."""
+        by_limits: dict[HealthLimits, list[int]] = defaultdict(list)
+        for index, account in enumerate(self._accounts):
+            by_limits[account.health or limits].append(index)
+        found: list[list[FindingAnswer]] = [[] for _ in self._accounts]
+        for shared, accounts in by_limits.items():
+            for finding in _findings(of, inputs, shared, np.array(accounts, np.int64)):
+                position = None if finding.leg is None else self._positions[finding.leg]
+                answer = _finding_answer(finding, pools[finding.pool], position)
+                found[finding.account].append(answer)
+        return found
 
     def _funding_per_h(self, name: _Name) -> float | None:
         """Return the streamed rate by the hour, the venue's own mark's or else generic's."""
@@ -151,30 +177,12 @@ def _mark_ages(of: Evaluated, table: MarketTable, now_ms: int) -> Floats:
     return _column(ages[market] for market in markets)
 
 
-def _put_findings(
-    of: Evaluated, inputs: HealthInputs, limits: HealthLimits, answers: Sequence[AccountAnswer]
-) -> None:
-    """Check accounts that share their limits together; an account's own go first."""
-    by_limits: dict[HealthLimits, list[int]] = defaultdict(list)
-    for index, account in enumerate(of.accounts):
-        by_limits[account.health or limits].append(index)
-        answers[index].findings = []
-    positions = [position for account in of.accounts for position in account.positions]
-    pools = [pool_name(key) for keys in of.pool_keys for key in keys]
-    for shared, accounts in by_limits.items():
-        for finding in _findings(of, inputs, shared, np.array(accounts, np.int64)):
-            found = answers[finding.account].findings
-            assert found is not None
-            position = None if finding.leg is None else positions[finding.leg]
-            found.append(_finding_answer(finding, pools[finding.pool], position))
-
-
 def _findings(
     of: Evaluated, inputs: HealthInputs, limits: HealthLimits, accounts: Ints
 ) -> Iterator[Finding]:
     """Yield what is found of some accounts; rows are those of the whole batch."""
     batch = of.batch
-    if len(accounts) == len(of.accounts):
+    if len(accounts) == len(of.names):
         yield from check_health(batch, of.assessment, of.figures.solved, limits, inputs)
         return
     pools = np.flatnonzero(np.isin(batch.pools.account, accounts))

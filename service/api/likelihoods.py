@@ -1,14 +1,14 @@
 """From columns to what the contract says of how likely it is: by position, by pool, by account."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import get_args
 
 import numpy as np
 
-from service.api.answers import Evaluated
+from service.api.answer_parts import Evaluated
 from service.api.moves import Moves
-from service.contract.alerts import pool_name
-from service.contract.evaluation import AccountAnswer
+from service.contract.alerts import PoolName
 from service.contract.likelihood import (
     AccountLikelihood,
     Bounds,
@@ -30,67 +30,71 @@ assert _MODELS == MODELS
 assert _MODELS[0] == MODEL
 
 
-def put_likelihoods(
-    of: Evaluated, moves: Moves, question: LikelihoodQuestion, answers: Sequence[AccountAnswer]
-) -> None:
-    """Put into each account's answer how likely liquidation and a debt are within the horizon."""
+def likelihoods_of(
+    of: Evaluated, names: Sequence[PoolName], moves: Moves, question: LikelihoodQuestion
+) -> list[AccountLikelihood]:
+    """Return of each account how likely liquidation and a debt are within the horizon.
+
+    `names` are those of the pools.
+    """
     batch, assessment = of.batch, of.assessment
     by_leg = leg_likelihood(
         batch, assessment, of.figures.solved, moves.volatility, question.horizon_s
     )
     by_pool = pool_likelihood(batch, assessment, by_leg, question.correlation)
-    pools, positions = _pool_answers(of, by_pool), _position_answers(of, by_leg, moves)
+    pools, positions = _pool_answers(names, by_pool), _position_answers(of, by_leg, moves)
     bounds = [
-        list(map(Bounds, *_lists(account_bounds(batch, probability, len(answers)))))
+        list(map(Bounds, *_lists(account_bounds(batch, probability, len(of.names)))))
         for probability in (by_pool.liquidation, by_pool.shortfall, by_pool.owing)
     ]
-    pool = leg = 0
-    for index, answer in enumerate(answers):
-        pools_end = pool + len(answer.pools)
-        legs_end = leg + len(answer.positions)
-        answer.likelihood = AccountLikelihood(
+    return [
+        AccountLikelihood(
             question.horizon_s,
             question.correlation,
-            bounds[0][index],
-            bounds[1][index],
-            bounds[2][index],
-            pools[pool:pools_end],
-            positions[leg:legs_end],
+            liquidation,
+            shortfall,
+            owing,
+            list(islice(pools, own_pools)),
+            list(islice(positions, own_legs)),
         )
-        pool, leg = pools_end, legs_end
+        for liquidation, shortfall, owing, own_pools, own_legs in zip(
+            *bounds,
+            np.bincount(batch.pools.account, minlength=len(of.names)).tolist(),
+            of.given.positions.tolist(),
+            strict=True,
+        )
+    ]
 
 
 def _lists(columns: Iterable[Floats]) -> list[list[float]]:
     return [column.tolist() for column in columns]
 
 
-def _pool_answers(of: Evaluated, found: ByPool) -> list[PoolLikelihood]:
-    return list(
-        map(
-            PoolLikelihood,
-            [pool_name(key) for keys in of.pool_keys for key in keys],
-            [_MODELS[model] for model in found.model.tolist()],
-            *_lists((found.liquidation, found.shortfall, found.owing)),
-            [REASONS[reason] or None for reason in found.reason.tolist()],
-            *_lists((found.deviation, found.distance)),
-        )
+def _pool_answers(names: Sequence[PoolName], found: ByPool) -> Iterator[PoolLikelihood]:
+    return map(
+        PoolLikelihood,
+        names,
+        [_MODELS[model] for model in found.model.tolist()],
+        *_lists((found.liquidation, found.shortfall, found.owing)),
+        [REASONS[reason] or None for reason in found.reason.tolist()],
+        *_lists((found.deviation, found.distance)),
     )
 
 
-def _position_answers(of: Evaluated, found: Likelihood, moves: Moves) -> list[PositionLikelihood]:
-    positions = [position for account in of.accounts for position in account.positions]
-    return list(
-        map(
-            PositionLikelihood,
-            [position.symbol for position in positions],
-            [position.side for position in positions],
-            ["isolated" if position.isolated else "cross" for position in positions],
-            [MODEL] * len(positions),
-            *_lists((found.liquidation, found.shortfall, found.owing)),
-            [REASONS[reason] or None for reason in found.reason.tolist()],
-            *_lists((found.lower, found.upper, found.lower_gap, found.upper_gap)),
-            _volatility_answers(moves),
-        )
+def _position_answers(
+    of: Evaluated, found: Likelihood, moves: Moves
+) -> Iterator[PositionLikelihood]:
+    short, isolated = of.batch.legs.contracts < 0.0, of.given.isolated
+    return map(
+        PositionLikelihood,
+        of.given.symbol.listed(),
+        ["short" if is_short else "long" for is_short in short.tolist()],
+        ["isolated" if by_itself else "cross" for by_itself in isolated.tolist()],
+        [MODEL] * len(short),
+        *_lists((found.liquidation, found.shortfall, found.owing)),
+        [REASONS[reason] or None for reason in found.reason.tolist()],
+        *_lists((found.lower, found.upper, found.lower_gap, found.upper_gap)),
+        _volatility_answers(moves),
     )
 
 

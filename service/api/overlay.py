@@ -1,11 +1,11 @@
 """A call's own prices and instruments over the worker's picture, for this one call."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from msgspec.structs import replace
 
-from service.api.answers import FROM_REQUEST_MS
+from service.api.answer_parts import FROM_REQUEST_MS
 from service.api.limits import Limits
 from service.contract.accounts import NamedAccountDocument
 from service.contract.decoding import check_count
@@ -53,6 +53,13 @@ def check_prices(asked: Prices, venues: int, limits: Limits) -> None:
     """Raise TooManyItems: each price of the body counts at each venue."""
     given = sum(map(len, (asked.marks or (), asked.last_prices or (), asked.index_prices or ())))
     check_count(given * venues, limits.positions_max, "prices (at each venue)")
+
+
+def unread_marks(asked: Prices, accounts: Iterable[NamedAccountDocument]) -> Collection[str]:
+    """Return the symbols whose positions' own marks are not read: others go first, or no mark."""
+    if asked.price_basis == "mark":
+        return asked.marks or ()
+    return {row.symbol for account in accounts for row in account.positions or ()}
 
 
 def drop_marks(document: NamedAccountDocument, asked: Prices, basis: Basis) -> NamedAccountDocument:

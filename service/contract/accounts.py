@@ -1,6 +1,6 @@
 """Accounts as clients write them and as the store keeps them: one document, one reading of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -131,23 +131,29 @@ def to_account(
         document.collateral_mode or "single",
         tuple(_balance(row, own_marks) for row in document.balances or ()),
         tuple(to_position(row, _is_isolated(row, by_default), own_marks) for row in rows),
-        _thresholds(document.thresholds, document.repeat),
+        thresholds_of(document),
         None if document.health_limits is None else to_limits(document.health_limits),
     )
 
 
 def document_faults(
-    document: AccountDocument, pointer: str = "", own_marks: bool = True
+    document: AccountDocument,
+    pointer: str = "",
+    own_marks: bool = True,
+    marked: Collection[str] = (),
 ) -> list[Fault]:
-    """Return what is wrong with an account beyond its types, at most FAULTS_MAX."""
-    faults = _positions_faults(document, pointer, own_marks) if document.positions else []
+    """Return what is wrong with an account beyond its types, at most FAULTS_MAX.
+
+    Where a symbol is `marked`, a mark of its own is not read.
+    """
+    faults = []
+    if document.positions:
+        faults = _positions_faults(document, pointer, own_marks, marked)
     if document.balances and len(document.balances) > 1:
         faults += _balances_faults(document.balances, pointer)
-    if document.thresholds is not None:
-        lines = _thresholds(document.thresholds, document.repeat)
-        if not 0.0 <= lines.hysteresis < lines.warning < lines.margin_call < 1.0:
-            rule = "0 <= hysteresis < warning < marginCall < 1 must hold"
-            faults.append(Fault(f"{pointer}/thresholds", "invalid_thresholds", rule))
+    if document.thresholds is not None and not in_order(thresholds_of(document)):
+        rule = "0 <= hysteresis < warning < marginCall < 1 must hold"
+        faults.append(Fault(f"{pointer}/thresholds", "invalid_thresholds", rule))
     return faults[:FAULTS_MAX]
 
 
@@ -165,9 +171,14 @@ def _balance(row: BalanceDocument, own_prices: bool) -> Balance:
     return Balance(row.asset, row.amount, weight, row.price if own_prices else None)
 
 
-def _thresholds(given: ThresholdsDocument | None, repeat: RepeatDocument | None) -> Thresholds:
-    if given is None:
-        given = ThresholdsDocument()
+def in_order(lines: Thresholds) -> bool:
+    """Return whether the lines of the margin ratio stand as they must."""
+    return 0.0 <= lines.hysteresis < lines.warning < lines.margin_call < 1.0
+
+
+def thresholds_of(document: AccountDocument) -> Thresholds:
+    """Return the lines of an account and when it is reminded; the defaults where it is silent."""
+    given, repeat = document.thresholds or ThresholdsDocument(), document.repeat
     return Thresholds(
         _DEFAULTS.warning if given.warning is None else given.warning,
         _DEFAULTS.margin_call if given.margin_call is None else given.margin_call,
@@ -182,7 +193,9 @@ def _is_isolated(row: PositionDocument, by_default: bool) -> bool:
     return by_default if row.margin_mode is None else row.margin_mode == "isolated"
 
 
-def _positions_faults(document: AccountDocument, pointer: str, own_marks: bool) -> list[Fault]:
+def _positions_faults(
+    document: AccountDocument, pointer: str, own_marks: bool, marked: Collection[str]
+) -> list[Fault]:
     faults: list[Fault] = []
     by_default = document.margin_mode == "isolated"
     seen: set[tuple[str, str | None, bool]] = set()
@@ -191,11 +204,12 @@ def _positions_faults(document: AccountDocument, pointer: str, own_marks: bool) 
         if row.contracts == 0.0:
             continue
         isolated = _is_isolated(row, by_default)
-        found = position_faults(row, isolated, own_marks)
+        own_mark = own_marks and row.symbol not in marked
+        found = position_faults(row, isolated, own_mark)
         if (name := (row.symbol, row.side, isolated)) in seen:
             found.append(("", "duplicate_position", "symbol, side and marginMode are listed twice"))
         seen.add(name)
-        if own_marks and row.mark_price is not None:
+        if own_mark and row.mark_price is not None:
             first = marks.setdefault(row.symbol, row.mark_price)
             if first != row.mark_price:
                 detail = "another position of this symbol has a different markPrice"

@@ -70,6 +70,17 @@ class Moves:
     def __len__(self) -> int:
         return len(self.accounts)
 
+    def part(self, first: int, end: int) -> "Moves":
+        """Return these rows of moves of which none is of a pool that is gone."""
+        rows = slice(first, end)
+        return Moves(
+            self.accounts[rows],
+            self.slots[rows],
+            self.before[rows],
+            self.level[rows],
+            self.causes[rows],
+        )
+
 
 _NOBODY = np.zeros(0, np.int64)
 STILL = Moves(_NOBODY, _NOBODY, _NOBODY.astype(np.int8), _NOBODY.astype(np.int8), _NOBODY)

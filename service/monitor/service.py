@@ -16,13 +16,13 @@ from dataclasses import dataclass
 import msgspec
 
 from service.errors import OutOfStep, StoreUnavailable
+from service.memory import give_back_large_blocks
 from service.monitor.answering import Answering
 from service.monitor.commits import Ledger
 from service.monitor.fund_claims import Claims
 from service.monitor.leases import Leases
 from service.monitor.maps import Maps
 from service.monitor.measures import CollectorClock
-from service.monitor.memory import give_back_large_blocks
 from service.monitor.notices import Notices
 from service.monitor.ports import AccountsPort, LogPort, MarketPort, RollPort
 from service.monitor.report import Figures, figures_of

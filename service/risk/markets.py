@@ -9,14 +9,15 @@ them over the next `put_`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
 
 from service.risk.columns import Floats, Markets, TierTables, empty_markets, enlarged
 from service.risk.model import GENERIC_VENUE, USD, Instrument, Mark, PoolKey
-from service.risk.reports import Basis, Key, Report, lookups, price_on, worth_of
-from service.risk.symbols import base_of, direct, quoted, settle_of, sources
+from service.risk.reports import Basis, Key, Report, lookups, price_in_usd, price_on, worth_of
+from service.risk.symbols import base_of, settle_of, sources
 from service.risk.tiers import empty_tables, widened, width_for, write_table
 from service.risk.venues import RULES
 
@@ -49,8 +50,6 @@ class MarketTable:
         self._watched: dict[Key, int] = {}  # the assets whose prices are kept
         self._marked: set[int] = set()  # markets with another mark or quality than was taken
         self._termed: set[int] = set()  # markets with other terms
-
-    # Registering
 
     def market(self, venue: str, symbol: str) -> int:
         """Return the number of a market, registering it at first sight (a venue must be known)."""
@@ -90,8 +89,6 @@ class MarketTable:
                 self._asset_price = more
         return number
 
-    # Writing
-
     def put_instrument(self, instrument: Instrument) -> list[int]:
         """Take a contract's newest terms; returns the markets whose terms are now these."""
         self._instruments[(instrument.venue, instrument.symbol)] = instrument
@@ -102,6 +99,27 @@ class MarketTable:
         """Return the markets that a mark may be shown by: generic's may serve other venues."""
         rows = self._by_symbol.get(symbol, ())
         return [row for row in rows if venue in (GENERIC_VENUE, self._keys[row][0])]
+
+    def showing(self, venue: str, symbol: str) -> list[int] | None:
+        """Return the markets that show a symbol's marks; None: its next one is first somewhere."""
+        rows, key = [], (venue, symbol)
+        for row in self._by_symbol.get(symbol, ()):
+            shown = self._used[row][1]
+            if shown == key:
+                rows.append(row)
+            elif self._keys[row] == key or (shown is None and venue == GENERIC_VENUE):
+                return None
+        return rows
+
+    def renew_mark(self, mark: Mark, event_time_ms: int, rows: Sequence[int]) -> None:
+        """Take a newer mark of a symbol that these markets are `showing`.
+
+        Who keeps a copy (`take_touched`) is not told: he has shown it there already.
+        """
+        key = (mark.venue, mark.symbol)
+        report = self._reports[key] = Report(mark, event_time_ms)
+        for row in rows:
+            self._show(row, key, report)
 
     def put_mark(self, mark: Mark, event_time_ms: int = 0) -> list[int]:
         """Take a newer mark; returns the markets that show it now."""
@@ -119,8 +137,6 @@ class MarketTable:
                 self._marked.add(row)
                 rows.append(row)
         return rows
-
-    # Reading
 
     def instrument(self, market: int) -> Instrument | None:
         """Return the terms a market goes by; None: nobody listed it."""
@@ -258,30 +274,20 @@ class MarketTable:
         if found is None or found[1] is self._used[row][2]:
             return False
         key, report, stale = found
-        self._used[row] = (self._used[row][0], key, report)
-        self._markets.mark[row] = price_on(report.mark, self._basis)
         self._markets.stale[row] = stale
         self._marked.add(row)
+        self._show(row, key, report)
+        return True
+
+    def _show(self, row: int, key: Key, report: Report) -> None:
+        self._used[row] = (self._used[row][0], key, report)
+        self._markets.mark[row] = price_on(report.mark, self._basis)
         for asset in self._priced_by.get(row, ()):
             self._refresh_asset(asset)
-        return True
 
     def _refresh_asset(self, asset: int) -> None:
         venue, name = self._asset_keys[asset]
-        price = self._direct_price(venue, name)
-        for symbol in quoted(name):
-            if price is None and (in_quote := self._reported(venue, symbol)) is not None:
-                quote = self._direct_price(venue, settle_of(symbol))
-                price = None if quote is None else in_quote * quote
-        self._asset_price[asset] = np.nan if price is None else price
-
-    def _direct_price(self, venue: str, name: str) -> float | None:
-        if name in self.pegged:
-            return 1.0
-        for symbol in direct(name):
-            if (price := self._reported(venue, symbol)) is not None:
-                return price
-        return None
+        self._asset_price[asset] = price_in_usd(name, self.pegged, partial(self._reported, venue))
 
     def _reported(self, venue: str, symbol: str) -> float | None:
         found = self.find_report(venue, symbol)

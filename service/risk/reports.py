@@ -1,17 +1,17 @@
 """Price reports: whose serves an account, and which of its prices is asked for."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Collection
+from typing import Literal, NamedTuple
 
 from service.risk.model import GENERIC_VENUE, Mark
+from service.risk.symbols import direct, quoted, settle_of
 
 Key = tuple[str, str]  # venue, symbol
 Basis = Literal["mark", "last", "index"]
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """The newest mark of one (venue, symbol)."""
 
     mark: Mark  # its mark price is NaN where only others of its prices are known
@@ -33,3 +33,27 @@ def worth_of(mark: Mark) -> float | None:
     """Return the price that collateral is valued at: the index, else the mark."""
     price = mark.mark_price if mark.index_price is None else mark.index_price
     return None if math.isnan(price) else price
+
+
+def price_in_usd(
+    asset: str, pegged: Collection[str], reported: Callable[[str], float | None]
+) -> float:
+    """Return what one of an asset is worth, NaN where nobody says: pegged, in USD, or in a stable.
+
+    `reported` gives what a symbol says collateral is valued at.
+    """
+    price = _direct_price(asset, pegged, reported)
+    for symbol in quoted(asset):
+        if price is None and (in_quote := reported(symbol)) is not None:
+            quote = _direct_price(settle_of(symbol), pegged, reported)
+            price = None if quote is None else in_quote * quote
+    return math.nan if price is None else price
+
+
+def _direct_price(
+    asset: str, pegged: Collection[str], reported: Callable[[str], float | None]
+) -> float | None:
+    if asset in pegged:
+        return 1.0
+    found = (reported(symbol) for symbol in direct(asset))
+    return next((price for price in found if price is not None), None)

@@ -5,6 +5,7 @@ A client looks into nothing while the clock runs: it notes when a frame came, an
 
 import asyncio
 import contextlib
+import re
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
@@ -151,6 +152,16 @@ class Whole:
             while await changes_behind(self.store):  # noqa: ASYNC110 - nothing tells when
                 await asyncio.sleep(0.1)
         return time.perf_counter() - started
+
+    def worker(self) -> int:
+        """Return the process id of the one API worker."""
+        (process,) = self.running.children("--role api")
+        return process
+
+    def check_log(self) -> None:
+        """No part of the service has said that something went wrong which nobody had foreseen."""
+        said = "\n".join(self.running.lines)
+        assert not re.search("traceback|exception", said, re.IGNORECASE), said[-5_000:]
 
     async def figures(self) -> list[dict[str, Any]]:
         """Return what each monitor says of itself, always in the same order."""
