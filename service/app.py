@@ -189,7 +189,8 @@ async def _monitor(settings: Settings) -> None:
             engine = Engine(await store.settle(), settings.pegged_assets)
             return Shards(engine, store.market, store.accounts, store.log, settings.shards)
 
-        ports = Ports(store.market, store.accounts, store.log, store.questions, Roll(client, name))
+        roll = Roll(client, name)
+        ports = Ports(store.market, store.accounts, store.log, store.questions, roll, store.funds)
         retention = Retention(
             int(settings.log_retention_s * 1_000.0),
             settings.log_max_alerts,

@@ -7,12 +7,14 @@ from fastapi.routing import APIRoute
 
 from service.api.account_risk import build_account_risk_router
 from service.api.accounts import build_accounts_router
+from service.api.adl import build_adl_router
 from service.api.alerts import build_alerts_router
 from service.api.bodies import BodyReader
 from service.api.checkup import Examiner
 from service.api.entrance import Entrance
 from service.api.evaluation import build_evaluate_router
 from service.api.follower import MarketFollower
+from service.api.funds import build_funds_router, fund_views
 from service.api.health import Checks, build_health_router
 from service.api.instruments import build_instruments_router
 from service.api.liquidation_map import LiquidationMaps
@@ -77,6 +79,8 @@ def rest_routers(
         entrance, store.market, follower, bodies, limits, route_class=once
     )
     yield from _alert_routers(settings, entrance, store, bodies, route_class=once)
+    yield build_funds_router(entrance, store.funds, bodies, route_class=once)
+    yield build_adl_router(entrance, store.questions, limits)
     yield build_health_router(entrance, follower, _checks_of(settings, store), metrics)
 
 
@@ -86,6 +90,7 @@ def _checks_of(settings: Settings, store: Store) -> Checks:
         lambda limit_s: ping(store.client, limit_s),
         store.log.unowned,
         lambda: monitors(store.client),
+        lambda: fund_views(store.funds),
         settings.shards,
     )
 

@@ -12,6 +12,7 @@ from service.api.silences import SILENCES_MAX
 from service.api.sizing import SIZE_UNITS
 from service.api.targets import TARGETS_MAX
 from service.api.webhooks import WEBHOOKS_MAX
+from service.store.funds import FUNDS_MAX
 
 # Code, status and meaning of what any call may be answered, whatever it is.
 ANY_CALL = (
@@ -47,6 +48,7 @@ _FIXED = (
     ("webhooks of a tenant", f"{WEBHOOKS_MAX}", "413 `too_many_items`"),
     ("targets of a tenant", f"{TARGETS_MAX}", "413 `too_many_items`"),
     ("silences of a tenant", f"{SILENCES_MAX:,}", "413 `too_many_items`"),
+    ("insurance funds", f"{FUNDS_MAX:,}", "413 `too_many_items`"),
     ("accounts or alerts of a page", f"{LIMIT_MAX:,}", "422 `invalid_input`"),
     ("an `Idempotency-Key`", f"{KEY_MAX} characters", "400 `invalid_idempotency_key`"),
     ("positions to check in a call", f"{CHECKED_POSITIONS_MAX:,}", "413 `too_many_items`"),
@@ -78,7 +80,8 @@ are RFC 9457 problems: switch on `code`, read `detail`.
 
 Where keys are in force, every call but `livez` and `readyz` needs one. A key belongs to a tenant \
 and sees and writes that tenant's accounts, alerts, webhooks and targets; what is another's is not \
-there. Marks and instruments are the operator's, and everybody's to read.
+there. Marks and instruments are the operator's, and everybody's to read; insurance funds are the \
+operator's alone.
 
 A key has units for its calls, which grow back. A call costs one; one that carries a list as many \
 as there are in it: accounts, marks or instruments; an evaluation its accounts or its positions, \

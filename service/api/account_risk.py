@@ -39,7 +39,7 @@ from service.errors import InvalidInput, StoreUnavailable, UnknownAccount
 from service.risk.model import HealthLimits, Level
 from service.store.accounts import Accounts
 from service.store.alert_log import AlertLog
-from service.store.keys import account_id, account_key
+from service.store.keys import split_tenant_key, tenant_key
 from service.store.questions import Questions
 
 _LEVELS: tuple[LevelName, ...] = get_args(LevelName)
@@ -119,7 +119,7 @@ class _Desk:
 
     async def _stored(self, request: Request, caller: Caller) -> KnownAccount:
         name = check_account_id(request.path_params["account_id"])
-        key = account_key(caller.tenant, name)
+        key = tenant_key(caller.tenant, name)
         found = await self.accounts.get(key)
         if found is None:
             raise UnknownAccount("there is no such account")
@@ -165,7 +165,9 @@ async def _ranked(
         raise StoreUnavailable("a monitor of another version answered") from error
     places = sorted(by_account.values(), key=RankedPlace.order)
     page = [
-        RankedAccount(account_id(place.account_key), _LEVELS[place.level], place.margin_ratio)
+        RankedAccount(
+            split_tenant_key(place.account_key)[1], _LEVELS[place.level], place.margin_ratio
+        )
         for place in places[:limit]
     ]
     return RankedAccounts(page, encode_place(places[limit - 1]) if len(places) > limit else None)

@@ -12,6 +12,7 @@ from service.api.entrance import Entrance
 from service.api.follower import MarketFollower
 from service.api.metrics import EXPOSITION_TYPE, Metrics
 from service.api.replies import json_reply
+from service.contract.funds import FundView
 from service.contract.results import Health
 from service.errors import StoreUnavailable
 
@@ -26,6 +27,7 @@ class Checks:
     ping: Callable[[float], Awaitable[object]]  # Redis, within so many seconds
     unowned: Callable[[], Awaitable[list[int]]]  # shards that no monitor holds
     monitors: Callable[[], Awaitable[dict[str, bytes]]]  # figures (JSON) of those that are alive
+    funds: Callable[[], Awaitable[list[FundView]]]
     shards: int  # there are
 
 
@@ -68,7 +70,7 @@ def build_health_router(
     @router.get("/metrics", response_class=Response, openapi_extra=_METRICS)
     async def show_metrics(request: Request) -> Response:
         await entrance.admit(request, "admin")
-        metrics.monitors = await _figures(checks)
+        metrics.monitors, metrics.funds = await _figures(checks)
         return Response(metrics.exposition(), media_type=EXPOSITION_TYPE)
 
     return router
@@ -90,12 +92,12 @@ async def _serving(checks: Checks) -> tuple[dict[str, list[int]], list[str]]:
     return serving, reasons
 
 
-async def _figures(checks: Checks) -> dict[str, bytes]:
+async def _figures(checks: Checks) -> tuple[dict[str, bytes], list[FundView]]:
     try:
         async with asyncio.timeout(CHECK_S):
-            return await checks.monitors()
+            return await checks.monitors(), await checks.funds()
     except (StoreUnavailable, TimeoutError):
-        return {}
+        return {}, []
 
 
 _LIVE = operation("livez", "The process is up", {200: answer("It is.", Health, {"status": "ok"})})

@@ -14,7 +14,7 @@ from service.contract.decoding import check_count, decode
 from service.contract.questions import NAMES, NamesQuestion, decode_names, encode_names_question
 from service.errors import Fault, InvalidInput, MissingScope, StoreUnavailable
 from service.store.accounts import Accounts
-from service.store.keys import account_id
+from service.store.keys import split_tenant_key
 from service.store.questions import Questions
 
 NAMES_S = 10.0
@@ -52,7 +52,7 @@ class Monitored:
             raise InvalidInput.of(Fault("/accounts", "no_accounts", detail))
         # The stored form is canonical and never empty: the id goes in front, unread.
         rows = [
-            b'{"id":"%b",%b' % (account_id(key).encode(), doc[1:])
+            b'{"id":"%b",%b' % (split_tenant_key(key)[1].encode(), doc[1:])
             for key, (doc, _) in sorted(stored.items())
         ]
         fields = decode(body, _fields_decoder)

@@ -10,6 +10,7 @@ the highest), account key rising.
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -17,6 +18,7 @@ from msgspec import Struct
 from service.contract.numbers import NotNegative
 from service.errors import InvalidCursor
 
+Place = TypeVar("Place")
 WORST = "worst"
 NAMES = "names"
 _CURSOR_CHARS_MAX = 1_024
@@ -94,14 +96,24 @@ def decode_answer(raw: bytes) -> list[RankedPlace]:
 
 def encode_place(place: RankedPlace) -> str:
     """Return the opaque cursor of a page that ended with `place`."""
-    return urlsafe_b64encode(_encoder.encode(place)).rstrip(b"=").decode()
+    return encode_cursor(place)
 
 
 def decode_place(text: str) -> RankedPlace:
     """Return what `encode_place` was given; raises InvalidCursor for anything else."""
+    return decode_cursor(text, _place_decoder)
+
+
+def encode_cursor(place: Struct) -> str:
+    """Return any order's place as an opaque text."""
+    return urlsafe_b64encode(_encoder.encode(place)).rstrip(b"=").decode()
+
+
+def decode_cursor(text: str, decoder: "msgspec.json.Decoder[Place]") -> Place:
+    """Return what `encode_cursor` was given; raises InvalidCursor for anything else."""
     if not text.isascii() or len(text) > _CURSOR_CHARS_MAX:
         raise InvalidCursor("the cursor is not one that this service gave out")
     try:
-        return _place_decoder.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        return decoder.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (binascii.Error, ValueError, msgspec.DecodeError):
         raise InvalidCursor("the cursor is not one that this service gave out") from None

@@ -27,7 +27,7 @@ from service.push.follower import LogFollower
 from service.push.outbox import Outbox
 from service.risk.model import Level
 from service.store.alert_log import LogTail
-from service.store.keys import account_id, shard_of
+from service.store.keys import shard_of, split_tenant_key
 from service.store.log_order import Entries, LogGap, LogOrder
 
 SNAPSHOT_POOLS_MAX = 500  # of one account in one piece: a piece fits a frame
@@ -222,7 +222,7 @@ def _account_pieces(key: str, states: bytes, selection: Selection) -> list[str]:
     worst: LevelName = max((pool.level for pool in pools), key=lambda level: Level[level])
     return [
         msgspec.json.encode(
-            AccountState(account_id(key), worst, pools[start : start + SNAPSHOT_POOLS_MAX])
+            AccountState(split_tenant_key(key)[1], worst, pools[start : start + SNAPSHOT_POOLS_MAX])
         ).decode()
         for start in range(0, len(pools), SNAPSHOT_POOLS_MAX)
     ]

@@ -82,10 +82,14 @@ def lights(batch: Batch, assessment: Assessment, score: Floats) -> NDArray[np.in
     known = np.flatnonzero(~np.isnan(score))
     for queue in _queues(batch.legs.market[known], assessment.legs.size[known], score[known]):
         rows = known[queue]
-        ahead = np.cumsum(size[rows]) - size[rows]
-        fifth = np.floor(LIGHTS * ahead / size[rows].sum())
-        lit[rows] = LIGHTS - np.minimum(fifth, LIGHTS - 1)
+        lit[rows] = lights_at(np.cumsum(size[rows]) - size[rows], float(size[rows].sum()))
     return lit
+
+
+def lights_at(ahead: Floats, whole: float) -> NDArray[np.int8]:
+    """Return how many lights are lit where so much of a queue's whole size stands ahead."""
+    fifth = np.floor(LIGHTS * (ahead / whole))
+    return (LIGHTS - np.minimum(fifth, LIGHTS - 1)).astype(np.int8)
 
 
 def _queues(market: Ints, size: Floats, score: Floats) -> list[Ints]:

@@ -71,7 +71,7 @@ def losses_of(
         equity=assessment.pools.equity[pools],
         maintenance=assessment.pools.maintenance_margin[pools],
         remainder=closing.remainder[pools],
-        takes=_fund_share(batch, assessment, closing, policies)[pools],
+        takes=fund_share(batch, assessment, closing.notional, policies)[pools],
         loan=loan[pools],
         legs=_lost_legs(batch, assessment, closing, rows, policies),
     )
@@ -80,13 +80,19 @@ def losses_of(
     return losses, pools, rows
 
 
-def _fund_share(
-    batch: Batch, assessment: Assessment, closing: Closing, policies: PolicyColumns
+def fund_share(
+    batch: Batch,
+    assessment: Assessment,
+    notional: Floats,
+    policies: PolicyColumns = POLICY_COLUMNS,
 ) -> Floats:
-    """Return how much of a surplus the venue's fund may take: all of it at the backstop."""
+    """Return how much of a surplus the venue's fund may take, a pool: all of it at the backstop.
+
+    `notional` is what of each pool is closed, in its money.
+    """
     rule, rate = batch.pools.rule, policies.surplus_rate[batch.pools.rule]
     everything = np.isinf(rate) | backstopped(batch, assessment, policies)
-    most = np.where(everything, np.inf, np.where(np.isinf(rate), 0.0, rate) * closing.notional)
+    most = np.where(everything, np.inf, np.where(np.isinf(rate), 0.0, rate) * notional)
     return np.where(policies.fund[rule] & assessment.pools.open, most, 0.0)
 
 

@@ -95,6 +95,10 @@ CALLS = [
     Call("POST", "/v1/silences", DIRECTS, {"until": 4_000_000_000_000}),
     Call("GET", "/v1/silences", READS),
     Call("DELETE", "/v1/silences/0123456789abcdef", DIRECTS),
+    Call("GET", "/v1/adl/BTC/USDT:USDT?side=none", ("accounts:read",)),  # refused after the door
+    Call("PUT", "/v1/funds/binance/USDT", ("admin",), {"balance": 1_000.0}),
+    Call("GET", "/v1/funds", ("admin",)),
+    Call("GET", "/v1/funds/binance/USDT", ("admin",)),
     Call("GET", "/metrics", ("admin",)),
 ]
 PURE = ("/v1/evaluate", "/v1/simulate", "/v1/size")  # they write nothing

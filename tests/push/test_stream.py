@@ -7,7 +7,7 @@ import pytest
 from service.contract.alerts import Alert
 from service.push.connection import StreamLimits
 from service.store.client import connect
-from service.store.keys import ALERTS_CHANNEL, DEFAULT_TENANT, account_key, shard_of
+from service.store.keys import ALERTS_CHANNEL, DEFAULT_TENANT, shard_of, tenant_key
 from service.store.log_entries import LogEntry
 from tests.push.log_writer import LogWriter
 from tests.push.stream import SHARDS, Client, Worker, open_worker
@@ -82,7 +82,7 @@ async def test_who_comes_back_to_one_account_reads_the_log_of_its_shard_alone(
     async with Client.open(worker.url) as client:
         await client.subscribe("a1", since=cursor)
         assert ids(await client.alerts(3)) == ["a1-1", "a1-2", "a1-3"]
-        assert read == {shard_of(account_key(DEFAULT_TENANT, "a1"), SHARDS)}
+        assert read == {shard_of(tenant_key(DEFAULT_TENANT, "a1"), SHARDS)}
         cursor = client.cursor
     await writer.write(["a2"])
     async with Client.open(worker.url) as client:  # of other shards its cursor has come as far
