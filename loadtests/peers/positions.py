@@ -19,7 +19,7 @@ TIERS = (
 
 
 def symbol(index: int) -> str:
-    return f"PEER{index}/USDT:USDT"
+    return f"PEER{index:02}/USDT:USDT"
 
 
 def instruments() -> list[dict[str, Any]]:
@@ -28,25 +28,26 @@ def instruments() -> list[dict[str, Any]]:
 
 
 def accounts(positions: int) -> list[dict[str, Any]]:
-    """Accounts of five positions each; a last one of what is left over."""
+    """Accounts of five positions each, in the order of their symbols; the last may have fewer."""
     source = random.Random(SEED)
-    found = [_position(source) for _ in range(positions)]
     starts = range(0, positions, POSITIONS_AN_ACCOUNT)
-    lists = [found[start : start + POSITIONS_AN_ACCOUNT] for start in starts]
-    return [_account(number, each) for number, each in enumerate(lists)]
+    sizes = [min(POSITIONS_AN_ACCOUNT, positions - start) for start in starts]
+    return [_account(number, size, source) for number, size in enumerate(sizes)]
 
 
-def _account(number: int, positions: list[dict[str, Any]]) -> dict[str, Any]:
+def _account(number: int, size: int, source: random.Random) -> dict[str, Any]:
+    held = sorted(source.sample(range(SYMBOL_COUNT), size))
+    positions = [_position(symbol(index), source) for index in held]
     return {"id": f"a{number}", "venue": "binance", "balances": [], "positions": positions}
 
 
-def _position(source: random.Random) -> dict[str, Any]:
+def _position(name: str, source: random.Random) -> dict[str, Any]:
     """A position of some 100 to 5,000,000 USDT, marked up to 5 % from where it was entered."""
     entry = 10.0 ** source.uniform(-1.0, 4.5)
     contracts = source.lognormvariate(9.0, 2.0) / entry
     leverage = source.choice(LEVERAGES)
     return {
-        "symbol": symbol(source.randrange(SYMBOL_COUNT)),
+        "symbol": name,
         "side": source.choice(("long", "short")),
         "contracts": contracts,
         "entryPrice": entry,
