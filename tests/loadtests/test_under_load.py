@@ -17,8 +17,9 @@ from tests.benchmarks.harness import resident_bytes
 from tests.e2e.running_service import RunningService
 
 ROOT = Path(__file__).resolve().parents[2]
-# As the README has it, but for the page; faults of each run: delay in ms, share of errors.
-COMMAND = ("-m", "locust", "-f", "loadtests/locustfile.py", "--headless", "--only-summary")
+TYPED = "locust -f loadtests/locustfile.py"
+COMMAND = ("-m", *TYPED.split(), "--headless", "--only-summary")
+# Of each run: delay in ms, share of errors.
 FAULTS = {"slow": (50.0, 0.0), "failing": (0.0, 0.01)}
 RUN_S = 5
 
@@ -57,6 +58,11 @@ def verdict(rows: list[str], rule: str) -> str:
     """Return what the table says of the bots' calls."""
     (row,) = [row for row in rows if "evaluate 3 positions" in row and f"  {rule}" in row]
     return row.split()[0]
+
+
+@pytest.mark.parametrize("name", ["README.md", "loadtests/README.md"])
+def test_what_is_run_here_is_what_people_are_told_to_type(name: str) -> None:
+    assert f".venv/bin/{TYPED} " in (ROOT / name).read_text()
 
 
 def test_fifty_milliseconds_break_the_budget(ended: dict[str, tuple[int, list[str]]]) -> None:
