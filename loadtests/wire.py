@@ -4,7 +4,6 @@ The request is made before the clock runs; of an answer only its status and its 
 """
 
 import socket
-from types import TracebackType
 from urllib.parse import urlsplit
 
 TIMEOUT_S = 60.0
@@ -27,15 +26,7 @@ class Connection:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = self._socket.makefile("rb", buffering=2**18)
 
-    def __enter__(self) -> "Connection":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._reader.close()
         self._socket.close()
 

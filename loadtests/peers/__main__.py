@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from itertools import chain, repeat
 from operator import itemgetter
 from pathlib import Path
@@ -48,7 +48,7 @@ def peers_python() -> str:
 
 def ask(url: str, body: bytes) -> list[Row]:
     """Return the rows of all positions, in each account by symbol."""
-    with Connection(url) as connection:
+    with closing(Connection(url)) as connection:
         answer = orjson.loads(connection.call(request_of("/v1/evaluate", body)))
     held = (
         sorted(account["positions"], key=itemgetter("symbol")) for account in answer["accounts"]
@@ -86,7 +86,7 @@ def calls_per_s(url: str, request: bytes) -> float:
     """Return what several connections get answered in a while, each asking again at once."""
 
     def caller(until: float) -> int:
-        with Connection(url) as connection:
+        with closing(Connection(url)) as connection:
             calls = 0
             while time.perf_counter() < until:
                 connection.call(request)
@@ -101,7 +101,7 @@ def calls_per_s(url: str, request: bytes) -> float:
 
 def median_ms(url: str, request: bytes) -> float:
     taken = []
-    with Connection(url) as connection:
+    with closing(Connection(url)) as connection:
         for _ in range(CALLS):
             start = time.perf_counter()
             connection.call(request)

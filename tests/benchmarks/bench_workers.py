@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,7 +90,7 @@ def _service(folder: Path, workers: int) -> Iterator[str]:
 
 
 def _figures(url: str, body: bytes) -> np.ndarray:
-    with Connection(url) as connection:
+    with closing(Connection(url)) as connection:
         answer = orjson.loads(connection.call(request_of("/v1/evaluate", body)))
     assert not answer["problems"]
     accounts = answer["accounts"]

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import orjson
@@ -13,6 +13,7 @@ import pytest
 
 from loadtests.servers import planted
 from loadtests.wire import Connection, request_of
+from tests.api.workers import account, long, one_tier
 from tests.benchmarks.harness import resident_bytes
 from tests.e2e.running_service import RunningService
 
@@ -26,7 +27,6 @@ RUN_S = 5
 SOAK = bool(os.environ.get("PLIMSOLL_SOAK"))
 FIRST, CALLS = (10_000, 1_000_000) if SOAK else (100, 1_000)
 GROWTH_MAX = 1.1
-SYMBOL = "BTC/USDT:USDT"
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_one_error_in_a_hundred_breaks_the_budget(ended: dict[str, tuple[int, li
 def test_a_worker_does_not_grow_with_its_calls(service: RunningService) -> None:
     (worker,) = service.children("--role api")
     request = request_of("/v1/evaluate", one_position())
-    with Connection(service.url) as connection:
+    with closing(Connection(service.url)) as connection:
         for _ in range(FIRST):
             connection.call(request)
         first = resident_bytes(worker)
@@ -96,11 +96,6 @@ def test_a_worker_does_not_grow_with_its_calls(service: RunningService) -> None:
 
 def one_position() -> bytes:
     """The body of an evaluation that brings all it needs."""
-    tiers = [{"minNotional": 0, "maintenanceMarginRate": 0.004}]
-    instrument = {"symbol": SYMBOL, "linear": True, "contractSize": 1, "base": "BTC"}
-    instrument |= {"quote": "USDT", "settle": "USDT", "tiers": tiers}
-    position = {"symbol": SYMBOL, "side": "long", "contracts": 1, "entryPrice": 60_000}
-    balances = [{"asset": "USDT", "amount": 6_000}]
-    account = {"id": "a1", "balances": balances, "positions": [position | {"marginMode": "cross"}]}
-    document = {"accounts": [account], "instruments": [instrument], "marks": {SYMBOL: 61_000}}
-    return orjson.dumps(document)
+    instrument = one_tier()
+    document = {"accounts": [account(long(), id="a1")], "instruments": [instrument]}
+    return orjson.dumps(document | {"marks": {instrument["symbol"]: 61_000}})
