@@ -12,9 +12,9 @@ COPY service service
 RUN python -m pip --python /opt/plimsoll install --no-cache-dir --no-deps --force-reinstall . \
     && find /opt/plimsoll/lib -path '*/service/*.py' -exec touch --date="@$(date +%s)" {} + \
     && /opt/plimsoll/bin/python -m compileall -q /opt/plimsoll
-# Ticks and prices are compiled where they are first called; done here, a container starts at once.
+# Ticks, prices and answers are compiled where they are first called; done here, a container starts at once.
 RUN NUMBA_CACHE_DIR=/opt/plimsoll/compiled /opt/plimsoll/bin/python -c \
-    "from service.monitor.judging import warm_up; warm_up()"
+    "from service.api import weaving; from service.monitor import judges; weaving.warm_up(); judges.warm_up()"
 
 FROM python:3.13-slim
 LABEL org.opencontainers.image.title="Plimsoll" \

@@ -1,6 +1,6 @@
 """The users of a running service, and the budget checked when the run ends.
 
-`locust -f loadtests/locustfile.py --host URL`
+`locust -f loadtests/locustfile.py` starts a service for itself; `--host URL` is for one that runs.
 """
 
 import itertools
@@ -20,7 +20,7 @@ from websockets.sync.client import connect
 
 from loadtests import traffic
 from loadtests.budget import Calls, judge, read_budget, table
-from loadtests.servers import floor
+from loadtests.servers import floor, service
 
 TOKEN = os.environ.get("PLIMSOLL_TOKEN")  # of a service that wants a key
 KEY = {"Authorization": f"Bearer {TOKEN}"} if TOKEN else {}
@@ -28,6 +28,7 @@ JSON = {"Content-Type": "application/json"} | KEY
 # Never in step: users with one pace would all call at the same moment, and each wait for the
 # others.
 FIVE_A_SECOND = between(0.15, 0.25)
+USERS = 16  # one of each other kind, and ten bots
 TICK_TO_ALERT = "tick to alert"
 ALERT_LOST_S = 2.0
 
@@ -41,6 +42,7 @@ class Run:
         self.sent_s: dict[float, float] = {}
         self.listening = False
         self.floor_url = ""
+        self.filled = ""  # the service that has all it needs for the next run
         self.servers = ExitStack()
 
     def begin(self) -> None:
@@ -210,14 +212,37 @@ def fire(
 def add_arguments(parser: ArgumentParser) -> None:
     default = Path(__file__).with_name("budget.toml")
     parser.add_argument("--budget", type=Path, default=default, help="the latency budget")
+    parser.set_defaults(num_users=USERS, spawn_rate=USERS, reset_stats=True)
+
+
+@events.init.add_listener
+def start(environment: Environment, **_: Any) -> None:
+    """Start the floor, and a service when none was named."""
+    run.floor_url = run.servers.enter_context(floor())
+    if not environment.host:
+        environment.host = run.servers.enter_context(service())
+    fill(environment.host)
+
+
+@events.quit.add_listener
+def stop(**_: Any) -> None:
+    run.servers.close()
 
 
 @events.test_start.add_listener
 def prepare(environment: Environment, **_: Any) -> None:
-    """Start the floor, give the service all it needs, wait until the monitor has it."""
-    run.servers.close()
-    run.floor_url = run.servers.enter_context(floor())
-    host, alerts = str(environment.host), f"/v1/alerts?accountId={traffic.CANARY_ACCOUNT}"
+    """Fill the service again for a second run, or another one that was named on the page."""
+    if run.filled != environment.host:
+        fill(str(environment.host))
+    run.filled = ""
+
+
+def fill(host: str) -> None:
+    """Give the service all it needs, and wait until the monitor has it.
+
+    The first time before the run begins: its length is that of what the users do.
+    """
+    alerts = f"/v1/alerts?accountId={traffic.CANARY_ACCOUNT}"
     stored = traffic.accounts(traffic.STORED_ACCOUNTS, 3, "stored")
     call(host, "PUT", "/v1/instruments", traffic.instruments())
     call(host, "POST", "/v1/marks", traffic.marks(0))
@@ -228,6 +253,7 @@ def prepare(environment: Environment, **_: Any) -> None:
     call(host, "POST", "/v1/marks", traffic.canary_mark(traffic.CANARY_WARNED))
     while len(call(host, "GET", alerts)["alerts"]) == before:
         time.sleep(0.1)
+    run.filled = host
 
 
 def call(host: str, method: str, path: str, body: str | None = None) -> Any:
@@ -258,7 +284,6 @@ def finish(environment: Environment, **_: Any) -> None:
     seconds = time.perf_counter() - run.began_s
     lost = [sent for sent in run.sent_s.values() if time.perf_counter() - sent > ALERT_LOST_S]
     run.calls[TICK_TO_ALERT].failed += len(lost)
-    run.servers.close()
     options = environment.parsed_options
     assert options is not None
     findings = judge(read_budget(options.budget), run.calls, seconds)

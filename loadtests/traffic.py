@@ -1,5 +1,6 @@
 """What the users send, from one seed, as text made before the clock runs."""
 
+import os
 import random
 from typing import Any
 
@@ -11,8 +12,9 @@ STORED_ACCOUNTS = 2_000
 DESK_ACCOUNTS = 200  # of five positions each: a batch of 1,000
 SYNC_ACCOUNTS = 20
 
-CANARY = "CANARY/USDT:USDT"
-CANARY_ACCOUNT = "canary"
+# A canary of each run's own, so that two runs can ask one service at once.
+CANARY = f"CANARY{os.getpid()}/USDT:USDT"
+CANARY_ACCOUNT = f"canary-{os.getpid()}"
 # A long of one coin entered at 100 over a balance of 20 is warned from 80.65 down and called from
 # 80.40: these are on either side of the first.
 CANARY_HEALTHY, CANARY_WARNED = 90.0, 80.5

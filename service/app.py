@@ -10,43 +10,33 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from functools import partial
 
 import orjson
 import uvicorn
 import uvloop
-from fastapi import APIRouter, FastAPI
-from fastapi.routing import APIRoute
+from fastapi import FastAPI
 
 from service.access.meter import Meter
 from service.access.silences import SilenceBoard
+from service.api import weaving
 from service.api.about import ABOUT
-from service.api.account_risk import build_account_risk_router
-from service.api.accounts import build_accounts_router
 from service.api.alert_stream import build_alert_stream_router
-from service.api.alerts import build_alerts_router
-from service.api.bodies import BodyReader
+from service.api.checkup import Examiner
 from service.api.documents import install_document
 from service.api.entrance import Entrance, LimitHeaders
-from service.api.evaluation import build_evaluate_router
 from service.api.follower import MarketFollower
-from service.api.health import Checks, build_health_router
-from service.api.instruments import build_instruments_router
-from service.api.limits import Limits
-from service.api.load import Load, ReleaseBodies
-from service.api.marks import build_marks_router
+from service.api.load import ReleaseBodies
 from service.api.metrics import Metrics, Timing
-from service.api.once import Once
+from service.api.moves import MarketMoves
 from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
 from service.api.server import DrainingServer
-from service.api.silences import build_silences_router
 from service.api.stored_risk import judge_stored
-from service.api.targets import TargetRules, build_targets_router
-from service.api.webhooks import WebhookRules, build_webhooks_router
 from service.errors import StoreUnavailable
-from service.monitor import judging
+from service.memory import keep_large_blocks
+from service.monitor import judges
 from service.monitor.engine import Engine
 from service.monitor.measures import CollectorClock
 from service.monitor.service import Monitor, Ports, Retention
@@ -58,23 +48,21 @@ from service.push.hub import Hub, Risks
 from service.push.protocol import StreamProtocol
 from service.push.routes import build_document_router, build_stream_router
 from service.risk import evaluate
+from service.routing import rest_routers
 from service.rules import (
     admission_rules_of,
     door_of,
-    kept_room_of,
     load_of,
     meter_of,
     stream_limits_of,
 )
 from service.running import RESTART_S, calm_collector, kept
 from service.settings import Settings
-from service.store import keys
 from service.store.api_keys import ApiKeys
-from service.store.claims import Claims
-from service.store.health import Roll, members, ping
-from service.store.receivers import Targets, Webhooks
+from service.store.health import Roll
 from service.store.silences import Silences
 from service.store.units import Units
+from service.store.volatility import VolatilityStore
 from service.wiring import Store, store_of
 
 RELEASE = "0.1.0"  # as pyproject.toml has it, also where nothing is installed
@@ -92,13 +80,14 @@ def build_api(settings: Settings) -> FastAPI:
     meter = meter_of(settings, Units(store.client))
     entrance = Entrance(door, meter)
     follower = MarketFollower(store.market, settings.pegged_assets, settings.event_time)
+    follower.taker = moves = MarketMoves(store.market, follower, VolatilityStore(store.client))
     hub = _hub_of(settings, store, follower, meter)
     admission = Admission(door, hub, admission_rules_of(settings))
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         work = {"markets": follower.run, "stream": hub.run, "keys": admission.run}
-        async with store.client, store.blocking, kept(**work):
+        async with store.client, store.blocking, kept(**work, moves=moves.run):
             # Nobody is let in before we know the markets, unless Redis keeps us waiting.
             await follower.reached(0, PICTURE_WITHIN_S)
             calm_collector()
@@ -116,7 +105,8 @@ def build_api(settings: Settings) -> FastAPI:
     metrics = Metrics(follower.newest_age_s, lambda: len(hub.sessions), collector.share)
     hub.observe_s = metrics.alert_age_s.observe
     load = load_of(settings, metrics)
-    for router in _routers(settings, entrance, store, follower, load=load, metrics=metrics):
+    routers = partial(rest_routers, settings, entrance, store, follower, load=load, metrics=metrics)
+    for router in routers(examiner=Examiner(follower, moves)):
         app.include_router(router)
     open_stream = partial(EventStreamResponse, hub, admission)
     app.include_router(build_alert_stream_router(entrance, open_stream))
@@ -145,75 +135,6 @@ def _hub_of(settings: Settings, store: Store, follower: MarketFollower, meter: M
     return hub
 
 
-def _routers(
-    settings: Settings,
-    entrance: Entrance,
-    store: Store,
-    follower: MarketFollower,
-    *,
-    load: Load,
-    metrics: Metrics,
-) -> Iterator[APIRouter]:
-    """Yield the REST calls, the most frequent first: routes are tried in order."""
-    bodies = BodyReader(settings.body_max_bytes, settings.body_timeout_s, load.room)
-    claims = Claims(store.client, settings.shards, int(settings.idempotency_s * 1_000.0))
-    once = Once(entrance, bodies, claims, kept_room_of(settings, Units(store.client))).route_class
-    limits = Limits(settings.accounts_max, settings.positions_max)
-    yield build_evaluate_router(
-        entrance, follower, bodies, limits, queue=load.queue, metrics=metrics
-    )
-    yield build_marks_router(entrance, store.market, follower, bodies, limits, route_class=once)
-    yield build_accounts_router(
-        entrance, store.accounts, follower, bodies, limits, route_class=once
-    )
-    yield build_account_risk_router(
-        entrance, store.accounts, store.log, store.questions, follower=follower, limits=limits
-    )
-    yield build_alerts_router(
-        entrance, store.log, store.settle, store.acks, settings.shards, route_class=once
-    )
-    yield build_instruments_router(
-        entrance, store.market, follower, bodies, limits, route_class=once
-    )
-    yield from _told(settings, entrance, store, bodies, once)
-    silences, kept_s = Silences(store.client), settings.log_retention_s
-    yield build_silences_router(entrance, silences, bodies, kept_s, route_class=once)
-    checks = Checks(
-        lambda limit_s: ping(store.client, limit_s),
-        store.log.unowned,
-        lambda: members(store.client),
-        settings.shards,
-        lambda: members(store.client, keys.FEEDS),
-        settings.feeds,
-    )
-    yield build_health_router(entrance, follower, checks, metrics)
-
-
-def _told(
-    settings: Settings, entrance: Entrance, store: Store, bodies: BodyReader, once: type[APIRoute]
-) -> Iterator[APIRouter]:
-    """Yield the calls about who is told of alerts: webhooks and targets."""
-    where = (settings.webhook_allow_http, settings.webhook_allow_private)
-    yield build_webhooks_router(
-        entrance,
-        Webhooks(store.client),
-        store.log,
-        store.settle,
-        bodies=bodies,
-        rules=WebhookRules(*where),
-        route_class=once,
-    )
-    yield build_targets_router(
-        entrance,
-        Targets(store.client),
-        store.log,
-        store.settle,
-        bodies=bodies,
-        rules=TargetRules(settings.targets, *where),
-        route_class=once,
-    )
-
-
 def contract_documents() -> dict[str, str]:
     """Return the contract as programs read it, by file name; it depends on no setting."""
     document = build_api(Settings.model_validate({})).openapi()
@@ -226,7 +147,9 @@ def contract_documents() -> dict[str, str]:
 
 def run_api(settings: Settings, listening: socket.socket) -> None:
     """Serve an API worker on a socket that listens already, until SIGTERM or SIGINT."""
+    keep_large_blocks()
     evaluate.warm_up()
+    weaving.warm_up()
     app = build_api(settings)
     config = uvicorn.Config(
         app,
@@ -248,7 +171,7 @@ def run_api(settings: Settings, listening: socket.socket) -> None:
 def run_monitor(settings: Settings) -> None:
     """Watch our share of the accounts until SIGTERM or SIGINT."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        judging.warm_up()
+        judges.warm_up()
         runner.run(_monitor(settings))
 
 
@@ -266,7 +189,8 @@ async def _monitor(settings: Settings) -> None:
             engine = Engine(await store.settle(), settings.pegged_assets)
             return Shards(engine, store.market, store.accounts, store.log, settings.shards)
 
-        ports = Ports(store.market, store.accounts, store.log, store.questions, Roll(client, name))
+        roll = Roll(client, name)
+        ports = Ports(store.market, store.accounts, store.log, store.questions, roll, store.funds)
         retention = Retention(
             int(settings.log_retention_s * 1_000.0),
             settings.log_max_alerts,

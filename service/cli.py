@@ -29,6 +29,8 @@ from service.feeds.sinks import HttpSink, Tally
 from service.feeds.tape import read_tape
 from service.feeds_cli import feed
 from service.keys_cli import keys
+from service.openapi_cli import openapi
+from service.owe_cli import owe
 from service.settings import Settings
 from service.supervisor.children import SUPERVISOR
 from service.supervisor.console import prefixed
@@ -52,6 +54,8 @@ cli = typer.Typer(
 )
 cli.add_typer(keys, name="keys")
 cli.command()(feed)
+cli.command()(owe)
+cli.command()(openapi)
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
@@ -255,29 +259,6 @@ async def _evaluate(body: bytes, url: str | None, token: str | None) -> httpx.Re
     inside = httpx.ASGITransport(app=rooms.build_api(settings))
     async with httpx.AsyncClient(transport=inside, base_url=DEFAULT_URL) as client:
         return await client.post(address, content=body, headers={"Content-Type": JSON})
-
-
-@cli.command()
-def openapi(
-    check: Annotated[bool, typer.Option("--check", help="Write nothing, fail when old.")] = False,
-    folder: Annotated[Path, typer.Option(help="Where they are.")] = Path("openapi"),
-) -> None:
-    """Write openapi.json and asyncapi.json, the contract as programs read it."""
-    from service import app as rooms  # noqa: PLC0415 - see above
-
-    documents = {folder / name: text for name, text in rooms.contract_documents().items()}
-    old = [
-        str(path)
-        for path, text in documents.items()
-        if not path.exists() or path.read_text(encoding="utf-8") != text
-    ]
-    if check and old:
-        fail(f"not up to date: {', '.join(old)}; run `plimsoll openapi`")
-    if not check:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path, text in documents.items():
-            path.write_text(text, encoding="utf-8")
-    typer.echo(f"{', '.join(map(str, documents))}: {'written' if old else 'up to date'}")
 
 
 @cli.command()

@@ -128,6 +128,10 @@ class UnknownAlert(ServiceError):
     code = "unknown_alert"
 
 
+class UnknownFund(ServiceError):
+    code = "unknown_fund"
+
+
 class UnknownSilence(ServiceError):
     code = "unknown_silence"
 

@@ -3,6 +3,7 @@
 from service.access.door import Door, KeyStore
 from service.access.kept import KeptRoom
 from service.access.meter import Meter, UnitStore
+from service.api.limits import Limits
 from service.api.load import BodyRoom, EngineQueue, Load
 from service.api.metrics import Metrics
 from service.push.admission import AdmissionRules
@@ -29,6 +30,16 @@ def meter_of(settings: Settings, units: UnitStore) -> Meter:
 def kept_room_of(settings: Settings, units: UnitStore) -> KeptRoom:
     """Return how much may be kept of the answers to a key's calls."""
     return KeptRoom(units, settings.idempotency_max_bytes, settings.idempotency_s)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return how much a call may carry."""
+    return Limits(
+        settings.accounts_max,
+        settings.positions_max,
+        settings.scenarios_max,
+        settings.simulated_max,
+    )
 
 
 def load_of(settings: Settings, metrics: Metrics) -> Load:

@@ -70,6 +70,10 @@ class Settings(BaseSettings):
     body_timeout_s: float = Field(30.0, gt=0.0, description="a body must have arrived by then")
     accounts_max: int = Field(10_000, ge=1, description="most accounts in one call")
     positions_max: int = Field(100_000, ge=1, description="most positions in one call")
+    scenarios_max: int = Field(1_000, ge=1, description="most scenarios in one call")
+    simulated_max: int = Field(
+        2_000_000, ge=1, description="most accounts or positions of a call, times its scenarios"
+    )
 
     bodies_max_bytes: int = Field(
         256 * 2**20,
@@ -87,6 +91,10 @@ class Settings(BaseSettings):
     )
     evaluations_max_bytes: int = Field(
         32 * 2**20, ge=65_536, description="most bytes of the large ones among them; beyond it 503"
+    )
+
+    map_timeout_s: float = Field(
+        120.0, gt=0.0, description="the monitors must have made a liquidation map by then"
     )
 
     log_retention_s: float = Field(

@@ -9,6 +9,7 @@ from service.store.acknowledgements import Acknowledgements
 from service.store.alert_log import AlertLog
 from service.store.client import Client, connect, connect_blocking
 from service.store.epoch import settle
+from service.store.funds import Funds
 from service.store.market_stream import MarketStream
 from service.store.questions import Questions
 
@@ -26,6 +27,7 @@ class Store:
     log: AlertLog
     acks: Acknowledgements
     questions: Questions
+    funds: Funds
     shards: int
 
     async def settle(self) -> str:
@@ -42,4 +44,5 @@ def store_of(settings: Settings) -> Store:
     log = AlertLog(client, settings.shards, blocking)
     questions = Questions(client, blocking, settings.shards)
     acks = Acknowledgements(client, market, settings.shards)
-    return Store(client, blocking, market, accounts, log, acks, questions, settings.shards)
+    funds = Funds(client, settings.shards)
+    return Store(client, blocking, market, accounts, log, acks, questions, funds, settings.shards)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from service.monitor.judging import warm_up
+from service.monitor.judges import warm_up
 from service.risk.compiled import Direct
 from tests.valkey_cluster import AnyServer, ValkeyCluster, server_to_test
 

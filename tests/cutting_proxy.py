@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Coroutine
 from pathlib import Path
@@ -26,6 +27,11 @@ class CuttingProxy:
         self.lose_after: int | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
+    @property
+    def carried(self) -> int:
+        """How many connections there are."""
+        return len(self._connections)
+
     async def before(self, server: Path | int) -> asyncio.Server:
         """Listen on a free port of this machine in front of a server: its socket file or port."""
 
@@ -38,6 +44,13 @@ class CuttingProxy:
         task = asyncio.get_running_loop().create_task(carrying)
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
+
+    def cut(self, share: float, chance: random.Random) -> int:
+        """Cut about this share of the connections; return how many."""
+        chosen = [task for task in self._connections if chance.random() < share]
+        for task in chosen:
+            task.cancel()
+        return len(chosen)
 
     async def aclose(self) -> None:
         """Cut every connection."""

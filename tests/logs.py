@@ -10,6 +10,7 @@ from service.contract.instruments import decode_instrument
 from service.contract.marks import decode_mark
 from service.risk.model import Level
 from service.store.accounts import ACK, AccountChange
+from service.store.keys import split_tenant_key
 from service.store.market_stream import MarketEntry
 from tests.reference.entries import Ack, Change, Entry, Logged, Quality
 
@@ -74,7 +75,7 @@ def expected(log: Iterable[Logged]) -> list[tuple[Any, ...]]:
         (
             one.market_id,
             one.event_time_ms,
-            one.account_key.partition("/")[2],
+            split_tenant_key(one.account_key)[1],
             one.seq,
             (one.pool.kind, one.pool.settle, one.pool.symbol, one.pool.side),
             one.level.name,
@@ -82,7 +83,7 @@ def expected(log: Iterable[Logged]) -> list[tuple[Any, ...]]:
             one.transition,
             one.cause,
             one.version,
-            f"{one.account_key.partition('/')[2]}-{one.repeat_of}" if one.repeat_of else None,
+            f"{split_tenant_key(one.account_key)[1]}-{one.repeat_of}" if one.repeat_of else None,
         )
         for one in log
     ]

@@ -1,6 +1,6 @@
 """What OpenAPI says of the account calls."""
 
-from service.api import examples
+from service.api import checkup_examples, examples
 from service.api.documents import (
     BODY_ERRORS,
     IF_NONE_MATCH,
@@ -15,6 +15,8 @@ from service.api.documents import (
     with_links,
 )
 from service.contract.accounts import AccountDocument, NamedAccountDocument
+from service.contract.health import HealthAnswer
+from service.contract.likelihood import HORIZON_MAX_S
 from service.contract.names import ACCOUNT_ID_PATTERN
 from service.contract.questions import RankedPlace, encode_place
 from service.contract.results import (
@@ -134,8 +136,37 @@ RISK = operation(
         ),
         304: UNCHANGED,
     },
+    parameters=[
+        _NAME,
+        query_parameter(
+            "findings",
+            "Say what is over a limit, as `health` does.",
+            "true",
+            type="string",
+            enum=["true", "false"],
+        ),
+        query_parameter(
+            "horizonS",
+            "Say how likely liquidation and a debt are within so many seconds.",
+            86_400,
+            type="integer",
+            minimum=1,
+            maximum=HORIZON_MAX_S,
+        ),
+        IF_NONE_MATCH,
+    ],
+    errors=(InvalidInput, TooManyItems, UnknownAccount, StoreUnavailable),
+    access="accounts:read",
+)
+HEALTH = operation(
+    "getHealth",
+    "The health check of a stored account: what is over a limit, and what clears it",
+    {
+        200: with_etag(answer("What is found now.", HealthAnswer, checkup_examples.HEALTH_ANSWER)),
+        304: UNCHANGED,
+    },
     parameters=[_NAME, IF_NONE_MATCH],
-    errors=(InvalidInput, UnknownAccount, StoreUnavailable),
+    errors=(InvalidInput, TooManyItems, UnknownAccount, StoreUnavailable),
     access="accounts:read",
 )
 WORST = operation(

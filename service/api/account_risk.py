@@ -1,19 +1,26 @@
 """Stored accounts, judged: one at the newest marks, or all from a level up, worst first."""
 
 import zlib
+from dataclasses import dataclass
+from functools import partial
 from typing import get_args
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from service.api.account_documents import RISK, WORST
+from service.access.door import Caller
+from service.api.account_documents import HEALTH, RISK, WORST
+from service.api.checkup import Asked, Examiner
 from service.api.entrance import Entrance
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
 from service.api.queries import Query
 from service.api.replies import json_reply, unchanged
 from service.api.stored_risk import judge_stored
+from service.contract.accounts import decode_account
 from service.contract.alerts import LevelName
+from service.contract.health import HealthAnswer, from_limits
+from service.contract.likelihood import HORIZON_MAX_S, LikelihoodQuestion
 from service.contract.names import check_account_id
 from service.contract.questions import (
     WORST as WORST_KIND,
@@ -26,13 +33,13 @@ from service.contract.questions import (
     encode_place,
     encode_question,
 )
-from service.contract.results import RankedAccount, RankedAccounts
+from service.contract.results import RankedAccount, RankedAccounts, RiskAnswer
 from service.contract.states import KnownAccount
 from service.errors import InvalidInput, StoreUnavailable, UnknownAccount
-from service.risk.model import Level
+from service.risk.model import HealthLimits, Level
 from service.store.accounts import Accounts
 from service.store.alert_log import AlertLog
-from service.store.keys import account_id, account_key
+from service.store.keys import split_tenant_key, tenant_key
 from service.store.questions import Questions
 
 _LEVELS: tuple[LevelName, ...] = get_args(LevelName)
@@ -47,42 +54,96 @@ def build_account_risk_router(
     *,
     follower: MarketFollower,
     limits: Limits,
+    examiner: Examiner,
 ) -> APIRouter:
     """Build the routes that judge stored accounts."""
-    router = APIRouter(prefix="/v1", tags=["accounts"])
+    desk = _Desk(entrance, accounts, log, questions, follower, limits, examiner)
+    router = APIRouter(prefix="/v1", tags=["accounts"], default_response_class=Response)
+    one = "/accounts/{account_id}"
+    router.add_api_route(f"{one}/risk", desk.get_risk, openapi_extra=RISK)
+    router.add_api_route(f"{one}/health", desk.get_health, openapi_extra=HEALTH)
+    router.add_api_route("/accounts", desk.list_accounts, openapi_extra=WORST)
+    return router
 
-    @router.get("/accounts/{account_id}/risk", response_class=Response, openapi_extra=RISK)
-    async def get_risk(request: Request) -> Response:
-        caller = await entrance.admit(request, "accounts:read")
-        Query(request)
-        name = check_account_id(request.path_params["account_id"])
-        key = account_key(caller.tenant, name)
-        found = await accounts.get(key)
-        if found is None:
-            raise UnknownAccount("there is no such account")
-        states = (await log.levels_of([key])).get(key)
-        if not follower.known:
-            raise StoreUnavailable("the markets are not known yet")
-        headers = _tag(found[1], follower.market_id, states)
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """The three calls, over what they need."""
+
+    entrance: Entrance
+    accounts: Accounts
+    log: AlertLog
+    questions: Questions
+    follower: MarketFollower
+    limits: Limits
+    examiner: Examiner
+
+    async def get_risk(self, request: Request) -> Response:
+        caller = await self.entrance.admit(request, "accounts:read")
+        asked = _asked(Query(request, "findings", "horizonS"))
+        known = await self._stored(request, caller)
+        headers = _tag(known.version, self.follower.market_id, known.states)
         if (same := unchanged(request, headers)) is not None:
             return same
-        (answer,) = judge_stored(follower, [KnownAccount(name, *found, states)])
-        if answer is None:
-            raise InvalidInput("a figure of this account is too large for a number")
+        return json_reply(self._judged(known, asked), headers)
+
+    async def get_health(self, request: Request) -> Response:
+        caller = await self.entrance.admit(request, "accounts:read")
+        Query(request)
+        known = await self._stored(request, caller)
+        headers = _tag(known.version, self.follower.market_id, known.states)
+        if (same := unchanged(request, headers)) is not None:
+            return same
+        limits = decode_account(known.doc, known.account_id).health or HealthLimits()
+        risk = self._judged(known, Asked(limits))
+        assert risk.findings is not None
+        answer = HealthAnswer(
+            known.account_id,
+            risk.timestamp,
+            known.version,
+            risk.level,
+            from_limits(limits),
+            risk.findings,
+        )
         return json_reply(answer, headers)
 
-    @router.get("/accounts", response_class=Response, openapi_extra=WORST)
-    async def list_accounts(request: Request) -> Response:
-        caller = await entrance.admit(request, "accounts:read")
+    async def list_accounts(self, request: Request) -> Response:
+        caller = await self.entrance.admit(request, "accounts:read")
         query = Query(request, "level", "limit", "cursor")
         level = query.one_of("level", Level.__members__) or Level.WARNING.name
         limit = query.whole("limit", LIMIT_DEFAULT, 1, LIMIT_MAX)
         cursor = query.text("cursor")
         after = None if cursor is None else decode_place(cursor)
         question = WorstQuestion(caller.tenant, Level[level].value, limit + 1, after)
-        return json_reply(await _ranked(questions, question, limit, limits.ask_s))
+        return json_reply(await _ranked(self.questions, question, limit, self.limits.ask_s))
 
-    return router
+    async def _stored(self, request: Request, caller: Caller) -> KnownAccount:
+        name = check_account_id(request.path_params["account_id"])
+        key = tenant_key(caller.tenant, name)
+        found = await self.accounts.get(key)
+        if found is None:
+            raise UnknownAccount("there is no such account")
+        states = (await self.log.levels_of([key])).get(key)
+        if not self.follower.known:
+            raise StoreUnavailable("the markets are not known yet")
+        return KnownAccount(name, *found, states)
+
+    def _judged(self, known: KnownAccount, asked: Asked) -> RiskAnswer:
+        examine = partial(self.examiner.of, asked)
+        (answer,) = judge_stored(self.follower, [known], examine)
+        if answer is None:
+            raise InvalidInput("a figure of this account is too large for a number")
+        return answer
+
+
+def _asked(query: Query) -> Asked:
+    """Return what to say beside the figures."""
+    findings = query.one_of("findings", ("true", "false")) == "true"
+    horizon_s = query.whole("horizonS", 0, 1, HORIZON_MAX_S)
+    return Asked(
+        HealthLimits() if findings else None,
+        LikelihoodQuestion(horizon_s) if horizon_s else None,
+    )
 
 
 def _tag(version: int, market_id: int, states: bytes | None) -> dict[str, str]:
@@ -104,7 +165,9 @@ async def _ranked(
         raise StoreUnavailable("a monitor of another version answered") from error
     places = sorted(by_account.values(), key=RankedPlace.order)
     page = [
-        RankedAccount(account_id(place.account_key), _LEVELS[place.level], place.margin_ratio)
+        RankedAccount(
+            split_tenant_key(place.account_key)[1], _LEVELS[place.level], place.margin_ratio
+        )
         for place in places[:limit]
     ]
     return RankedAccounts(page, encode_place(places[limit - 1]) if len(places) > limit else None)

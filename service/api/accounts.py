@@ -35,7 +35,7 @@ from service.errors import (
     VersionMismatch,
 )
 from service.store.accounts import Accounts
-from service.store.keys import account_key
+from service.store.keys import tenant_key
 
 ADJUST_TRIES = 20  # others may write the same account meanwhile
 
@@ -175,7 +175,7 @@ class _Desk:
 def _named(request: Request, caller: Caller) -> tuple[str, str]:
     """Return the account id in the path and its key, which is in the caller's tenant."""
     name = check_account_id(request.path_params["account_id"])
-    return name, account_key(caller.tenant, name)
+    return name, tenant_key(caller.tenant, name)
 
 
 def _adjust(document: AccountDocument, adjustment: Adjustment) -> float:

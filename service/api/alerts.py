@@ -31,7 +31,7 @@ from service.contract.results import AcknowledgedAlert, AlertsPage
 from service.errors import InvalidCursor, InvalidInput, StoreUnavailable, UnknownAlert
 from service.store.acknowledgements import Acknowledgements
 from service.store.alert_log import AlertLog, LogTail
-from service.store.keys import account_key, shard_of
+from service.store.keys import shard_of, tenant_key
 from service.store.log_order import LogGap, LogOrder, Ordered
 
 SCANNED_MAX = 50_000  # alerts looked at for one page, wanted or not
@@ -87,7 +87,7 @@ def build_alerts_router(
         name = query.text("accountId")
         done = query.one_of("acknowledged", ("true", "false"))
         wanted = _Wanted(
-            account_key(caller.tenant, check_account_id(name) if name else ""),
+            tenant_key(caller.tenant, check_account_id(name) if name else ""),
             bool(name),
             None if done is None else done == "true",
             acks,
@@ -112,7 +112,7 @@ def build_alerts_router(
         named = read_alert_id(alert_id)
         if named is None:
             raise UnknownAlert("there is no such alert in the log")
-        time_ms = await acks.acknowledge(account_key(caller.tenant, named[0]), named[1])
+        time_ms = await acks.acknowledge(tenant_key(caller.tenant, named[0]), named[1])
         return json_reply(AcknowledgedAlert(alert_id, time_ms))
 
     return router

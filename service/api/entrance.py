@@ -1,8 +1,9 @@
 """The entrance of every REST call: who calls, and what the call costs of what the caller may ask.
 
 A call costs one unit, one that carries a list as many as there are in it: accounts, marks or
-instruments; an evaluation its accounts or its positions, whichever are more. A list that is refused
-for what it is has been charged: it was work. Answers say how the key stands in the fields of the
+instruments; an evaluation its accounts or its positions, whichever are more, a simulation as many
+for each step of its scenarios. A list that is refused for what it is has been charged: it was work.
+Answers say how the key stands in the fields of the
 IETF's draft "RateLimit header fields for HTTP" (draft-ietf-httpapi-ratelimit-headers-10).
 """
 

@@ -6,13 +6,14 @@ with a fault is named and left out; the others are answered. When none is left, 
 
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fastapi import APIRouter, Request, Response
 
 from service.api import examples
-from service.api.answers import FROM_REQUEST_MS, answer_accounts
+from service.api.answers import answer_accounts
 from service.api.bodies import BodyReader
+from service.api.checkup import Examiner, question_of
 from service.api.documents import BODY_ERRORS, answer, json_body, operation
 from service.api.entrance import Entrance
 from service.api.figures import Supposed
@@ -20,29 +21,37 @@ from service.api.follower import MarketFollower
 from service.api.limits import Limits
 from service.api.load import EngineQueue
 from service.api.metrics import Metrics
-from service.api.replies import json_reply
-from service.api.symbols import unknown_symbols, unlisted
-from service.contract.accounts import NamedAccountDocument, to_account
-from service.contract.decoding import check_count, pointer_to
-from service.contract.evaluation import (
-    EvaluateAnswer,
-    EvaluateRequest,
-    decode_request,
-)
-from service.contract.instruments import to_instrument
+from service.api.overlay import check_prices, overlaid, unread_marks, venues_of
+from service.api.replies import text_reply, with_accounts
+from service.api.symbols import Name, unknown_symbols, unlisted
+from service.contract.accounts import NamedAccountDocument, document_faults, to_account
+from service.contract.decoding import pointer_to
+from service.contract.evaluate_request import EvaluateRequest, decode_request
+from service.contract.evaluation import EvaluateAnswer
 from service.contract.problems import fault_answers
+from service.contract.stated import state
 from service.errors import Fault, InvalidInput, StoreUnavailable, TooManyItems
+from service.risk.columns import Bools, Statements
 from service.risk.markets import MarketTable
-from service.risk.model import Account, Mark
+from service.risk.model import Account
 
 
 @dataclass(slots=True)
 class _Sorted:
     """The accounts to evaluate with their places in the body, and what was wrong with others."""
 
-    accounts: list[Account] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    documents: list[NamedAccountDocument]
+    given: Statements
+    places: list[int]
+    faults: list[Fault]
+
+    @property
+    def names(self) -> list[str]:
+        return [document.id for document in self.documents]
+
+    def records(self) -> list[Account]:
+        """Return them one by one, for who looks at more of them than the figures go by."""
+        return [to_account(document, document.id) for document in self.documents]
 
 
 def build_evaluate_router(
@@ -53,6 +62,7 @@ def build_evaluate_router(
     *,
     queue: EngineQueue,
     metrics: Metrics,
+    examiner: Examiner,
 ) -> APIRouter:
     """Build the route that evaluates; it needs nobody but the worker's own picture."""
     router = APIRouter(prefix="/v1", tags=["evaluate"])
@@ -65,85 +75,84 @@ def build_evaluate_router(
         async with queue.turn(len(body)):
             asked, places, faults = decode_request(body, limits.accounts_max)
             positions = limits.check_positions(asked.accounts)
-            _check_marks(asked, limits)
+            check_prices(asked, len(venues_of(asked.accounts)), limits)
             await entrance.charge(request, caller, max(len(asked.accounts), positions))
             metrics.positions.observe(positions)
-            return json_reply(_evaluated(asked, places, faults, follower))
+            return text_reply(_evaluated(asked, places, faults, follower, examiner))
 
     return router
 
 
-def _check_marks(asked: EvaluateRequest, limits: Limits) -> None:
-    """Raise TooManyItems: each mark of the body counts at each venue."""
-    venues = len({account.venue or "generic" for account in asked.accounts})
-    check_count(len(asked.marks or ()) * venues, limits.positions_max, "marks (at each venue)")
-
-
 def _evaluated(
-    asked: EvaluateRequest, places: list[int], faults: list[Fault], follower: MarketFollower
-) -> EvaluateAnswer:
-    table = _overlaid(asked, follower.table)
+    asked: EvaluateRequest,
+    places: list[int],
+    faults: list[Fault],
+    follower: MarketFollower,
+    examiner: Examiner,
+) -> bytes:
+    venues = venues_of(asked.accounts)
+    table = overlaid(asked, asked.instruments or (), venues, follower.table, asked.price_basis)
     found = _sort(asked, places, faults, table)
     if not follower.known and any(fault.code == "unknown_symbol" for fault in found.faults):
         raise StoreUnavailable("the instruments are not known yet: give them in the body")
     supposed = Supposed(asked.betas or {}, None if asked.gap is None else asked.gap.move_pct)
-    answers, overflown = answer_accounts(
-        found.accounts, table, follower.clock_ms(), supposed=supposed
+    answers = answer_accounts(
+        found.names,
+        found.given,
+        table,
+        follower.clock_ms(),
+        supposed=supposed,
+        examination=examiner.of(question_of(asked), found.records),
     )
-    for index in overflown:
+    for index in answers.left_out:
         where = pointer_to("accounts", found.places[index])
         found.faults.append(Fault(where, "out_of_range", "a figure is too large for a number"))
-    if not answers:
+    if len(answers.left_out) == len(found.names):
         raise InvalidInput.of(*found.faults)
-    return EvaluateAnswer(int(time.time() * 1_000), answers, fault_answers(found.faults))
-
-
-def _overlaid(asked: EvaluateRequest, stored: MarketTable) -> MarketTable:
-    """Return the stored picture with the body's instruments and marks over it."""
-    table = MarketTable(stored)
-    for index, document in enumerate(asked.instruments or ()):
-        table.put_instrument(to_instrument(document, f"/instruments/{index}"))
-    if asked.marks:
-        for venue in {account.venue or "generic" for account in asked.accounts}:
-            for symbol, price in asked.marks.items():
-                table.put_mark(Mark(symbol, price, venue), FROM_REQUEST_MS)
-    return table
+    frame = EvaluateAnswer(int(time.time() * 1_000), [], fault_answers(found.faults))
+    return with_accounts(frame, answers.joined())
 
 
 def _sort(
     asked: EvaluateRequest, places: list[int], faults: list[Fault], table: MarketTable
 ) -> _Sorted:
     """Check every account; all of one id are refused when there are several."""
-    found = _Sorted(faults=list(faults))
+    documents, marked = asked.accounts, unread_marks(asked, asked.accounts)
+    missing = unlisted(documents, table)
+    names = [document.id for document in documents]
+    stated = state(documents, marked)
+    if not faults and not missing and len(set(names)) == len(names) and not stated.suspects.any():
+        return _Sorted(documents, stated.statements, places, [])
+    good, faults = _checked(asked, stated.suspects, places, list(faults), missing)
+    kept = [documents[index] for index in good]
+    places = [places[index] for index in good]
+    return _Sorted(kept, state(kept, marked).statements, places, faults)
+
+
+def _checked(
+    asked: EvaluateRequest,
+    suspects: Bools,
+    places: list[int],
+    faults: list[Fault],
+    missing: set[Name],
+) -> tuple[list[int], list[Fault]]:
+    """Return which accounts are good, and what is wrong with the others beside known faults."""
+    good: list[int] = []
     counts = Counter(document.id for document in asked.accounts)
-    missing = unlisted(asked.accounts, table)
-    marked = asked.marks or {}
-    for place, document in zip(places, asked.accounts, strict=True):
+    marked = unread_marks(asked, asked.accounts)
+    rows = zip(asked.accounts, places, suspects.tolist(), strict=True)
+    for index, (document, place, suspect) in enumerate(rows):
         pointer = f"/accounts/{place}"
         if counts[document.id] > 1:
             detail = "this id is listed more than once"
-            found.faults.append(Fault(f"{pointer}/id", "duplicate_id", detail))
+            faults.append(Fault(f"{pointer}/id", "duplicate_id", detail))
             continue
-        try:
-            _drop_marks(document, marked)
-            account = to_account(document, document.id, pointer)
-            unknown = unknown_symbols(document, missing, pointer)
-        except InvalidInput as error:
-            unknown = list(error.faults)
-        if unknown:
-            found.faults.extend(unknown)
-            continue
-        found.accounts.append(account)
-        found.places.append(place)
-    return found
-
-
-def _drop_marks(document: NamedAccountDocument, marked: dict[str, float]) -> None:
-    """A mark in the body comes before the positions' own."""
-    if marked:
-        for position in document.positions or ():
-            if position.symbol in marked:
-                position.mark_price = None
+        found = document_faults(document, pointer, marked=marked) if suspect else []
+        found = found or unknown_symbols(document, missing, pointer)
+        faults.extend(found)
+        if not found:
+            good.append(index)
+    return good, faults
 
 
 _EVALUATE = operation(

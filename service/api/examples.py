@@ -2,27 +2,8 @@
 
 from typing import Any
 
-TIME_MS = 1_760_000_000_000
-SYMBOL, MARK = "BTC/USDT:USDT", 55_000
+from service.api.checkup_examples import FINDINGS, INSTRUMENT, LIKELIHOOD, MARK, SYMBOL, TIME_MS
 
-INSTRUMENT: dict[str, Any] = {
-    "venue": "binance",
-    "symbol": SYMBOL,
-    "linear": True,
-    "contractSize": 1,
-    "base": "BTC",
-    "quote": "USDT",
-    "settle": "USDT",
-    "tiers": [
-        {
-            "minNotional": 0,
-            "maxNotional": 50_000,
-            "maintenanceMarginRate": 0.004,
-            "maxLeverage": 125,
-        },
-        {"minNotional": 50_000, "maintenanceMarginRate": 0.005, "maxLeverage": 100},
-    ],
-}
 ACCOUNT: dict[str, Any] = {
     "venue": "binance",
     "balances": [{"asset": "USDT", "amount": 540}],
@@ -42,6 +23,9 @@ EVALUATE = {
     "marks": {SYMBOL: MARK},
     "instruments": [INSTRUMENT],
     "gap": {"movePct": -2},
+    "findings": True,
+    "likelihood": {"horizonS": 86_400},
+    "volatility": {SYMBOL: {"annual": 0.6}},
 }
 ACCOUNT_ANSWER: dict[str, Any] = {
     "id": "a1",
@@ -128,6 +112,8 @@ ACCOUNT_ANSWER: dict[str, Any] = {
             "gapToOweReason": "protected",
         }
     ],
+    "findings": None,
+    "likelihood": None,
 }
 AFTER_GAP: dict[str, Any] = {
     "level": "BANKRUPT",
@@ -143,7 +129,12 @@ AFTER_GAP: dict[str, Any] = {
 EVALUATE_ANSWER = {
     "timestamp": TIME_MS,
     "accounts": [
-        ACCOUNT_ANSWER | {"pools": [ACCOUNT_ANSWER["pools"][0] | {"afterGap": AFTER_GAP}]}
+        ACCOUNT_ANSWER
+        | {
+            "pools": [ACCOUNT_ANSWER["pools"][0] | {"afterGap": AFTER_GAP}],
+            "findings": FINDINGS,
+            "likelihood": LIKELIHOOD,
+        }
     ],
     "problems": [],
 }

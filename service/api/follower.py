@@ -18,6 +18,7 @@ from service.contract.instruments import decode_instrument
 from service.contract.marks import decode_mark
 from service.errors import InvalidInput, MalformedBody, StoreUnavailable
 from service.risk.markets import MarketTable
+from service.risk.model import Mark
 from service.store.market_stream import MarketEntry, MarketPicture, NewestMark
 
 BLOCK_MS = 1_000
@@ -45,6 +46,14 @@ class MarketListener(Protocol):
     def market_picture(self, marks: list[NewestMark]) -> None: ...
 
     def market_entry(self, entry: MarketEntry) -> None: ...
+
+
+class MarkTaker(Protocol):
+    """Who makes something of every mark; both return at once."""
+
+    def take(self, mark: Mark, time_ms: int) -> None: ...
+
+    def lose(self) -> None: ...
 
 
 class _Quality(msgspec.Struct):
@@ -77,6 +86,7 @@ class MarketFollower:
         self._stream = stream
         self._pegged = tuple(pegged_assets)
         self.listener: MarketListener | None = None  # is told of every entry too
+        self.taker: MarkTaker | None = None  # of every mark, and when some were missed
         self._moved = asyncio.Condition()
         self._by_source = event_time == "source"
         self._event_time_ms = 0
@@ -146,6 +156,8 @@ class MarketFollower:
         self.known = self.ready = True
         if self.listener is not None:
             self.listener.market_picture(picture.marks)
+        if self.taker is not None:
+            self.taker.lose()
         await self._move(picture.market_id)
 
     async def _step(self) -> bool:
@@ -179,6 +191,8 @@ class MarketFollower:
         if entry.kind == "m":
             mark = decode_mark(entry.payload)
             self.table.put_mark(mark, entry.event_time_ms)
+            if self.taker is not None:
+                self.taker.take(mark, entry.event_time_ms)
             self._heard_at = time.monotonic()
             before = self.newest.get((mark.venue, mark.symbol))
             self.newest[(mark.venue, mark.symbol)] = NewestMark(

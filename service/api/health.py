@@ -14,6 +14,7 @@ from service.api.feeds import amiss
 from service.api.follower import MarketFollower
 from service.api.metrics import EXPOSITION_TYPE, Metrics
 from service.api.replies import json_reply
+from service.contract.funds import FundView
 from service.contract.results import Health
 from service.errors import StoreUnavailable
 
@@ -28,6 +29,7 @@ class Checks:
     ping: Callable[[float], Awaitable[object]]  # Redis, within so many seconds
     unowned: Callable[[], Awaitable[list[int]]]  # shards that no monitor holds
     monitors: Callable[[], Awaitable[dict[str, bytes]]]  # figures (JSON) of those that are alive
+    funds: Callable[[], Awaitable[list[FundView]]]
     shards: int  # there are
     feeds: Callable[[], Awaitable[dict[str, bytes]]]  # the same of the processes that take marks
     feeds_expected: Sequence[str]  # by name
@@ -72,8 +74,7 @@ def build_health_router(
     @router.get("/metrics", response_class=Response, openapi_extra=_METRICS)
     async def show_metrics(request: Request) -> Response:
         await entrance.admit(request, "admin")
-        metrics.monitors = await _told(checks.monitors)
-        metrics.feeds.told = await _told(checks.feeds)
+        metrics.monitors, metrics.feeds.told, metrics.funds = await _figures(checks)
         return Response(metrics.exposition(), media_type=EXPOSITION_TYPE)
 
     return router
@@ -102,6 +103,16 @@ async def _told(by: Callable[[], Awaitable[dict[str, bytes]]]) -> dict[str, byte
             return await by()
     except (StoreUnavailable, TimeoutError):
         return {}
+
+
+async def _figures(
+    checks: Checks,
+) -> tuple[dict[str, bytes], dict[str, bytes], list[FundView]]:
+    try:
+        async with asyncio.timeout(CHECK_S):
+            return await checks.monitors(), await checks.feeds(), await checks.funds()
+    except (StoreUnavailable, TimeoutError):
+        return {}, {}, []
 
 
 _LIVE = operation("livez", "The process is up", {200: answer("It is.", Health, {"status": "ok"})})

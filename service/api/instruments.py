@@ -6,7 +6,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
-from service.api import examples
+from service.api import checkup_examples
 from service.api.bodies import BodyReader
 from service.api.documents import (
     BODY_ERRORS,
@@ -104,7 +104,7 @@ _PUT = operation(
     "putInstruments",
     "Store contract terms and margin tiers",
     {200: answer("What became of each.", BatchResult, _TAKEN)},
-    body=json_body(list[InstrumentDocument], [examples.INSTRUMENT]),
+    body=json_body(list[InstrumentDocument], [checkup_examples.INSTRUMENT]),
     errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
     access="admin",
     once=True,
@@ -114,7 +114,9 @@ _GET = operation(
     "Stored instruments",
     {
         200: with_etag(
-            answer("Those asked for.", InstrumentsView, {"instruments": [examples.INSTRUMENT]})
+            answer(
+                "Those asked for.", InstrumentsView, {"instruments": [checkup_examples.INSTRUMENT]}
+            )
         ),
         304: UNCHANGED,
     },

@@ -17,6 +17,8 @@ class Limits:
 
     accounts_max: int = 10_000
     positions_max: int = 100_000
+    scenarios_max: int = 1_000
+    simulated_max: int = 2_000_000
     reach_s: float = 1.0
     ask_s: float = 2.0
 
@@ -25,3 +27,8 @@ class Limits:
         positions = sum(len(account.positions or ()) for account in accounts)
         check_count(positions, self.positions_max, "positions")
         return positions
+
+    def check_simulated(self, scenarios: int, work: int) -> None:
+        """Raise TooManyItems; `work` are accounts, or positions, times the steps of scenarios."""
+        check_count(scenarios, self.scenarios_max, "scenarios")
+        check_count(work, self.simulated_max, "accounts or positions times steps of scenarios")

@@ -148,6 +148,7 @@ def _view(mark: NewestMark, now_ms: int) -> MarkView:
         index_price=document.index_price,
         last_price=document.last_price,
         funding_rate=document.funding_rate,
+        funding_interval_h=document.funding_interval_h,
         timestamp=document.timestamp,
         source=document.source,
         market_id=mark.market_id,

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -21,12 +21,19 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.feeds import FeedMetrics
+from service.contract.funds import FundView
 
 _LATENCY_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _CAPITAL = re.compile(r"([A-Z])")
 _SIZES = (1, 10, 100, 1_000, 10_000, 100_000)
 _MARK_AGE = "Since the newest mark of any symbol came; NaN before the first."
 _COLLECTING = "Part of all time that the garbage collector took."
+_FUND_FIGURES = {
+    "balance": "Of an insurance fund, as the operator put it.",
+    "claimed": "What pools beyond bankruptcy would take of it now.",
+    "missing": "What is claimed of it beyond its balance.",
+    "claims": "Pools beyond bankruptcy.",
+}
 EXPOSITION_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -79,9 +86,11 @@ class Metrics:
         )
         self.show("plimsoll_collector_share", _COLLECTING, collector_share)
         self.monitors: Mapping[str, bytes] = {}  # the newest figures of each, JSON
+        self.funds: Sequence[FundView] = ()  # as they are now
         self.registry.register(_MonitorFigures(self))
         self.feeds = FeedMetrics()
         self.registry.register(self.feeds)
+        self.registry.register(_FundFigures(self))
 
     def show(self, name: str, text: str, figure: Callable[[], float]) -> None:
         """Show a figure that is asked when somebody looks."""
@@ -150,6 +159,23 @@ def _add(
             )
         histogram = msgspec.convert(raw, _Told)
         histograms[name].add_metric([monitor], histogram.buckets(), histogram.sum)
+
+
+class _FundFigures(Collector):
+    """Shows the insurance funds by venue and asset; what is not known now is left out."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        if not self._metrics.funds:
+            return
+        for field, text in _FUND_FIGURES.items():
+            gauge = GaugeMetricFamily(f"plimsoll_fund_{field}", text, labels=["venue", "asset"])
+            for fund in self._metrics.funds:
+                if (figure := getattr(fund, field)) is not None:
+                    gauge.add_metric([fund.venue, fund.asset], figure)
+            yield gauge
 
 
 class Timing:

@@ -34,7 +34,7 @@ from service.errors import (
 )
 from service.store.api_keys import Scope
 from service.store.claims import Claim, Claims, Outcome
-from service.store.keys import account_key
+from service.store.keys import tenant_key
 
 HEADER = "Idempotency-Key"
 KEY_MAX = 255
@@ -95,7 +95,7 @@ class Once:
         found = await self._claims.claim(
             _name(request, caller.tenant, key),
             _fingerprint(request, body),
-            None if account is None else account_key(caller.tenant, account),
+            None if account is None else tenant_key(caller.tenant, account),
         )
         if isinstance(found, bytes):
             await self._entrance.charge(request, caller, 1)

@@ -1,9 +1,14 @@
 """uvicorn's HTTP protocol, with heads bounded in bytes and in time, and errors that are problems.
 
-As it comes, a head may go on for ever, and what is no HTTP is answered in plain text.
+As it comes, a head may go on for ever, and what is no HTTP is answered in plain text. Connections
+that send nothing may take every descriptor of the process, so that the store cannot be reached
+again once it was away: some are kept for ourselves, and who comes then is hung up on.
 """
 
 import asyncio
+import resource
+import sys
+from functools import cache
 
 from starlette.requests import HTTPConnection
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -13,6 +18,8 @@ from service.api.problems import PROBLEM_TYPE, phrase_of, problem_bytes
 HEAD_BYTES_MAX = 64 * 1_024  # request line and headers; one read from the socket may be more
 HEAD_S = 10.0  # from the first byte of a head (or the connection) to its last
 
+DESCRIPTORS_KEPT = 200  # for the store, the log and who is about to be hung up on
+
 _EXTENSION = "plimsoll.connection"
 
 
@@ -20,6 +27,15 @@ def transport_of(request: HTTPConnection) -> asyncio.Transport | None:
     """Return what the answer is written to; None where the server is not ours."""
     connection = request.scope.get("extensions", {}).get(_EXTENSION)
     return None if connection is None else connection["transport"]
+
+
+@cache
+def connections_max() -> int:
+    """Return how many connections this process takes, by the descriptors it may have."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return max(most - DESCRIPTORS_KEPT, most // 2)
 
 
 class RequestProtocol(HttpToolsProtocol):
@@ -31,7 +47,10 @@ class RequestProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._await_head()
+        if len(self.connections) > connections_max():
+            self.transport.abort()
+        else:
+            self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()

@@ -19,13 +19,13 @@ from service.contract.webhooks import (
 )
 from service.errors import TooManyItems
 from service.store.alert_log import AlertLog
-from service.store.keys import receiver_key
+from service.store.keys import tenant_key
 from service.store.receivers import Receivers
 
 
 def key_of(caller: Caller, receiver_id: str) -> str:
     """Return a receiver's key, which is in the caller's tenant."""
-    return receiver_key(caller.tenant, check_receiver_id(receiver_id))
+    return tenant_key(caller.tenant, check_receiver_id(receiver_id))
 
 
 async def check_room(receivers: Receivers, tenant: str, key: str, most: int, noun: str) -> None:

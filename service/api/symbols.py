@@ -1,5 +1,6 @@
 """Which of an account's symbols nobody listed."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import TypeAlias
 
@@ -16,13 +17,17 @@ Name: TypeAlias = tuple[str, str]  # venue, symbol
 
 def unlisted(documents: Iterable[AccountDocument], table: MarketTable) -> set[Name]:
     """Return which symbols of open positions have no instrument, their venue's or generic's."""
-    names = {
-        (document.venue or GENERIC_VENUE, row.symbol)
-        for document in documents
-        for row in document.positions or ()
-        if row.contracts != 0.0
+    names: dict[str, set[str]] = defaultdict(set)  # by venue
+    for document in documents:
+        names[document.venue or GENERIC_VENUE].update(
+            [row.symbol for row in document.positions or () if row.contracts != 0.0]
+        )
+    return {
+        (venue, symbol)
+        for venue, symbols in names.items()
+        for symbol in symbols
+        if table.find_instrument(venue, symbol) is None
     }
-    return {name for name in names if table.find_instrument(*name) is None}
 
 
 async def unlisted_by_now(

@@ -36,7 +36,7 @@ from service.contract.targets import (
 from service.contract.webhooks import DeadLetter, read_progress, write
 from service.errors import TargetsOff
 from service.store.alert_log import AlertLog
-from service.store.keys import receiver_of
+from service.store.keys import split_tenant_key
 from service.store.receivers import StoredReceiver, Targets
 
 TARGETS_MAX = 50  # of a tenant; each may hold a thread
@@ -148,7 +148,7 @@ def _view(key: str, stored: StoredReceiver) -> TargetView:
     pending = progress.pending
     failed = pending is not None and pending.attempts > 0
     return TargetView(
-        id=receiver_of(key)[1],
+        id=split_tenant_key(key)[1],
         service=wanted.service,
         accounts=list(wanted.accounts),
         levels=wanted.levels,

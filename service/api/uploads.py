@@ -29,7 +29,7 @@ from service.contract.problems import ItemResult
 from service.contract.results import BatchResult
 from service.errors import Fault, InvalidInput, MalformedBody, ServiceError, TooManyItems
 from service.store.accounts import Accounts
-from service.store.keys import account_key
+from service.store.keys import tenant_key
 
 ITEMS_A_STEP = 128  # about two milliseconds of work
 ITEMS_A_WRITE = 10_000  # some hundred accounts a shard: its monitor takes them in one go
@@ -197,5 +197,5 @@ class Upload:
         self._writing = asyncio.create_task(self._write(rows), name="upload") if rows else None
 
     async def _write(self, rows: Sequence[_Row]) -> None:
-        documents = [(account_key(self._tenant, name), document) for _, name, document in rows]
+        documents = [(tenant_key(self._tenant, name), document) for _, name, document in rows]
         self.results.accept(rows, await self._accounts.put_many(documents))

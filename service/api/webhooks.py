@@ -36,7 +36,7 @@ from service.contract.webhooks import (
     write,
 )
 from service.store.alert_log import AlertLog
-from service.store.keys import receiver_of
+from service.store.keys import split_tenant_key
 from service.store.receivers import StoredReceiver, Webhooks
 
 WEBHOOKS_MAX = 100  # of a tenant
@@ -134,7 +134,7 @@ def _view(key: str, stored: StoredReceiver, secret: str | None = None) -> Webhoo
     pending = progress.pending
     failed = pending is not None and pending.attempts > 0
     return WebhookView(
-        id=receiver_of(key)[1],
+        id=split_tenant_key(key)[1],
         url=wanted.url,
         accounts=list(wanted.accounts),
         levels=wanted.levels,

@@ -1,24 +1,29 @@
 """Accounts as clients write them and as the store keeps them: one document, one reading of it."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from service.contract.decoding import decode, pointer_to
+from service.contract.health import HealthLimitsDocument, to_limits
 from service.contract.names import AccountId, Asset, Venue
 from service.contract.numbers import Fraction, Milliseconds, Number, Positive
+from service.contract.positions import (
+    MarginMode,
+    PositionDocument,
+    margin_of,
+    position_faults,
+    to_position,
+)
 from service.errors import Fault, InvalidInput
-from service.risk.model import GENERIC_VENUE, Account, Balance, Position, Thresholds
+from service.risk.model import GENERIC_VENUE, Account, Balance, Thresholds
 
-MarginMode = Literal["isolated", "cross"]
 REPEAT_MIN_MS, REPEAT_MAX_MS = 60_000, 7 * 86_400_000
 FAULTS_MAX = 10  # of one account: enough to mend it by, too few to hold anybody up
 
 _DEFAULTS = Thresholds()
-_NOT_POSITIVE = ("not_positive", "the number must be > 0")
 
 
 class BalanceDocument(Struct, rename="camel", omit_defaults=True):
@@ -31,29 +36,6 @@ class BalanceDocument(Struct, rename="camel", omit_defaults=True):
         Annotated[Positive, Meta(description="USD, in evaluate calls, where the stream has none.")]
         | None
     ) = None
-
-
-class PositionDocument(Struct, rename="camel", omit_defaults=True):
-    """A position as ccxt's `fetch_positions()` gives it; keys not named here are ignored.
-
-    A row of zero contracts is a closed position and ignored.
-    """
-
-    symbol: Annotated[str, Meta(description="ccxt's unified symbol.", min_length=1, max_length=64)]
-    contracts: Annotated[Number, Meta(description="Unsigned; `side` has the direction.")]
-    side: Literal["long", "short"] | None = None
-    entry_price: Number | None = None
-    margin_mode: MarginMode | None = None
-    leverage: Number | None = None
-    contract_size: Number | None = None
-    mark_price: Annotated[Number, Meta(description="Evaluate calls only.")] | None = None
-    margin: (
-        Annotated[Number, Meta(description="Isolated margin without unrealised PnL.")] | None
-    ) = None
-    collateral: (
-        Annotated[Number, Meta(description="ccxt's: isolated margin with unrealised PnL.")] | None
-    ) = None
-    unrealized_pnl: Number | None = None
 
 
 class ThresholdsDocument(Struct, rename="camel", omit_defaults=True):
@@ -89,6 +71,13 @@ class AccountDocument(Struct, rename="camel", omit_defaults=True):
     repeat: Annotated[RepeatDocument, Meta(description="Absent: alerts are told once.")] | None = (
         None
     )
+    health_limits: (
+        Annotated[
+            HealthLimitsDocument,
+            Meta(description="Of its health checks, in place of the caller's."),
+        ]
+        | None
+    ) = None
 
 
 class NamedAccountDocument(AccountDocument, rename="camel", omit_defaults=True, kw_only=True):
@@ -141,23 +130,30 @@ def to_account(
         document.venue or GENERIC_VENUE,
         document.collateral_mode or "single",
         tuple(_balance(row, own_marks) for row in document.balances or ()),
-        tuple(_position(row, _is_isolated(row, by_default), own_marks) for row in rows),
-        _thresholds(document.thresholds, document.repeat),
+        tuple(to_position(row, _is_isolated(row, by_default), own_marks) for row in rows),
+        thresholds_of(document),
+        None if document.health_limits is None else to_limits(document.health_limits),
     )
 
 
 def document_faults(
-    document: AccountDocument, pointer: str = "", own_marks: bool = True
+    document: AccountDocument,
+    pointer: str = "",
+    own_marks: bool = True,
+    marked: Collection[str] = (),
 ) -> list[Fault]:
-    """Return what is wrong with an account beyond its types, at most FAULTS_MAX."""
-    faults = _positions_faults(document, pointer, own_marks) if document.positions else []
+    """Return what is wrong with an account beyond its types, at most FAULTS_MAX.
+
+    Where a symbol is `marked`, a mark of its own is not read.
+    """
+    faults = []
+    if document.positions:
+        faults = _positions_faults(document, pointer, own_marks, marked)
     if document.balances and len(document.balances) > 1:
         faults += _balances_faults(document.balances, pointer)
-    if document.thresholds is not None:
-        lines = _thresholds(document.thresholds, document.repeat)
-        if not 0.0 <= lines.hysteresis < lines.warning < lines.margin_call < 1.0:
-            rule = "0 <= hysteresis < warning < marginCall < 1 must hold"
-            faults.append(Fault(f"{pointer}/thresholds", "invalid_thresholds", rule))
+    if document.thresholds is not None and not in_order(thresholds_of(document)):
+        rule = "0 <= hysteresis < warning < marginCall < 1 must hold"
+        faults.append(Fault(f"{pointer}/thresholds", "invalid_thresholds", rule))
     return faults[:FAULTS_MAX]
 
 
@@ -175,9 +171,14 @@ def _balance(row: BalanceDocument, own_prices: bool) -> Balance:
     return Balance(row.asset, row.amount, weight, row.price if own_prices else None)
 
 
-def _thresholds(given: ThresholdsDocument | None, repeat: RepeatDocument | None) -> Thresholds:
-    if given is None:
-        given = ThresholdsDocument()
+def in_order(lines: Thresholds) -> bool:
+    """Return whether the lines of the margin ratio stand as they must."""
+    return 0.0 <= lines.hysteresis < lines.warning < lines.margin_call < 1.0
+
+
+def thresholds_of(document: AccountDocument) -> Thresholds:
+    """Return the lines of an account and when it is reminded; the defaults where it is silent."""
+    given, repeat = document.thresholds or ThresholdsDocument(), document.repeat
     return Thresholds(
         _DEFAULTS.warning if given.warning is None else given.warning,
         _DEFAULTS.margin_call if given.margin_call is None else given.margin_call,
@@ -192,7 +193,9 @@ def _is_isolated(row: PositionDocument, by_default: bool) -> bool:
     return by_default if row.margin_mode is None else row.margin_mode == "isolated"
 
 
-def _positions_faults(document: AccountDocument, pointer: str, own_marks: bool) -> list[Fault]:
+def _positions_faults(
+    document: AccountDocument, pointer: str, own_marks: bool, marked: Collection[str]
+) -> list[Fault]:
     faults: list[Fault] = []
     by_default = document.margin_mode == "isolated"
     seen: set[tuple[str, str | None, bool]] = set()
@@ -201,11 +204,12 @@ def _positions_faults(document: AccountDocument, pointer: str, own_marks: bool) 
         if row.contracts == 0.0:
             continue
         isolated = _is_isolated(row, by_default)
-        found = _position_faults(row, isolated, own_marks)
+        own_mark = own_marks and row.symbol not in marked
+        found = position_faults(row, isolated, own_mark)
         if (name := (row.symbol, row.side, isolated)) in seen:
             found.append(("", "duplicate_position", "symbol, side and marginMode are listed twice"))
         seen.add(name)
-        if own_marks and row.mark_price is not None:
+        if own_mark and row.mark_price is not None:
             first = marks.setdefault(row.symbol, row.mark_price)
             if first != row.mark_price:
                 detail = "another position of this symbol has a different markPrice"
@@ -215,59 +219,6 @@ def _positions_faults(document: AccountDocument, pointer: str, own_marks: bool) 
         if len(faults) >= FAULTS_MAX:
             break
     return faults
-
-
-def _position(row: PositionDocument, isolated: bool, own_marks: bool) -> Position:
-    assert row.entry_price is not None
-    return Position(
-        row.symbol,
-        row.contracts if row.side == "long" else -row.contracts,
-        row.entry_price,
-        isolated,
-        row.leverage,
-        row.contract_size,
-        row.mark_price if own_marks else None,
-        _margin(row) if isolated else None,
-    )
-
-
-def _position_faults(
-    row: PositionDocument, isolated: bool, own_marks: bool
-) -> list[tuple[str, str, str]]:
-    """Return (field, code, detail) of what the types alone cannot say."""
-    found = []
-    if row.contracts < 0.0:
-        found.append(("/contracts", "negative_size", "contracts are unsigned; side says which"))
-    if row.side is None:
-        found.append(("/side", "missing_field", "an open position has a side"))
-    if row.entry_price is None:
-        found.append(("/entryPrice", "missing_field", "an open position has an entry price"))
-    if row.entry_price is not None and row.entry_price <= 0.0:
-        found.append(("/entryPrice", *_NOT_POSITIVE))
-    if row.leverage is not None and row.leverage <= 0.0:
-        found.append(("/leverage", *_NOT_POSITIVE))
-    if row.contract_size is not None and row.contract_size <= 0.0:
-        found.append(("/contractSize", *_NOT_POSITIVE))
-    if own_marks and row.mark_price is not None and row.mark_price <= 0.0:
-        found.append(("/markPrice", *_NOT_POSITIVE))
-    if isolated and row.margin is None and row.collateral is None and row.leverage is None:
-        detail = "an isolated position has a margin, a collateral or a leverage"
-        found.append(("/margin", "missing_margin", detail))
-    if row.collateral is not None and not math.isfinite(_without_pnl(row)):
-        found.append(("/collateral", "out_of_range", "the number is too large"))
-    return found
-
-
-def _without_pnl(row: PositionDocument) -> float:
-    """ccxt's `collateral` of an isolated position has its unrealised PnL in."""
-    return (row.collateral or 0.0) - (row.unrealized_pnl or 0.0)
-
-
-def _margin(row: PositionDocument) -> float | None:
-    """Return an isolated position's own margin; None: initial margin at its leverage."""
-    if row.margin is None and row.collateral is not None:
-        return _without_pnl(row)
-    return row.margin
 
 
 _encoder = msgspec.json.Encoder()
@@ -281,7 +232,7 @@ def encode_document(document: AccountDocument) -> bytes:
     kept = [row for row in document.positions or () if row.contracts != 0.0]
     for row in kept:
         row.margin_mode = row.margin_mode or document.margin_mode or "cross"
-        row.margin = _margin(row) if row.margin_mode == "isolated" else None
+        row.margin = margin_of(row) if row.margin_mode == "isolated" else None
         row.mark_price = row.collateral = row.unrealized_pnl = None
     return _encoder.encode(
         AccountDocument(
@@ -291,5 +242,6 @@ def encode_document(document: AccountDocument) -> bytes:
             positions=kept,
             thresholds=document.thresholds,
             repeat=document.repeat,
+            health_limits=document.health_limits,
         )
     )

@@ -1,4 +1,4 @@
-"""The evaluate call, asked and answered; a figure without a value is null, its reason beside it.
+"""The answer of the evaluate call; a figure without a value is null, its reason beside it.
 
 The answer's records are filled from columns (`map` over lists, in the order of the fields), so the
 order of fields is part of the code that fills them; NaN is written as null by the encoder.
@@ -6,69 +6,17 @@ order of fields is part of the code that fills them; NaN is written as null by t
 
 from typing import Annotated, Literal, TypeAlias
 
-import msgspec
 from msgspec import Meta, Struct
 
-from service.contract.accounts import NamedAccountDocument
 from service.contract.alerts import LevelName, Side, ToRestore
-from service.contract.decoding import Item, check_count, decode
-from service.contract.instruments import InstrumentDocument, StrictlyTyped
-from service.contract.numbers import NotNegative, Number, Positive
+from service.contract.health import FindingAnswer
+from service.contract.likelihood import (
+    AccountLikelihood,
+)
 from service.contract.problems import FaultAnswer
-from service.errors import Fault, InvalidInput
-
-# A body this large may hold a million accounts: they are counted before records are made of them.
-COUNT_FIRST_BYTES = 4 * 2**20
 
 Figure: TypeAlias = Annotated[float | None, Meta(description="null: has no value, see the reason")]
 MarkSource: TypeAlias = Literal["request", "position", "stream"]
-
-
-class Gap(Struct, rename="camel"):
-    """A jump of all symbols of a pool at once, coins held with the symbol they are the base of."""
-
-    move_pct: Annotated[
-        Number, Meta(description="Percent of the mark, up > 0; no price may fall to 0.")
-    ]
-
-
-class EvaluateRequest(Struct, rename="camel"):
-    """Accounts to evaluate; nothing of it is kept."""
-
-    accounts: Annotated[list[NamedAccountDocument], Meta(min_length=1)]
-    marks: (
-        Annotated[dict[str, Positive], Meta(description="Symbol to mark, at each account's venue.")]
-        | None
-    ) = None
-    instruments: (
-        Annotated[list[InstrumentDocument], Meta(description="Override stored ones in this call.")]
-        | None
-    ) = None
-    betas: (
-        Annotated[
-            dict[str, NotNegative],
-            Meta(description="Symbol to its part of a pool's move; 1 where it is not named."),
-        ]
-        | None
-    ) = None
-    gap: Gap | None = None
-
-
-class _CountedRequest(Struct):
-    accounts: list[Item]
-    instruments: list[Item] | None = None
-
-
-class _StrictRequest(Struct):
-    instruments: list[StrictlyTyped] | None = None
-
-
-class _RawEvaluateRequest(Struct):
-    accounts: Annotated[list[msgspec.Raw], Meta(min_length=1)]
-    marks: msgspec.Raw = msgspec.Raw(b"null")
-    instruments: list[msgspec.Raw] | None = None
-    betas: msgspec.Raw = msgspec.Raw(b"null")
-    gap: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class PositionAnswer(Struct, rename="camel", gc=False):
@@ -174,6 +122,14 @@ class AccountAnswer(Struct, rename="camel"):
     to_restore: ToRestore
     pools: list[PoolAnswer]
     positions: list[PositionAnswer]
+    findings: (
+        Annotated[
+            list[FindingAnswer],
+            Meta(description="Over a limit, the worst first; where asked for."),
+        ]
+        | None
+    )
+    likelihood: Annotated[AccountLikelihood, Meta(description="Where asked for.")] | None
 
 
 class EvaluateAnswer(Struct, rename="camel"):
@@ -182,62 +138,3 @@ class EvaluateAnswer(Struct, rename="camel"):
     timestamp: int
     accounts: list[AccountAnswer]
     problems: list[FaultAnswer]
-
-
-_decoder = msgspec.json.Decoder(EvaluateRequest, strict=False)
-_strict_decoder = msgspec.json.Decoder(_StrictRequest)
-_counting_decoder = msgspec.json.Decoder(_CountedRequest)
-_raw_decoder = msgspec.json.Decoder(_RawEvaluateRequest)
-_account_decoder = msgspec.json.Decoder(NamedAccountDocument, strict=False)
-_instrument_decoder = msgspec.json.Decoder(InstrumentDocument, strict=False)
-_marks_decoder = msgspec.json.Decoder(dict[str, Positive] | None, strict=False)
-_betas_decoder = msgspec.json.Decoder(dict[str, NotNegative] | None, strict=False)
-_gap_decoder = msgspec.json.Decoder(Gap | None, strict=False)
-
-
-def decode_request(raw: bytes, accounts_max: int) -> tuple[EvaluateRequest, list[int], list[Fault]]:
-    """Return the request without its unreadable accounts, where each other one stands, the faults.
-
-    Raises MalformedBody, TooManyItems, and InvalidInput when the fault is not an account's own.
-    """
-    if len(raw) > COUNT_FIRST_BYTES:
-        _check_counts(raw, accounts_max)
-    try:
-        request = decode(raw, _decoder)
-    except InvalidInput:
-        return _decode_by_piece(raw, accounts_max)
-    check_count(len(request.accounts), accounts_max, "accounts")
-    if request.instruments:
-        decode(raw, _strict_decoder)
-    return request, list(range(len(request.accounts))), []
-
-
-def _check_counts(raw: bytes, accounts_max: int) -> None:
-    counted = decode(raw, _counting_decoder)
-    check_count(len(counted.accounts), accounts_max, "accounts")
-    check_count(len(counted.instruments or ()), accounts_max, "instruments")
-
-
-def _decode_by_piece(
-    raw: bytes, accounts_max: int
-) -> tuple[EvaluateRequest, list[int], list[Fault]]:
-    _check_counts(raw, accounts_max)
-    pieces = decode(raw, _raw_decoder)
-    marks = decode(bytes(pieces.marks), _marks_decoder, "/marks")
-    instruments = [
-        decode(bytes(piece), _instrument_decoder, f"/instruments/{index}")
-        for index, piece in enumerate(pieces.instruments or ())
-    ]
-    betas = decode(bytes(pieces.betas), _betas_decoder, "/betas")
-    gap = decode(bytes(pieces.gap), _gap_decoder, "/gap")
-    decode(raw, _strict_decoder)
-    accounts: list[NamedAccountDocument] = []
-    places: list[int] = []
-    faults: list[Fault] = []
-    for index, piece in enumerate(pieces.accounts):
-        try:
-            accounts.append(decode(bytes(piece), _account_decoder, f"/accounts/{index}"))
-            places.append(index)
-        except InvalidInput as error:
-            faults.extend(error.faults)
-    return EvaluateRequest(accounts, marks, instruments, betas, gap), places, faults

@@ -19,7 +19,16 @@ class MarkDocument(Struct, rename="camel", omit_defaults=True):
     venue: Venue | None = None
     index_price: Positive | None = None
     last_price: Positive | None = None
-    funding_rate: Number | None = None
+    funding_rate: (
+        Annotated[Number, Meta(description="Of one payment, longs to shorts, of the notional.")]
+        | None
+    ) = None
+    funding_interval_h: (
+        Annotated[
+            Positive, Meta(description="Hours between payments; the venue's usual where absent.")
+        ]
+        | None
+    ) = None
     timestamp: (
         Annotated[Milliseconds, Meta(description="The source's own clock, epoch ms.")] | None
     ) = None
@@ -46,6 +55,7 @@ def to_mark(document: MarkDocument) -> Mark:
         document.funding_rate,
         document.timestamp,
         document.source or "",
+        document.funding_interval_h,
     )
 
 
@@ -63,6 +73,7 @@ def from_mark(mark: Mark) -> MarkDocument:
         index_price=mark.index_price,
         last_price=mark.last_price,
         funding_rate=mark.funding_rate,
+        funding_interval_h=mark.funding_interval_h,
         timestamp=mark.timestamp_ms,
         source=mark.source or None,
     )

@@ -1,7 +1,7 @@
 """The names clients give: what an account id, a symbol, an asset and a venue may look like."""
 
 import re
-from typing import Annotated, Literal, TypeAlias, get_args
+from typing import Annotated, Literal, TypeAlias, cast, get_args
 
 from msgspec import Meta
 
@@ -11,9 +11,12 @@ from service.errors import Fault, InvalidInput
 _END = r"$(?!\n)"
 
 
-def _word(shortest: int, longest: int, description: str, example: str) -> Meta:
+def _word(shortest: int, longest: int) -> str:
     """Return the rule of a name without blanks, control characters and bars."""
-    pattern = rf"^[^\s|\x00-\x1f\x7f]{{{shortest},{longest}}}{_END}"
+    return rf"^[^\s|\x00-\x1f\x7f]{{{shortest},{longest}}}{_END}"
+
+
+def _named(pattern: str, description: str, example: str) -> Meta:
     return Meta(pattern=pattern, description=description, examples=[example])
 
 
@@ -27,11 +30,16 @@ AccountId: TypeAlias = Annotated[
         examples=["desk-7:alice"],
     ),
 ]
-Symbol: TypeAlias = Annotated[str, _word(1, 64, "ccxt's unified symbol.", "BTC/USDT:USDT")]
-Asset: TypeAlias = Annotated[str, _word(1, 32, "A currency code.", "USDT")]
+SYMBOL_PATTERN, ASSET_PATTERN = _word(1, 64), _word(1, 32)
+Symbol: TypeAlias = Annotated[
+    str, _named(SYMBOL_PATTERN, "ccxt's unified symbol.", "BTC/USDT:USDT")
+]
+Asset: TypeAlias = Annotated[str, _named(ASSET_PATTERN, "A currency code.", "USDT")]
 Source: TypeAlias = Annotated[
     str,
-    _word(0, 64, "Who reports; each source of a symbol has an order of its own.", "coinbase"),
+    _named(
+        _word(0, 64), "Who reports; each source of a symbol has an order of its own.", "coinbase"
+    ),
 ]
 Venue: TypeAlias = Literal[
     "generic",
@@ -58,9 +66,29 @@ Venue: TypeAlias = Literal[
 VENUES: tuple[str, ...] = get_args(Venue)
 
 
+def check_venue(name: str) -> Venue:
+    """Return a venue that stands in a path; raises InvalidInput when there is no such."""
+    if name not in VENUES:
+        raise InvalidInput.of(Fault("", "unknown_venue", "this venue is not known"))
+    return cast("Venue", name)
+
+
+def check_asset(name: str) -> str:
+    """Return an asset that stands in a path; raises InvalidInput when it cannot be one."""
+    return _check(name, ASSET_PATTERN, "an asset is 1 to 32 characters without blanks and bars")
+
+
+def check_symbol(name: str) -> str:
+    """Return a symbol that stands in a path; raises InvalidInput when it cannot be one."""
+    return _check(name, SYMBOL_PATTERN, "a symbol is 1 to 64 characters without blanks and bars")
+
+
 def check_account_id(name: str) -> str:
     """Return an id that stands in a path; raises InvalidInput when it cannot be one."""
-    if re.search(ACCOUNT_ID_PATTERN, name) is None:
-        detail = "an account id is 1 to 128 of A-Z a-z 0-9 . _ : @ -"
+    return _check(name, ACCOUNT_ID_PATTERN, "an account id is 1 to 128 of A-Z a-z 0-9 . _ : @ -")
+
+
+def _check(name: str, pattern: str, detail: str) -> str:
+    if re.search(pattern, name) is None:
         raise InvalidInput.of(Fault("", "invalid_name", detail))
     return name

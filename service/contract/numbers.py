@@ -31,6 +31,42 @@ Fraction: TypeAlias = Annotated[
     float,
     Meta(ge=0.0, le=1.0, description="A fraction, 0 to 1.", extra_json_schema=_AS_TEXT),
 ]
+MovePct: TypeAlias = Annotated[
+    float,
+    Meta(
+        gt=-100.0,
+        le=LARGEST,
+        description="Percent of the mark before the scenario; above -100.",
+        extra_json_schema=_AS_TEXT,
+    ),
+]
+StepShare: TypeAlias = Annotated[
+    float,
+    Meta(ge=0.01, le=1.0, description="Of a position, at once.", extra_json_schema=_AS_TEXT),
+]
+DistancePct: TypeAlias = Annotated[
+    float,
+    Meta(
+        gt=0.0,
+        lt=100.0,
+        description="Percent of the mark, against who closes.",
+        extra_json_schema=_AS_TEXT,
+    ),
+]
+Coefficient: TypeAlias = Annotated[
+    float,
+    Meta(
+        ge=0.0,
+        le=10.0,
+        description="What a day's volume moves ln(price) by.",
+        extra_json_schema=_AS_TEXT,
+    ),
+]
 Milliseconds: TypeAlias = Annotated[
     int, Meta(ge=0, le=TIME_MAX_MS, description="Milliseconds, a whole number.")
 ]
+
+
+def within(ge: float, le: float, description: str) -> Meta:
+    """Return the rule of a number that has bounds of its own."""
+    return Meta(ge=ge, le=le, description=description, extra_json_schema=_AS_TEXT)

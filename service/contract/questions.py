@@ -3,11 +3,14 @@
 "worst": accounts at or beyond a level, worst first. The order is total, so that a page can go on
 where the last one ended: level falling, margin ratio of the worst pool falling (no equity left is
 the highest), account key rising.
+
+"names": which accounts of a tenant have a pool.
 """
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -15,7 +18,9 @@ from msgspec import Struct
 from service.contract.numbers import NotNegative
 from service.errors import InvalidCursor
 
+Place = TypeVar("Place")
 WORST = "worst"
+NAMES = "names"
 _CURSOR_CHARS_MAX = 1_024
 
 
@@ -41,6 +46,15 @@ class WorstQuestion(Struct, frozen=True):
     after: RankedPlace | None = None
 
 
+class NamesQuestion(Struct, frozen=True):
+    """The keys of a tenant's accounts; of more than `limit` one more is enough."""
+
+    tenant: str
+    limit: int
+
+
+_names_question_decoder = msgspec.json.Decoder(NamesQuestion)
+_names_decoder = msgspec.json.Decoder(list[str])
 _question_decoder = msgspec.json.Decoder(WorstQuestion)
 _answer_decoder = msgspec.json.Decoder(list[RankedPlace])
 _place_decoder = msgspec.json.Decoder(RankedPlace)
@@ -55,6 +69,22 @@ def decode_question(raw: bytes) -> WorstQuestion:
     return _question_decoder.decode(raw)
 
 
+def encode_names_question(question: NamesQuestion) -> bytes:
+    return _encoder.encode(question)
+
+
+def decode_names_question(raw: bytes) -> NamesQuestion:
+    return _names_question_decoder.decode(raw)
+
+
+def encode_names(names: list[str]) -> bytes:
+    return _encoder.encode(names)
+
+
+def decode_names(raw: bytes) -> list[str]:
+    return _names_decoder.decode(raw)
+
+
 def encode_answer(places: Iterable[RankedPlace]) -> bytes:
     """Write a monitor's answer; the places are in order already."""
     return _encoder.encode(list(places))
@@ -66,14 +96,24 @@ def decode_answer(raw: bytes) -> list[RankedPlace]:
 
 def encode_place(place: RankedPlace) -> str:
     """Return the opaque cursor of a page that ended with `place`."""
-    return urlsafe_b64encode(_encoder.encode(place)).rstrip(b"=").decode()
+    return encode_cursor(place)
 
 
 def decode_place(text: str) -> RankedPlace:
     """Return what `encode_place` was given; raises InvalidCursor for anything else."""
+    return decode_cursor(text, _place_decoder)
+
+
+def encode_cursor(place: Struct) -> str:
+    """Return any order's place as an opaque text."""
+    return urlsafe_b64encode(_encoder.encode(place)).rstrip(b"=").decode()
+
+
+def decode_cursor(text: str, decoder: "msgspec.json.Decoder[Place]") -> Place:
+    """Return what `encode_cursor` was given; raises InvalidCursor for anything else."""
     if not text.isascii() or len(text) > _CURSOR_CHARS_MAX:
         raise InvalidCursor("the cursor is not one that this service gave out")
     try:
-        return _place_decoder.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        return decoder.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (binascii.Error, ValueError, msgspec.DecodeError):
         raise InvalidCursor("the cursor is not one that this service gave out") from None

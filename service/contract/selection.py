@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.contract.alerts import LevelName
-from service.store.keys import account_key
+from service.store.keys import tenant_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Selection:
     @property
     def everything(self) -> bool:
         """Whether all accounts of the tenant are wanted."""
-        return account_key(self.tenant, "") in self.prefixes
+        return tenant_key(self.tenant, "") in self.prefixes
 
     def wants_account(self, key: str) -> bool:
         return key in self.exact or key.startswith(self.prefixes)
@@ -40,7 +40,7 @@ def select(
     silenced: bool = False,
 ) -> Selection:
     """Return the selection of account ids, beginnings of ids ("desk*") and all ("*")."""
-    keys = {account_key(tenant, pattern) for pattern in accounts}
+    keys = {tenant_key(tenant, pattern) for pattern in accounts}
     patterns = {key for key in keys if key.endswith("*")}
     return Selection(
         tenant,

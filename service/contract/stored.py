@@ -16,7 +16,7 @@ from service.contract.decoding import decode
 from service.contract.names import Venue
 from service.contract.numbers import Fraction, Number, Positive
 from service.errors import ServiceError
-from service.risk.columns import Floats, Statements
+from service.risk.columns import Floats, Statements, Words
 from service.risk.model import Thresholds
 
 _LINES = Thresholds()
@@ -107,7 +107,7 @@ def _statements(accounts: Sequence[StoredAccount]) -> Statements:
         ),
         positions=np.array([len(account.positions) for account in accounts], np.int64),
         balances=np.array([len(account.balances) for account in accounts], np.int64),
-        symbol=[row.symbol for row in positions],
+        symbol=Words.of([row.symbol for row in positions]),
         isolated=np.array([row.margin_mode == "isolated" for row in positions], np.bool_),
         contracts=np.where(short, -size, size),
         contract_size=_floats([row.contract_size for row in positions]),
@@ -115,7 +115,7 @@ def _statements(accounts: Sequence[StoredAccount]) -> Statements:
         leverage=_floats([row.leverage for row in positions]),
         margin=_floats([row.margin for row in positions]),
         mark=np.full(len(positions), np.nan),
-        asset=[row.asset for row in balances],
+        asset=Words.of([row.asset for row in balances]),
         amount=_floats([row.amount for row in balances]),
         weight=_floats([row.weight for row in balances]),
         price=np.full(len(balances), np.nan),

@@ -30,7 +30,7 @@ from service.risk.book import Book
 from service.risk.columns import Ints
 from service.risk.levels import Levels
 from service.risk.model import Level, PoolKey
-from service.store.keys import account_id
+from service.store.keys import split_tenant_key
 from service.store.log_entries import Rank
 
 GONE = -1  # the slot of a pool that its account no longer has
@@ -69,6 +69,17 @@ class Moves:
 
     def __len__(self) -> int:
         return len(self.accounts)
+
+    def part(self, first: int, end: int) -> "Moves":
+        """Return these rows of moves of which none is of a pool that is gone."""
+        rows = slice(first, end)
+        return Moves(
+            self.accounts[rows],
+            self.slots[rows],
+            self.before[rows],
+            self.level[rows],
+            self.causes[rows],
+        )
 
 
 _NOBODY = np.zeros(0, np.int64)
@@ -162,7 +173,7 @@ class AlertWriter:
         """Return the account keys and the encoded alerts of these rows."""
         accounts = moves.accounts[rows]
         keys = [self._book.keys[owner] for owner in accounts.tolist()]
-        names = list(map(account_id, keys))
+        names = [split_tenant_key(key)[1] for key in keys]
         seqs = self._numbered(accounts)
         repeated = self._repeated(moves, rows, names)
         self._note(moves, rows, seqs, moment.event_time_ms)

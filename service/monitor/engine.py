@@ -4,28 +4,33 @@ The engine does no I/O and has no clock: it is fed entries one by one and says w
 What is due at an entry: pools whose safe band does not hold a new mark, pools of accounts that
 changed, all holders of a market whose terms or quality changed, multi-asset pools whose collateral
 was repriced, and pools whose wait to fall is over. Everything else would be judged as it is, so the
-alerts are those of evaluating every pool after every entry. Account changes are applied one by one:
-when an entry brings several versions of an account, they make as many rounds, each ordered by
-itself.
+alerts are those of evaluating every pool after every entry. Marks may be judged in one go before
+each is taken (`look_ahead`): that changes nothing of what is said at any of them.
+
+Account changes are applied one by one: when an entry brings several versions of an account, they
+make as many rounds, each ordered by itself.
 """
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol, get_args
+from dataclasses import replace
+from typing import Protocol
 
 import msgspec
 import numpy as np
 
 from service.contract.alerts import Cause
-from service.contract.stored import read_statements
 from service.errors import ServiceError
-from service.monitor.alerts import CAUSES, STILL, AlertWriter, Moment, Moves, Page, joined
+from service.monitor.ahead import Ahead
+from service.monitor.alerts import AlertWriter, Moment, Moves, Page, joined
 from service.monitor.facts import MarketFacts, Touched
 from service.monitor.figures import PoolNames
-from service.monitor.judging import NOTHING, Changed, Judge, both, judge
+from service.monitor.intake import Intake
+from service.monitor.judges import Entries, Judge
+from service.monitor.judging import NOTHING, Changed, both, judge
 from service.monitor.reminders import Reminders
-from service.monitor.rounds import Round, causes_of, left_behind, versions_apart
+from service.monitor.rounds import Round, left_behind, moves_of, told_again, versions_apart
+from service.monitor.stats import EngineStats
 from service.monitor.timers import Timers
 from service.risk.book import Book
 from service.risk.columns import Ints, Statements
@@ -42,20 +47,6 @@ _CAUSES: Mapping[str, Cause] = {
     "c": "time",
     "a": "account",
 }
-_KNOWN_CAUSES: Mapping[str, Cause] = {cause: cause for cause in get_args(Cause)}
-
-
-@dataclass(slots=True)
-class EngineStats:
-    """Counts since the start."""
-
-    entries: int = 0
-    pools_evaluated: int = 0
-    blocks_touched: int = 0
-    alerts: int = 0
-    audited: int = 0
-    mismatches: int = 0
-    unreadable: int = 0
 
 
 class Writer(Protocol):
@@ -76,7 +67,10 @@ class Engine:
         self.touched: set[int] = set()  # accounts with another level, wait or seq than was taken
         self._judge = Judge(self.book)
         self._reminders = Reminders(self.book)
-        self._timers = Timers(self.book, self._reminders)
+        self._timers = Timers(self.book, self._reminders, self._judge.waits)
+        self._entry = Entries()
+        self._ahead = Ahead(self.book, self.facts, self._judge)
+        self.intake = Intake(self.book, self.stats, self.touched)
         self._suspects: set[int] = set()  # accounts to be evaluated at the next entry
         self._audited_to = 0
         self.names = PoolNames(self.book)
@@ -90,6 +84,22 @@ class Engine:
         """Take an entry's facts and judge nobody: the way to where the book was committed."""
         self._take_facts(entry)
 
+    @property
+    def is_ahead(self) -> bool:
+        """Whether marks are judged that were not taken: levels are not those of the marks then."""
+        return len(self._ahead) > 0
+
+    def look_ahead(self, entries: Sequence[MarketEntry], first: int = 0) -> None:
+        """Judge marks from `first` on in one go; `pages` must be given each of them next.
+
+        Until then nobody else may work on the book, nor ask it for anything that is to last. It
+        does nothing while there are such marks, or where the next entry must be taken alone.
+        """
+        if not self._ahead and not self._suspects:
+            self._ahead.look(entries, first)
+            if self._ahead and len(self._ahead.ticked.changed):
+                self._touch(self._ahead.ticked.changed.slots)
+
     def pages(
         self, entry: MarketEntry, changes: Sequence[AccountChange], now_ms: int
     ) -> Iterator[Page]:
@@ -98,20 +108,26 @@ class Engine:
         They are yielded as they are made. The entry is not taken before the last page is.
         """
         self.stats.entries += 1
+        if self._ahead:
+            moves, watched = self._take_ahead(entry)
+            if len(moves) or len(watched):
+                moment = Moment(entry.market_id, entry.event_time_ms, now_ms)
+                yield from self._told(moves, watched, moment)
+            return
         touched = self._take_facts(entry)
         acks = [each for each in changes if each.cause == ACK]
         self.touched.update(self._reminders.acknowledge(acks))
         written = [each for each in changes if each.cause != ACK] if acks else changes
         work = Round(_CAUSES.get(entry.kind, "mark"), touched.marked)
         work.slots += self._due(touched)
-        self._resettle(touched, work)
+        self.intake.resettle(touched.resettled, work)
         first, *later = versions_apart(written) if written else ((),)
-        self._replace(first, work)
+        self.intake.replace(first, work)
         moment = Moment(entry.market_id, entry.event_time_ms, now_ms)
         yield from self._run(work, moment)
         for number, versions in enumerate(later, 1):
             work = Round("account")
-            self._replace(versions, work)
+            self.intake.replace(versions, work)
             yield from self._run(work, replace(moment, round=number))
         if self.book.wasteful:
             self.compact()
@@ -146,7 +162,7 @@ class Engine:
         self._audited_to = int(part[-1]) + 1 if len(part) == count else 0
         self.stats.audited += len(part)
         if len(part):
-            self._suspect(part[judge(self.book, part, self.event_time_ms).changed()])
+            self._suspect(judge(self.book, part, self.event_time_ms).changed().slots)
 
     def compact(self) -> None:
         """Close the gaps in the book, and find everything again where it is now."""
@@ -191,8 +207,6 @@ class Engine:
         Some may be dead, or come twice.
         """
         book, due = self.book, []
-        if self._timers.is_due(self.event_time_ms):
-            due.append(self._timers.pop(self.event_time_ms))
         if self._suspects:
             due.append(book.slots_of_all(np.array(sorted(self._suspects), np.int64)))
             self._suspects.clear()
@@ -201,49 +215,23 @@ class Engine:
             due += [book.priced_by(asset) for asset in self.facts.table.assets_priced_by(market)]
         return due
 
-    def _resettle(self, touched: Touched, work: Round) -> None:
-        """Sort the positions of markets that settle in another asset now into their pools anew."""
-        if not touched.resettled:
-            return
-        slots = np.concatenate([self.book.holders_of(market) for market in touched.resettled])
-        owners = np.unique(self.book.pools.account[slots]).astype(np.int64)
-        if len(owners):
-            keys = [self.book.keys[owner] for owner in owners.tolist()]
-            self._put(keys, self.book.statements_of(owners), work)
+    def _take_ahead(self, entry: MarketEntry) -> tuple[Moves, Ints]:
+        """Take a mark that was judged already; return what is told, and whose time is to be kept.
 
-    def _replace(self, changes: Sequence[AccountChange], work: Round) -> None:
-        """Apply one change each of some accounts."""
-        keys: list[str] = []
-        documents: list[bytes] = []
-        for change in changes:
-            index = self.book.enter(change.account_key)
-            self.book.accounts.version[index] = change.version
-            if change.cause != work.cause:
-                work.causes[index] = _KNOWN_CAUSES.get(change.cause, "account")
-            if change.doc is None:
-                work.gone += [(index, state) for state in self.book.remove(index)]
-            else:
-                keys.append(change.account_key)
-                documents.append(change.doc)
-        if documents:
-            given, unread = read_statements(documents)
-            self.say_unread({keys[place]: error for place, error in unread.items()})
-            self._put([key for at, key in enumerate(keys) if at not in unread], given, work)
-
-    def say_unread(self, errors: Mapping[str, ServiceError]) -> None:
-        """Count and log accounts that cannot be read; nobody else waits for them."""
-        self.stats.unreadable += len(errors)
-        for key, error in errors.items():
-            _log.error("%s cannot be read: %s", key, error)
-
-    def _put(self, keys: Sequence[str], given: Statements, work: Round) -> None:
-        places = self.book.put_statements(keys, given)
-        for index, states in places:
-            work.gone += [(index, state) for state in states]
-        slots = self.book.slots_of_all(np.array([index for index, _ in places], np.int64))
-        work.slots.append(slots)
-        risen = slots[self.book.pools.level[slots] != 0]  # their states may be named anew
-        self.touched.update(self.book.pools.account[risen].tolist())
+        The last of those that were judged together may have left something for after them.
+        """
+        self.market_id = entry.market_id
+        moves, watched = self._ahead.take(entry), NOTHING.slots
+        self.stats.pools_evaluated, self.stats.blocks_touched = self._ahead.looked_at
+        ticked = self._ahead.ticked
+        if not self._ahead and ticked.leaves_more:
+            changed = self._judge.settle_elsewhere(ticked.elsewhere, self.event_time_ms)
+            self._touch(changed.slots)
+            slots = np.unique(ticked.reminded)
+            moves = joined(moves, moves_of(self.book, changed, Round("mark")))
+            watched = np.concatenate([moves.slots, changed.slots, slots])
+            moves = self._with_reminders(moves, slots)
+        return moves, watched
 
     def _run(self, work: Round, moment: Moment) -> Iterator[Page]:
         """Evaluate the round's pools; yield its alerts, worse first, then by account and pool."""
@@ -252,48 +240,44 @@ class Engine:
         self.stats.blocks_touched = self._judge.blocks
         if not (len(changed) or len(slots) or work.gone):
             return
-        moves = self._moves(changed, work)
-        if len(slots):
-            moves = joined(moves, self._told_again(changed, slots))
+        self._touch(changed.slots)
+        moves = self._with_reminders(moves_of(self.book, changed, work), slots)
         if work.gone:
             gone = left_behind([each for each in work.gone if each[1].level], work)
             self.touched.update(gone.accounts.tolist())
             moves = joined(gone, moves)
-        self.stats.alerts += len(moves)
-        if len(moves):
-            yield from self.writer.pages(moves, moment)
-        watched = np.concatenate([changed.slots, slots]) if len(slots) else changed.slots
-        self._timers.watch(watched)  # the alerts have set their time
+        yield from self._told(moves, np.concatenate([changed.slots, slots]), moment)
 
     def _judged(self, work: Round) -> tuple[Changed, Ints]:
         """Bring the round's pools up to date; return the changed, and who was looked at by name."""
-        changed = self._judge.tick(work.marked, self.event_time_ms)
+        self.book.sync()
+        entry, now_ms = self._entry, self.event_time_ms
+        entry.rows = 0
+        marks = self.book.market_rows.rows["mark"]
+        entry.add(work.marked, [float(marks[market]) for market in work.marked], now_ms)
+        ticked = self._judge.tick(entry)
+        changed = both(ticked.changed, self._judge.settle_elsewhere(ticked.elsewhere, now_ms))
         if not work.slots:
-            return changed, NOTHING.slots
+            return changed, np.unique(ticked.reminded)
         slots = np.unique(np.concatenate(work.slots))
         slots = slots[self.book.pools.account[slots] >= 0]
-        return both(changed, self._judge.settle(slots, self.event_time_ms)), slots
+        return both(changed, self._judge.settle(slots, now_ms)), np.union1d(slots, ticked.reminded)
 
-    def _told_again(self, changed: Changed, slots: Ints) -> Moves:
-        """Return those of these pools whose reminder is due, and that are where they were."""
-        levels = self.book.pools.level
-        moved = changed.slots[levels[changed.slots] != changed.before]
-        again = np.setdiff1d(self._reminders.of(slots, self.event_time_ms), moved)
-        owners = self.book.pools.account[again].astype(np.int64)
-        self.touched.update(owners.tolist())
-        causes = np.full(len(again), CAUSES.index("time"))
-        return Moves(owners, again, levels[again], levels[again], causes)
+    def _told(self, moves: Moves, watched: Ints, moment: Moment) -> Iterator[Page]:
+        """Yield the alerts of a round, and see to it that these pools are looked at in time."""
+        self.stats.alerts += len(moves)
+        if len(moves):
+            yield from self.writer.pages(moves, moment)
+        self._timers.watch(watched)  # the alerts have set their time
 
-    def _moves(self, changed: Changed, work: Round) -> Moves:
-        """Return the changes of level among these; whose state changed at all is touched."""
-        owners = self.book.pools.account[changed.slots].astype(np.int64)
-        self.touched.update(owners.tolist())
-        levels = self.book.pools.level[changed.slots]
-        moved = np.flatnonzero(levels != changed.before)
-        if not len(moved):
-            return STILL
-        causes = causes_of(owners[moved], work)
-        causes[changed.waited[moved]] = CAUSES.index("time")
-        return Moves(
-            owners[moved], changed.slots[moved], changed.before[moved], levels[moved], causes
-        )
+    def _with_reminders(self, moves: Moves, slots: Ints) -> Moves:
+        """Add those of these pools whose reminder is due, and that are where they were."""
+        if not len(slots):
+            return moves
+        due = self._reminders.of(slots, self.event_time_ms)
+        again = told_again(self.book, np.setdiff1d(due, moves.slots))
+        self.touched.update(again.accounts.tolist())
+        return joined(moves, again)
+
+    def _touch(self, slots: Ints) -> None:
+        self.touched.update(self.book.pools.account[slots].tolist())

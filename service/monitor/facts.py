@@ -5,7 +5,7 @@ are never restored from newer marks than the ones they were committed at: that w
 crossing, or lose one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -16,6 +16,7 @@ from service.contract.instruments import decode_instrument
 from service.contract.marks import decode_mark
 from service.risk.columns import Ints
 from service.risk.markets import MarketTable
+from service.risk.model import Mark
 
 
 class _Quality(Struct):
@@ -79,6 +80,11 @@ class MarketFacts:
             if prices_now != prices:
                 marked.append(row)
         return Touched(tuple(marked), tuple(changed))
+
+    def renew(self, mark: Mark, payload: bytes, event_time_ms: int, markets: Sequence[int]) -> None:
+        """Take a mark that was read already, and changes nothing but the price of these markets."""
+        self._marks[mark.venue, mark.symbol] = _MarkFact(event_time_ms, msgspec.Raw(payload))
+        self.table.renew_mark(mark, event_time_ms, markets)
 
     def quality(self, payload: bytes) -> Touched:
         """Take the gate's word that a symbol's marks are stale, or fresh again."""

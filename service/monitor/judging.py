@@ -1,30 +1,18 @@
-"""Judging pools of the book: those a mark makes due, those that are named, those that should rest.
+"""Judging pools of the book by the figures of `risk.evaluate`, whole columns at a time.
 
-Most are judged by compiled code (`kernels`), which also keeps their bands. What it leaves (pools
-over several assets, with something missing, with numbers of extreme size) is judged by the figures
-of `risk.evaluate`, which are also what the audit holds all of it against.
+Compiled code (`kernels`) judges most pools most of the time; this is what the audit holds it
+against, and what judges those that it leaves.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from service.monitor.compiled import (
-    SCRATCH_COLUMNS,
-    Columns,
-    Found,
-)
-from service.monitor.kernels import settle, tick
-from service.risk import evaluate
-from service.risk.bands import plain_bands
 from service.risk.book import Book
 from service.risk.columns import Batch, Bools, Ints
 from service.risk.evaluate import assess
-from service.risk.holders import BLOCK
 from service.risk.levels import NOT_PENDING, Levels, cap_stale, next_level, step
 from service.risk.margin import PoolFigures
-from service.risk.markets import MarketTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +21,15 @@ class Changed:
 
     slots: Ints
     before: Levels
+    level: Levels
     waited: Bools  # fell because the wait was over
 
     def __len__(self) -> int:
         return len(self.slots)
 
 
-NOTHING = Changed(np.zeros(0, np.int64), np.zeros(0, np.int8), np.zeros(0, np.bool_))
+_NO_LEVELS = np.zeros(0, np.int8)
+NOTHING = Changed(np.zeros(0, np.int64), _NO_LEVELS, _NO_LEVELS, np.zeros(0, np.bool_))
 
 
 def both(first: Changed, second: Changed) -> Changed:
@@ -49,6 +39,7 @@ def both(first: Changed, second: Changed) -> Changed:
     return Changed(
         np.concatenate([first.slots, second.slots]),
         np.concatenate([first.before, second.before]),
+        np.concatenate([first.level, second.level]),
         np.concatenate([first.waited, second.waited]),
     )
 
@@ -65,11 +56,12 @@ class Judgement:
     level: Levels
     pending_since: Ints
 
-    def changed(self) -> Ints:
-        """Return the indices of pools at another level, or with a wait begun or given up."""
-        return np.flatnonzero(
+    def changed(self) -> Changed:
+        """Return the pools at another level, or with a wait begun or given up."""
+        rows = np.flatnonzero(
             (self.level != self.before) | (self.pending_since != self.pending_before)
         )
+        return Changed(self.slots[rows], self.before[rows], self.level[rows], self.waited()[rows])
 
     def waited(self) -> Bools:
         """Whether a pool fell because its waiting ended."""
@@ -108,122 +100,3 @@ def heading(batch: Batch, figures: PoolFigures, current: Levels) -> Levels:
         margin_call=lines.margin_call,
         hysteresis=lines.hysteresis,
     )
-
-
-class Judge:
-    """Brings pools of a book up to date; levels, waits and bands are written here alone."""
-
-    def __init__(self, book: Book) -> None:
-        self._book = book
-        self.judged = 0  # pools, since the start
-        self.blocks = 0  # of bands that were looked at
-        self._found = _room(0)
-        self._scratch = np.empty((1, SCRATCH_COLUMNS))
-
-    def tick(self, markets: Iterable[int], event_time_ms: int) -> Changed:
-        """Judge the pools whose bands do not hold the present marks of these markets."""
-        self._book.sync()
-        columns, found = self._columns(), self._emptied()
-        arranged = []
-        for market in markets:
-            if market < len(columns.segments) and tick(columns, found, market, event_time_ms):
-                arranged.append(market)
-        changed = self._told(found, event_time_ms, write=True)
-        for market in arranged:
-            self._book.holders.arrange(market, float(columns.markets["mark"][market]))
-        return changed
-
-    def settle(self, slots: Ints, event_time_ms: int) -> Changed:
-        """Judge these live pools (each named once), whatever their bands say."""
-        return self._settled(slots, event_time_ms, write=True)
-
-    def check(self, slots: Ints, event_time_ms: int) -> Changed:
-        """Give these pools bands and tell which are not where they should be; levels stay."""
-        return self._settled(slots, event_time_ms, write=False)
-
-    def _settled(self, slots: Ints, event_time_ms: int, write: bool) -> Changed:
-        self._book.sync()
-        found = self._emptied()
-        settle(self._columns(), found, slots, event_time_ms, write)
-        return self._told(found, event_time_ms, write)
-
-    def _told(self, found: Found, event_time_ms: int, write: bool) -> Changed:
-        """Return what was found, after what was left has been judged by `risk.evaluate`."""
-        moved, elsewhere, judged, blocks = found.counts.tolist()
-        self.judged += judged
-        self.blocks += blocks
-        changed = NOTHING
-        if moved:
-            slots = found.slot[:moved].astype(np.int64)
-            changed = Changed(slots, found.before[:moved].copy(), found.waited[:moved].copy())
-        if elsewhere:
-            slots = np.unique(found.elsewhere[:elsewhere])
-            changed = both(changed, self._judged_elsewhere(slots, event_time_ms, write))
-        return changed
-
-    def _judged_elsewhere(self, slots: Ints, event_time_ms: int, write: bool) -> Changed:
-        book, slots = self._book, slots.astype(np.int64)
-        judged = judge(book, slots, event_time_ms)
-        if write:
-            book.pools.level[slots] = judged.level
-            book.pools.pending_since[slots] = judged.pending_since
-        book.holders.set_bands(book.rows_of(slots), *plain_bands(judged.batch))
-        changed = judged.changed()
-        return Changed(slots[changed], judged.before[changed], judged.waited()[changed])
-
-    def _columns(self) -> Columns:
-        book, holders = self._book, self._book.holders
-        tables = book.table.tables()
-        if len(self._scratch) < book.longest:
-            self._scratch = np.empty((book.longest, SCRATCH_COLUMNS))
-        return Columns(
-            book.pools.hot,
-            book.legs.hot,
-            book.legs.contracts,
-            holders.arena.low,
-            holders.arena.high,
-            holders.arena.row,
-            holders.blocks.low,
-            holders.blocks.high,
-            holders.segments,
-            book.market_rows.rows,
-            tables.floor,
-            tables.rate,
-            tables.deduction,
-            tables.rebate,
-            book.lines.columns,
-            self._scratch,
-        )
-
-    def _emptied(self) -> Found:
-        """Return room for what may be found: a pool may be named once a leg."""
-        needed = max(len(self._book.legs.contracts), len(self._book.pools.account))
-        if len(self._found.slot) < needed:
-            self._found = _room(needed)
-        self._found.counts[:] = 0
-        return self._found
-
-
-def _room(pools: int) -> Found:
-    return Found(
-        np.empty(pools, np.int32),
-        np.empty(pools, np.int8),
-        np.empty(pools, np.bool_),
-        np.empty(pools, np.int32),
-        np.zeros(4, np.int64),
-        np.empty(pools, np.int32),
-        np.empty(pools // BLOCK + 2, np.int32),
-    )
-
-
-def warm_up() -> None:
-    """Have everything compiled, or read from where it was kept: no tick waits for that later.
-
-    What evaluates comes last: an API worker that starts beside us has compiled it meanwhile.
-    """
-    judge = Judge(Book(MarketTable()))
-    nobody = np.zeros(0, np.int64)
-    judge.settle(nobody, 0)
-    judge.check(nobody, 0)
-    judge.tick((0,), 0)
-    evaluate.warm_up()

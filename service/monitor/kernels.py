@@ -1,8 +1,4 @@
-"""Compiled: which pools a mark makes due, and where each of them stands.
-
-A tick of a market looks at the summaries of its blocks, then at the bands of the blocks that do not
-hold the mark, and judges the pools of the legs that came out of theirs: figures at the marks as
-they are, the machine of levels, new bands (`safe_bands`). One pass, no temporary.
+"""Compiled: where a pool stands. Its figures at the present marks, its level, and new bands.
 
 Figures are those of `risk.margin` and levels those of `risk.levels`, operation by operation, so the
 last bit is the same; tests hold them against each other, and the monitor's audit does so while it
@@ -14,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from service.monitor.compiled import (
-    BLOCKS,
     CHANGED,
     ELSEWHERE,
     EQUITY,
@@ -23,14 +18,16 @@ from service.monitor.compiled import (
     JUDGED,
     LOW,
     MAINTENANCE,
+    MOVED,
+    TOLD_AGAIN,
     Columns,
     Found,
     X,
 )
 from service.monitor.safe_bands import EDGE, write_bands
+from service.monitor.waits import push
 from service.risk.columns import Ints
-from service.risk.compiled import Direct, compiled, fetch, inlined
-from service.risk.holders import BLOCK
+from service.risk.compiled import Direct, compiled, inlined
 from service.risk.legs import tier_of
 from service.risk.levels import (
     BANKRUPT,
@@ -52,81 +49,7 @@ from service.risk.market_rows import (
 )
 from service.risk.rows import ISOLATED, SIMPLE, STRICT
 
-AHEAD = 4  # pools
-WASTE_MAX = 4  # times a segment's blocks may be looked at for nothing before it is arranged anew
 REACH = 4.0  # no band is wider than a quarter to four times the mark, so the guard covers all of it
-
-
-@Direct
-@compiled
-def tick(columns: Columns, found: Found, market: int, event_time_ms: int) -> bool:
-    """Judge the pools whose band does not hold the market's mark.
-
-    Returns whether so many blocks were looked at for nothing that arranging them anew would pay.
-    """
-    segment = columns.segments[market]
-    last = segment.start + segment.count
-    looked_at, due = _look_up(columns, found, segment.start, last, columns.markets[market].mark)
-    _fetch_pools(columns, found, due)
-    for index in range(due):
-        _fetch_legs(columns, found, index + 2 * AHEAD, due)
-        _fetch_bands(columns, found, index + AHEAD, due)
-        _judge(columns, found, found.due[index], event_time_ms, True)
-    for index in range(looked_at):
-        block = found.blocks[index]
-        _sum_up(columns, block, block * BLOCK, min(last, block * BLOCK + BLOCK))
-    found.counts[BLOCKS] += looked_at
-    segment.wasted = max(0, segment.wasted + looked_at - 2 * due)
-    return bool(segment.wasted * BLOCK > WASTE_MAX * segment.count + BLOCK)
-
-
-@inlined
-def _look_up(columns: Columns, found: Found, first: int, last: int, mark: float) -> tuple[int, int]:
-    """Note the rows of the legs whose band does not hold the mark, and the blocks they are in."""
-    looked_at, due = 0, 0
-    for block in range(first // BLOCK, (last + BLOCK - 1) // BLOCK):
-        if columns.block_low[block] <= mark <= columns.block_high[block]:
-            continue
-        found.blocks[looked_at] = block
-        looked_at += 1
-        for place in range(block * BLOCK, min(last, block * BLOCK + BLOCK)):
-            if not columns.low[place] <= mark <= columns.high[place]:
-                found.due[due] = columns.row[place]
-                fetch(columns.legs, columns.row[place])
-                due += 1
-    return looked_at, due
-
-
-# Pools that come due together are all over memory. What each of them is judged by is fetched while
-# those before it are judged: first the pool, then its legs, then their bands.
-
-
-@inlined
-def _fetch_pools(columns: Columns, found: Found, due: int) -> None:
-    """Turn the rows that were noted into pools."""
-    for index in range(due):
-        slot = columns.legs[found.due[index]].pool
-        fetch(columns.pools, slot)
-        found.due[index] = slot
-    for index in range(min(2 * AHEAD, due)):
-        _fetch_legs(columns, found, index, due)
-
-
-@inlined
-def _fetch_legs(columns: Columns, found: Found, index: int, due: int) -> None:
-    if index < due:
-        pool = columns.pools[found.due[index]]
-        fetch(columns.legs, pool.leg)
-        fetch(columns.legs, pool.leg + pool.legs - 1)
-
-
-@inlined
-def _fetch_bands(columns: Columns, found: Found, index: int, due: int) -> None:
-    if index < due:
-        pool = columns.pools[found.due[index]]
-        for row in range(pool.leg, pool.leg + pool.legs):
-            fetch(columns.low, columns.legs[row].place)
-            fetch(columns.high, columns.legs[row].place)
 
 
 @Direct
@@ -134,19 +57,11 @@ def _fetch_bands(columns: Columns, found: Found, index: int, due: int) -> None:
 def settle(columns: Columns, found: Found, slots: Ints, event_time_ms: int, write: bool) -> None:
     """Judge these pools; without `write` their levels stay and what would change is told."""
     for index in range(len(slots)):
-        _judge(columns, found, slots[index], event_time_ms, write)
+        judge_pool(columns, found, slots[index], event_time_ms, write)
 
 
 @inlined
-def _sum_up(columns: Columns, block: int, start: int, end: int) -> None:
-    low, high = -np.inf, np.inf
-    for place in range(start, end):
-        low, high = max(low, columns.low[place]), min(high, columns.high[place])
-    columns.block_low[block], columns.block_high[block] = low, high
-
-
-@inlined
-def _judge(columns: Columns, found: Found, slot: int, event_time_ms: int, write: bool) -> None:
+def judge_pool(columns: Columns, found: Found, slot: int, event_time_ms: int, write: bool) -> None:
     """Bring one pool up to date, or name it as one to be judged elsewhere."""
     counts, pool = found.counts, columns.pools[slot]
     counts[JUDGED] += 1
@@ -171,9 +86,14 @@ def _judge(columns: Columns, found: Found, slot: int, event_time_ms: int, write:
         waited = since != NOT_PENDING and lines.ease_after_ms > 0 and level < before
         found.slot[counts[CHANGED]], found.before[counts[CHANGED]] = slot, before
         found.waited[counts[CHANGED]] = waited and pool.legs > 0
+        found.level[counts[CHANGED]] = level
         counts[CHANGED] += 1
+        counts[MOVED] += level != before
+        counts[TOLD_AGAIN] += lines.repeat_every_ms > 0
         if write:
             pool.level, pool.pending_since = level, pending
+            if pending != NOT_PENDING:
+                push(columns.waits, pending + lines.ease_after_ms, slot)
     write_bands(columns, slot, level, (equity, maintenance, gross))
 
 

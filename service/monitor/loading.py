@@ -57,6 +57,6 @@ async def _next(pages: AsyncIterator[Rows]) -> Rows:
 
 def _take(engine: Engine, rows: Rows, states: Mapping[str, list[PoolState]]) -> None:
     given, unread = read_statements([doc for _, _, doc in rows])
-    engine.say_unread({rows[place][0]: error for place, error in unread.items()})
+    engine.intake.say_unread({rows[place][0]: error for place, error in unread.items()})
     read = [row for place, row in enumerate(rows) if place not in unread]
     engine.load([key for key, _, _ in read], [version for _, version, _ in read], given, states)

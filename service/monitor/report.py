@@ -3,8 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
-from service.monitor.engine import EngineStats
 from service.monitor.sharing import Sharing
+from service.monitor.stats import EngineStats
 
 Figures = dict[str, Any]
 

@@ -56,6 +56,11 @@ class Residents:
         found = np.flatnonzero(np.array(self._shard[first:], np.uint16) == shard)[:count]
         return [first + int(place) for place in found]
 
+    def all_of(self, shard: int) -> Ints:
+        """Return all accounts of a shard, gone ones too."""
+        self.count()
+        return np.flatnonzero(np.frombuffer(self._shard, np.uint16) == shard)
+
     @property
     def leaving(self) -> bool:
         return bool(self._leaving)

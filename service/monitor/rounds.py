@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from service.contract.alerts import Cause
-from service.monitor.alerts import CAUSES, GONE, Moves
+from service.monitor.alerts import CAUSES, GONE, STILL, Moves
+from service.monitor.judging import Changed
+from service.risk.book import Book
 from service.risk.columns import Ints
 from service.risk.model import Level
 from service.risk.records import PoolState
@@ -23,6 +25,25 @@ class Round:
     slots: list[Ints] = field(default_factory=list)
     gone: list[tuple[int, PoolState]] = field(default_factory=list)
     causes: dict[int, Cause] = field(default_factory=dict)  # by account, where it is not `cause`
+
+
+def moves_of(book: Book, changed: Changed, work: Round) -> Moves:
+    """Return the changes of level among pools that changed."""
+    moved = np.flatnonzero(changed.level != changed.before)
+    if not len(moved):
+        return STILL
+    slots = changed.slots[moved]
+    owners = book.pools.account[slots].astype(np.int64)
+    causes = causes_of(owners, work)
+    causes[changed.waited[moved]] = CAUSES.index("time")
+    return Moves(owners, slots, changed.before[moved], changed.level[moved], causes)
+
+
+def told_again(book: Book, slots: Ints) -> Moves:
+    """Return what is told of pools whose reminder is due: where they are already."""
+    owners = book.pools.account[slots].astype(np.int64)
+    levels, causes = book.pools.level[slots], np.full(len(slots), CAUSES.index("time"))
+    return Moves(owners, slots, levels, levels, causes)
 
 
 def left_behind(gone: Sequence[tuple[int, PoolState]], work: Round) -> Moves:

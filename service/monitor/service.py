@@ -15,25 +15,27 @@ from dataclasses import dataclass
 
 import msgspec
 
-from service.contract.questions import WORST, decode_question, encode_answer
 from service.errors import OutOfStep, StoreUnavailable
+from service.memory import give_back_large_blocks
+from service.monitor.answering import Answering
 from service.monitor.commits import Ledger
+from service.monitor.fund_claims import Claims
 from service.monitor.leases import Leases
+from service.monitor.maps import Maps
 from service.monitor.measures import CollectorClock
-from service.monitor.memory import give_back_large_blocks
 from service.monitor.notices import Notices
 from service.monitor.ports import AccountsPort, LogPort, MarketPort, RollPort
 from service.monitor.report import Figures, figures_of
 from service.monitor.shards import Shards
 from service.monitor.sharing import Sharing
-from service.monitor.worst import worst
-from service.store.questions import Question, Questions
+from service.store.funds import Funds
+from service.store.questions import Questions
 
 _log = logging.getLogger(__name__)
 
 BLOCK_MS = 100  # a read waits no longer: commits that can wait do not wait for marks
 NEWS_S, POSITIONS_S, SNAPSHOT_S, RETENTION_S = 0.5, 5.0, 10.0, 60.0
-CLOCK_S, LEASE_S, LOOK_S, NOTICES_S, QUESTIONS_MS = 0.25, 0.5, 0.2, 1.0, 1_000
+CLOCK_S, LEASE_S, LOOK_S, NOTICES_S, FUNDS_S = 0.25, 0.5, 0.2, 1.0, 1.0
 AUDIT_S, AUDIT_POOLS = 20.0, (100, 400)  # a sweep takes about so long; least and most in one go
 AUDIT_SHARE = 0.05  # of the time is spent on it at most: a sweep over very many pools takes longer
 RETRY_S = (0.05, 1.0)
@@ -58,6 +60,7 @@ class Ports:
     log: LogPort
     questions: Questions
     roll: RollPort
+    funds: Funds
 
 
 class _Every:
@@ -89,6 +92,9 @@ class Monitor:
         self._ports = ports
         self._leases = Leases(ports.log, ports.roll, shards)
         self._sharing = Sharing(self._leases, fresh)
+        self._maps = Maps(self._sharing, self._leases, ports.questions)
+        self._answering = Answering(self._sharing, self._leases, ports.questions, self._maps)
+        self._claims = Claims(ports.funds)
         self._notices = Notices(ports.market, ports.accounts)
         self._retention = retention
         self._on_ready = on_ready
@@ -108,7 +114,9 @@ class Monitor:
                     (self._sharing.bring_up, 0.0),
                     (self._keep_clock, CLOCK_S),
                     (self._keep_notices, NOTICES_S),
-                    (self._answer, 0.0),
+                    (self._keep_funds, FUNDS_S),
+                    (self._answering.answer_next, 0.0),
+                    (self._maps.work, 0.0),
                 )
             ]
             follow = tasks.create_task(self._watched(stop), name="follow")
@@ -215,24 +223,8 @@ class Monitor:
         followed_to = min((book.engine.market_id for book in self._sharing.serving), default=0)
         await self._notices.append_missing(ledgers, followed_to)
 
-    async def _answer(self) -> None:
-        for question in await self._ports.questions.next_questions(QUESTIONS_MS):
-            if question.kind == WORST and self._leases.sure:
-                await self._answer_worst(question)
-
-    async def _answer_worst(self, question: Question) -> None:
-        try:
-            asked = decode_question(question.payload)
-        except msgspec.DecodeError as error:
-            _log.error("a question that cannot be read: %s", error)
-            return
-        # All at one moment: between two answers a shard may go over from one book to the other.
-        answers = [
-            (list(book.ledgers), encode_answer(worst(book.engine.book, asked, book.tells_of)))
-            for book in self._sharing.serving
-        ]
-        for shards, answer in answers:
-            await self._ports.questions.answer(question, shards, answer)
+    async def _keep_funds(self) -> None:
+        await self._claims.tell(self._sharing.serving)
 
     def figures(self) -> Figures:
         """Return figures about this monitor: counts since its start, and what it holds."""

@@ -65,9 +65,8 @@ class Shards:
         self.commits = 0
         self.gaps = 0  # times the stream was trimmed before we had read it
         self._market, self._accounts, self._log = market, accounts, log
-        self._outgoing = Outgoing(log)
+        self._outgoing, self._loading = Outgoing(log), Loading()
         self._waiting: list[Ledger] = []  # acquired, but committed later than where the engine is
-        self._loading = Loading()
 
     @property
     def waiting(self) -> list[int]:
@@ -133,10 +132,12 @@ class Shards:
             await self._outgoing.settled()
         fetched = await fetch_changes(self._accounts, entries, self._drained_to)
         started = time.monotonic()
-        for entry in entries:
+        for place, entry in enumerate(entries):
+            self.engine.look_ahead(entries, place)
             await self._apply(entry, fetched)
             if time.monotonic() - started > APPLY_S:
-                await self._begin(self._build_alerts)
+                build = self._build_parts if self.engine.is_ahead else self._build_alerts
+                await self._begin(build)
                 started = time.monotonic()
         await self._begin(self._build_alerts)
         await self._take_in()
@@ -165,6 +166,7 @@ class Shards:
 
     def _built(self, ledger: Ledger) -> tuple[int, Commit]:
         engine = self.engine
+        assert not engine.is_ahead  # levels would not be those of its market id
         return ledger.shard, ledger.build(engine.book, engine.names, engine.market_id)
 
     async def save_snapshot(self, keep: int) -> None:

@@ -15,7 +15,7 @@ from service.contract.alerts import LEVEL_NAMES
 from service.contract.cursor import encode_cursor
 from service.contract.selection import Selection
 from service.contract.silences import NONE, Silences
-from service.store.keys import account_key
+from service.store.keys import split_tenant_key, tenant_key
 from service.store.log_order import Ordered
 
 
@@ -59,7 +59,7 @@ class Burst:
 
     @cached_property
     def _tenants(self) -> set[str]:
-        return {key.partition("/")[0] for key in self.keys}
+        return {split_tenant_key(key)[0] for key in self.keys}
 
     def frames_for(self, subscription_id: str, selection: Selection) -> list[Frame]:
         """Return what a subscription gets of this; those of a whole tenant share their frames."""
@@ -93,7 +93,7 @@ class Burst:
         if selection.silenced or not self._silences.any_of(tenant):
             return frozenset()
         if tenant not in self._silent:
-            ordered, opening = self._ordered, account_key(tenant, "")
+            ordered, opening = self._ordered, tenant_key(tenant, "")
             self._silent[tenant] = frozenset(
                 at
                 for at, key in enumerate(self.keys)

@@ -33,7 +33,7 @@ class StreamLimits:
     """What one connection may cost, and when it is ended."""
 
     heartbeat_s: float = 15.0
-    send_timeout_s: float = 5.0  # a send that is blocked for longer ends the session
+    send_timeout_s: float = 5.0  # a send that is blocked ends the session within so long
     queue_bytes: int = 4 * 2**20
     frame_bytes: int = 256 * 1_024
     subscriptions_max: int = 100
@@ -97,6 +97,11 @@ class Connection:
         """Close once what waits is written."""
         self.close_code = self.close_code or code
         self.outbox.seal()
+
+    def offer_notice(self, frame: str) -> None:
+        """Tell who listens to anything; one without room misses it."""
+        if self.subscriptions:
+            self.outbox.offer(frame)
 
     async def ended(self) -> None:
         """Return once the connection is to end at once."""

@@ -25,6 +25,7 @@ from service.push.connection import Connection, StreamLimits, Subscription
 from service.push.follower import LogFollower, LogReader
 from service.push.listeners import Listeners
 from service.push.marks import MarkBoard, MarkSubscription
+from service.push.notices import Notices
 from service.push.risk import Judge, RiskBoard, RiskStore
 from service.push.session import Session
 from service.push.subscriptions import AlertSubscription, StoredAlerts
@@ -33,6 +34,7 @@ from service.store.market_stream import MarketEntry, NewestMark
 
 _WATCH_S = 0.5
 _FLUSH_S = 1.0
+_READERS = 8  # subscriptions that read the log at a time; each may hold some MB of it
 
 
 class AlertStore(LogReader, StoredAlerts, Protocol):
@@ -77,9 +79,11 @@ class Hub:
         self._silences = silences
         self._meter = meter
         self._listeners = Listeners()
-        self._marks = MarkBoard(self._notify)
+        self._notices = Notices(lambda: self.sessions)
+        self._marks = MarkBoard(self._notices.changed)
         self._risks = RiskBoard(risks.accounts, log, risks.judge, self.limits.frame_bytes)
         self.observe_s: Callable[[float], object] = lambda _: None
+        self._readers = asyncio.Semaphore(_READERS)
         self._draining = False
         self._empty = asyncio.Event()
         self._follower = LogFollower(log, settle, self, silences, frame_max=self.limits.frame_bytes)
@@ -97,6 +101,7 @@ class Hub:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._follower.run, name="push log")
             tasks.start_soon(self._watch, name="push watch")
+            tasks.start_soon(self._notices.run, name="push notices")
             tasks.start_soon(self._risks.run, name="push risk")
             tasks.start_soon(self._silences.run, name="silences")
 
@@ -130,9 +135,11 @@ class Hub:
 
     async def advance(self, subscription: AlertSubscription) -> None:
         """Read the log for a subscription that is behind; live from here on when it has all."""
-        if await subscription.advance(self._log, self._follower):
-            subscription.live = True
-            self._listeners.add(subscription)
+        await subscription.begin(self._log, self._follower)
+        async with self._readers:
+            if await subscription.read_on(self._log, self._follower):
+                subscription.live = True
+                self._listeners.add(subscription)
 
     def broadcast(self, burst: Burst) -> None:
         """Hand a burst to all who want any of it."""
@@ -184,7 +191,9 @@ class Hub:
         Returns when nobody is connected, within `notice_s` and a little more.
         """
         self._draining = True
-        self._notify(Notice("restart", in_seconds=notice_s))
+        frame = encode_frame(Notice("restart", in_seconds=notice_s))
+        for session in self.sessions:
+            session.offer_notice(frame)
         for session in self.sessions:
             if not session.subscriptions:
                 session.end(CloseCode.RESTART)
@@ -202,22 +211,16 @@ class Hub:
             with anyio.move_on_after(seconds):
                 await self._empty.wait()
 
-    def _notify(self, notice: Notice) -> None:
-        """Tell every session that listens to anything; one without room misses it."""
-        frame = encode_frame(notice)
-        for session in self.sessions:
-            if session.subscriptions:
-                session.outbox.offer(frame)
-
     async def _watch(self) -> None:
         """End who does not read; say something to whom nothing was said for long."""
-        every_s = min(_WATCH_S, self.limits.heartbeat_s / 4.0)
+        most_s = self.limits.send_timeout_s
+        every_s = min(_WATCH_S, self.limits.heartbeat_s / 4.0, most_s / 10.0)
         while True:
             await anyio.sleep(every_s)
             now = anyio.current_time()
             for session in self.sessions:
                 since = session.sending_since
-                if since is not None and now - since > self.limits.send_timeout_s:
+                if since is not None and now + every_s - since > most_s:  # the next look is late
                     session.end(CloseCode.SLOW)
             self._beat(now - self.limits.heartbeat_s)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from service.contract.frames import MarkUpdate, Notice
+from service.contract.frames import MarkUpdate
 from service.push.conflated import Conflated
 from service.push.outbox import Outbox
 from service.store.market_stream import MarketEntry, NewestMark
@@ -39,11 +39,11 @@ class MarkSubscription(Conflated):
 class MarkBoard:
     """The newest mark and the quality of every (venue, symbol), and who listens to marks.
 
-    `notify` tells every client that a symbol went stale or is fresh again.
+    `changed` hears of a venue's symbol that went stale, or is fresh again.
     """
 
-    def __init__(self, notify: Callable[[Notice], None]) -> None:
-        self._notify = notify
+    def __init__(self, changed: Callable[[str, str, bool], None]) -> None:
+        self._changed = changed
         self._newest: dict[tuple[str, str], MarkUpdate] = {}
         self._stale: set[tuple[str, str]] = set()
         self._listeners: set[MarkSubscription] = set()
@@ -91,7 +91,7 @@ class MarkBoard:
         name = (venue, symbol)
         if stale != (name in self._stale):
             (self._stale.add if stale else self._stale.discard)(name)
-            self._notify(Notice("stale" if stale else "fresh", venue, symbol))
+            self._changed(venue, symbol, stale)
 
 
 def _encoded(mark: MarkUpdate) -> str:

@@ -1,11 +1,16 @@
 """What waits to be written to one client: bounded in bytes, filled by many, emptied by one writer.
 
-When it is full a publisher is told at once (`offer`) and a reader of the log waits (`put`), so
-nobody ever waits for somebody else's client.
+When it is full a publisher is told at once (`offer`) and who has time waits (`put`), so nobody ever
+waits for somebody else's client. Who waits fills a quarter of it: what a client has not read yet is
+copies of the log, and many clients that come back and do not read must not be many full outboxes.
 """
 
 import asyncio
 from collections import deque
+
+import anyio
+
+_WAITING_SHARE = 4
 
 
 class Outbox:
@@ -32,7 +37,10 @@ class Outbox:
 
     def offer(self, frame: str) -> bool:
         """Take the frame if there is room; return whether it was taken."""
-        if self._sealed or (self._frames and self._size + len(frame) > self._limit):
+        return self._take_in(frame, self._limit)
+
+    def _take_in(self, frame: str, limit: int) -> bool:
+        if self._sealed or (self._frames and self._size + len(frame) > limit):
             return False
         self._frames.append(frame)
         self._size += len(frame)
@@ -41,9 +49,24 @@ class Outbox:
 
     async def put(self, frame: str) -> None:
         """Wait for room, then take the frame; once sealed nothing has room any more."""
-        while not self.offer(frame):
-            self._drained.clear()
-            await self._drained.wait()
+        while not self._take_in(frame, self._limit // _WAITING_SHARE):
+            await self._movement()
+
+    async def put_within(self, frame: str, seconds: float) -> bool:
+        """Wait for room so long; return whether the frame was taken."""
+        with anyio.move_on_after(seconds):
+            await self.put(frame)
+            return True
+        return False
+
+    async def room(self) -> None:
+        """Return when there is room for some of those who wait."""
+        while self._size > self._limit // _WAITING_SHARE // 2:
+            await self._movement()
+
+    async def _movement(self) -> None:
+        self._drained.clear()
+        await self._drained.wait()
 
     async def take(self) -> str | None:
         """Return the oldest frame, waiting for one; None when sealed and empty."""

@@ -1,11 +1,13 @@
 """uvicorn's WebSocket protocol for slow peers: small buffers, and a close that gets through.
 
-Nor does it log what a client put behind the path.
+Nor does it log what a client put behind the path, or when each connection began and ended: when a
+worker comes back that is thousands of lines at once. `plimsoll_sockets` counts them.
 
 As it comes, a close waits behind the frames that the peer does not read, so that nobody is ever
 told 4008, and a peer that reads nothing holds about 4 MB of kernel buffers.
 """
 
+import logging
 import socket
 from asyncio.transports import BaseTransport
 
@@ -17,6 +19,9 @@ from websockets.frames import CloseCode
 SEND_BUFFER_BYTES = 128 * 1_024  # the kernel doubles it
 # How long a closed peer may take to read what was written; then its buffers are given up.
 LINGER_S = 30.0
+
+_LOG = logging.getLogger("plimsoll.stream")
+_LOG.setLevel(logging.WARNING)
 
 
 def bound_send_buffer(transport: BaseTransport) -> None:
@@ -32,6 +37,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
         bound_send_buffer(transport)
+        self.logger = self.conn.logger = _LOG
 
     def send_receive_event_to_app(self) -> None:
         """Hand a message on; a text that is no UTF-8 ends the connection, not worth a traceback."""

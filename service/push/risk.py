@@ -27,7 +27,7 @@ from service.errors import StoreUnavailable
 from service.push.bursts import Burst
 from service.push.watched import RiskSubscription, Watched
 from service.store.alert_log import LogTail
-from service.store.keys import account_id
+from service.store.keys import split_tenant_key
 from service.store.market_stream import MarketEntry
 
 EVERY_S = 1.0  # an account is told of at most so often
@@ -211,7 +211,7 @@ class RiskBoard:
             each.due_at = due_at
         due = [each for each in due if each.moved]
         known = [
-            KnownAccount(account_id(each.key), each.doc, each.version, each.states)
+            KnownAccount(split_tenant_key(each.key)[1], each.doc, each.version, each.states)
             for each in due
             if each.doc is not None
         ]
@@ -219,7 +219,9 @@ class RiskBoard:
         for each in due:
             answer = None if each.doc is None else next(answers)
             if each.doc is None or answer is not None:  # else a figure of it is no number
-                self._hand_on(each, encode_update(account_id(each.key), answer, self._room))
+                self._hand_on(
+                    each, encode_update(split_tenant_key(each.key)[1], answer, self._room)
+                )
         return time.perf_counter() - started
 
     def _is_watched(self, watched: Watched) -> bool:

@@ -37,7 +37,7 @@ from service.push.connection import CLOSE_S, Connection, StreamLimits, Switchboa
 from service.push.marks import MarkSubscription
 from service.push.watched import RiskSubscription
 from service.store.api_keys import Scope
-from service.store.keys import account_key
+from service.store.keys import tenant_key
 
 BAD_FRAMES_MAX = 100
 
@@ -136,7 +136,7 @@ class Session(Connection):
         names = self._accounts_of(frame, "accounts:read", self._limits.risk_accounts_max)
         if any(name.endswith("*") for name in names):
             raise FrameRefused("invalid_frame", "`risk` takes account ids, no patterns", frame.id)
-        keys = (account_key(self.caller.tenant, name) for name in names)
+        keys = (tenant_key(self.caller.tenant, name) for name in names)
         risk = RiskSubscription(frame.id, keys, self.outbox)
         if not self._switchboard.watch(risk):
             raise FrameRefused("too_many_accounts", "this worker watches no more", frame.id)
@@ -173,7 +173,7 @@ class Session(Connection):
             if named is None:
                 raise UnknownAlert("there is no such alert in the log")
             account, seq = named
-            key = account_key(self.caller.tenant, account)
+            key = tenant_key(self.caller.tenant, account)
             await self._say(Acknowledged(alert, await self._switchboard.acknowledge(key, seq)))
         except UnknownAlert as unknown:
             raise FrameRefused("unknown_alert", unknown.detail, alert=alert) from None

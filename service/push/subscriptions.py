@@ -6,6 +6,9 @@ back to when its client's outbox is full. *Live*: it stands where the follower s
 bursts. It changes from behind to live in a step without an await, at equal positions, so nothing is
 lost or sent twice between the two; and a burst costs no memory for a client that is late, because
 the log keeps it.
+
+What is read of the log is large while it is put in order, so few read at a time (the hub says who).
+A client that is slow to take it gives its turn to others, and reads anew what it did not take.
 """
 
 import asyncio
@@ -24,11 +27,12 @@ from service.push.follower import LogFollower
 from service.push.outbox import Outbox
 from service.risk.model import Level
 from service.store.alert_log import LogTail
-from service.store.keys import account_id
+from service.store.keys import shard_of, split_tenant_key
 from service.store.log_order import Entries, LogGap, LogOrder
 
 SNAPSHOT_POOLS_MAX = 500  # of one account in one piece: a piece fits a frame
 _ACCOUNTS_A_READ = 1_000
+_PATIENCE_S = 0.1  # with a client that takes nothing, while it is its turn to read
 
 
 class StoredAlerts(Entries, Protocol):
@@ -87,10 +91,10 @@ class AlertSubscription:
         if self._outbox.offer(encode_frame(Heartbeat(self.id, cursor))):
             self.sent_at = anyio.current_time()
 
-    async def advance(self, log: StoredAlerts, follower: LogFollower) -> bool:
-        """Send what the log has more than the client; return whether it is where the follower is.
+    async def begin(self, log: StoredAlerts, follower: LogFollower) -> None:
+        """Come to where the log can be read on: say where it begins, wait for the client.
 
-        Raises LogGap, and StoreUnavailable (it goes on where it was when called again).
+        Raises StoreUnavailable (it goes on where it was when called again).
         """
         if not self._positions:
             await self._join(log, follower)
@@ -99,10 +103,33 @@ class AlertSubscription:
             self._snapshot_due = False
         # The client may come from a worker that is ahead of this one.
         await follower.reach(self._positions)
-        ends, order = follower.positions, LogOrder(self._positions)
+        await self._outbox.room()
+
+    async def read_on(self, log: StoredAlerts, follower: LogFollower) -> bool:
+        """Send what the log has more than the client, as long as it takes it soon.
+
+        Returns whether it is where the follower is. Raises LogGap, StoreUnavailable.
+        """
+        ends = follower.positions
+        self._pass_over(ends)
+        order = LogOrder(self._positions)
         while self._positions != ends:
-            await self._send_entries(log, follower, order, ends)
+            if not await self._send_entries(log, follower, order, ends):
+                return False
         return self._positions == follower.positions
+
+    def _pass_over(self, ends: tuple[int, ...]) -> None:
+        """Go to the end of the logs of shards that have none of our accounts.
+
+        Thousands that come back to an account each would otherwise read everybody's alerts.
+        """
+        if self.selection.prefixes:
+            return
+        ours = {shard_of(key, len(ends)) for key in self.selection.exact}
+        self._positions = tuple(
+            have if shard in ours else max(have, end)
+            for shard, (have, end) in enumerate(zip(self._positions, ends, strict=True))
+        )
 
     async def _join(self, log: StoredAlerts, follower: LogFollower) -> None:
         """Decide where to begin, and say so."""
@@ -123,15 +150,18 @@ class AlertSubscription:
 
     async def _send_entries(
         self, log: StoredAlerts, follower: LogFollower, order: LogOrder, ends: tuple[int, ...]
-    ) -> None:
-        """Read and send the next alerts before `ends`, which are in the log."""
+    ) -> bool:
+        """Read and send the next alerts before `ends`, which are in the log; False: not all."""
         if await order.read(log, ends):
             raise LogGap
         burst = follower.burst(order.take(ends))
         for frame in burst.frames_for(self.id, self.selection):
-            await self._send(frame.text)
+            if not await self._outbox.put_within(frame.text, _PATIENCE_S):
+                return False
+            self.sent_at = anyio.current_time()
             self._positions = frame.offsets
         self._positions = burst.after
+        return True
 
     async def _send_snapshot(self, log: StoredAlerts, epoch: str) -> None:
         """Send the accounts that are not HEALTHY now; later changes follow from the log."""
@@ -192,7 +222,7 @@ def _account_pieces(key: str, states: bytes, selection: Selection) -> list[str]:
     worst: LevelName = max((pool.level for pool in pools), key=lambda level: Level[level])
     return [
         msgspec.json.encode(
-            AccountState(account_id(key), worst, pools[start : start + SNAPSHOT_POOLS_MAX])
+            AccountState(split_tenant_key(key)[1], worst, pools[start : start + SNAPSHOT_POOLS_MAX])
         ).decode()
         for start in range(0, len(pools), SNAPSHOT_POOLS_MAX)
     ]

@@ -26,18 +26,29 @@ LIGHTS = 5
 class Offers:
     """Positions handed to the queue, in order; money in the settle asset."""
 
-    leg: Ints
+    market: Ints
+    long: Bools
     size: Floats  # >= 0, how much of the position
     cost: Floats  # of one unit of size to who takes it over, against the mark
 
 
 @dataclass(slots=True)
+class Standing:
+    """Priced positions of pools that stay open: who may be deleveraged, who shares a loss."""
+
+    market: Ints
+    size: Floats  # signed
+    room: Floats  # what it can pay with its share of its pool's equity, in its settle asset
+    score: Floats  # higher is sooner
+
+
+@dataclass(slots=True)
 class Taken:
-    """What became of the offers, and what it did to the queue; a row an offer, then a row a leg."""
+    """What became of the offers, then what it did to who stands in the queues."""
 
     size: Floats  # of each offer
-    reduced: Floats  # size taken off each leg
-    cost: Floats  # to each leg, money in its settle asset
+    reduced: Floats  # size taken off each position
+    cost: Floats  # to each position, money in its settle asset
 
 
 def scores(
@@ -68,41 +79,58 @@ def lights(batch: Batch, assessment: Assessment, score: Floats) -> NDArray[np.in
     """
     lit = np.zeros(len(score), dtype=np.int8)
     size = np.abs(assessment.legs.size)
-    for rows in _queues(batch, assessment, score, ~np.isnan(score)):
-        ahead = np.cumsum(size[rows]) - size[rows]
-        fifth = np.floor(LIGHTS * ahead / size[rows].sum())
-        lit[rows] = LIGHTS - np.minimum(fifth, LIGHTS - 1)
+    known = np.flatnonzero(~np.isnan(score))
+    for queue in _queues(batch.legs.market[known], assessment.legs.size[known], score[known]):
+        rows = known[queue]
+        lit[rows] = lights_at(np.cumsum(size[rows]) - size[rows], float(size[rows].sum()))
     return lit
 
 
-def _queues(batch: Batch, assessment: Assessment, score: Floats, member: Bools) -> list[Ints]:
+def lights_at(ahead: Floats, whole: float) -> NDArray[np.int8]:
+    """Return how many lights are lit where so much of a queue's whole size stands ahead."""
+    fifth = np.floor(LIGHTS * (ahead / whole))
+    return (LIGHTS - np.minimum(fifth, LIGHTS - 1)).astype(np.int8)
+
+
+def _queues(market: Ints, size: Floats, score: Floats) -> list[Ints]:
     """Return the rows of each queue, first of the queue first; equal scores keep their order."""
-    rows = np.flatnonzero(member)
-    if not len(rows):
+    if not len(market):
         return []
-    key = batch.legs.market[rows] * 2 + (assessment.legs.size[rows] > 0.0)
-    order = np.lexsort((-score[rows], key))
-    rows, key = rows[order], key[order]
-    return np.split(rows, np.flatnonzero(np.diff(key)) + 1)
+    key = market * 2 + (size > 0.0)
+    order = np.lexsort((-score, key))
+    return np.split(order, np.flatnonzero(np.diff(key[order])) + 1)
 
 
-def take_over(
-    batch: Batch, assessment: Assessment, offers: Offers, free: Bools, score: Floats
-) -> Taken:
-    """Hand the offers to the queues of the other side; `free` are the pools that may be reduced."""
-    legs = assessment.legs
-    taken = Taken(np.zeros(len(offers.leg)), np.zeros(len(legs.size)), np.zeros(len(legs.size)))
-    sought = np.zeros(len(batch.markets.mark), dtype=np.bool_)
-    sought[batch.legs.market[offers.leg]] = True
-    able = free[batch.legs.pool] & sought[batch.legs.market] & ~np.isnan(score)
+def standing_of(
+    batch: Batch,
+    assessment: Assessment,
+    free: Bools,
+    sought: Bools,
+    policies: PolicyColumns = POLICY_COLUMNS,
+) -> tuple[Standing, Ints]:
+    """Return who stands in the sought markets, with the legs they are; `free` pools stay open."""
+    legs, market = assessment.legs, batch.legs.market
+    rows = np.flatnonzero(free[batch.legs.pool] & sought[market] & ~legs.unpriced)
+    if not len(rows):
+        none = np.zeros(0)
+        return Standing(rows, none, none, none), rows
     room = assessment.pools.equity[batch.legs.pool] * pool_shares(batch, assessment)
     room = np.maximum(0.0, room) / legs.settle_price
-    for queue in _queues(batch, assessment, score, able):
+    score = scores(batch, assessment, policies)
+    return Standing(market[rows], legs.size[rows], room[rows], score[rows]), rows
+
+
+def take_over(offers: Offers, standing: Standing) -> Taken:
+    """Hand the offers to the queues of the other side."""
+    many = len(standing.market)
+    taken = Taken(np.zeros(len(offers.market)), np.zeros(many), np.zeros(many))
+    for queue in _queues(standing.market, standing.size, standing.score):
         first = queue[0]
-        of = batch.legs.market[offers.leg] == batch.legs.market[first]
-        wanted = np.flatnonzero(of & ((legs.size[offers.leg] > 0.0) != (legs.size[first] > 0.0)))
+        of = offers.market == standing.market[first]
+        wanted = np.flatnonzero(of & (offers.long != (standing.size[first] > 0.0)))
         if len(wanted):
-            _consume(offers, wanted, _Queue(queue, np.abs(legs.size[queue]), room[queue]), taken)
+            size = np.abs(standing.size[queue])
+            _consume(offers, wanted, _Queue(queue, size, standing.room[queue]), taken)
     return taken
 
 
@@ -110,13 +138,13 @@ def take_over(
 class _Queue:
     """One market's positions on one side, in their order."""
 
-    leg: Ints
+    row: Ints
     size: Floats
     room: Floats  # what each can pay
 
 
 def _consume(offers: Offers, wanted: Ints, queue: _Queue, taken: Taken) -> None:
-    """Cut both rows of sizes at the same places: each leg pays for the offers it overlaps."""
+    """Cut both rows of sizes at the same places: each position pays for the offers it overlaps."""
     dearest = float(offers.cost[wanted].max())
     most = np.minimum(queue.size, queue.room / dearest) if dearest > 0.0 else queue.size
     ends, capacity = np.cumsum(offers.size[wanted]), np.cumsum(most)
@@ -124,7 +152,7 @@ def _consume(offers: Offers, wanted: Ints, queue: _Queue, taken: Taken) -> None:
     each = np.diff(until, prepend=0.0)
     taken.size[wanted] = each
     reached = np.minimum(capacity, until[-1])
-    taken.reduced[queue.leg] = np.diff(reached, prepend=0.0)
+    taken.reduced[queue.row] = np.diff(reached, prepend=0.0)
     sizes = np.concatenate(([0.0], until))
     costs = np.concatenate(([0.0], np.cumsum(each * offers.cost[wanted])))
-    taken.cost[queue.leg] = np.diff(np.interp(reached, sizes, costs), prepend=0.0)
+    taken.cost[queue.row] = np.diff(np.interp(reached, sizes, costs), prepend=0.0)

@@ -59,7 +59,7 @@ def aftermath(
     loan = np.where(protected & policies.claims_borrowed[rule], borrowed(shocked, found), 0.0)
     claimed = np.minimum(shortfall, loan)
     left = shortfall - claimed
-    payer = _first_payer(policies, rule)
+    payer = np.where(policies.fund[rule], FUND, payer_after_fund(policies, rule))
 
     def paid_by(code: int) -> Floats:
         return np.where(known, np.where(payer == code, left, 0.0), np.nan)
@@ -67,25 +67,24 @@ def aftermath(
     return Aftermath(
         equity=np.where(known, found.pools.equity, np.nan),
         shortfall=np.where(known, shortfall, np.nan),
-        fund=paid_by(_FUND),
-        deleveraged=paid_by(_QUEUE),
-        socialised=paid_by(_EVERYBODY),
-        owed=claimed + paid_by(_TRADER),
-        venue=paid_by(_VENUE),
+        fund=paid_by(FUND),
+        deleveraged=paid_by(QUEUE),
+        socialised=paid_by(EVERYBODY),
+        owed=claimed + paid_by(TRADER),
+        venue=paid_by(VENUE),
         level=np.where(known, found.pools.level, Level.UNPRICED).astype(np.int8),
         reason=reason,
     )
 
 
-_FUND, _QUEUE, _EVERYBODY, _TRADER, _VENUE = range(5)
+FUND, QUEUE, EVERYBODY, TRADER, VENUE = range(5)
 
 
-def _first_payer(policies: PolicyColumns, rule: Ints) -> Ints:
-    """Return the code of who is first to pay what no loan accounts for, a pool."""
-    payer = np.where(policies.negative_balance_protection[rule], _VENUE, _TRADER)
-    payer = np.where(policies.socialises[rule], _EVERYBODY, payer)
-    payer = np.where(policies.deleveraging[rule] != NO_DELEVERAGING, _QUEUE, payer)
-    return np.where(policies.fund[rule], _FUND, payer)
+def payer_after_fund(policies: PolicyColumns, rule: Ints) -> Ints:
+    """Return the code of who is first to pay what neither loan nor fund accounts for."""
+    payer = np.where(policies.negative_balance_protection[rule], VENUE, TRADER)
+    payer = np.where(policies.socialises[rule], EVERYBODY, payer)
+    return np.where(policies.deleveraging[rule] != NO_DELEVERAGING, QUEUE, payer)
 
 
 def _shocked(batch: Batch, assessment: Assessment, factor: Floats) -> tuple[Batch, Bools]:

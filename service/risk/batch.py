@@ -13,7 +13,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.risk.columns import Batch, Bools, Floats, Holdings, Ints, Legs, Pools, Statements
+from service.risk.columns import (
+    Batch,
+    Bools,
+    Floats,
+    Holdings,
+    Ints,
+    Legs,
+    Pools,
+    Statements,
+    Words,
+)
 from service.risk.markets import MarketTable
 from service.risk.model import USD, Account, PoolKey
 from service.risk.venues import RULES, rule_index
@@ -37,7 +47,7 @@ def statements_of(accounts: Sequence[Account]) -> Statements:
         repeat_until_acknowledged=_bools(line.repeat_until_acknowledged for line in lines),
         positions=_ints(len(account.positions) for account in accounts),
         balances=_ints(len(account.balances) for account in accounts),
-        symbol=[position.symbol for position in positions],
+        symbol=Words.of([position.symbol for position in positions]),
         isolated=_bools(position.isolated for position in positions),
         contracts=_floats([position.contracts for position in positions]),
         contract_size=_floats([position.contract_size for position in positions]),
@@ -45,7 +55,7 @@ def statements_of(accounts: Sequence[Account]) -> Statements:
         leverage=_floats([position.leverage for position in positions]),
         margin=_floats([position.margin for position in positions]),
         mark=_floats([position.mark_price for position in positions]),
-        asset=[balance.asset for balance in balances],
+        asset=Words.of([balance.asset for balance in balances]),
         amount=_floats([balance.amount for balance in balances]),
         weight=_floats([balance.weight for balance in balances]),
         price=_floats([balance.price for balance in balances]),
@@ -76,28 +86,6 @@ def pool_keys(batch: Batch, table: MarketTable) -> list[PoolKey]:
         market, is_long = int(legs.market[leg]), bool(legs.contracts[leg] > 0.0)
         keys.append(table.isolated_key(settle, market, is_long))
     return keys
-
-
-@dataclass(slots=True)
-class _Names:
-    """A column of words as numbers; equal words have equal numbers."""
-
-    words: list[str]
-    code: Ints
-
-    @classmethod
-    def of(cls, column: Sequence[str]) -> "_Names":
-        codes = {word: code for code, word in enumerate(dict.fromkeys(column))}
-        return cls(list(codes), _ints(map(codes.__getitem__, column)))
-
-    def only(self, rows: Ints) -> "_Names":
-        """Return some rows of the column."""
-        return _Names(self.words, self.code[rows])
-
-    def ranks(self, ordered: Sequence[str]) -> Ints:
-        """Return the place of each of the column's words in a list that has them all."""
-        place = {word: index for index, word in enumerate(ordered)}
-        return _ints(map(place.__getitem__, self.words))[self.code]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +133,8 @@ def batch_of(given: Statements, table: MarketTable) -> Batch:
     owner, holder = np.repeat(accounts, given.positions), np.repeat(accounts, given.balances)
     # Nothing of an asset is no balance, but in multi mode its price may serve positions.
     held = np.flatnonzero((given.amount != 0.0) | (given.multi[holder] & ~np.isnan(given.price)))
-    holder, assets = holder[held], _Names.of(given.asset).only(held)
-    symbols = _Names.of(given.symbol)
+    holder, assets = holder[held], given.asset.only(held)
+    symbols = given.symbol
     market = _numbered(rule[owner], symbols, table.market)
     settles = _settles(market, table)
     in_multi = np.flatnonzero(given.multi[owner])
@@ -169,7 +157,7 @@ def batch_of(given: Statements, table: MarketTable) -> Batch:
             account,
             isolated,
             rule[account],
-            _numbered(rule[account], _Names(money, settle), table.asset),
+            _numbered(rule[account], Words(money, settle), table.asset),
         ),
         _leg_columns(given, pool[: len(owner)], market),
         Holdings(
@@ -219,14 +207,13 @@ def _rules(venues: Sequence[str]) -> Ints:
     return _ints(map(known.__getitem__, venues))
 
 
-def _settles(market: Ints, table: MarketTable) -> _Names:
+def _settles(market: Ints, table: MarketTable) -> Words[str]:
     """Return the settle assets of some markets by name."""
     known, place = np.unique(market, return_inverse=True)
-    names = _Names.of([table.settle_name(each) for each in known.tolist()])
-    return _Names(names.words, names.code[place])
+    return Words.of([table.settle_name(each) for each in known.tolist()]).only(place)
 
 
-def _numbered(rule: Ints, names: _Names, number_of: Callable[[str, str], int]) -> Ints:
+def _numbered(rule: Ints, names: Words[str], number_of: Callable[[str, str], int]) -> Ints:
     """Return the table's number of each (venue, name); new ones are registered in their order."""
     many = max(len(names.words), 1)
     pairs, first, place = np.unique(

@@ -107,9 +107,11 @@ def allotted_bankruptcy_prices(batch: Batch, assessment: Assessment) -> Floats:
 
 
 def borrowed(batch: Batch, assessment: Assessment) -> Floats:
-    """Return what each pool owes of its negative balances, in its money."""
-    owing = np.maximum(0.0, -assessment.worth)
-    return sums_by(batch.holdings.pool, owing, len(batch.pools.rule))
+    """Return what each pool owes of its negative balances, in its money; an asset's are one."""
+    held, assets = batch.holdings, max(1, len(batch.asset_price))
+    each, row = np.unique(held.pool * assets + held.asset, return_inverse=True)
+    balance = sums_by(row, assessment.worth, len(each))
+    return sums_by(each // assets, np.maximum(0.0, -balance), len(batch.pools.rule))
 
 
 def debt_most(

@@ -6,14 +6,16 @@ currency, `table` a tier table, `rule` a row of `venues.RULES`. Every column of 
 one entry a row; NaN means "not given" where a comment says so. Rows of a pool need not be adjacent.
 """
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
+Bytes: TypeAlias = NDArray[np.uint8]
 Bools: TypeAlias = NDArray[np.bool_]
 
 
@@ -93,6 +95,35 @@ class Holdings:
     price: Floats  # USD, taken where the asset's own is unknown; NaN: not given
 
 
+Word = TypeVar("Word", str, int)
+
+
+@dataclass(frozen=True, slots=True)
+class Words(Generic[Word]):
+    """A column of words as numbers; equal words have equal numbers, in the order they come."""
+
+    words: list[Word]
+    code: Ints
+
+    @classmethod
+    def of(cls, column: Sequence[Word]) -> "Words[Word]":
+        codes = {word: code for code, word in enumerate(dict.fromkeys(column))}
+        return cls(list(codes), np.fromiter(map(codes.__getitem__, column), np.int64, len(column)))
+
+    def only(self, rows: Ints) -> "Words[Word]":
+        """Return some rows of the column."""
+        return Words(self.words, self.code[rows])
+
+    def listed(self) -> list[Word]:
+        """Return the column as it was given."""
+        return list(map(self.words.__getitem__, self.code.tolist()))
+
+    def ranks(self, ordered: Sequence[Word]) -> Ints:
+        """Return the place of each of the column's words in a list that has them all."""
+        place = {word: index for index, word in enumerate(ordered)}
+        return np.array([place[word] for word in self.words], np.int64)[self.code]
+
+
 @dataclass(slots=True)
 class Statements:
     """Accounts as they are told, before markets and assets have numbers.
@@ -110,7 +141,7 @@ class Statements:
     repeat_until_acknowledged: Bools
     positions: Ints  # how many
     balances: Ints  # how many
-    symbol: list[str]  # from here on one a position
+    symbol: Words[str]  # from here on one a position
     isolated: Bools
     contracts: Floats  # signed
     entry_price: Floats
@@ -118,7 +149,7 @@ class Statements:
     leverage: Floats  # NaN: not given
     margin: Floats  # isolated wallet margin; NaN: initial margin at `leverage`
     mark: Floats  # the position's own in an evaluate call; NaN: the market's
-    asset: list[str]  # from here on one a balance
+    asset: Words[str]  # from here on one a balance
     amount: Floats
     weight: Floats
     price: Floats  # NaN: not given
@@ -140,6 +171,16 @@ def sums_by(row: Ints, values: Floats, rows: int) -> Floats:
     """Return the sum of the values that stand at each of so many rows, in their order."""
     sums: Floats = np.bincount(row, values, rows).astype(np.float64, copy=False)
     return sums
+
+
+_Rows = TypeVar("_Rows", Legs, Holdings)
+
+
+def joined_rows(one: _Rows, other: _Rows) -> _Rows:
+    """Return the rows of one, then of the other."""
+    names = [each.name for each in fields(one)]
+    pairs = [(getattr(one, name), getattr(other, name)) for name in names]
+    return type(one)(*map(np.concatenate, pairs))
 
 
 def empty_markets(rows: int) -> Markets:

@@ -206,13 +206,17 @@ def put_figures(
 
 
 @inlined
-def holding_worth(given: Given, row: int) -> float:
-    """Return what a balance counts for in its pool's money; NaN where its price is unknown."""
+def holding_worth(given: Given, row: int, factor: float = 1.0) -> float:
+    """Return what a balance counts for in its pool's money; NaN where its price is unknown.
+
+    `factor`: its price is so many times what it is.
+    """
     amount: float = given.amount[row]
     if not given.multi[given.holder[row]]:
         return amount
     weight = given.weight[row] if amount > 0.0 else 1.0
-    return amount * _first(given.asset_price[given.asset[row]], given.price[row]) * weight
+    price = _first(given.asset_price[given.asset[row]], given.price[row])
+    return amount * (price * factor) * weight
 
 
 @inlined

@@ -9,6 +9,7 @@ liquidation price to beyond the bankruptcy price in one.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from service.risk.liquidation import LegPrices
 from service.risk.margin import Assessment
 from service.risk.volatility import Volatility
 
-MODEL = "double_exponential_jump_diffusion"
+MODEL: Final = "double_exponential_jump_diffusion"
 
 FOUND, UNPRICED, UNSOLVED, NO_MARK, TOO_FEW_MARKS, STALE_MARKS = range(6)
 # By reason code: why there is no figure; "" where there is.

@@ -9,41 +9,37 @@ them over the next `put_`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
 
 from service.risk.columns import Floats, Markets, TierTables, empty_markets, enlarged
 from service.risk.model import GENERIC_VENUE, USD, Instrument, Mark, PoolKey
-from service.risk.symbols import base_of, direct, quoted, settle_of, sources
+from service.risk.reports import Basis, Key, Report, lookups, price_in_usd, price_on, worth_of
+from service.risk.symbols import base_of, settle_of, sources
 from service.risk.tiers import empty_tables, widened, width_for, write_table
 from service.risk.venues import RULES
-
-Key = tuple[str, str]  # venue, symbol
-
-
-@dataclass(frozen=True, slots=True)
-class _Report:
-    """The newest mark of one (venue, symbol)."""
-
-    mark: Mark
-    event_time_ms: int
 
 
 class MarketTable:
     """Numbers for markets and assets, with their newest facts as columns; one writer."""
 
-    def __init__(self, parent: "MarketTable | None" = None, pegged: Iterable[str] = ()) -> None:
-        self._parent = parent
-        self._pegged: frozenset[str] = parent._pegged if parent else frozenset(pegged) | {USD}
+    def __init__(
+        self,
+        parent: "MarketTable | None" = None,
+        pegged: Iterable[str] = (),
+        basis: Basis = "mark",
+    ) -> None:
+        self._parent, self._basis = parent, basis
+        self.pegged: frozenset[str] = parent.pegged if parent else frozenset(pegged) | {USD}
         self._instruments: dict[Key, Instrument] = {}
-        self._reports: dict[Key, _Report] = {}
+        self._reports: dict[Key, Report] = {}
         self._stale: dict[Key, bool] = {}
         self._rows: dict[Key, int] = {}
         self._keys: list[Key] = []
         self._by_symbol: dict[str, list[int]] = defaultdict(list)
-        self._used: list[tuple[Instrument | None, Key | None, _Report | None]] = []
+        self._used: list[tuple[Instrument | None, Key | None, Report | None]] = []
         self._markets = empty_markets(8)
         self._columns: Markets | None = None  # views of them, made when asked for
         self._tiers = empty_tables(8, 1)
@@ -54,8 +50,6 @@ class MarketTable:
         self._watched: dict[Key, int] = {}  # the assets whose prices are kept
         self._marked: set[int] = set()  # markets with another mark or quality than was taken
         self._termed: set[int] = set()  # markets with other terms
-
-    # Registering
 
     def market(self, venue: str, symbol: str) -> int:
         """Return the number of a market, registering it at first sight (a venue must be known)."""
@@ -78,7 +72,7 @@ class MarketTable:
         number = self._watched.get((venue, name))
         if number is None:
             number = self._watched[(venue, name)] = self._number(venue, name)
-            for symbol in () if name in self._pegged else sources(name):
+            for symbol in () if name in self.pegged else sources(name):
                 self._priced_by[self.market(venue, symbol)].append(number)
             self._refresh_asset(number)
         return number
@@ -95,8 +89,6 @@ class MarketTable:
                 self._asset_price = more
         return number
 
-    # Writing
-
     def put_instrument(self, instrument: Instrument) -> list[int]:
         """Take a contract's newest terms; returns the markets whose terms are now these."""
         self._instruments[(instrument.venue, instrument.symbol)] = instrument
@@ -108,9 +100,30 @@ class MarketTable:
         rows = self._by_symbol.get(symbol, ())
         return [row for row in rows if venue in (GENERIC_VENUE, self._keys[row][0])]
 
+    def showing(self, venue: str, symbol: str) -> list[int] | None:
+        """Return the markets that show a symbol's marks; None: its next one is first somewhere."""
+        rows, key = [], (venue, symbol)
+        for row in self._by_symbol.get(symbol, ()):
+            shown = self._used[row][1]
+            if shown == key:
+                rows.append(row)
+            elif self._keys[row] == key or (shown is None and venue == GENERIC_VENUE):
+                return None
+        return rows
+
+    def renew_mark(self, mark: Mark, event_time_ms: int, rows: Sequence[int]) -> None:
+        """Take a newer mark of a symbol that these markets are `showing`.
+
+        Who keeps a copy (`take_touched`) is not told: he has shown it there already.
+        """
+        key = (mark.venue, mark.symbol)
+        report = self._reports[key] = Report(mark, event_time_ms)
+        for row in rows:
+            self._show(row, key, report)
+
     def put_mark(self, mark: Mark, event_time_ms: int = 0) -> list[int]:
         """Take a newer mark; returns the markets that show it now."""
-        self._reports[(mark.venue, mark.symbol)] = _Report(mark, event_time_ms)
+        self._reports[(mark.venue, mark.symbol)] = Report(mark, event_time_ms)
         rows = self.shown_by(mark.venue, mark.symbol)
         return [row for row in rows if self._refresh_mark(row)]
 
@@ -125,8 +138,6 @@ class MarketTable:
                 rows.append(row)
         return rows
 
-    # Reading
-
     def instrument(self, market: int) -> Instrument | None:
         """Return the terms a market goes by; None: nobody listed it."""
         return self._used[market][0]
@@ -138,7 +149,7 @@ class MarketTable:
 
     def find_instrument(self, venue: str, symbol: str) -> Instrument | None:
         """Return what an account of a venue would be given, without registering anything."""
-        for key in _lookups(venue, symbol):
+        for key in lookups(venue, symbol):
             if key in self._instruments:
                 return self._instruments[key]
         return self._parent.find_instrument(venue, symbol) if self._parent else None
@@ -175,6 +186,10 @@ class MarketTable:
         _, symbol = self._keys[market]
         return PoolKey("isolated", settle, symbol, "long" if is_long else "short")
 
+    def asset_key(self, asset: int) -> Key:
+        """Return the (venue, currency code) that a number stands for."""
+        return self._asset_keys[asset]
+
     def asset_name(self, asset: int) -> str:
         """Return the currency code of an asset number."""
         return self._asset_keys[asset][1]
@@ -209,14 +224,15 @@ class MarketTable:
         self._termed.clear()
         return marked, termed
 
-    # Inside
-
-    def _find_report(self, venue: str, symbol: str) -> tuple[Key, _Report, bool] | None:
-        for key in _lookups(venue, symbol):
+    def find_report(self, venue: str, symbol: str) -> tuple[Key, Report, bool] | None:
+        """Return the report a venue's accounts go by, whose it is, whether stale; as it is now."""
+        for key in lookups(venue, symbol):
             report = self._reports.get(key)
             if report is not None:
                 return key, report, self._stale.get(key, False)
-        return self._parent._find_report(venue, symbol) if self._parent else None
+        return self._parent.find_report(venue, symbol) if self._parent else None
+
+    # Inside
 
     def _make_room(self, rows: int) -> None:
         self._columns = None
@@ -254,42 +270,25 @@ class MarketTable:
     def _refresh_mark(self, row: int) -> bool:
         """Show the mark that serves a market now, and reprice the assets that follow it."""
         venue, symbol = self._keys[row]
-        found = self._find_report(venue, symbol)
+        found = self.find_report(venue, symbol)
         if found is None or found[1] is self._used[row][2]:
             return False
         key, report, stale = found
-        self._used[row] = (self._used[row][0], key, report)
-        self._markets.mark[row] = report.mark.mark_price
         self._markets.stale[row] = stale
         self._marked.add(row)
+        self._show(row, key, report)
+        return True
+
+    def _show(self, row: int, key: Key, report: Report) -> None:
+        self._used[row] = (self._used[row][0], key, report)
+        self._markets.mark[row] = price_on(report.mark, self._basis)
         for asset in self._priced_by.get(row, ()):
             self._refresh_asset(asset)
-        return True
 
     def _refresh_asset(self, asset: int) -> None:
         venue, name = self._asset_keys[asset]
-        price = self._direct_price(venue, name)
-        for symbol in quoted(name):
-            if price is None and (in_quote := self._reported(venue, symbol)) is not None:
-                quote = self._direct_price(venue, settle_of(symbol))
-                price = None if quote is None else in_quote * quote
-        self._asset_price[asset] = np.nan if price is None else price
-
-    def _direct_price(self, venue: str, name: str) -> float | None:
-        if name in self._pegged:
-            return 1.0
-        for symbol in direct(name):
-            if (price := self._reported(venue, symbol)) is not None:
-                return price
-        return None
+        self._asset_price[asset] = price_in_usd(name, self.pegged, partial(self._reported, venue))
 
     def _reported(self, venue: str, symbol: str) -> float | None:
-        found = self._find_report(venue, symbol)
-        if found is None:
-            return None
-        mark = found[1].mark
-        return mark.mark_price if mark.index_price is None else mark.index_price
-
-
-def _lookups(venue: str, symbol: str) -> tuple[Key, ...]:
-    return ((venue, symbol), (GENERIC_VENUE, symbol))
+        found = self.find_report(venue, symbol)
+        return None if found is None else worth_of(found[1].mark)

@@ -67,6 +67,8 @@ class Position:
     contract_size: float | None = None  # None takes the instrument's
     mark_price: float | None = None  # only an evaluate call's own; a stored account's is dropped
     margin: float | None = None  # isolated wallet, no PnL in it; None: initial at `leverage`
+    stop_loss: float | None = None  # a price
+    loss_budget: float | None = None  # what the stop may lose, in the settle asset
 
     @property
     def side(self) -> Literal["long", "short"]:
@@ -99,6 +101,22 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthLimits:
+    """The lines of a health check; a measure is over its limit strictly beyond the line."""
+
+    leverage_max: float = 10.0  # notional of a pool / its equity
+    position_share_max: float = 0.5  # initial margin of a position / equity of its account
+    concentration_max: float = 0.8  # net notional in one coin / gross notional; 2 positions on
+    stop_expected: bool = True
+    budget_share: float = 0.02  # loss at a stop / equity of its account; its own budget goes first
+    bound_factor_max: float = 3.0  # what cross can lose / what isolated could
+    buffer_deviations_min: float = 3.0  # distance to liquidation in moves of the horizon
+    buffer_horizon_s: float = 86_400.0
+    funding_hours_min: float = 168.0
+    mark_age_max_ms: float = 10_000.0
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """All the engine needs of one account.
 
@@ -111,6 +129,7 @@ class Account:
     balances: tuple[Balance, ...] = ()
     positions: tuple[Position, ...] = ()
     thresholds: Thresholds = field(default_factory=Thresholds)
+    health: HealthLimits | None = None  # of its own, else those of whoever asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +141,10 @@ class Mark:
     venue: str = GENERIC_VENUE
     index_price: float | None = None
     last_price: float | None = None
-    funding_rate: float | None = None
+    funding_rate: float | None = None  # a payment's share of notional, longs to shorts
     timestamp_ms: int | None = None  # the source's own clock
     source: str = ""
+    funding_interval_h: float | None = None  # between payments; None: its venue's usual one
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from array import array
 
 import numpy as np
 
-from service.risk.columns import Ints
+from service.risk.columns import Bools, Ints
 
 _SMALLEST = 64  # places of the table, a power of two; at least half of them are free
 _FREE = -1
@@ -27,6 +27,18 @@ class Names:
 
     def __getitem__(self, number: int) -> str:
         return self._letters[self._ends[number] : self._ends[number + 1]].decode()
+
+    def begin_with(self, numbers: Ints, prefix: str) -> Bools:
+        """Whether the names of these numbers begin with a prefix."""
+        letters, ends, sought = self._letters, self._ends, prefix.encode()
+        return np.fromiter(
+            (
+                letters.startswith(sought, ends[number], ends[number + 1])
+                for number in numbers.tolist()
+            ),
+            np.bool_,
+            len(numbers),
+        )
 
     def find(self, name: str) -> int | None:
         """Return the number of a name, None when it never came."""

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from service.risk.closing import filled
-from service.risk.columns import Batch, Bools, Floats, Holdings, Ints, sums_by
+from service.risk.columns import Batch, Bools, Floats, Holdings, Ints, joined_rows, sums_by
 from service.risk.evaluate import assess, taken_rows
+from service.risk.losses import backstopped
 from service.risk.margin import Assessment
 from service.risk.model import Level
 from service.risk.policy import (
@@ -21,7 +22,6 @@ from service.risk.policy import (
     WHOLE,
     PolicyColumns,
 )
-from service.risk.waterfall import backstopped
 
 # A step goes this much (relative) beyond the border it is meant to reach.
 _SAFELY = 1e-12
@@ -37,6 +37,7 @@ class Stepped:
     rows: Ints  # which leg of the first batch each leg is
     closed: Floats  # contracts, a leg of the first batch
     fees: Floats  # a pool, in its money
+    realised: Floats  # a pool, in its money: PnL at the fills, before fees
     slippage: Floats  # a pool, in its money: lost to fills that are worse than the mark
     steps: Ints  # a pool
     whole: Bools  # pools that must be closed whole
@@ -60,6 +61,7 @@ def step_down(
         rows=np.arange(legs),
         closed=np.zeros(legs),
         fees=np.zeros(pools),
+        realised=np.zeros(pools),
         slippage=np.zeros(pools),
         steps=np.zeros(pools, dtype=np.int64),
         whole=np.zeros(pools, dtype=np.bool_),
@@ -86,6 +88,7 @@ def _step(state: Stepped, share: Floats, fill: Floats, fee_rate: Floats) -> None
     lost = assessment.legs.unrealised_pnl * share - pnl
     state.closed[rows] += np.abs(batch.legs.contracts) * share
     state.fees += sums_by(at, fee * price, pools)
+    state.realised += sums_by(at, pnl * price, pools)
     state.slippage += sums_by(at, lost * price, pools)
     state.steps += sums_by(at, share, pools) > 0.0
     state.batch = reduced(batch, assessment, share, pnl - fee)
@@ -94,27 +97,29 @@ def _step(state: Stepped, share: Floats, fill: Floats, fee_rate: Floats) -> None
 
 
 def reduced(batch: Batch, assessment: Assessment, share: Floats, realised: Floats) -> Batch:
-    """Return the batch without a share of each leg, whose money is realised into its pool.
+    """Return the batch without a share of each leg; what it realises goes into its pool.
 
-    What a cross position realises is a balance of its own in the settle asset, at full weight: as
-    unrealised PnL it had no other.
+    An isolated position has it in its margin. What a cross position realises is a balance of its
+    own in the settle asset, at full weight (as unrealised PnL it had no other), and so is what is
+    left of an isolated position that is gone.
     """
-    legs, touched = batch.legs, share > 0.0
-    isolated = batch.pools.isolated[legs.pool]
-    margin = np.where(touched & isolated, assessment.terms.margin + realised, legs.margin)
+    legs, touched = batch.legs, (share > 0.0) | (realised != 0.0)
+    isolated, gone = batch.pools.isolated[legs.pool], share >= 1.0
+    own = assessment.terms.margin + realised
+    margin = np.where(touched & isolated, own, legs.margin)
     remaining = replace(legs, contracts=legs.contracts * (1.0 - share), margin=margin)
-    into = np.flatnonzero(touched & ~isolated)
-    held = batch.holdings
+    into = np.flatnonzero(touched & (~isolated | gone))
+    balances = Holdings(
+        pool=legs.pool[into],
+        asset=batch.markets.settle[legs.market[into]],
+        amount=np.where(isolated, own, realised)[into],
+        weight=np.ones(len(into)),
+        price=assessment.legs.settle_price[into],
+    )
     return replace(
         batch,
-        legs=taken_rows(remaining, np.flatnonzero(share < 1.0)),
-        holdings=Holdings(
-            pool=np.concatenate((held.pool, legs.pool[into])),
-            asset=np.concatenate((held.asset, batch.markets.settle[legs.market[into]])),
-            amount=np.concatenate((held.amount, realised[into])),
-            weight=np.concatenate((held.weight, np.ones(len(into)))),
-            price=np.concatenate((held.price, assessment.legs.settle_price[into])),
-        ),
+        legs=taken_rows(remaining, np.flatnonzero(~gone)),
+        holdings=joined_rows(batch.holdings, balances),
     )
 
 

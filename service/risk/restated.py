@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from service.risk.columns import Ints, Statements
+from service.risk.columns import Ints, Statements, Words
 from service.risk.growing import spread
 from service.risk.lines import Lines
 from service.risk.markets import MarketTable
@@ -53,7 +53,7 @@ class Restated:
             repeat_until_acknowledged=judged_by["repeat_until_acknowledged"],
             positions=np.bincount(holders, minlength=many),
             balances=np.bincount(backers, minlength=many),
-            symbol=[table.market_key(market)[1] for market in legs.market[rows].tolist()],
+            symbol=Words.of([table.market_key(market)[1] for market in legs.market[rows].tolist()]),
             isolated=pools.isolated[legs.pool[rows]],
             contracts=legs.contracts[rows],
             entry_price=legs.entry_price[rows],
@@ -61,7 +61,7 @@ class Restated:
             leverage=legs.leverage[rows],
             margin=legs.margin[rows],
             mark=np.full(len(rows), np.nan),
-            asset=[table.asset_name(asset) for asset in held.asset[backs].tolist()],
+            asset=Words.of([table.asset_name(asset) for asset in held.asset[backs].tolist()]),
             amount=held.amount[backs],
             weight=held.weight[backs],
             price=held.price[backs],

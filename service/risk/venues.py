@@ -36,6 +36,7 @@ class VenueRule:
     initial_basis_cross: Basis = "mark"
     initial_fee: bool = False  # initial margin holds the fixed closing fee
     bankruptcy_fee: bool = False  # the bankruptcy price leaves room for the closing fee
+    funding_hours: float = 8.0  # between payments, where the mark does not say
 
 
 _ROWS = (
@@ -67,8 +68,8 @@ _ROWS = (
         initial_basis_isolated="entry",
         initial_basis_cross="entry",
     ),
-    VenueRule("hyperliquid", strict=True),
-    VenueRule("dydx", strict=True),
+    VenueRule("hyperliquid", strict=True, funding_hours=1.0),
+    VenueRule("dydx", strict=True, funding_hours=1.0),
     VenueRule(
         "gate",
         fee_isolated="on_notional",
@@ -106,9 +107,9 @@ _ROWS = (
         initial_basis_isolated="entry",
         initial_basis_cross="entry",
     ),
-    VenueRule("krakenfutures"),
+    VenueRule("krakenfutures", funding_hours=1.0),
     VenueRule("deribit", tiering="whole"),
-    VenueRule("drift", tiering="whole"),
+    VenueRule("drift", tiering="whole", funding_hours=1.0),
     VenueRule(
         "bitget",
         fee_isolated="on_notional",

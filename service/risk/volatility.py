@@ -21,8 +21,8 @@ mean, so the mean of what is left estimates the mean of jumps. Sums fade by time
 (sum of squares) / (sum of dt), so spacing may be irregular.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from math import sqrt
 
 import numpy as np
@@ -33,7 +33,7 @@ from service.risk.growing import grow
 
 KNOWN, NO_MARK, TOO_FEW_MARKS, STALE_MARKS = range(4)
 # By state code: why there is no volatility; "" where there is.
-REASONS = ("", "no_mark", "too_few_marks", "stale_marks")
+REASONS = ("", "no_mark", "warming_up", "stale_marks")
 SECONDS_A_YEAR = 365.0 * 86_400.0
 
 
@@ -67,6 +67,15 @@ class Volatility:
     jumps_per_s: Floats
     jump_mean: Floats  # mean absolute size in log price
     state: NDArray[np.int8]
+
+    def rows(self, rows: Ints) -> "Volatility":
+        """Return some rows, in this order."""
+        return Volatility(
+            self.diffusion_per_sqrt_s[rows],
+            self.jumps_per_s[rows],
+            self.jump_mean[rows],
+            self.state[rows],
+        )
 
     @property
     def total_per_sqrt_s(self) -> Floats:
@@ -145,6 +154,27 @@ class VolatilityBook:
             jump_mean=np.where(known, mean, np.nan),
             state=state,
         )
+
+    def returns(self, market: Ints) -> Ints:
+        """Return how many returns there are of some markets since each one's last silence."""
+        if len(market):
+            grow(self._columns, int(market.max()) + 1)
+        return self._columns.returns[market]
+
+    def kept(self, markets: int) -> dict[str, list[float]]:
+        """Return every column of the first so many markets, by name: what `restore` takes."""
+        grow(self._columns, markets)
+        return {
+            one.name: getattr(self._columns, one.name)[:markets].tolist()
+            for one in fields(self._columns)
+        }
+
+    def restore(self, kept: Mapping[str, Sequence[float]]) -> None:
+        """Go on from what another book kept; raises KeyError where a column is missing."""
+        columns = self._columns = _Columns()
+        for one in fields(columns):
+            dtype = getattr(columns, one.name).dtype
+            setattr(columns, one.name, np.array(kept[one.name], dtype))
 
     def _observe_once(self, market: Ints, log_price: Floats, time_ms: Ints) -> None:
         """Take at most one mark a market; most come too soon to make a return."""

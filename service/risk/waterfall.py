@@ -13,31 +13,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.risk.adl import Offers, scores, take_over
-from service.risk.closing import Closing, borrowed, filled, pool_shares, price_after
+from service.risk.adl import Offers, Standing, standing_of, take_over
+from service.risk.closing import Closing
 from service.risk.columns import Batch, Bools, Floats, Ints, sums_by
 from service.risk.fund import Funds, run
+from service.risk.losses import Losses, losses_of
 from service.risk.margin import Assessment
-from service.risk.policy import (
-    AT_MARK,
-    MIXED,
-    NO_DELEVERAGING,
-    POLICY_COLUMNS,
-    PolicyColumns,
-)
+from service.risk.policy import POLICY_COLUMNS, PolicyColumns
 
 _ROUNDING = 1e-12  # relative: what is missing by less is covered
 
 
 @dataclass(slots=True)
-class Settlement:
-    """Who has what after it; money of pools that were not closed is 0.
+class Shared:
+    """Who pays for losses: rows of `Losses`, of their legs, of `Standing`, then assets.
 
     By pool, in its money: shortfall = fund + deleveraged + socialised + owed + venue, and
     remainder = kept + contributed - shortfall.
     """
 
-    remainder: Floats
+    order: Ints  # the pools as they are liquidated
     kept: Floats  # the trader's
     contributed: Floats  # the fund's, of a surplus
     shortfall: Floats
@@ -46,32 +41,33 @@ class Settlement:
     socialised: Floats
     owed: Floats  # what the venue's rules leave to the trader
     venue: Floats  # what is left to the venue itself
-    handed_over: Floats  # a leg: size (base, inverse: quote) taken over from it
-    reduced: Floats  # a leg: size deleveraged away
-    deleveraging_cost: Floats  # a leg, in its settle asset, against the mark
-    socialised_cost: Floats  # a leg, in its settle asset
     fees: Floats  # paid for what was closed in the market
-    fund_balance: Floats  # an asset, afterwards
+    handed_over: Floats  # of a lost leg: size (base, inverse: quote) the queue took over
+    reduced: Floats  # of who stands: size deleveraged away
+    deleveraging_cost: Floats  # of who stands, in the settle asset, against the mark
+    socialised_cost: Floats  # of who stands, in the settle asset
+    fund_balance: Floats  # of an asset, afterwards
 
 
 @dataclass(slots=True)
-class _Event:
-    """What is being settled."""
+class Settlement:
+    """`Shared` for a whole batch: rows are its pools and legs; 0 where nothing was closed."""
 
-    batch: Batch
-    assessment: Assessment
-    closing: Closing
-    closed: Bools
-    order: Ints  # of the pools' liquidation
-    policies: PolicyColumns
-
-
-@dataclass(slots=True)
-class _Handover:
-    """What it takes to hand whole legs to the queue instead of closing them; a row a leg."""
-
-    price: Floats  # NaN: there is none
-    saved: Floats  # pool money, against closing at the fill
+    remainder: Floats
+    kept: Floats
+    contributed: Floats
+    shortfall: Floats
+    fund: Floats
+    deleveraged: Floats
+    socialised: Floats
+    owed: Floats
+    venue: Floats
+    handed_over: Floats  # a leg
+    reduced: Floats  # a leg
+    deleveraging_cost: Floats  # a leg
+    socialised_cost: Floats  # a leg
+    fees: Floats
+    fund_balance: Floats  # an asset
 
 
 @dataclass(slots=True)
@@ -79,9 +75,9 @@ class _Queued:
     """What the queue took and what that did."""
 
     saved: Floats  # a pool
-    over: Floats  # a leg
-    reduced: Floats  # a leg
-    cost: Floats  # a leg
+    over: Floats  # a lost leg
+    reduced: Floats  # of who stands
+    cost: Floats  # of who stands
 
 
 def riskiest_first(equity: Floats, maintenance: Floats) -> Ints:
@@ -91,8 +87,53 @@ def riskiest_first(equity: Floats, maintenance: Floats) -> Ints:
     comes first, then the smaller equity (dYdX orders its accounts so).
     """
     ratio = np.where(equity == 0.0, np.inf, np.copysign(np.inf, equity))
-    np.divide(equity, maintenance, out=ratio, where=maintenance > 0.0)
+    with np.errstate(over="ignore"):  # next to nothing required: as good as nothing
+        np.divide(equity, maintenance, out=ratio, where=maintenance > 0.0)
     return np.lexsort((equity, -maintenance, ratio))
+
+
+def share_out(
+    losses: Losses,
+    standing: Standing,
+    funds: Funds,
+    policies: PolicyColumns = POLICY_COLUMNS,
+) -> Shared:
+    """Let everybody pay what is theirs, for the riskiest pool first.
+
+    `standing` need only have the markets of pools that fall short.
+    """
+    rule, legs = losses.rule, losses.legs
+    order = riskiest_first(losses.equity, losses.maintenance)
+    surplus, shortfall = np.maximum(0.0, losses.remainder), np.maximum(0.0, -losses.remainder)
+    contributed, claimed = np.minimum(surplus, losses.takes), np.minimum(shortfall, losses.loan)
+    rows = order[policies.fund[rule[order]]]
+    wanted, paid = shortfall - claimed, np.zeros(len(rule))
+    paid[rows], balance = run(funds, losses.settle[rows], contributed[rows], wanted[rows])
+    queued = _deleveraged(losses, standing, order, shortfall - claimed - paid)
+    left = shortfall - claimed - paid - queued.saved
+    spread, spread_cost = _socialised(
+        losses, standing, np.where(policies.socialises[rule], left, 0.0)
+    )
+    left = np.maximum(0.0, left - spread)
+    protected = policies.negative_balance_protection[rule]
+    fee = legs.fee * (1.0 - shared_out(queued.over, 1.0, np.abs(legs.size)))
+    return Shared(
+        order=order,
+        kept=surplus - contributed,
+        contributed=contributed,
+        shortfall=shortfall,
+        fund=paid,
+        deleveraged=queued.saved,
+        socialised=spread,
+        owed=claimed + np.where(protected, 0.0, left),
+        venue=np.where(protected, left, 0.0),
+        fees=sums_by(legs.pool, fee, len(rule)),
+        handed_over=queued.over,
+        reduced=queued.reduced,
+        deleveraging_cost=queued.cost,
+        socialised_cost=spread_cost,
+        fund_balance=balance,
+    )
 
 
 def settle(
@@ -104,137 +145,84 @@ def settle(
     funds: Funds,
     policies: PolicyColumns = POLICY_COLUMNS,
 ) -> Settlement:
-    """Close some priced pools, the riskiest first, and let everybody pay what is theirs."""
-    pools, rule = assessment.pools, batch.pools.rule
-    order = riskiest_first(pools.equity, pools.maintenance_margin)
-    event = _Event(batch, assessment, closing, closed, order, policies)
-    remainder = np.where(closed, closing.remainder, 0.0)
-    surplus, shortfall = np.maximum(0.0, remainder), np.maximum(0.0, -remainder)
-    contributed = np.where(closed, np.minimum(surplus, _fund_share(event)), 0.0)
-    protected = policies.negative_balance_protection[rule]
-    loan = np.where(protected & policies.claims_borrowed[rule], borrowed(batch, assessment), 0.0)
-    claimed = np.minimum(shortfall, loan)
-    paid, balance = _funded(event, contributed, shortfall - claimed, funds)
-    queued = _deleveraged(event, shortfall - claimed - paid)
-    spread, spread_cost = _socialised(event, shortfall - claimed - paid - queued.saved)
-    left = np.maximum(0.0, shortfall - claimed - paid - queued.saved - spread)
-    kept_open = np.zeros(len(queued.over))
-    np.divide(queued.over, np.abs(assessment.legs.size), out=kept_open, where=queued.over > 0.0)
-    fee = np.where(closed[batch.legs.pool], closing.fee * (1.0 - kept_open), 0.0)
+    """Close some priced pools of a batch and let everybody in it pay what is theirs."""
+    losses, pools, legs = losses_of(batch, assessment, closing, closed, policies)
+    sought = sought_markets(losses, len(batch.markets.mark))
+    standing, others = standing_of(batch, assessment, ~closed, sought, policies)
+    shared = share_out(losses, standing, funds, policies)
+
+    def of_pools(values: Floats) -> Floats:
+        return _spread(values, pools, len(closed))
+
+    def of_legs(values: Floats, rows: Ints) -> Floats:
+        return _spread(values, rows, len(batch.legs.pool))
+
     return Settlement(
-        remainder=remainder,
-        kept=surplus - contributed,
-        contributed=contributed,
-        shortfall=shortfall,
-        fund=paid,
-        deleveraged=queued.saved,
-        socialised=spread,
-        owed=claimed + np.where(protected, 0.0, left),
-        venue=np.where(protected, left, 0.0),
-        handed_over=queued.over,
-        reduced=queued.reduced,
-        deleveraging_cost=queued.cost,
-        socialised_cost=spread_cost,
-        fees=sums_by(batch.legs.pool, fee * assessment.legs.settle_price, len(rule)),
-        fund_balance=balance,
+        remainder=of_pools(losses.remainder),
+        kept=of_pools(shared.kept),
+        contributed=of_pools(shared.contributed),
+        shortfall=of_pools(shared.shortfall),
+        fund=of_pools(shared.fund),
+        deleveraged=of_pools(shared.deleveraged),
+        socialised=of_pools(shared.socialised),
+        owed=of_pools(shared.owed),
+        venue=of_pools(shared.venue),
+        handed_over=of_legs(shared.handed_over, legs),
+        reduced=of_legs(shared.reduced, others),
+        deleveraging_cost=of_legs(shared.deleveraging_cost, others),
+        socialised_cost=of_legs(shared.socialised_cost, others),
+        fees=of_pools(shared.fees),
+        fund_balance=shared.fund_balance,
     )
 
 
-def _fund_share(event: _Event) -> Floats:
-    """Return how much of a surplus the venue's fund may take: all of it at the backstop."""
-    policies, rule, pools = event.policies, event.batch.pools.rule, event.assessment.pools
-    rate = policies.surplus_rate[rule]
-    everything = np.isinf(rate) | backstopped(event.batch, event.assessment, policies)
-    most = np.where(
-        everything, np.inf, np.where(np.isinf(rate), 0.0, rate) * event.closing.notional
-    )
-    return np.where(policies.fund[rule] & pools.open, most, 0.0)
+def _spread(values: Floats, rows: Ints, many: int) -> Floats:
+    column = np.zeros(many)
+    column[rows] = values
+    return column
 
 
-def backstopped(
-    batch: Batch, assessment: Assessment, policies: PolicyColumns = POLICY_COLUMNS
-) -> Bools:
-    """Return the pools that are so far below maintenance that all of them is taken."""
-    pools, part = assessment.pools, policies.backstop[batch.pools.rule]
-    taken: Bools = pools.open & (part > 0.0) & (pools.equity < part * pools.maintenance_margin)
-    return taken
+def sought_markets(losses: Losses, markets: int) -> Bools:
+    """Return the markets whose open positions may have to pay: where a pool fell short."""
+    sought = np.zeros(markets, dtype=np.bool_)
+    sought[losses.legs.market[losses.remainder[losses.legs.pool] < 0.0]] = True
+    return sought
 
 
-def _funded(
-    event: _Event, contributed: Floats, wanted: Floats, funds: Funds
-) -> tuple[Floats, Floats]:
-    """Let the venue's funds take and pay in the order of liquidation."""
-    has_fund = event.closed & event.policies.fund[event.batch.pools.rule]
-    rows = event.order[has_fund[event.order]]
-    each, balance = run(funds, event.batch.pools.settle[rows], contributed[rows], wanted[rows])
-    paid = np.zeros(len(has_fund))
-    paid[rows] = each
-    return paid, balance
-
-
-def _deleveraged(event: _Event, left: Floats) -> _Queued:
+def _deleveraged(losses: Losses, standing: Standing, order: Ints, left: Floats) -> _Queued:
     """Hand as much of each position to the queue as saves what is left to pay."""
-    batch, assessment, at = event.batch, event.assessment, event.batch.legs.pool
-    legs, size, pools = assessment.legs, np.abs(assessment.legs.size), len(left)
-    rule = batch.pools.rule
-    due = event.closed & (left > 0.0) & (event.policies.deleveraging[rule] != NO_DELEVERAGING)
-    if not due.any():
-        none = np.zeros(len(at))
-        return _Queued(np.zeros(pools), none, none, none)
-    handover = _handover(event)
-    able = due[at] & ~np.isnan(handover.price) & (handover.saved >= 0.0)
-    whole = sums_by(at, np.where(able, handover.saved, 0.0), pools)
+    legs, pools = losses.legs, len(left)
+    able = (left[legs.pool] > 0.0) & ~np.isnan(legs.price) & (legs.saved >= 0.0)
+    whole = sums_by(legs.pool, np.where(able, legs.saved, 0.0), pools)
     part = np.ones(pools)
     np.divide(left, whole, out=part, where=whole > left)
-    place = np.argsort(event.order)
-    rows = np.flatnonzero(able)
-    rows = rows[np.argsort(place[at[rows]], kind="stable")]
-    given_up = filled(batch, assessment, handover.price).pnl
-    cost = (given_up - filled(batch, assessment, legs.mark).pnl) / size
-    offers = Offers(rows, size[rows] * part[at[rows]], cost[rows])
+    place, rows = np.argsort(order), np.flatnonzero(able)
+    rows = rows[np.argsort(place[legs.pool[rows]], kind="stable")]
+    size = np.abs(legs.size[rows])
+    offered = size * part[legs.pool[rows]]
     taken = take_over(
-        batch, assessment, offers, ~event.closed, scores(batch, assessment, event.policies)
+        Offers(legs.market[rows], legs.size[rows] > 0.0, offered, legs.cost[rows]), standing
     )
-    over, saved = np.zeros(len(at)), np.zeros(len(at))
+    over, saved = np.zeros(len(legs.pool)), np.zeros(len(legs.pool))
     over[rows] = taken.size
-    saved[rows] = handover.saved[rows] * (taken.size / size[rows])
-    covered = sums_by(at, saved, pools)
+    saved[rows] = legs.saved[rows] * (taken.size / size)
+    covered = sums_by(legs.pool, saved, pools)
     covered = np.where(covered >= left * (1.0 - _ROUNDING), left, covered)
     return _Queued(covered, over, taken.reduced, taken.cost)
 
 
-def _handover(event: _Event) -> _Handover:
-    """Price the legs for the queue: where the pool's loss is nil, or at the mark, by policy."""
-    batch, assessment, closing = event.batch, event.assessment, event.closing
-    legs, terms, at = assessment.legs, assessment.terms, batch.legs.pool
-    rule, mark = batch.pools.rule[at], legs.mark
-    shortfall = np.maximum(0.0, -closing.remainder)[at] * pool_shares(batch, assessment)
-    change = shortfall / legs.settle_price - closing.fee
-    price = price_after(terms, closing.fills, change)
-    way = event.policies.deleveraging[rule]
-    far = np.abs(price - mark) > event.policies.mixed_beyond[rule] * mark
-    price = np.where((way == AT_MARK) | ((way == MIXED) & far), mark, price)
-    better = filled(batch, assessment, price).pnl - closing.pnl + closing.fee
-    return _Handover(price, better * legs.settle_price)
-
-
-def _socialised(event: _Event, left: Floats) -> tuple[Floats, Floats]:
+def _socialised(losses: Losses, standing: Standing, left: Floats) -> tuple[Floats, Floats]:
     """Spread what is left over the open positions of each market, by size."""
-    batch, legs, closed = event.batch, event.assessment.legs, event.closed
-    at, market, markets = batch.legs.pool, batch.legs.market, len(batch.markets.mark)
-    due = closed & (left > 0.0) & event.policies.socialises[batch.pools.rule]
-    if not due.any():
-        return np.zeros(len(left)), np.zeros(len(at))
-    part = np.where(due[at], left[at] * pool_shares(batch, event.assessment), 0.0)
-    size = np.where(~closed[at] & ~legs.unpriced, np.abs(legs.size), 0.0)
-    whole = sums_by(market, size, markets)
-    part[whole[market] == 0.0] = 0.0
-    loss = sums_by(market, part / legs.settle_price, markets)
-    each = shared_out(loss[market], size, whole[market])
-    return np.minimum(left, sums_by(at, part, len(left))), each
+    legs, size = losses.legs, np.abs(standing.size)
+    markets = 1 + max(legs.market.max(initial=-1), standing.market.max(initial=-1))
+    whole = sums_by(standing.market, size, markets)
+    part = np.where(whole[legs.market] > 0.0, left[legs.pool] * legs.share, 0.0)
+    loss = sums_by(legs.market, part / legs.settle_price, markets)
+    each = shared_out(loss[standing.market], size, whole[standing.market])
+    return np.minimum(left, sums_by(legs.pool, part, len(left))), each
 
 
-def shared_out(loss: Floats, part: Floats, whole: Floats) -> Floats:
+def shared_out(loss: Floats, part: Floats | float, whole: Floats) -> Floats:
     """Return what of a loss spread over a whole falls on each part; 0 where the whole is none."""
     rate = np.zeros(np.shape(whole))
     np.divide(loss, whole, out=rate, where=whole > 0.0)

@@ -15,6 +15,8 @@ A line a key: its type, what it holds; how long it lives.
 {market}:instruments      hash: market -> instrument JSON; for good
 {market}:snapshots        hash: market id -> the monitor's blob of marks and instruments; until a
                           newer one serves every shard
+{market}:volatility       hash: `id` market id, `state` JSON of every market's volatility as of
+                          it; for good
 {market}:producer:<name>  string: `<batch> <part> <results>` of its last append; a day after it
 {market}:shards           string: shard count; for good, as are the next three
 {market}:epoch            string: the log's epoch
@@ -39,6 +41,9 @@ A line a key: its type, what it holds; how long it lives.
                           list of ((market id, round, level), count), id `<offset of the last
                           alert>-0`; by the log's retention
 {s07}:times               zset: offset by time of its commit; with its log entry
+{s07}:claims              hash: `marketId`, `at` ms, `told` JSON: what the shard's pools ask of each
+                          fund as of that market id; replaced as a whole by its owner, for good
+{funds}:records           hash: `venue|asset` -> `<version> <JSON>`; for good
 {ask}:questions           stream: `i` id, `k` kind, `d` payload, `x` ms the asker waits; newest
                           thousand
 {ask}:monitors            hash: live monitor -> `<ms it is good until> <figures JSON>`; a minute
@@ -64,7 +69,7 @@ A line a key: its type, what it holds; how long it lives.
 {silences}:changed        string: a number that grows with every change of them; for good
 channel alerts            `<shard>:<offset> ...` of what was committed together, a wake-up only
 
-A market is the field `venue|symbol`.
+A market is the field `venue|symbol`, a fund `venue|asset`.
 """
 
 import zlib
@@ -80,6 +85,7 @@ MARK_TIMES = "{market}:times"
 STALE = "{market}:stale"
 INSTRUMENTS = "{market}:instruments"
 SNAPSHOTS = "{market}:snapshots"
+VOLATILITY = "{market}:volatility"
 SHARD_COUNT = "{market}:shards"
 EPOCH = "{market}:epoch"
 SERVERS = "{market}:servers"
@@ -91,6 +97,7 @@ FEEDS = "{ask}:feeds"
 API_KEYS = "{keys}:records"
 SILENCES = "{silences}:records"
 SILENCES_CHANGED = "{silences}:changed"
+FUNDS = "{funds}:records"
 ALERTS_CHANNEL = "alerts"
 
 
@@ -111,37 +118,18 @@ def call(shard: int | None, name: str) -> str:
     return f"{{call {name}}}:call" if shard is None else f"{shard_tag(shard)}:call:{name}"
 
 
-def receiver_key(tenant: str, receiver_id: str) -> str:
-    """Return the name of a webhook or target inside the service: ids are unique within a tenant
-    only."""
-    return f"{tenant}/{receiver_id}"
+def tenant_key(tenant: str, name: str) -> str:
+    """Return the name of a tenant's account, webhook, target or silence inside the service.
+
+    What clients call them is unique within a tenant only.
+    """
+    return f"{tenant}/{name}"
 
 
-def receiver_of(key: str) -> tuple[str, str]:
-    """Return the tenant and id of a webhook or target."""
-    tenant, _, receiver_id = key.partition("/")
-    return tenant, receiver_id
-
-
-def silence_key(tenant: str, silence_id: str) -> str:
-    """Return the name of a silence inside the service."""
-    return f"{tenant}/{silence_id}"
-
-
-def silence_of(key: str) -> tuple[str, str]:
-    """Return a silence key's tenant and id."""
-    tenant, _, silence_id = key.partition("/")
-    return tenant, silence_id
-
-
-def account_key(tenant: str, account_id: str) -> str:
-    """Return the name of an account inside the service: ids are unique within a tenant only."""
-    return f"{tenant}/{account_id}"
-
-
-def account_id(key: str) -> str:
-    """Return what a client calls the account; a tenant has no slash in its name."""
-    return key.partition("/")[2]
+def split_tenant_key(key: str) -> tuple[str, str]:
+    """Return the tenant and what it calls its own; a tenant has no slash in its name."""
+    tenant, _, name = key.partition("/")
+    return tenant, name
 
 
 def shard_of(key: str, shards: int) -> int:
@@ -186,6 +174,7 @@ class ShardKeys:
     times: str = field(init=False)
     floors: str = field(init=False)
     acks: str = field(init=False)
+    claims: str = field(init=False)
 
     def __post_init__(self) -> None:
         for name in self.__slots__[1:]:

@@ -16,7 +16,8 @@ import numpy as np
 from service.risk.columns import Ints
 from service.store.log_entries import LogEntry, split_alerts
 
-ENTRIES_A_READ = 4  # a shard
+ENTRIES_A_READ = 4  # a shard, of a log with small entries
+_LARGE_BYTES = 2**20  # read of all shards: then entries are read one by one
 
 _Place: TypeAlias = tuple[int, int, int]  # market id, round, level downwards
 
@@ -65,6 +66,7 @@ class LogOrder:
         self.offsets = tuple(offsets)
         self._read_to = list(offsets)
         self._pieces: list[deque[_Piece]] = [deque() for _ in offsets]
+        self._count = 1  # entries of a shard in the next reading: nobody knows yet how large
 
     async def read(self, log: Entries, ends: Sequence[int]) -> list[tuple[int, int]]:
         """Read on, up to `ends`, the shards of which nothing is at hand.
@@ -77,7 +79,9 @@ class LogOrder:
             for shard, (read_to, end) in enumerate(zip(self._read_to, ends, strict=True))
             if read_to < end and not self._pieces[shard]
         ]
-        answers = await log.read_many(wanted, ENTRIES_A_READ)
+        answers = await log.read_many(wanted, self._count)
+        size = sum(len(entry.alerts) for entries in answers for entry in entries)
+        self._count = 1 if size > _LARGE_BYTES else ENTRIES_A_READ
         return [
             place
             for place, entries in zip(wanted, answers, strict=True)

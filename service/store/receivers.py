@@ -97,7 +97,7 @@ class Receivers:
     async def keys_of(self, tenant: str) -> list[str]:
         """Return the keys of a tenant's receivers, by name."""
         found = await self.all_keys()
-        return sorted(key for key in found if keys.receiver_of(key)[0] == tenant)
+        return sorted(key for key in found if keys.split_tenant_key(key)[0] == tenant)
 
     async def all_keys(self) -> list[str]:
         """Return the keys of all tenants' receivers."""

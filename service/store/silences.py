@@ -25,7 +25,7 @@ class Silences:
         changed, flat = await self._client.batch(
             [("GET", keys.SILENCES_CHANGED), ("HGETALL", keys.SILENCES)], atomic=True
         )
-        names = [keys.silence_of(name.decode()) for name in flat[::2]]
+        names = [keys.split_tenant_key(name.decode()) for name in flat[::2]]
         return int(changed or 0), dict(zip(names, flat[1::2], strict=True))
 
     async def of(self, tenant: str) -> dict[str, bytes]:
@@ -37,12 +37,12 @@ class Silences:
         self, tenant: str, silence_id: str, doc: bytes, forgotten: Sequence[str] = ()
     ) -> None:
         """Store a silence, and forget others of the tenant."""
-        names = [keys.silence_key(tenant, each) for each in forgotten]
+        names = [keys.tenant_key(tenant, each) for each in forgotten]
         drop = [("HDEL", keys.SILENCES, *names)] if names else []
         await self._client.batch(
             [
                 *drop,
-                ("HSET", keys.SILENCES, keys.silence_key(tenant, silence_id), doc),
+                ("HSET", keys.SILENCES, keys.tenant_key(tenant, silence_id), doc),
                 ("INCR", keys.SILENCES_CHANGED),
             ],
             atomic=True,

@@ -1,4 +1,4 @@
-"""What the supervisor holds for its children: the listening sockets and the data directory.
+"""What the supervisor holds for its children: descriptors, listening sockets, the data directory.
 
 The sockets outlive a crash of the worker that serves them: clients wait for the restart in the
 backlog and are not refused. Each worker has a socket of its own on the same port (SO_REUSEPORT), so
@@ -6,10 +6,12 @@ that the kernel spreads connections evenly.
 """
 
 import asyncio
+import contextlib
 import errno
 import fcntl
 import ipaddress
 import os
+import resource
 import socket
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,17 @@ def is_loopback(host: str) -> bool:
         ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback
         for _, address in _addresses(host, 0)
     )
+
+
+def allow_descriptors() -> int:
+    """Let this process and those it starts have as many descriptors as may be; return how many.
+
+    Most systems give a process 1,024 unless it asks: a worker could serve no more connections.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # "unlimited" is more than some systems take
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def listen(host: str, port: int, count: int) -> list[socket.socket]:

@@ -79,6 +79,7 @@ async def running(settings: Settings, say: Say, monitors: int = 1) -> AsyncItera
     """
     check_bind(settings)
     check_targets(settings)
+    resources.allow_descriptors()
     children: list[Child] = []
     tasks: list[asyncio.Task[None]] = []
 

@@ -19,7 +19,7 @@ from service.contract.selection import select
 from service.contract.targets import Notification, read_notification, read_target, service_of
 from service.contract.webhooks import write
 from service.errors import InvalidInput
-from service.store.keys import receiver_of
+from service.store.keys import split_tenant_key
 from service.store.receivers import Addressee
 from service.targets import guard
 from service.targets.wording import kept_of, notification_of
@@ -89,7 +89,7 @@ class Notifier:
 
     def wanted(self, key: str, doc: bytes) -> Wanted:
         target = read_target(doc)
-        tenant, _ = receiver_of(key)
+        tenant, _ = split_tenant_key(key)
         selection = select(tenant, target.accounts, target.levels, target.silenced)
         return Wanted(selection, target.window_s)
 

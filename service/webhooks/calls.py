@@ -6,7 +6,7 @@ from typing import Protocol
 from service.contract.selection import select
 from service.contract.signing import good_secrets, headers_of
 from service.contract.webhooks import read_webhook
-from service.store.keys import receiver_of
+from service.store.keys import split_tenant_key
 from service.store.receivers import Addressee
 from service.webhooks.batches import Batch, Size, payload
 from service.webhooks.delivery import Wanted
@@ -29,14 +29,14 @@ class SignedCalls:
 
     def wanted(self, key: str, doc: bytes) -> Wanted:
         wanted = read_webhook(doc)
-        tenant, _ = receiver_of(key)
+        tenant, _ = split_tenant_key(key)
         return Wanted(select(tenant, wanted.accounts, wanted.levels, wanted.silenced))
 
     def kept(self, alert: bytes) -> bytes:
         return alert
 
     def body(self, key: str, begun_at_ms: int, batch: Batch) -> bytes:
-        return payload(receiver_of(key)[1], begun_at_ms, batch)
+        return payload(split_tenant_key(key)[1], begun_at_ms, batch)
 
     async def send(self, _: str, to: Addressee, named: str, body: bytes) -> Outcome:
         now_s = int(time.time())

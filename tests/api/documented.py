@@ -33,7 +33,13 @@ def operation_of(method: str, path: str) -> dict[str, Any] | None:
 def _patterns() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
     # What stands there word for word comes before what a parameter may stand for.
     paths = sorted(document()["paths"].items(), key=lambda item: item[0].count("{"))
-    return [(re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))), of) for path, of in paths]
+    return [(_pattern(path), of) for path, of in paths]
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    """Return what calls of a path look like; a symbol may have a slash in it."""
+    escaped = re.escape(path).replace(r"\{symbol\}", ".+")
+    return re.compile(re.sub(r"\\{\w+\\}", "[^/]+", escaped))
 
 
 async def check_documented(response: httpx.Response) -> None:

@@ -32,6 +32,26 @@ READS: tuple[Scope, ...] = ("alerts:read",)
 DIRECTS: tuple[Scope, ...] = ("accounts:write", "alerts:read")  # where alerts are sent
 CALLS = [
     Call("POST", "/v1/evaluate", ("evaluate",), {"accounts": [HOLDER | {"id": "a1"}]}),
+    Call(
+        "POST",
+        "/v1/size",
+        ("evaluate",),
+        {
+            "symbol": "BTC/USDT:USDT",
+            "side": "long",
+            "entryPrice": 60_000,
+            "stopPrice": 59_000,
+            "budget": 100,
+            "capital": 1_000,
+            "instruments": [instrument()],
+        },
+    ),
+    Call(
+        "POST",
+        "/v1/simulate",
+        ("evaluate",),
+        {"accounts": [HOLDER | {"id": "a1"}], "scenarios": [{"shocks": {"allPct": -10}}]},
+    ),
     Call("PUT", "/v1/instruments", ("admin",), [instrument()]),
     Call("GET", "/v1/instruments", ANY_KEY),
     Call(
@@ -52,6 +72,7 @@ CALLS = [
         {"asset": "USDT", "delta": 1, "reason": "fee"},
     ),
     Call("GET", "/v1/accounts/a1/risk", ("accounts:read",)),
+    Call("GET", "/v1/accounts/a1/health", ("accounts:read",)),
     Call("GET", "/v1/accounts?limit=none", ("accounts:read",)),  # refused after the door, at once
     Call("GET", "/v1/alerts", READS),
     Call("GET", "/v1/alerts?accountId=a1", READS),
@@ -74,8 +95,14 @@ CALLS = [
     Call("POST", "/v1/silences", DIRECTS, {"until": 4_000_000_000_000}),
     Call("GET", "/v1/silences", READS),
     Call("DELETE", "/v1/silences/0123456789abcdef", DIRECTS),
+    Call("GET", "/v1/adl/BTC/USDT:USDT?side=none", ("accounts:read",)),  # refused after the door
+    Call("PUT", "/v1/funds/binance/USDT", ("admin",), {"balance": 1_000.0}),
+    Call("GET", "/v1/funds", ("admin",)),
+    Call("GET", "/v1/funds/binance/USDT", ("admin",)),
     Call("GET", "/metrics", ("admin",)),
 ]
+PURE = ("/v1/evaluate", "/v1/simulate", "/v1/size")  # they write nothing
+WRITES = [call for call in CALLS if call.method != "GET" and call.path not in PURE]
 
 
 @dataclass

@@ -23,7 +23,10 @@ def test_the_list_of_calls_is_the_documents_and_so_are_the_scopes() -> None:
             .replace("{webhook_id}", "w1")
             .replace("{target_id}", "t1")
             .replace("{alert_id}", "a1-1")
-            .replace("{silence_id}", "0123456789abcdef"),
+            .replace("{silence_id}", "0123456789abcdef")
+            .replace("{symbol}", "BTC/USDT:USDT")
+            .replace("{venue}", "binance")
+            .replace("{asset}", "USDT"),
         ): found.get("security")
         for path, methods in document["paths"].items()
         for method, found in methods.items()

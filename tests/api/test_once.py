@@ -17,14 +17,13 @@ from service.store.accounts import Accounts
 from service.store.claims import Claim, Claims, Outcome
 from service.store.client import connect
 from service.store.market_stream import Gate, MarketStream
-from tests.api.guarded import CALLS, HOLDER, Guarded
+from tests.api.guarded import HOLDER, WRITES, Guarded
 from tests.api.workers import SHARDS, account, instrument, open_worker, settings_of
 
 pytestmark = pytest.mark.anyio
 
 ADJUST = "/v1/accounts/a1/adjust"
 FEE = {"asset": "USDT", "delta": -1, "reason": "fee"}
-WRITES = [call for call in CALLS if call.method != "GET" and call.path != "/v1/evaluate"]
 
 
 @pytest.fixture
@@ -118,6 +117,7 @@ async def test_two_keys_and_lines_are_refused(desk: httpx.AsyncClient) -> None:
 def template_of(path: str) -> str:
     """Return a path as the document names it."""
     places = {"a1-1": "alert_id", "a1": "account_id", "w1": "webhook_id", "t1": "target_id"}
+    places |= {"binance": "venue", "USDT": "asset"}
     parts = (f"{{{places[part]}}}" if part in places else part for part in path.split("/"))
     return re.sub("[0-9a-f]{16}", "{silence_id}", "/".join(parts))
 
@@ -261,7 +261,7 @@ async def test_killed_before_the_write_a_call_is_carried_out_later(
 async def test_a_write_that_comes_after_its_claim_has_run_out_is_not_done(
     desk: httpx.AsyncClient, redis_url: str
 ) -> None:
-    key = keys.account_key(keys.DEFAULT_TENANT, "a1")
+    key = keys.tenant_key(keys.DEFAULT_TENANT, "a1")
     async with connect(redis_url) as client:
         accounts = Accounts(client, MarketStream(client, Gate("received"), client), SHARDS)
         claims = Claims(client, SHARDS, 60_000)

@@ -11,8 +11,8 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
-from service.api import examples
-from service.api.problems import STATUS
+from service.api import checkup_examples, examples
+from service.api.problems import PROBLEM_TYPE, STATUS
 from service.app import RELEASE, contract_documents
 from tests.api.workers import account, instrument, long
 
@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 FILE = ROOT / "openapi" / "openapi.json"
 CALLS = {
     "POST /v1/evaluate",
+    "POST /v1/simulate",
     "PUT /v1/instruments",
     "GET /v1/instruments",
     "PUT /v1/accounts/{account_id}",
@@ -28,6 +29,8 @@ CALLS = {
     "POST /v1/accounts:batch",
     "POST /v1/accounts/{account_id}/adjust",
     "GET /v1/accounts/{account_id}/risk",
+    "GET /v1/accounts/{account_id}/health",
+    "POST /v1/size",
     "GET /v1/accounts",
     "POST /v1/marks",
     "GET /v1/marks",
@@ -48,6 +51,10 @@ CALLS = {
     "POST /v1/targets/{target_id}/test",
     "GET /v1/targets/{target_id}/dead-letters",
     "POST /v1/targets/{target_id}/dead-letters:replay",
+    "GET /v1/adl/{symbol}",
+    "PUT /v1/funds/{venue}/{asset}",
+    "GET /v1/funds",
+    "GET /v1/funds/{venue}/{asset}",
     "POST /v1/silences",
     "GET /v1/silences",
     "DELETE /v1/silences/{silence_id}",
@@ -114,7 +121,8 @@ def test_every_error_of_the_table_is_an_example_somewhere(document: Any) -> None
         code
         for _, operation in operations(document)
         for response in operation["responses"].values()
-        for content in response.get("content", {}).values()
+        for media_type, content in response.get("content", {}).items()
+        if media_type == PROBLEM_TYPE
         for code in content.get("examples", {})
     }
     assert codes == {error.code for error in STATUS} - {"unknown_venue"}
@@ -138,6 +146,9 @@ async def test_answers_are_as_documented(document: Any, worker: httpx.AsyncClien
         ("PUT", "/v1/accounts/{account_id}", "a1", holder),
         ("GET", "/v1/accounts/{account_id}", "a1", None),
         ("GET", "/v1/accounts/{account_id}/risk", "a1", None),
+        ("GET", "/v1/accounts/{account_id}/health", "a1", None),
+        ("POST", "/v1/size", None, checkup_examples.SIZE),
+        ("POST", "/v1/evaluate", None, examples.EVALUATE),
         ("GET", "/v1/accounts/{account_id}", "nobody", None),
         ("POST", "/v1/accounts:batch", None, [holder | {"id": "b"}, {}]),
         ("POST", "/v1/accounts:batch", None, [{}]),
@@ -177,4 +188,10 @@ def rounded(node: Any) -> Any:
 @pytest.mark.anyio
 async def test_the_example_of_evaluate_is_its_answer(alone: httpx.AsyncClient) -> None:
     answer = (await alone.post("/v1/evaluate", json=examples.EVALUATE)).json()
-    assert rounded(answer | {"timestamp": examples.TIME_MS}) == examples.EVALUATE_ANSWER
+    assert rounded(answer | {"timestamp": checkup_examples.TIME_MS}) == examples.EVALUATE_ANSWER
+
+
+@pytest.mark.anyio
+async def test_the_example_of_size_is_its_answer(alone: httpx.AsyncClient) -> None:
+    answer = (await alone.post("/v1/size", json=checkup_examples.SIZE)).json()
+    assert rounded(answer | {"timestamp": checkup_examples.TIME_MS}) == checkup_examples.SIZED

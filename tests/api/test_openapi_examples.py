@@ -42,8 +42,12 @@ PER_CALL = {
     ("put", "/v1/accounts/{account_id}"): ("412", "version_mismatch"),
     ("post", "/v1/accounts:batch"): ("413", "too_many_items"),
     ("get", "/v1/accounts"): ("503", "monitor_unavailable"),
+    ("post", "/v1/simulate"): ("503", "monitor_unavailable"),
     ("get", "/v1/alerts/stream"): ("429", "too_many_connections"),
     ("post", "/v1/alerts/{alert_id}/ack"): ("404", "unknown_alert"),
+    ("get", "/v1/adl/{symbol}"): ("503", "monitor_unavailable"),
+    ("put", "/v1/funds/{venue}/{asset}"): ("412", "version_mismatch"),
+    ("get", "/v1/funds/{venue}/{asset}"): ("404", "unknown_fund"),
     ("delete", "/v1/silences/{silence_id}"): ("404", "unknown_silence"),
     ("get", "/v1/webhooks/{webhook_id}"): ("404", "unknown_webhook"),
 }

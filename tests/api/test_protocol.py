@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import resource
 import socket
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -113,3 +115,39 @@ async def test_requests_in_slices_and_in_rows_are_answered(port: int) -> None:
     assert (await said_to(port, many + last)).count(b"200 OK") == 51
     slices = [last[start : start + 7] for start in range(0, len(last), 7)]
     assert (await said_to(port, *slices)).count(b"200 OK") == 1
+
+
+async def test_no_more_connections_are_held_than_leave_descriptors_for_ourselves(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_S", 60.0)
+    monkeypatch.setattr(protocol, "connections_max", lambda: 2)
+
+    async def is_served() -> bool:
+        try:
+            return await said_to(port, HEAD + b"Connection: close\r\n\r\n") != b""
+        except ConnectionError:
+            return False
+
+    held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+    assert not await is_served()
+    for _, writer in held:
+        writer.write(HEAD + b"Connection: close\r\n\r\n")
+    for reader, writer in held:
+        async with asyncio.timeout(10.0):
+            assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+    async with asyncio.timeout(10.0):
+        while not await is_served():
+            pass
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "connections"),
+    [(1_024, 824), (402, 202), (300, 150), (resource.RLIM_INFINITY, sys.maxsize)],
+)
+def test_some_descriptors_are_kept_for_ourselves(
+    descriptors: int, connections: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (descriptors, descriptors))
+    assert protocol.connections_max.__wrapped__() == connections

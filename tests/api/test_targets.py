@@ -10,14 +10,14 @@ import pytest
 from service.api.targets import TARGETS_MAX
 from service.contract.targets import WINDOW_MAX_S
 from service.store.client import connect
-from service.store.keys import DEFAULT_TENANT, TARGETS, receiver_key
+from service.store.keys import DEFAULT_TENANT, TARGETS, tenant_key
 from service.store.receivers import Targets
 from tests.api.workers import errors_of, open_worker, settings_of
 
 pytestmark = pytest.mark.anyio
 
 URL = "tgram://123456789:s3cr3t-t0k3n/12315544/"
-KEY = receiver_key(DEFAULT_TENANT, "desk")
+KEY = tenant_key(DEFAULT_TENANT, "desk")
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ async def test_what_is_deleted_or_anothers_is_not_there(
     assert (await put(telling)).status_code == 201
     assert (await telling.delete("/v1/targets/desk")).status_code == 204
     async with connect(redis_url) as client:
-        await Targets(client).put(receiver_key("stranger", "theirs"), b"{}", "s", b"{}")
+        await Targets(client).put(tenant_key("stranger", "theirs"), b"{}", "s", b"{}")
     for name in ("desk", "theirs"):
         for method, path in [
             ("GET", ""),
@@ -107,7 +107,7 @@ async def test_there_is_an_end_to_how_many(telling: httpx.AsyncClient, redis_url
     async with connect(redis_url) as client:
         for tenant, count in (("stranger", TARGETS_MAX), (DEFAULT_TENANT, TARGETS_MAX - 1)):
             for number in range(count):
-                await Targets(client).put(receiver_key(tenant, f"{number}"), b"{}", "s", b"{}")
+                await Targets(client).put(tenant_key(tenant, f"{number}"), b"{}", "s", b"{}")
     assert (await put(telling)).status_code == 201
     assert (await put(telling, "more")).status_code == 413
     assert (await put(telling)).status_code == 200

@@ -9,14 +9,14 @@ import pytest
 from service.api.webhooks import WEBHOOKS_MAX
 from service.contract.webhooks import DeadLetter, write
 from service.store.client import connect
-from service.store.keys import DEFAULT_TENANT, HOOKS, receiver_key
+from service.store.keys import DEFAULT_TENANT, HOOKS, tenant_key
 from service.store.receivers import Webhooks
 from tests.api.workers import errors_of
 
 pytestmark = pytest.mark.anyio
 
 URL = "https://example.com/in"
-KEY = receiver_key(DEFAULT_TENANT, "ops")
+KEY = tenant_key(DEFAULT_TENANT, "ops")
 
 
 async def put(worker: httpx.AsyncClient, name: str = "ops", **body: Any) -> httpx.Response:
@@ -107,9 +107,9 @@ async def test_there_is_an_end_to_how_many(worker: httpx.AsyncClient, redis_url:
     async with connect(redis_url) as client:
         webhooks = Webhooks(client)
         for number in range(WEBHOOKS_MAX):
-            await webhooks.put(receiver_key("stranger", f"{number}"), b"{}", "s", b"{}")
+            await webhooks.put(tenant_key("stranger", f"{number}"), b"{}", "s", b"{}")
         for number in range(WEBHOOKS_MAX - 1):
-            await webhooks.put(receiver_key(DEFAULT_TENANT, f"{number}"), b"{}", "s", b"{}")
+            await webhooks.put(tenant_key(DEFAULT_TENANT, f"{number}"), b"{}", "s", b"{}")
     assert (await put(worker)).status_code == 201
     assert (await put(worker, "more")).status_code == 413
     assert (await put(worker)).status_code == 200
@@ -123,7 +123,7 @@ async def test_another_tenants_webhooks_are_not_there(
         webhooks = Webhooks(client)
         assert await webhooks.keys_of("stranger") == []
         assert await webhooks.keys_of(DEFAULT_TENANT) == [KEY]
-        await webhooks.put(receiver_key("stranger", "theirs"), b"{}", "secret", b"{}")
+        await webhooks.put(tenant_key("stranger", "theirs"), b"{}", "secret", b"{}")
     assert [one["id"] for one in (await worker.get("/v1/webhooks")).json()["webhooks"]] == ["ops"]
     assert (await worker.get("/v1/webhooks/theirs")).status_code == 404
 

@@ -3,6 +3,8 @@
 (a) the vectorised engine evaluates every pool, once a round; (b) a compiled scan of each ticked
 symbol's positions keeps running sums (`rival`); (c) a plain Python loop over positions. None of
 them writes alerts, and neither does ours here. The levels must be those of (a) after every round.
+Ours is given a round's marks as a monitor reads them, together; "one by one" is the calm round of a
+monitor that reads each for itself, because they come in so slowly.
 """
 
 import logging
@@ -44,13 +46,15 @@ class Race:
         self.rounds = Rounds(kind, accounts)
         self.rival = Rival(self.rounds.engine.book)
 
-    def run(self, rounds: int, move: float, drift: float = 0.0) -> _Sample:
+    def run(
+        self, rounds: int, move: float, drift: float = 0.0, *, together: bool = True
+    ) -> _Sample:
         """Play rounds, each through both."""
         sample, stats = _Sample(), self.rounds.engine.stats
         for _ in range(rounds):
             entries, blocks = self.rounds.marks(move, drift), stats.blocks_touched
             start = time.perf_counter()
-            evaluated, moved = self.rounds.apply(entries)
+            evaluated, moved = self.rounds.apply(entries, together=together)
             between = time.perf_counter()
             self._scan()
             sample.ours_s.append(between - start)
@@ -111,6 +115,8 @@ def run(size: Size) -> Iterator[Measurement]:
         race = Race(kind, 1_000 if small else 1_000_000)
         race.run(2 if small else SETTLING_ROUNDS, CALM)
         yield from race.told("calm round", race.run(CALM_ROUNDS, CALM))
+        one_by_one = race.run(CALM_ROUNDS, CALM, together=False)
+        yield from race.told("calm round, one by one", one_by_one)
         crash = race.run(3 if small else CRASH_ROUNDS, CALM, CRASH)
         yield from race.told("crash round", crash)
         for gap in GAPS if kind == "uniform" else ():

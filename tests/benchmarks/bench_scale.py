@@ -17,7 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 import orjson
 
-from service.monitor.memory import give_back_large_blocks
+from service.memory import give_back_large_blocks
 from service.store.market_stream import NewMark
 from tests.api.workers import one_tier
 from tests.benchmarks.bench_monitor import CALM_ROUNDS, CRASH, SETTLING_ROUNDS

@@ -10,7 +10,7 @@ from service.contract.marks import encode_mark
 from service.monitor.alerts import Moment, Moves, Page
 from service.monitor.engine import Engine
 from service.monitor.judging import judge
-from service.risk.columns import Bools, Floats, Ints, Statements
+from service.risk.columns import Bools, Floats, Ints, Statements, Words
 from service.risk.model import GENERIC_VENUE, Instrument, Mark, Tier
 from service.store.market_stream import MarketEntry
 
@@ -136,7 +136,7 @@ class Rounds:
             repeat_until_acknowledged=np.zeros(accounts, np.bool_),
             positions=shape.legs,
             balances=np.where(shape.isolated, 0, 1),
-            symbol=[self._names[market] for market in shape.market.tolist()],
+            symbol=Words.of([self._names[market] for market in shape.market.tolist()]),
             isolated=shape.isolated[owner],
             contracts=shape.sign * np.where(linear, money / price, money),
             entry_price=price * source.uniform(0.95, 1.05, len(owner)),
@@ -144,7 +144,9 @@ class Rounds:
             leverage=leverage[owner],
             margin=np.where(shape.isolated[owner], wallet[owner], np.nan),
             mark=nothing,
-            asset=[self._names[market].partition(":")[2] for market in last[held].tolist()],
+            asset=Words.of(
+                [self._names[market].partition(":")[2] for market in last[held].tolist()]
+            ),
             amount=wallet[held],
             weight=np.ones(len(held)),
             price=np.full(len(held), np.nan),
@@ -164,11 +166,16 @@ class Rounds:
             for index, price in enumerate(self.prices.tolist())
         ]
 
-    def apply(self, entries: list[MarketEntry]) -> tuple[int, int]:
-        """Apply a round; returns how many pools were evaluated, how many changed their level."""
+    def apply(self, entries: list[MarketEntry], *, together: bool = True) -> tuple[int, int]:
+        """Apply a round; returns how many pools were evaluated, how many changed their level.
+
+        A monitor that reads a round in one piece looks ahead; of marks that come in one by one it
+        takes each as it comes.
+        """
         stats = self.engine.stats
         evaluated, moved = stats.pools_evaluated, stats.alerts
-        for entry in entries:
+        for place, entry in enumerate(entries):
+            self.engine.look_ahead(entries if together else (entry,), place if together else 0)
             list(self.engine.pages(entry, (), 0))
         return stats.pools_evaluated - evaluated, stats.alerts - moved
 

@@ -5,10 +5,12 @@ A client looks into nothing while the clock runs: it notes when a frame came, an
 
 import asyncio
 import contextlib
+import re
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -133,14 +135,16 @@ class Whole:
     socket: str  # the store's
     store: Client
     market: MarketStream
+    running: RunningService
 
-    async def fill(self, instruments: Sequence[object], accounts: Sequence[object]) -> float:
+    async def fill(self, instruments: Sequence[object], accounts: Iterable[object]) -> float:
         """Put contracts and accounts in; return the seconds until a monitor has committed all."""
         started = time.perf_counter()
         async with httpx.AsyncClient(base_url=self.url, timeout=60.0, trust_env=False) as http:
             (await http.put("/v1/instruments", json=instruments)).raise_for_status()
-            for start in range(0, len(accounts), ACCOUNTS_A_CALL):
-                body = orjson.dumps(accounts[start : start + ACCOUNTS_A_CALL])
+            left = iter(accounts)
+            while part := list(islice(left, ACCOUNTS_A_CALL)):
+                body = orjson.dumps(part)
                 headers = {"Content-Type": "application/json"}
                 answer = await http.post("/v1/accounts:batch", content=body, headers=headers)
                 answer.raise_for_status()
@@ -148,6 +152,16 @@ class Whole:
             while await changes_behind(self.store):  # noqa: ASYNC110 - nothing tells when
                 await asyncio.sleep(0.1)
         return time.perf_counter() - started
+
+    def worker(self) -> int:
+        """Return the process id of the one API worker."""
+        (process,) = self.running.children("--role api")
+        return process
+
+    def check_log(self) -> None:
+        """No part of the service has said that something went wrong which nobody had foreseen."""
+        said = "\n".join(self.running.lines)
+        assert not re.search("traceback|exception", said, re.IGNORECASE), said[-5_000:]
 
     async def figures(self) -> list[dict[str, Any]]:
         """Return what each monitor says of itself, always in the same order."""
@@ -170,7 +184,7 @@ async def whole_service(*arguments: str) -> AsyncIterator[Whole]:
         try:
             path = str(socket_path(Path(folder)))
             async with connect_store(f"unix://{path}") as store:
-                yield Whole(service.url, path, store, MarketStream(store, Gate()))
+                yield Whole(service.url, path, store, MarketStream(store, Gate()), service)
         finally:
             service.process.terminate()
             service.ended(30.0)

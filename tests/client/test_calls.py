@@ -91,6 +91,50 @@ def test_ccxt_positions_are_evaluated_as_they_are(ask: Ask) -> None:
     assert answer.problems[0].pointer.startswith("/accounts/1/positions/0")
 
 
+def test_health_likelihood_and_size_are_asked_for(ask: Ask) -> None:
+    symbol = str(CCXT_POSITION["symbol"])
+    terms, position = [one_tier()], {**CCXT_POSITION, "stopLossPrice": 10}
+    answer = ask(
+        "evaluate",
+        positions=[position],
+        balances=BALANCES,
+        instruments=terms,
+        health_limits={"leverageMax": 1_000},
+        horizon_s=3_600,
+        volatility={symbol: {"annual": 0.5}},
+    )
+    (account,) = answer.accounts
+    codes = [finding.code for finding in account.findings]
+    assert "stop_loss_above_budget" in codes
+    assert "leverage_above_limit" not in codes
+    (likelihood,) = account.likelihood.positions
+    assert (likelihood.liquidation, likelihood.volatility.source) == (1.0, "request")
+    sized = ask(
+        "size",
+        {
+            "symbol": symbol,
+            "side": "short",
+            "entryPrice": 100,
+            "stopPrice": 105,
+            "budget": 50,
+            "capital": 1_000,
+            "instruments": terms,
+        },
+    )
+    assert (sized.bound_by, sized.loss_at_stop) == ("budget", pytest.approx(50))
+
+
+def check_health(ask: Ask, name: str) -> None:
+    """Of an account at liquidation, without a stop."""
+    assert ask("account_risk", name).findings is None
+    risk = ask("account_risk", name, findings=True, horizon_s=60)
+    assert risk.likelihood.liquidation.at_most == 1
+    checked = ask("health", name)
+    codes = [finding.code for finding in checked.findings]
+    assert codes == [finding.code for finding in risk.findings]
+    assert "no_stop_loss" in codes
+
+
 def test_an_account_from_its_first_write_to_its_end(ask: Ask) -> None:
     symbol, name = "LIFE/USDT:USDT", "desk-7:al@ice"
     since = ask("page_alerts", limit=1_000).cursor
@@ -130,6 +174,7 @@ def test_an_account_from_its_first_write_to_its_end(ask: Ask) -> None:
     risk = ask("account_risk", name)
     assert (risk.level, risk.version) == ("LIQUIDATION", adjusted.version)
     assert [pool.level for pool in risk.monitored] == ["LIQUIDATION"]
+    check_health(ask, name)
     worst = ask("list_accounts", "LIQUIDATION").accounts
     assert [each.margin_ratio for each in worst if each.id == name] == [1.0]
     assert len(ask("list_accounts", "LIQUIDATION", limit=1).accounts) == 1

@@ -10,7 +10,7 @@ from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_t
 
 import pytest
 
-from plimsoll import alerts, answers, documents, frames
+from plimsoll import alerts, answers, checkup, documents, frames
 from plimsoll.decoding import decode, wire_name
 from plimsoll.errors import PROBLEM_OF_STATUS, Problem, UnexpectedAnswer
 
@@ -25,6 +25,18 @@ SCHEMAS: dict[str, Any] = {
 # A schema of the contract -> the client's model of it.
 MODELS: dict[str, Any] = {
     "AccountAnswer": answers.AccountRisk,
+    "AccountLikelihood": checkup.AccountLikelihood,
+    "Bounds": checkup.Bounds,
+    "ChangeAnswer": checkup.Change,
+    "FindingAnswer": checkup.Finding,
+    "HealthAnswer": checkup.Health,
+    "HealthLimitsDocument": documents.HealthLimits,
+    "PoolLikelihood": checkup.PoolLikelihood,
+    "PositionLikelihood": checkup.PositionLikelihood,
+    "SizeAnswer": checkup.Size,
+    "SizeRequest": documents.Trade,
+    "VolatilityAnswer": checkup.MarketVolatility,
+    "VolatilityDocument": documents.Volatility,
     "AcknowledgedAlert": answers.AcknowledgedAlert,
     "AccountDocument": documents.Account,
     "AccountState": alerts.AccountState,
@@ -77,6 +89,7 @@ LEFT_OUT = {
     "EvaluateRequest",
     "Gap",
     "Health",
+    "LikelihoodQuestion",
     "MarkUpdate",
     "MarksFrame",
     "MarksRequest",
@@ -85,6 +98,52 @@ LEFT_OUT = {
     "Pong",
     "Unsubscribe",
     "Unsubscribed",
+    # Scenarios and liquidation maps are asked for by desks, in their own tools.
+    "AxisDocument",
+    "CascadeDocument",
+    "ClosedPosition",
+    "ComparedAccount",
+    "ComparisonAnswer",
+    "ConservationAnswer",
+    "DeleveragedAnswer",
+    "DepositDocument",
+    "DepthLevel",
+    "FillDocument",
+    "FundAnswer",
+    "GridDocument",
+    "ImpactDocument",
+    "LeverageDocument",
+    "LiquidatedPool",
+    "LiquidationAnswer",
+    "MapAnswer",
+    "MapAsked",
+    "MapMoney",
+    "MapPoint",
+    "MapRequest",
+    "MarginModeDocument",
+    "MarketIds",
+    "MoneyAnswer",
+    "MoneyIn",
+    "MoneyOut",
+    "MonitoredRequest",
+    "PolicyDocument",
+    "ScenarioAnswer",
+    "ScenarioDocument",
+    "ShocksDocument",
+    "SimulateAnswer",
+    "SimulateRequest",
+    "SimulatedAccount",
+    "SlippageDocument",
+    "StepDocument",
+    "TotalAnswer",
+    "WithdrawalDocument",
+    # Funds and queues of auto-deleveraging are for those who run a venue.
+    "AdlPosition",
+    "AdlView",
+    "FundDocument",
+    "FundView",
+    "FundsView",
+    "WrittenFund",
     # Silences and webhooks are set up by people.
     "SilenceDocument",
     "SilenceView",
@@ -116,7 +175,14 @@ FIELDS_LEFT_OUT = {
 }
 # Frames are read piece by piece; the pieces are decoded into records.
 UNREAD = {("AlertsFrame", "alerts"): dict, ("Snapshot", "accounts"): dict}
-PRIMITIVES = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
+PRIMITIVES = {
+    "string": str,
+    "integer": int,
+    "number": float,
+    "boolean": bool,
+    "null": None,
+    "object": dict,
+}
 
 
 def of_schema(schema: dict[str, Any]) -> Any:

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from service.contract.accounts import (
     AccountDocument,
     BalanceDocument,
-    PositionDocument,
     RepeatDocument,
     ThresholdsDocument,
     encode_document,
 )
 from service.contract.instruments import encode_instrument
 from service.contract.marks import encode_mark
+from service.contract.positions import PositionDocument
 from service.risk.book import Book
 from service.risk.model import GENERIC_VENUE, Account, Instrument, Mark, Position
 from tests.monitor.fake_store import FakeStore

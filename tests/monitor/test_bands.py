@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.monitor.judging import Judge, heading
+from service.monitor.judges import Judge
+from service.monitor.judging import heading
 from service.monitor.kernels import REACH
 from service.risk.book import Book
 from service.risk.columns import Batch, Floats

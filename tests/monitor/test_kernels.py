@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.monitor.judging import Judge, judge
+from service.monitor.judges import Judge
+from service.monitor.judging import Changed, judge
 from service.risk.book import Book
 from service.risk.levels import NOT_PENDING
 from service.risk.model import Account, Level
@@ -34,14 +35,16 @@ def assert_judged_alike(book: Book, event_time_ms: int) -> None:
     slots = book.live_slots()
     truth = judge(book, slots, event_time_ms)
     checked = Judge(book).check(slots, event_time_ms)
-    assert set(checked.slots.tolist()) == set(slots[truth.changed()].tolist())
+    assert set(checked.slots.tolist()) == set(truth.changed().slots.tolist())
     np.testing.assert_array_equal(book.pools.level[slots], truth.before)
     changed = Judge(book).settle(slots, event_time_ms)
     np.testing.assert_array_equal(book.pools.level[slots], truth.level)
     np.testing.assert_array_equal(book.pools.pending_since[slots], truth.pending_since)
-    told = sorted(zip(changed.slots, changed.before, changed.waited, strict=True))
-    rows = truth.changed()
-    assert told == sorted(zip(slots[rows], truth.before[rows], truth.waited()[rows], strict=True))
+    assert rows_of(changed) == rows_of(truth.changed())
+
+
+def rows_of(changed: Changed) -> list[tuple[int, int, int, bool]]:
+    return sorted(zip(changed.slots, changed.before, changed.level, changed.waited, strict=True))
 
 
 @given(

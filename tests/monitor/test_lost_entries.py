@@ -12,6 +12,7 @@ from service.monitor.service import Monitor, Ports
 from service.monitor.shards import Shards
 from service.store import keys
 from service.store.epoch import settle
+from service.store.funds import Funds
 from service.store.health import Roll
 from service.store.questions import Questions
 from tests.monitor.test_service import (
@@ -48,7 +49,14 @@ async def running(store: Store) -> AsyncIterator[None]:
         return Shards(Engine("epoch"), store.market, store.accounts, store.log, SHARDS)
 
     questions = Questions(store.client, store.blocking, SHARDS)
-    ports = Ports(store.market, store.accounts, store.log, questions, Roll(store.client, "one"))
+    ports = Ports(
+        store.market,
+        store.accounts,
+        store.log,
+        questions,
+        Roll(store.client, "one"),
+        Funds(store.client, SHARDS),
+    )
     monitor = Monitor(ports, fresh, SHARDS, KEEP)
     task = asyncio.create_task(monitor.run(asyncio.Event()))
     async with asyncio.timeout(PATIENCE_S):

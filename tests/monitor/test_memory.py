@@ -9,7 +9,7 @@ import pytest
 POOLS = 100_000
 BUILD = f"""
 import os, sys
-from service.monitor.memory import give_back_large_blocks
+from service.memory import give_back_large_blocks
 from tests.benchmarks.bench_monitor import Rounds
 from tests.benchmarks.harness import resident_bytes
 

@@ -18,6 +18,7 @@ from service.monitor.service import Monitor, Ports, Retention
 from service.monitor.shards import Shards
 from service.risk.model import Account, Balance, Instrument, Level, Mark, Position, Thresholds, Tier
 from service.store.accounts import Accounts
+from service.store.funds import Funds
 from service.store.health import Roll
 from service.store.keys import ShardKeys
 from service.store.log_entries import LogEntry, split_alerts
@@ -88,8 +89,8 @@ def monitor_over(store: Store, name: str = "one", keep: Retention = KEEP) -> Mon
         return Shards(Engine("epoch"), store.market, store.accounts, store.log, SHARDS)
 
     questions = Questions(store.client, store.blocking, SHARDS)
-    roll = StrictRoll(store.client, name)
-    ports = Ports(store.market, store.accounts, store.log, questions, roll)
+    roll, funds = StrictRoll(store.client, name), Funds(store.client, SHARDS)
+    ports = Ports(store.market, store.accounts, store.log, questions, roll, funds)
     return Monitor(ports, fresh, SHARDS, keep)
 
 

@@ -14,7 +14,7 @@ from service.contract.stored import read_statements
 from service.monitor import loading
 from service.monitor.shards import Shards
 from service.risk.batch import statements_of
-from service.risk.columns import Statements
+from service.risk.columns import Statements, Words
 from tests.monitor.streams import document_of
 from tests.monitor.test_incremental import exhaust, monitor_of, take_all
 from tests.monitor.test_shards import store_with
@@ -24,7 +24,9 @@ from tests.strategies import effort, scenes
 def check_equal(ours: Statements, theirs: Statements) -> None:
     for field in fields(Statements):
         mine, other = getattr(ours, field.name), getattr(theirs, field.name)
-        if isinstance(mine, list):
+        if isinstance(mine, Words):
+            assert mine.listed() == other.listed()
+        elif isinstance(mine, list):
             assert mine == other
         else:
             np.testing.assert_array_equal(mine, other, err_msg=field.name)

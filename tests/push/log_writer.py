@@ -61,7 +61,7 @@ class LogWriter:
         by_shard: dict[int, list[str]] = {}
         self._market_id += 1
         for account in sorted(accounts):
-            key = keys.account_key(self._tenant, account)
+            key = keys.tenant_key(self._tenant, account)
             by_shard.setdefault(keys.shard_of(key, self._shards), []).append(account)
         alerts = {
             shard: [self._alert(name, level, padding) for name in names]
@@ -76,7 +76,7 @@ class LogWriter:
 
     async def settle(self, account: str, level: LevelName) -> None:
         """Commit the level of an account whose last alert was logged as a part of a burst."""
-        key = keys.account_key(self._tenant, account)
+        key = keys.tenant_key(self._tenant, account)
         shard, seq = keys.shard_of(key, self._shards), self._seqs[account]
         owned = self._owned[shard]
         owned.number += 1
@@ -94,7 +94,7 @@ class LogWriter:
             state = (await self._log.acquire([shard], LEASE_MS))[shard]
             self._owned[shard] = _Shard(state, state.number, state.offset)
         owned = self._owned[shard]
-        account_keys = [keys.account_key(self._tenant, alert.account_id) for alert in alerts]
+        account_keys = [keys.tenant_key(self._tenant, alert.account_id) for alert in alerts]
         states = [PoolState(_POOL, alert.level, alert.seq) for alert in alerts]
         healthy = [alert.level == "HEALTHY" for alert in alerts]
         rank = Rank(self._market_id, 0, Level[alerts[0].level])

@@ -205,7 +205,7 @@ async def test_silence_is_broken_by_heartbeats_and_by_comments_before_there_are_
             await reached.wait()
             return False
 
-        monkeypatch.setattr("service.push.subscriptions.AlertSubscription.advance", never_there)
+        monkeypatch.setattr("service.push.subscriptions.AlertSubscription.begin", never_there)
         async with listening(worker) as events:
             lines = events.response.aiter_lines()
             async with asyncio.timeout(WAIT_S):

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from service.push import notices
 from service.store.market_stream import MarketEntry, NewestMark
+from tests.push.log_writer import LogWriter
 from tests.push.stream import Client, Worker, until
 
 pytestmark = pytest.mark.anyio
@@ -64,11 +66,42 @@ async def test_a_symbol_that_goes_stale_and_comes_back_is_told_once_each(worker:
     async with Client.open(worker.url) as client, Client.open(worker.url) as idle:
         await client.subscribe("*")
         await client.read("snapshot")
-        for stale in (True, True, False):
-            worker.hub.market_entry(quality(1, "A", stale=stale))
+        heard = []
+        for several in ((True, True), (False,)):
+            for stale in several:
+                worker.hub.market_entry(quality(1, "A", stale=stale))
+            heard.append(await client.read("notice"))
         worker.hub.market_picture([newest(9, "A", 1.0, stale=True)])
-        notices = [await client.read("notice") for _ in range(3)]
-        assert [each["notice"] for each in notices] == ["stale", "fresh", "stale"]
-        assert {(each["venue"], each["symbol"]) for each in notices} == {("generic", "A")}
+        heard.append(await client.read("notice"))
+        assert [each["notice"] for each in heard] == ["stale", "fresh", "stale"]
+        assert {(each["venue"], each["symbol"]) for each in heard} == {("generic", "A")}
         await idle.send(op="ping")
         await idle.read("pong")
+
+
+async def test_a_feed_that_ends_holds_no_alert_up(
+    worker: Worker, writer: LogWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its symbols are told at a bounded rate; one that comes back before is not told at all."""
+    monkeypatch.setattr(notices, "FRAMES_PER_S", 20)
+    async with Client.open(worker.url) as client:
+        await client.subscribe("*")
+        await client.read("snapshot")
+        for number in range(200):
+            worker.hub.market_entry(quality(1, f"S{number}", stale=True))
+        assert (await client.read("notice"))["symbol"] == "S0"
+        await writer.write(["a1"])
+        told = 0
+        while (frame := await client.read())["type"] != "alerts":
+            told += 1
+        assert frame["alerts"][0]["accountId"] == "a1"
+        assert told < 100
+        for number in range(10, 200):
+            worker.hub.market_entry(quality(2, f"S{number}", stale=False))
+        monkeypatch.setattr(notices, "FRAMES_PER_S", 20_000)
+        worker.hub.market_entry(quality(3, "last", stale=True))
+        symbols: list[str] = []
+        while not symbols or symbols[-1] != "last":
+            symbols.append((await client.read("notice"))["symbol"])
+        assert "S199" not in symbols
+        assert len(set(symbols)) < 100

@@ -5,12 +5,15 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from service.api.answers import answer_accounts
-from service.contract.accounts import decode_document, encode_document, to_account
+from service.contract.accounts import decode_document, encode_document
+from service.contract.evaluation import AccountAnswer
 from service.contract.instruments import decode_instrument, encode_instrument
 from service.contract.results import RiskAnswer
+from service.contract.stated import state
 from service.contract.states import LISTED_MAX, encode_update
 from service.push.admission import AdmissionRules
 from service.push.conflated import Conflated
@@ -278,6 +281,6 @@ def large_answer(positions: int) -> RiskAnswer:
             long(symbol, entryPrice=entry, markPrice=100.0, marginMode="isolated", leverage=10)
         )
     document = decode_document(json.dumps(account(*rows)).encode())
-    (found,), _ = answer_accounts([to_account(document, "a")], table, 0)
-    fields = {field: getattr(found, field) for field in found.__struct_fields__}
-    return RiskAnswer(**fields, timestamp=0, version=1, monitored=[])
+    text = answer_accounts(["a"], state([document]).statements, table, 0).texts.text(0)
+    found = msgspec.json.decode(text, type=AccountAnswer)
+    return RiskAnswer(**msgspec.structs.asdict(found), timestamp=0, version=1, monitored=[])

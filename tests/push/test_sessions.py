@@ -1,11 +1,15 @@
 """How a session lives and ends: slow and silent clients, hang-ups, silence, a planned restart."""
 
 import asyncio
+import logging
 import time
+from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
 from service.push.connection import StreamLimits
+from service.push.subscriptions import AlertSubscription
 from tests.push.log_writer import LogWriter
 from tests.push.stream import SHARDS, Client, Worker, open_worker, until
 
@@ -41,6 +45,72 @@ async def test_a_client_that_does_not_read_is_closed_and_the_others_go_on(redis_
             alerts = await back.alerts(len(writer.written))
             assert {alert["id"] for alert in alerts} == {alert.id for alert in writer.written}
             assert len(alerts) == rounds * len(accounts) + 1
+
+
+async def test_a_stuck_client_is_closed_before_its_time_is_over(redis_url: str) -> None:
+    """From the first send that is blocked it is `send_timeout_s` at most, but for a late loop."""
+    limits = StreamLimits(send_timeout_s=1.0)
+    async with (
+        open_worker(redis_url, limits) as worker,
+        Client.open(worker.url, receive_buffer=65_536) as stuck,
+    ):
+        writer = LogWriter(worker.log, SHARDS)
+        await stuck.subscribe("*")
+        await stuck.read("snapshot")
+        (session,) = worker.hub.sessions
+        accounts = [f"a{number}" for number in range(1_000)]
+
+        async def write() -> None:
+            while session.close_code is None:
+                await writer.write(accounts, padding=2)
+
+        writing = asyncio.create_task(write())
+        since, late_s = 0.0, 0.0
+        async with asyncio.timeout(20.0):
+            while session.close_code is None:
+                asked = time.monotonic()
+                since = session.sending_since or since
+                await asyncio.sleep(0.01)
+                late_s = max(late_s, time.monotonic() - asked)
+        took_s = time.monotonic() - since
+        await writing
+        assert 0.8 < took_s < 1.0 + late_s
+
+
+async def test_who_comes_back_and_does_not_read_keeps_no_turn_of_others(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many read the log, few hold some of it at a time, and no stuck client for long."""
+    reading, most = 0, 0
+    read_on = AlertSubscription.read_on
+
+    async def counted(*arguments: Any) -> bool:
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        try:
+            return await read_on(*arguments)
+        finally:
+            reading -= 1
+
+    monkeypatch.setattr(AlertSubscription, "read_on", counted)
+    limits = StreamLimits(send_timeout_s=60.0, queue_bytes=512 * 1_024)
+    async with open_worker(redis_url, limits) as worker, AsyncExitStack() as stack:
+        writer = LogWriter(worker.log, SHARDS)
+        async with Client.open(worker.url) as first:
+            cursor = (await first.subscribe("*"))["cursor"]
+        for _ in range(3):
+            await writer.write([f"a{number}" for number in range(1_000)], padding=2)
+        for _ in range(12):
+            client = Client.open(worker.url, receive_buffer=65_536)
+            stuck = await stack.enter_async_context(client)
+            assert (await stuck.subscribe("*", since=cursor))["recovered"] is True
+        async with Client.open(worker.url) as reader:
+            await reader.subscribe("*", since=cursor)
+            assert len(await reader.alerts(3_000)) == 3_000
+        assert len(worker.hub.sessions) >= 12
+        assert max(session.outbox.size for session in worker.hub.sessions) < 512 * 1_024 / 2
+    assert 1 <= most <= 8
 
 
 async def test_a_client_that_reads_late_is_served_from_the_log(redis_url: str) -> None:
@@ -84,6 +154,17 @@ async def test_hang_up_ends_the_session(worker: Worker, writer: LogWriter) -> No
         await until(lambda: not worker.hub.sessions)
     assert not worker.hub.listening
     await writer.write(["a1"])
+
+
+async def test_who_comes_and_goes_is_no_line_in_the_log(
+    worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "uvicorn.error")
+    async with Client.open(worker.url) as client:
+        await client.subscribe("*")
+    await until(lambda: not worker.hub.sessions)
+    assert not [each for each in caplog.messages if "connection" in each or "WebSocket" in each]
 
 
 async def test_silence_is_broken_by_a_heartbeat_with_a_cursor(redis_url: str) -> None:

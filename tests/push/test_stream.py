@@ -1,11 +1,14 @@
 """The stream as a client sees it, frame by frame, over a real server and a real Valkey."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from service.contract.alerts import Alert
 from service.push.connection import StreamLimits
 from service.store.client import connect
-from service.store.keys import ALERTS_CHANNEL
+from service.store.keys import ALERTS_CHANNEL, DEFAULT_TENANT, shard_of, tenant_key
+from service.store.log_entries import LogEntry
 from tests.push.log_writer import LogWriter
 from tests.push.stream import SHARDS, Client, Worker, open_worker
 
@@ -58,6 +61,33 @@ async def test_since_replays_what_was_missed_and_nothing_else(
         )
         await writer.write(["a1"])
         assert ids(await client.alerts(1)) == ["a1-2"]
+
+
+async def test_who_comes_back_to_one_account_reads_the_log_of_its_shard_alone(
+    worker: Worker, writer: LogWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Client.open(worker.url) as client:
+        await client.subscribe("a1")
+        cursor = (await client.read("snapshot"))["cursor"]
+    for _ in range(3):
+        await writer.write([f"a{n}" for n in range(20)])
+    read: set[int] = set()
+    read_many = worker.log.read_many
+
+    async def noted(positions: Sequence[tuple[int, int]], count: int) -> list[list[LogEntry]]:
+        read.update(shard for shard, _ in positions)
+        return await read_many(positions, count)
+
+    monkeypatch.setattr(worker.log, "read_many", noted)
+    async with Client.open(worker.url) as client:
+        await client.subscribe("a1", since=cursor)
+        assert ids(await client.alerts(3)) == ["a1-1", "a1-2", "a1-3"]
+        assert read == {shard_of(tenant_key(DEFAULT_TENANT, "a1"), SHARDS)}
+        cursor = client.cursor
+    await writer.write(["a2"])
+    async with Client.open(worker.url) as client:  # of other shards its cursor has come as far
+        await client.subscribe("*", since=cursor)
+        assert ids(await client.alerts(1)) == ["a2-4"]
 
 
 async def test_a_client_hears_only_of_its_accounts_and_levels(

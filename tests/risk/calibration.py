@@ -1,16 +1,17 @@
-"""Is what should happen in one of ten cases seen in one of ten? The model on the tape's calm part.
+"""Is what should happen in one of ten cases seen in one of ten? On paths, and on a real tape.
 
     python -m tests.risk.calibration
 
-Volatility is estimated from the marks up to a moment, as the service would; then the marks after it
-say whether a price so far away was reached. Windows overlap and markets move together, so the
+First the formula against a million paths of its own process. Then the model on the tape's calm
+part: volatility is estimated from the marks up to a moment, as the service would; the marks after
+it say whether a price so far away was reached. Windows overlap and markets move together, so the
 shares are far less certain than their counts look.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from math import inf
 
 import numpy as np
@@ -19,8 +20,10 @@ from service.feeds.tape import read_tape
 from service.risk.columns import Floats, Ints
 from service.risk.first_passage import Passage, leaving_probability
 from service.risk.volatility import KNOWN, Volatility, VolatilityBook, VolatilityRule
+from tests.risk.paths import comparison
 from tests.simulation.tape import BARS
 
+PATHS = 1_000_000
 CALM_S = 1_500  # from the tape's start; the crash begins minutes later
 WARM_S = 600  # the first minutes are recorded by halves
 MARKS_LEAST = 3_000  # of 6,000: where trades are rarer, the price of the moment is an old one
@@ -126,5 +129,5 @@ def table(cases: Cases) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    for line in table(calm_cases()):
-        print(line)
+    for line in chain(comparison(PATHS), table(calm_cases())):
+        print(line, flush=True)

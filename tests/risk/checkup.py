@@ -10,8 +10,8 @@ import numpy as np
 
 from service.risk import volatility
 from service.risk.health.check import check_health, no_inputs
-from service.risk.health.findings import Change, Finding, HealthInputs, HealthLimits
-from service.risk.model import Account, Balance, Instrument, Position
+from service.risk.health.findings import Change, Finding, HealthInputs
+from service.risk.model import Account, Balance, HealthLimits, Instrument, Position
 from service.risk.volatility import Volatility
 from tests.risk.building import BTC, BTC_COIN, ETH, Outcome, contract, outcome, table_with
 
@@ -182,3 +182,17 @@ def is_cleared(patient: Patient, finding: Finding, change: Change) -> bool:
 def less(change: Change, by: float = 1e-6) -> Change:
     """The same change, not quite."""
     return replace(change, amount=change.amount * (1.0 - by))
+
+
+def amounts(changes: tuple[Change, ...]) -> dict[str, float]:
+    """Return what changes come to, by action."""
+    return {change.action: change.amount for change in changes}
+
+
+def check_changes_are_just_enough(patient: Patient, code: str) -> None:
+    """Each change of the one finding of a code clears it, and a millionth less does not."""
+    finding = patient.only(code)
+    assert finding.changes
+    for change in finding.changes:
+        assert is_cleared(patient, finding, change), change
+        assert not is_cleared(patient, finding, less(change)), change

@@ -5,13 +5,28 @@ between is drawn from the bridge's own probability (one border: Beskos and Rober
 of images). So nothing is missed between steps, and only the number of paths is a source of error.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
 from service.risk.columns import Bools, Floats
-from service.risk.first_passage import Passage
+from service.risk.first_passage import Passage, leaving_probability
 
+SEED = 20_251_010
+# Distance below and above, gap below and above, diffusion and jumps over the horizon, mean jump.
+CASES = (
+    (0.05, inf, 0.01, inf, 0.03, 2.0, 0.02),
+    (0.05, 0.04, 0.01, 0.02, 0.03, 2.0, 0.02),
+    (0.10, 0.02, 0.01, 0.00, 0.01, 10.0, 0.02),
+    (0.10, inf, 0.05, inf, 0.0001, 1.0, 0.10),
+    (0.05, 0.05, 0.05, 0.01, 0.08, 0.5, 0.10),
+    (inf, 0.02, inf, 0.005, 0.02, 0.05, 0.03),
+    (0.30, inf, 0.02, inf, 0.10, 4.0, 0.05),
+    (0.02, inf, 0.004, inf, 0.01, 0.0, 0.0),
+    (0.02, 0.03, 0.004, 0.004, 0.03, 0.0, 0.0),
+)
 IMAGES = 8  # enough while the diffusion over the horizon is below four times the interval
 
 
@@ -75,3 +90,30 @@ def _staying(start: Floats, end: Floats, variance: Floats, width: float) -> Floa
         total += np.exp(-2.0 * shift * (shift + end - start) / variance)
         total -= np.exp(-2.0 * (shift + start) * (shift + end) / variance)
     return total
+
+
+def passage(*rows: tuple[float, ...]) -> Passage:
+    """Return cases as questions."""
+    return Passage(*np.array(rows).T.copy())
+
+
+def compared(case: tuple[float, ...], found: tuple[float, float], drawn: Shares) -> str:
+    """Tell what the formula says of a case, and what paths do."""
+    return (
+        f"{case}: leaves {found[0]:.5f}, drawn {drawn.leaving:.5f}; "
+        f"beyond {found[1]:.5f}, drawn {drawn.beyond:.5f} ({drawn.paths:,} paths, seed {SEED})"
+    )
+
+
+def comparison(paths: int) -> Iterator[str]:
+    """Tell of every case, one at a time, then how far apart what is above 1 % is at most."""
+    leaving, beyond = leaving_probability(passage(*CASES))
+    worst = 0.0
+    for row, case in enumerate(CASES):
+        drawn = simulate(passage(case), 0, paths, SEED)
+        found = float(leaving[row]), float(beyond[row])
+        yield compared(case, found, drawn)
+        for said, share in zip(found, (drawn.leaving, drawn.beyond), strict=True):
+            if share > 0.01:
+                worst = max(worst, abs(said / share - 1.0))
+    yield f"above 1 % the formula is within {worst:.2%} of the paths"

@@ -10,30 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.risk.first_passage import Passage, leaving_probability
-from tests.risk.paths import Shares, simulate
+from tests.risk.paths import CASES, SEED, compared, passage, simulate
 from tests.strategies import effort
 
 SOAK = os.environ.get("PLIMSOLL_SOAK") == "1"
 PATHS = 1_000_000 if SOAK else 50_000
-SEED = 20_251_010
 EXACT = 1e-6  # absolute, what the module promises
-
-# Distance below and above, gap below and above, diffusion and jumps over the horizon, mean jump.
-CASES = (
-    (0.05, inf, 0.01, inf, 0.03, 2.0, 0.02),
-    (0.05, 0.04, 0.01, 0.02, 0.03, 2.0, 0.02),
-    (0.10, 0.02, 0.01, 0.00, 0.01, 10.0, 0.02),
-    (0.10, inf, 0.05, inf, 0.0001, 1.0, 0.10),
-    (0.05, 0.05, 0.05, 0.01, 0.08, 0.5, 0.10),
-    (inf, 0.02, inf, 0.005, 0.02, 0.05, 0.03),
-    (0.30, inf, 0.02, inf, 0.10, 4.0, 0.05),
-    (0.02, inf, 0.004, inf, 0.01, 0.0, 0.0),
-    (0.02, 0.03, 0.004, 0.004, 0.03, 0.0, 0.0),
-)
-
-
-def passage(*rows: tuple[float, ...]) -> Passage:
-    return Passage(*np.array(rows).T.copy())
 
 
 def both(*row: float) -> tuple[float, float]:
@@ -54,16 +36,9 @@ def test_paths_of_the_same_process_leave_as_often(case: tuple[float, ...]) -> No
     drawn = simulate(passage(case), 0, PATHS, SEED)
     leaving, beyond = both(*case)
     if SOAK:
-        _print(case, (leaving, beyond), drawn)
+        print(f"\n{compared(case, (leaving, beyond), drawn)}")
     check(leaving, drawn.leaving, drawn.error(leaving))
     check(beyond, drawn.beyond, drawn.error(beyond))
-
-
-def _print(case: tuple[float, ...], found: tuple[float, float], drawn: Shares) -> None:
-    print(
-        f"\n{case}: leaves {found[0]:.5f}, drawn {drawn.leaving:.5f}; "
-        f"beyond {found[1]:.5f}, drawn {drawn.beyond:.5f} ({drawn.paths:,} paths, seed {SEED})"
-    )
 
 
 @pytest.mark.parametrize("distance", [1e-9, 0.001, 0.01, 0.03, 0.1, 0.3])

@@ -5,27 +5,23 @@ from math import exp, log
 
 import pytest
 
+from service.risk.health import buffers
 from service.risk.health.check import check_health, no_inputs
-from service.risk.health.findings import SEVERITY, Change, HealthLimits
-from service.risk.model import Account, Balance, Position
+from service.risk.health.findings import SEVERITY
+from service.risk.model import Account, Balance, HealthLimits, Position
 from tests.risk.building import BTC, BTC_COIN, ETH, contract, held, one_rate
-from tests.risk.checkup import LENIENT, MARKS, Patient, is_cleared, less
+from tests.risk.checkup import (
+    LENIENT,
+    MARKS,
+    Patient,
+    amounts,
+    check_changes_are_just_enough,
+    is_cleared,
+)
 
 LONG = Position(BTC, 1.0, 100.0, isolated=True, leverage=10.0)
 BELOW = 90.0 / 0.99
 HOUR_S = 3_600.0
-
-
-def amounts(changes: tuple[Change, ...]) -> dict[str, float]:
-    return {change.action: change.amount for change in changes}
-
-
-def check_changes_are_just_enough(patient: Patient, code: str) -> None:
-    finding = patient.only(code)
-    assert finding.changes
-    for change in finding.changes:
-        assert is_cleared(patient, finding, change), change
-        assert not is_cleared(patient, finding, less(change)), change
 
 
 def moving(
@@ -95,6 +91,18 @@ def test_where_collateral_moves_too_no_deposit_is_told() -> None:
     finding = patient.only("buffer_thin")
     assert amounts(finding.changes) == {"reduce": 1.0}
     assert is_cleared(patient, finding, finding.changes[0])
+
+
+def test_of_very_many_only_the_thinnest_are_worked_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each copies its pool; closing the others clears them all the same."""
+    patient = moving(0.2, held(LONG, replace(LONG, symbol=ETH, entry_price=10.0, leverage=20.0)))
+    told = {name: len(one.changes) for one in patient.named("buffer_thin") for name in [one.leg]}
+    assert told == {0: 2, 1: 2}
+    monkeypatch.setattr(buffers, "COPIED_LEGS_MAX", 1)
+    first, second = patient.named("buffer_thin")
+    assert (first.leg, amounts(first.changes)) == (0, {"reduce": 1.0})
+    assert set(amounts(second.changes)) == {"deposit", "reduce"}
+    assert second.measured < first.measured
 
 
 def test_without_a_volatility_nothing_is_said_of_the_buffer() -> None:

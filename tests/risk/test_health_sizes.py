@@ -4,23 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from service.risk.health.findings import Change
 from service.risk.model import Account, Balance, Position
 from tests.risk.building import BTC, BTC_COIN, ETH, held
-from tests.risk.checkup import LENIENT, Patient, is_cleared, less
-
-
-def amounts(changes: tuple[Change, ...]) -> dict[str, float]:
-    return {change.action: change.amount for change in changes}
-
-
-def check_changes_are_just_enough(patient: Patient, code: str) -> None:
-    finding = patient.only(code)
-    assert finding.changes
-    for change in finding.changes:
-        assert is_cleared(patient, finding, change), change
-        assert not is_cleared(patient, finding, less(change)), change
-
+from tests.risk.checkup import (
+    LENIENT,
+    Patient,
+    amounts,
+    check_changes_are_just_enough,
+)
 
 LEVERAGED = Patient(held(Position(BTC, 2.0, 100.0), usdt=20.0), replace(LENIENT, leverage_max=8.0))
 

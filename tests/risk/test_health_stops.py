@@ -5,10 +5,9 @@ from math import sqrt
 
 import pytest
 
-from service.risk.health.findings import Change
 from service.risk.model import Position
 from tests.risk.building import BTC, BTC_COIN, contract, held, one_rate
-from tests.risk.checkup import LENIENT, Patient, is_cleared, less
+from tests.risk.checkup import LENIENT, Patient, amounts, is_cleared, less
 
 CODES = (
     "no_stop_loss",
@@ -38,10 +37,6 @@ def patient(
 
 def stop_codes(checked: Patient) -> list[str]:
     return [finding.code for finding in checked.findings() if finding.code in CODES]
-
-
-def amounts(changes: tuple[Change, ...]) -> dict[str, float]:
-    return {change.action: change.amount for change in changes}
 
 
 def check_cleared(checked: Patient, code: str) -> None:

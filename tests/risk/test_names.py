@@ -2,6 +2,7 @@
 
 import random
 
+import numpy as np
 import pytest
 
 from service.risk import names
@@ -34,3 +35,12 @@ def test_names_of_one_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> No
     for _ in range(2):
         assert [found.enter(f"{number}") for number in range(200)] == list(range(200))
     assert found.find("200") is None
+
+
+def test_names_that_begin_alike_are_told_by_their_number() -> None:
+    found = Names()
+    for name in ("a/1", "ab/1", "a/", "b/a/1", "a", "/1"):
+        found.enter(name)
+    numbers = np.array([5, 4, 3, 2, 1, 0], np.int64)
+    assert found.begin_with(numbers, "a/").tolist() == [False, False, False, True, False, True]
+    assert found.begin_with(numbers[:0], "a/").tolist() == []

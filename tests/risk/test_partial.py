@@ -9,10 +9,10 @@ from hypothesis import given
 from service.risk.batch import build_batch
 from service.risk.columns import Floats
 from service.risk.evaluate import assess
+from service.risk.losses import backstopped
 from service.risk.model import Account, Level, Position, Tier
 from service.risk.partial import Stepped, step_down, step_shares
 from service.risk.policy import POLICIES, Policy, policy_columns
-from service.risk.waterfall import backstopped
 from tests import agreement
 from tests.liquidations import Scene, liquidations
 from tests.risk.building import (

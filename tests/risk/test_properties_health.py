@@ -4,8 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.risk.health.findings import HealthLimits
-from service.risk.model import Account, Balance, Position
+from service.risk.model import Account, Balance, HealthLimits, Position
 from tests.risk.building import BTC, BTC_COIN, ETH
 from tests.risk.checkup import Patient, is_cleared
 from tests.strategies import effort

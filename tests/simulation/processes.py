@@ -94,6 +94,11 @@ class Processes:
             os.kill(pid, signal.SIGKILL)
         process.wait()
 
+    def kill_children(self, name: str) -> None:
+        """End what its supervisor has started, which starts it again."""
+        for pid in _children(self._running[name].pid):
+            os.kill(pid, signal.SIGKILL)
+
     def pause(self, name: str) -> None:
         """Stop it in the middle of whatever it does; `resume` lets it go on."""
         self._running[name].send_signal(signal.SIGSTOP)

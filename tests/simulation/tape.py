@@ -14,7 +14,7 @@ from service.contract.accounts import decode_account
 from service.contract.instruments import decode_instrument
 from service.feeds.tape import Frame, MarkDoc, read_tape
 from service.risk.model import Account, Instrument
-from service.store.keys import DEFAULT_TENANT, account_key
+from service.store.keys import DEFAULT_TENANT, tenant_key
 from tests.simulation.population import Body, Listing, account_bodies, instrument_body
 
 SHARED = Path(os.environ.get("PLIMSOLL_SHARED", Path(__file__).parents[3] / "shared"))
@@ -34,7 +34,7 @@ class Crash:
 
     def account_records(self) -> list[Account]:
         return [
-            decode_account(orjson.dumps(_document(body)), account_key(DEFAULT_TENANT, body["id"]))
+            decode_account(orjson.dumps(_document(body)), tenant_key(DEFAULT_TENANT, body["id"]))
             for body in self.accounts
         ]
 

@@ -14,7 +14,7 @@ from tests.simulation.tape import crash, needs_tape
 from tests.simulation.test_crash import check
 
 SOAK = os.environ.get("PLIMSOLL_SOAK") == "1"
-EVENTS = 100 if SOAK else 6
+EVENTS = 100 if SOAK else 4
 ACCOUNTS = 2_000 if SOAK else 200
 START_S, SECONDS = (2_100, 240) if SOAK else (2_160, 20)
 BATCH_MARKS = 50 if SOAK else 10

@@ -17,7 +17,7 @@ import pytest
 from service.contract.marks import encode_mark
 from service.risk.model import Mark
 from service.store.client import Client, connect
-from service.store.keys import DEFAULT_TENANT, account_key, shard_of
+from service.store.keys import DEFAULT_TENANT, shard_of, tenant_key
 from service.store.market_stream import Gate, MarketStream, NewMark
 from tests.api.workers import one_tier
 from tests.logs import expected, told
@@ -41,7 +41,7 @@ def names() -> list[str]:
     """Two accounts in every shard."""
     found: dict[int, list[str]] = {shard: [] for shard in range(SHARDS)}
     for number in range(40 * SHARDS):
-        found[shard_of(account_key(DEFAULT_TENANT, f"a{number}"), SHARDS)].append(f"a{number}")
+        found[shard_of(tenant_key(DEFAULT_TENANT, f"a{number}"), SHARDS)].append(f"a{number}")
     return sorted(name for several in found.values() for name in several[:2])
 
 

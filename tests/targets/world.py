@@ -13,7 +13,7 @@ from service.contract.webhooks import Progress, read_progress, write
 from service.store.alert_log import AlertLog
 from service.store.client import Client, connect, connect_blocking
 from service.store.epoch import settle
-from service.store.keys import DEFAULT_TENANT, TARGETS, receiver_key
+from service.store.keys import DEFAULT_TENANT, TARGETS, tenant_key
 from service.store.receivers import Targets
 from service.store.silences import Silences
 from service.targets.notifier import Notifier
@@ -42,7 +42,7 @@ class World:
 
     async def add(self, name: str, url: str, window_s: float = 0.1, **wanted: Any) -> str:
         """Make a target that hears of what is logged from now on; its key."""
-        key = receiver_key(DEFAULT_TENANT, name)
+        key = tenant_key(DEFAULT_TENANT, name)
         ends = [tail.offset for tail in await self.log.tails()]
         progress = Progress("first", 0, encode_cursor(await self.settle(), ends))
         document = TargetDocument(url=url, window_s=window_s, **wanted)

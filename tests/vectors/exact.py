@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from service.contract.accounts import to_account
-from service.contract.evaluation import decode_request
+from service.contract.evaluate_request import decode_request
 from service.contract.instruments import to_instrument
 from tests.reference.evaluate import Answer, LegAnswer, PoolAnswer, evaluate
 from tests.reference.world import World

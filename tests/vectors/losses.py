@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from service.contract.accounts import to_account
-from service.contract.evaluation import decode_request
+from service.contract.evaluate_request import decode_request
 from service.contract.instruments import to_instrument
 from service.risk.batch import build_batch
 from service.risk.closing import allotted_bankruptcy_prices, close

@@ -15,7 +15,7 @@ from service.errors import StoreUnavailable
 from service.store.alert_log import AlertLog
 from service.store.client import Client, connect, connect_blocking
 from service.store.epoch import settle
-from service.store.keys import DEFAULT_TENANT, HOOKS, receiver_key
+from service.store.keys import DEFAULT_TENANT, HOOKS, tenant_key
 from service.store.receivers import Webhooks
 from service.store.silences import Silences
 from service.webhooks.calls import SignedCalls
@@ -55,7 +55,7 @@ class World:
         **wanted: Any,
     ) -> str:
         """Make a webhook that hears of what is logged from now on; its key."""
-        key, secret = receiver_key(tenant, name), new_secret()
+        key, secret = tenant_key(tenant, name), new_secret()
         ends = [tail.offset for tail in await self.log.tails()]
         progress = Progress(incarnation, 0, encode_cursor(await self.settle(), ends))
         document = WebhookDocument(url=receiver.url, **wanted)

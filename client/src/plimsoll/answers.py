@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from plimsoll.alerts import Alert, PoolState, ToRestore
+from plimsoll.checkup import AccountLikelihood, Finding
 from plimsoll.documents import Level, MarginMode, Side
 
 
@@ -123,6 +124,8 @@ class AccountRisk:
     to_restore: ToRestore
     pools: list[PoolRisk]
     positions: list[PositionRisk]
+    findings: list[Finding] | None
+    likelihood: AccountLikelihood | None
 
 
 @dataclass(frozen=True, slots=True)

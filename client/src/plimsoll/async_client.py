@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, Unpack
 
 import httpx
 
@@ -21,7 +21,8 @@ from plimsoll.answers import (
     WrittenAccount,
 )
 from plimsoll.async_stream import Stream
-from plimsoll.calls import Anything, Call
+from plimsoll.calls import Anything, Call, Questions
+from plimsoll.checkup import Health, Size
 from plimsoll.cursor_file import CursorFile
 from plimsoll.documents import (
     Account,
@@ -35,6 +36,7 @@ from plimsoll.documents import (
     Reason,
     StoredAccount,
     StoredMark,
+    Trade,
     Venue,
 )
 from plimsoll.endpoint import Endpoint
@@ -98,12 +100,14 @@ class AsyncClient:
         instruments: Sequence[Instrument | Anything] | None = None,
         betas: Mapping[str, Number] | None = None,
         gap_pct: Number | None = None,
+        **questions: Unpack[Questions],
     ) -> Evaluation:
         """Evaluate accounts, or the positions of one as ccxt's `fetch_positions()` gives them.
 
         Nothing is stored. `marks` by symbol go before a position's own `markPrice`, that before the
         newest streamed one; `instruments` before stored ones. `gap_pct`: say of every pool who pays
         after such a jump of all its symbols, each as much of it as `betas` says (else all of it).
+        `Questions` are what else can be asked.
         """
         call = calls.evaluate(
             accounts,
@@ -114,6 +118,7 @@ class AsyncClient:
             instruments=instruments,
             betas=betas,
             gap_pct=gap_pct,
+            questions=questions,
         )
         return await self._send(call)
 
@@ -169,9 +174,19 @@ class AsyncClient:
         )
         return await self._send(call)
 
-    async def account_risk(self, account_id: str) -> StoredAccountRisk:
+    async def account_risk(
+        self, account_id: str, *, findings: bool = False, horizon_s: int | None = None
+    ) -> StoredAccountRisk:
         """Evaluate a stored account now."""
-        return await self._send(calls.account_risk(account_id))
+        return await self._send(calls.account_risk(account_id, findings, horizon_s))
+
+    async def health(self, account_id: str) -> Health:
+        """Check a stored account by its own limits: what is over one, and what clears it."""
+        return await self._send(calls.health(account_id))
+
+    async def size(self, trade: Trade | Anything) -> Size:
+        """Return the largest position, and the most leverage, for what a stop may lose."""
+        return await self._send(calls.size(trade))
 
     async def list_accounts(
         self, level: Level, *, limit: int | None = None, cursor: str | None = None

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypedDict, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -18,10 +18,12 @@ from plimsoll.answers import (
     StoredAccountRisk,
     WrittenAccount,
 )
+from plimsoll.checkup import Health, Size
 from plimsoll.decoding import decode
 from plimsoll.documents import (
     Account,
     Balance,
+    HealthLimits,
     Instrument,
     InstrumentList,
     Level,
@@ -33,7 +35,9 @@ from plimsoll.documents import (
     Reason,
     StoredAccount,
     StoredMark,
+    Trade,
     Venue,
+    Volatility,
 )
 from plimsoll.errors import PROBLEM_OF_STATUS, Problem, UnexpectedAnswer
 
@@ -61,6 +65,20 @@ class Call(Generic[Answer]):
     repeatable: bool = True
 
 
+class Questions(TypedDict, total=False):
+    """What an evaluation says on request beside its figures.
+
+    `findings`: of its health, by the account's own limits, else `health_limits` (which ask for them
+    too), else the service's. `horizon_s`: how likely liquidation and a debt are within so many
+    seconds. `volatility`: your own word, by symbol, on how markets move.
+    """
+
+    findings: bool
+    health_limits: HealthLimits | Anything | None
+    horizon_s: Number | None
+    volatility: Mapping[str, Volatility | Anything] | None
+
+
 def evaluate(
     accounts: Sequence[NamedAccount | Anything] | None,
     *,
@@ -71,6 +89,7 @@ def evaluate(
     instruments: Sequence[Instrument | Anything] | None,
     betas: Mapping[str, Number] | None,
     gap_pct: Number | None,
+    questions: Questions,
 ) -> Call[Evaluation]:
     if (accounts is None) == (positions is None):
         raise TypeError("give `accounts`, or the `positions` of one account")
@@ -80,12 +99,17 @@ def evaluate(
         ]
     elif balances is not None or venue is not None:
         raise TypeError("`balances` and `venue` go with `positions`; `accounts` have their own")
+    horizon_s = questions.get("horizon_s")
     asked = {
         "accounts": accounts,
         "marks": marks,
         "instruments": instruments,
         "betas": betas,
         "gap": None if gap_pct is None else {"movePct": gap_pct},
+        "findings": questions.get("findings"),
+        "healthLimits": questions.get("health_limits"),
+        "likelihood": None if horizon_s is None else {"horizonS": horizon_s},
+        "volatility": questions.get("volatility"),
     }
     return _json("POST", "/v1/evaluate", asked, lambda answer: decode(Evaluation, answer))
 
@@ -144,9 +168,19 @@ def adjust_account(
     return _json("POST", f"{_account(account_id)}/adjust", body, read, headers)
 
 
-def account_risk(account_id: str) -> Call[StoredAccountRisk]:
+def account_risk(account_id: str, findings: bool, horizon_s: int | None) -> Call[StoredAccountRisk]:
     path = f"{_account(account_id)}/risk"
-    return Call("GET", path, lambda answer: decode(StoredAccountRisk, answer))
+    query = _given(findings="true" if findings else None, horizonS=horizon_s)
+    return Call("GET", path, lambda answer: decode(StoredAccountRisk, answer), query)
+
+
+def health(account_id: str) -> Call[Health]:
+    path = f"{_account(account_id)}/health"
+    return Call("GET", path, lambda answer: decode(Health, answer))
+
+
+def size(trade: Trade | Anything) -> Call[Size]:
+    return _json("POST", "/v1/size", trade, lambda answer: decode(Size, answer))
 
 
 def list_accounts(level: Level, limit: int | None, cursor: str | None) -> Call[RankedAccounts]:

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, Unpack
 
 import httpx
 
@@ -20,7 +20,8 @@ from plimsoll.answers import (
     StoredAccountRisk,
     WrittenAccount,
 )
-from plimsoll.calls import Anything, Call
+from plimsoll.calls import Anything, Call, Questions
+from plimsoll.checkup import Health, Size
 from plimsoll.cursor_file import CursorFile
 from plimsoll.documents import (
     Account,
@@ -34,6 +35,7 @@ from plimsoll.documents import (
     Reason,
     StoredAccount,
     StoredMark,
+    Trade,
     Venue,
 )
 from plimsoll.endpoint import Endpoint
@@ -98,12 +100,14 @@ class Client:
         instruments: Sequence[Instrument | Anything] | None = None,
         betas: Mapping[str, Number] | None = None,
         gap_pct: Number | None = None,
+        **questions: Unpack[Questions],
     ) -> Evaluation:
         """Evaluate accounts, or the positions of one as ccxt's `fetch_positions()` gives them.
 
         Nothing is stored. `marks` by symbol go before a position's own `markPrice`, that before the
         newest streamed one; `instruments` before stored ones. `gap_pct`: say of every pool who pays
         after such a jump of all its symbols, each as much of it as `betas` says (else all of it).
+        `Questions` are what else can be asked.
         """
         call = calls.evaluate(
             accounts,
@@ -114,6 +118,7 @@ class Client:
             instruments=instruments,
             betas=betas,
             gap_pct=gap_pct,
+            questions=questions,
         )
         return self._send(call)
 
@@ -169,9 +174,19 @@ class Client:
         )
         return self._send(call)
 
-    def account_risk(self, account_id: str) -> StoredAccountRisk:
+    def account_risk(
+        self, account_id: str, *, findings: bool = False, horizon_s: int | None = None
+    ) -> StoredAccountRisk:
         """Evaluate a stored account now."""
-        return self._send(calls.account_risk(account_id))
+        return self._send(calls.account_risk(account_id, findings, horizon_s))
+
+    def health(self, account_id: str) -> Health:
+        """Check a stored account by its own limits: what is over one, and what clears it."""
+        return self._send(calls.health(account_id))
+
+    def size(self, trade: Trade | Anything) -> Size:
+        """Return the largest position, and the most leverage, for what a stop may lose."""
+        return self._send(calls.size(trade))
 
     def list_accounts(
         self, level: Level, *, limit: int | None = None, cursor: str | None = None

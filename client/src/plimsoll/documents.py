@@ -60,6 +60,9 @@ class Position(TypedDict):
     margin: NotRequired[Number | None]
     collateral: NotRequired[Number | None]
     unrealizedPnl: NotRequired[Number | None]
+    stopLossPrice: NotRequired[Number | None]
+    takeProfitPrice: NotRequired[Number | None]
+    lossBudget: NotRequired[Number | None]
 
 
 class Thresholds(TypedDict):
@@ -78,6 +81,30 @@ class Repeat(TypedDict):
     until: NotRequired[Literal["resolved", "acknowledged"]]
 
 
+class HealthLimits(TypedDict):
+    """The lines of a health check; what is at a line is not over it."""
+
+    leverageMax: NotRequired[Number | None]
+    positionShareMax: NotRequired[Number | None]
+    concentrationMax: NotRequired[Number | None]
+    stops: NotRequired[Literal["expected", "optional"] | None]
+    budgetShare: NotRequired[Number | None]
+    boundFactorMax: NotRequired[Number | None]
+    bufferDeviationsMin: NotRequired[Number | None]
+    bufferHorizonS: NotRequired[Number | None]
+    fundingHoursMin: NotRequired[Number | None]
+    markAgeMaxMs: NotRequired[Number | None]
+
+
+class Volatility(TypedDict):
+    """Your own word on how a market moves: `annual`, or the rest."""
+
+    annual: NotRequired[Number | None]
+    diffusionPerSqrtS: NotRequired[Number | None]
+    jumpsPerS: NotRequired[Number]
+    jumpMean: NotRequired[Number]
+
+
 class Account(TypedDict):
     """What an account holds."""
 
@@ -88,6 +115,7 @@ class Account(TypedDict):
     positions: NotRequired[Sequence[Position] | None]
     thresholds: NotRequired[Thresholds | None]
     repeat: NotRequired[Repeat | None]
+    healthLimits: NotRequired[HealthLimits | None]
 
 
 class NamedAccount(Account):
@@ -129,6 +157,21 @@ class Instrument(TypedDict):
     tierUnit: NotRequired[Literal["notional", "contracts"] | None]
 
 
+class Trade(TypedDict):
+    """A trade to be sized: what its stop may lose, what may be given as margin."""
+
+    symbol: str
+    side: Side
+    stopPrice: Number
+    budget: Number
+    capital: Number
+    venue: NotRequired[Venue | None]
+    entryPrice: NotRequired[Number | None]
+    leverageMax: NotRequired[Number | None]
+    clearance: NotRequired[Number | None]
+    instruments: NotRequired[Sequence[Instrument] | None]
+
+
 class Mark(TypedDict):
     """One price report of one (venue, symbol); `timestamp` is the source's clock, epoch ms."""
 
@@ -138,6 +181,7 @@ class Mark(TypedDict):
     indexPrice: NotRequired[Number | None]
     lastPrice: NotRequired[Number | None]
     fundingRate: NotRequired[Number | None]
+    fundingIntervalH: NotRequired[Number | None]
     timestamp: NotRequired[int | None]
     source: NotRequired[str | None]
 

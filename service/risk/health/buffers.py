@@ -8,6 +8,8 @@ from service.risk.columns import Floats, Ints, sums_by
 from service.risk.evaluate import assess, copies
 from service.risk.health.findings import SAFELY, Examined, Rule
 
+COPIED_LEGS_MAX = 200_000  # some 20 MB, a tenth of a second
+
 
 def buffer_rules(examined: Examined) -> Iterator[Rule]:
     """Return the positions a usual move would end, and the pools that funding would."""
@@ -26,7 +28,7 @@ def _buffer(examined: Examined) -> Rule:
     nearer = np.fmin(np.log(mark / prices.below), np.log(prices.above / mark))
     measured = nearer / deviation
     flagged = measured < limits.buffer_deviations_min
-    rows = np.flatnonzero(flagged)
+    rows = _worked_out(examined.batch.legs.pool, measured, np.flatnonzero(flagged))
     deposit, kept = np.full(len(mark), np.nan), np.zeros(len(mark))
     deposit[rows], kept[rows] = _ways_out(
         examined, rows, np.exp(limits.buffer_deviations_min * deviation[rows])
@@ -40,6 +42,16 @@ def _buffer(examined: Examined) -> Rule:
         changes={"deposit": deposit, "reduce": contracts * (1.0 - kept)},
         figures={"standardDeviation": deviation, "liquidationPrice": prices.liquidation},
     )
+
+
+def _worked_out(pool: Ints, measured: Floats, flagged: Ints) -> Ints:
+    """Return the rows whose changes are worked out, the thinnest first: each copies its pool.
+
+    Of the others only closing is told.
+    """
+    order = flagged[np.argsort(measured[flagged], kind="stable")]
+    copied = np.cumsum(np.bincount(pool)[pool[order]]) if len(order) else order
+    return np.sort(order[copied <= COPIED_LEGS_MAX])
 
 
 def _ways_out(examined: Examined, rows: Ints, factor: Floats) -> tuple[Floats, Floats]:

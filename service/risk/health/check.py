@@ -11,7 +11,6 @@ from service.risk.health.findings import (
     Examined,
     Finding,
     HealthInputs,
-    HealthLimits,
     Severity,
 )
 from service.risk.health.isolation import isolation_rule
@@ -20,6 +19,7 @@ from service.risk.health.sizes import size_rules
 from service.risk.health.stops import stop_rules
 from service.risk.liquidation import LegPrices
 from service.risk.margin import Assessment
+from service.risk.model import HealthLimits
 from service.risk.totals import account_totals, currency
 from service.risk.volatility import NO_MARK, Volatility
 

@@ -14,6 +14,7 @@ import numpy as np
 from service.risk.columns import Batch, Bools, Floats
 from service.risk.liquidation import LegPrices
 from service.risk.margin import Assessment
+from service.risk.model import HealthLimits
 from service.risk.volatility import Volatility
 
 Severity = Literal["info", "warning", "critical"]
@@ -50,24 +51,6 @@ SEVERITY: dict[str, Severity] = {
     "instrument_missing": "critical",
     "collateral_unpriced": "critical",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class HealthLimits:
-    """The lines of one check; a measure is over its limit strictly beyond the line."""
-
-    leverage_max: float = 10.0  # notional of a pool / its equity
-    position_share_max: float = 0.5  # initial margin of a position / equity of its account
-    concentration_max: float = 0.8  # net notional in one coin / gross notional; 2 positions on
-    stop_expected: bool = True
-    budget_share: float = (
-        0.02  # loss at a stop / equity of the account; a position's own goes first
-    )
-    bound_factor_max: float = 3.0  # what cross can lose / what isolated could
-    buffer_deviations_min: float = 3.0  # distance to liquidation in moves of the horizon
-    buffer_horizon_s: float = 86_400.0
-    funding_hours_min: float = 168.0
-    mark_age_max_ms: float = 10_000.0
 
 
 @dataclass(slots=True)
