@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -63,8 +64,9 @@ def amiss(told: Mapping[str, bytes], expected: Sequence[str]) -> Iterator[str]:
 class FeedMetrics(Collector):
     """Shows the reports as they were when somebody looks, by feed and process."""
 
-    def __init__(self) -> None:
+    def __init__(self, registry: CollectorRegistry) -> None:
         self.told: Mapping[str, bytes] = {}
+        registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
         feeds = feeds_of(self.told)

@@ -88,8 +88,7 @@ class Metrics:
         self.monitors: Mapping[str, bytes] = {}  # the newest figures of each, JSON
         self.funds: Sequence[FundView] = ()  # as they are now
         self.registry.register(_MonitorFigures(self))
-        self.feeds = FeedMetrics()
-        self.registry.register(self.feeds)
+        self.feeds = FeedMetrics(self.registry)
         self.registry.register(_FundFigures(self))
 
     def show(self, name: str, text: str, figure: Callable[[], float]) -> None:
