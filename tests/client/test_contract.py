@@ -13,6 +13,7 @@ import pytest
 from plimsoll import alerts, answers, checkup, documents, frames
 from plimsoll.decoding import decode, wire_name
 from plimsoll.errors import PROBLEM_OF_STATUS, Problem, UnexpectedAnswer
+from tests.client.left_out import LEFT_OUT
 
 OPENAPI = Path(__file__).parents[2] / "openapi"
 REST = json.loads((OPENAPI / "openapi.json").read_text())
@@ -95,7 +96,6 @@ PRIMITIVES = {
     "null": None,
     "object": dict,
 }
-from tests.client.left_out import LEFT_OUT
 
 
 def of_schema(schema: dict[str, Any]) -> Any:
