@@ -60,7 +60,9 @@ def ask(url: str, schema: Path, *options: str) -> subprocess.CompletedProcess[st
 def test_nothing_that_is_asked_breaks_the_service_or_its_word(tmp_path: Path) -> None:
     schema = tmp_path / "openapi.json"
     schema.write_text(json.dumps(guarded()))
-    with Processes(tmp_path, shards="4", bootstrap_key=KEY, heartbeat_s="0.5") as processes:
+    with Processes(
+        tmp_path, shards="4", bootstrap_key=KEY, heartbeat_s="0.5", targets="true"
+    ) as processes:
         asked = ask(processes.url, schema, *(LONG if SOAK else SHORT))
         assert asked.returncode == 0, f"{asked.stdout}\n{asked.stderr}"
         assert processes.ready()
