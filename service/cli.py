@@ -4,7 +4,6 @@ The service is imported where it is run: elsewhere it would cost a second, and m
 """
 
 import asyncio
-import logging
 import os
 import socket
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Annotated, Literal, get_args
 import httpx
 import msgspec
 import typer
+import uvloop
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -27,16 +27,18 @@ from service.demo.wording import clock
 from service.feeds.replay import Timestamps, laps, play
 from service.feeds.sinks import HttpSink, Tally
 from service.feeds.tape import read_tape
+from service.feeds_cli import feed
 from service.keys_cli import keys
 from service.openapi_cli import openapi
 from service.owe_cli import owe
 from service.settings import Settings
 from service.supervisor.children import SUPERVISOR
 from service.supervisor.console import prefixed
+from service.supervisor.feeds import run_feeds
 from service.supervisor.serve import Running, running
 from service.supervisor.targets import run_targets
 from service.supervisor.webhooks import run_webhooks
-from service.terminal import DataDir, RedisUrl, fail, log, out, run, settings_of
+from service.terminal import DataDir, RedisUrl, fail, log, log_to_stderr, out, run, settings_of
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 GIVE_UP_AFTER_S = 30.0
@@ -51,6 +53,7 @@ cli = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 cli.add_typer(keys, name="keys")
+cli.command()(feed)
 cli.command()(owe)
 cli.command()(openapi)
 
@@ -87,22 +90,17 @@ def serve(
     if listen_fd is None and role in ("all", "api"):
         run(_serve(settings, settings.monitors if role == "all" else 0))
         return
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s:     %(message)s")
-    if role == "webhooks":
-        run(run_webhooks(settings))
-        return
-    if role == "targets":
-        run(run_targets(settings))
+    log_to_stderr(settings)
+    light = {"webhooks": run_webhooks, "targets": run_targets, "feed": run_feeds}
+    if role in light:
+        run(light[role](settings), uvloop.new_event_loop)
         return
     from service import app as rooms  # noqa: PLC0415 - see above
-    from service.demo.feed import run_feed  # noqa: PLC0415 - see above
 
     if listen_fd is not None:
         rooms.run_api(settings, socket.socket(fileno=listen_fd))
-    elif role == "monitor":
-        rooms.run_monitor(settings)
     else:
-        run(run_feed(settings))
+        rooms.run_monitor(settings)
 
 
 async def _serve(settings: Settings, monitors: int) -> None:

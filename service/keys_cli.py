@@ -7,19 +7,16 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from service.errors import StoreUnavailable
 from service.settings import Settings
-from service.store import embedded
 from service.store.api_keys import SCOPES, ApiKey, ApiKeys, Scope, parts_of
 from service.store.client import connect
 from service.store.keys import DEFAULT_TENANT
-from service.terminal import DataDir, RedisUrl, log, out, run, settings_of
+from service.terminal import DataDir, RedisUrl, log, out, run, settings_of, store_url
 
 DAY_MS = 86_400_000
 
@@ -111,16 +108,7 @@ async def _revoke(settings: Settings, key_id: str) -> None:
 @contextlib.asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[ApiKeys]:
     """Yield the keys of the store that the settings name: a Redis, or a running service's own."""
-    url = settings.redis_url
-    if url is None:
-        socket_file = embedded.socket_path(Path(settings.data_dir))
-        if not socket_file.exists():
-            raise StoreUnavailable(
-                f"no service runs over {settings.data_dir}: start it, or give --data-dir or "
-                "--redis-url"
-            )
-        url = f"unix://{socket_file}"
-    async with connect(url) as client:
+    async with connect(store_url(settings)) as client:
         yield ApiKeys(client)
 
 

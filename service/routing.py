@@ -30,8 +30,9 @@ from service.api.targets import TargetRules, build_targets_router
 from service.api.webhooks import WebhookRules, build_webhooks_router
 from service.rules import kept_room_of, limits_of
 from service.settings import Settings
+from service.store import keys
 from service.store.claims import Claims
-from service.store.health import monitors, ping
+from service.store.health import members, ping
 from service.store.receivers import Targets, Webhooks
 from service.store.silences import Silences
 from service.store.units import Units
@@ -89,9 +90,11 @@ def _checks_of(settings: Settings, store: Store) -> Checks:
     return Checks(
         lambda limit_s: ping(store.client, limit_s),
         store.log.unowned,
-        lambda: monitors(store.client),
+        lambda: members(store.client),
         lambda: fund_views(store.funds),
         settings.shards,
+        lambda: members(store.client, keys.FEEDS),
+        settings.feeds,
     )
 
 

@@ -1,9 +1,11 @@
 """Every setting of the service: read once from `PLIMSOLL_*`, passed down, never imported."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_serializer
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_serializer, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.feeds.venue import FeedName
 
 
 class Settings(BaseSettings):
@@ -53,6 +55,13 @@ class Settings(BaseSettings):
     )
     pegged_assets: tuple[str, ...] = Field(
         (), description="assets counted at exactly 1 USD besides USD (JSON list)"
+    )
+
+    feeds: Annotated[tuple[FeedName, ...], NoDecode] = Field(
+        (), description="venues whose marks are taken, with commas: `binance,okx`"
+    )
+    feed_urls: dict[FeedName, str] = Field(
+        {}, description="other hosts by feed (JSON object): of its streams, then of its lists"
     )
 
     body_max_bytes: int = Field(
@@ -149,6 +158,19 @@ class Settings(BaseSettings):
     def keys_in_force(self) -> bool:
         """Whether whoever calls needs a key."""
         return self.require_keys or self.bootstrap_key is not None
+
+    @field_validator("feeds", mode="before")
+    @classmethod
+    def _split(cls, given: object) -> object:
+        """Take names with commas between them, each once."""
+        if not isinstance(given, str):
+            return given
+        return tuple(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
+
+    @field_serializer("feeds", when_used="json")
+    def _joined(self, feeds: tuple[str, ...]) -> str:
+        """As the variable has them."""
+        return ",".join(feeds)
 
     @field_serializer("bootstrap_key", when_used="json")
     def _as_given(self, secret: SecretStr | None) -> str | None:

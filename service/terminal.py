@@ -1,7 +1,8 @@
 """What every command of the terminal shares: settings it is given, how it runs, how it fails."""
 
 import asyncio
-from collections.abc import Coroutine
+import logging
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -9,8 +10,9 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from service.errors import ServiceError
+from service.errors import ServiceError, StoreUnavailable
 from service.settings import Settings
+from service.store import embedded
 from service.supervisor.children import StartError
 from service.supervisor.serve import until_signalled
 
@@ -37,10 +39,34 @@ def settings_of(**given: object) -> Settings:
         raise typer.Exit(MISUSED) from None
 
 
-def run(work: Coroutine[Any, Any, None]) -> None:
+def store_url(settings: Settings) -> str:
+    """Return the store that the settings name: a Redis, or a running service's own.
+
+    Raises StoreUnavailable where no service runs.
+    """
+    if settings.redis_url is not None:
+        return settings.redis_url
+    socket_file = embedded.socket_path(Path(settings.data_dir))
+    if not socket_file.exists():
+        raise StoreUnavailable(
+            f"no service runs over {settings.data_dir}: start it, or give --data-dir or --redis-url"
+        )
+    return f"unix://{socket_file}"
+
+
+def log_to_stderr(settings: Settings) -> None:
+    """Show what a part of the service logs."""
+    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s:     %(message)s")
+
+
+def run(
+    work: Coroutine[Any, Any, None],
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> None:
     """Run until it ends or a signal comes; what is wrong is told in a line, not in a trace."""
     try:
-        asyncio.run(until_signalled(work))
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(until_signalled(work))
     except (StartError, ServiceError) as error:
         fail(str(error))
 

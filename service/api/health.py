@@ -1,14 +1,16 @@
 """Is it up, is it able, how is it doing: the three questions that machines ask."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
 from service.api.documents import answer, operation, text_answer
 from service.api.entrance import Entrance
+from service.api.feeds import amiss
 from service.api.follower import MarketFollower
 from service.api.metrics import EXPOSITION_TYPE, Metrics
 from service.api.replies import json_reply
@@ -29,15 +31,17 @@ class Checks:
     monitors: Callable[[], Awaitable[dict[str, bytes]]]  # figures (JSON) of those that are alive
     funds: Callable[[], Awaitable[list[FundView]]]
     shards: int  # there are
+    feeds: Callable[[], Awaitable[dict[str, bytes]]]  # the same of the processes that take marks
+    feeds_expected: Sequence[str]  # by name
 
 
-class _Told(msgspec.Struct):
+class _Served(msgspec.Struct):
     """What a monitor says of its shards: those it serves."""
 
     shards: list[int] = []
 
 
-_told_decoder = msgspec.json.Decoder(_Told)
+_shards_decoder = msgspec.json.Decoder(_Served)
 
 
 def build_health_router(
@@ -60,17 +64,17 @@ def build_health_router(
             reply.status_code = 503
             return reply
         stale = follower.stale()
-        if not stale:
-            return json_reply(Health("ok", monitors=serving))
         degraded = [f"stale marks: {name}" for name in stale[:LISTED_MAX]]
         if len(stale) > LISTED_MAX:
             degraded.append(f"stale marks: {len(stale) - LISTED_MAX} more")
-        return json_reply(Health("degraded", degraded=degraded, monitors=serving))
+        degraded += amiss(await _told(checks.feeds), checks.feeds_expected)
+        status: Literal["ok", "degraded"] = "degraded" if degraded else "ok"
+        return json_reply(Health(status, degraded=degraded, monitors=serving))
 
     @router.get("/metrics", response_class=Response, openapi_extra=_METRICS)
     async def show_metrics(request: Request) -> Response:
         await entrance.admit(request, "admin")
-        metrics.monitors, metrics.funds = await _figures(checks)
+        metrics.monitors, metrics.feeds.told, metrics.funds = await _figures(checks)
         return Response(metrics.exposition(), media_type=EXPOSITION_TYPE)
 
     return router
@@ -84,7 +88,7 @@ async def _serving(checks: Checks) -> tuple[dict[str, list[int]], list[str]]:
             unowned, told = set(await checks.unowned()), await checks.monitors()
     except (StoreUnavailable, TimeoutError):
         return {}, ["Redis does not answer"]
-    serving = {name: _told_decoder.decode(figures).shards for name, figures in told.items()}
+    serving = {name: _shards_decoder.decode(figures).shards for name, figures in told.items()}
     behind = set(range(checks.shards)) - unowned - {s for own in serving.values() for s in own}
     reasons = [f"{len(unowned)} shards have no monitor"] if unowned else []
     if behind:
@@ -92,12 +96,23 @@ async def _serving(checks: Checks) -> tuple[dict[str, list[int]], list[str]]:
     return serving, reasons
 
 
-async def _figures(checks: Checks) -> tuple[dict[str, bytes], list[FundView]]:
+async def _told(by: Callable[[], Awaitable[dict[str, bytes]]]) -> dict[str, bytes]:
+    """Return reports, or none where the store does not answer."""
     try:
         async with asyncio.timeout(CHECK_S):
-            return await checks.monitors(), await checks.funds()
+            return await by()
     except (StoreUnavailable, TimeoutError):
-        return {}, []
+        return {}
+
+
+async def _figures(
+    checks: Checks,
+) -> tuple[dict[str, bytes], dict[str, bytes], list[FundView]]:
+    try:
+        async with asyncio.timeout(CHECK_S):
+            return await checks.monitors(), await checks.feeds(), await checks.funds()
+    except (StoreUnavailable, TimeoutError):
+        return {}, {}, []
 
 
 _LIVE = operation("livez", "The process is up", {200: answer("It is.", Health, {"status": "ok"})})

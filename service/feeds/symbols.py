@@ -1,10 +1,13 @@
-"""Tickers of the tape's exchanges -> (venue, unified symbol, source), the names marks go by."""
+"""The names marks go by: unified symbols, of a tape's tickers and of a venue's contracts."""
 
+import re
 from typing import NamedTuple
 
 from service.errors import InvalidInput
 
 _QUOTES = ("USDT", "USDC", "USD")
+_ASSET = re.compile(r"\A[^\s|/:\x00-\x1f\x7f]+\Z")
+_SYMBOL_MAX = 64  # of the contract
 
 
 class Listing(NamedTuple):
@@ -39,3 +42,17 @@ def _split(ticker: str) -> tuple[str, str]:
         if ticker.endswith(quote) and len(ticker) > len(quote):
             return ticker.removesuffix(quote), quote
     raise InvalidInput(f"the ticker {ticker!r} does not end in one of {', '.join(_QUOTES)}")
+
+
+def perpetual(base: str, quote: str, settle: str) -> str | None:
+    """Return ccxt's unified symbol of a perpetual contract; None where it has no exact name.
+
+    It is linear when it settles in its quote, inverse when in its base; what settles in a third
+    asset (a quanto contract) is neither.
+    """
+    base, quote, settle = base.upper(), quote.upper(), settle.upper()
+    exact = settle in (base, quote) and base != quote
+    if not exact or not all(map(_ASSET.search, (base, quote, settle))):
+        return None
+    symbol = f"{base}/{quote}:{settle}"
+    return symbol if len(symbol) <= _SYMBOL_MAX else None

@@ -1,4 +1,4 @@
-"""The service on one machine: an embedded Valkey, API workers, monitors and webhooks, in order.
+"""The service on one machine: an embedded Valkey, API workers, monitors and the rest, in order.
 
 They are processes of their own that meet only in Valkey, which starts first and stops last: what
 the others have to say when they go, they say to it.
@@ -173,6 +173,9 @@ def _parts(settings: Settings, sockets: Sequence[socket.socket], monitors: int) 
     if monitors and settings.targets:
         targets = (*serve, "--role", "targets")
         parts.append(Part("targets", targets, STOP_WEBHOOKS_S, environment))
+    if monitors and settings.feeds:
+        feeds = (*serve, "--role", "feed")
+        parts.append(Part("feeds", feeds, STOP_WEBHOOKS_S, environment))
     for number, listening in enumerate(sockets, start=1):
         descriptor = listening.fileno()
         argv = (*serve, "--role", "api", "--listen-fd", str(descriptor))

@@ -24,7 +24,7 @@ from service.store.accounts import Accounts
 from service.store.client import Client
 from service.store.client import connect as connect_store
 from service.store.embedded import socket_path
-from service.store.health import monitors
+from service.store.health import members
 from service.store.market_stream import Gate, MarketStream
 from tests.e2e.running_service import RunningService
 
@@ -165,7 +165,7 @@ class Whole:
 
     async def figures(self) -> list[dict[str, Any]]:
         """Return what each monitor says of itself, always in the same order."""
-        told = await monitors(self.store)
+        told = await members(self.store)
         return [orjson.loads(told[name]) for name in sorted(told)]
 
 

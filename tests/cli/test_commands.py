@@ -94,6 +94,16 @@ def test_config_shows_every_setting_and_where_its_value_is_from() -> None:
     assert line.split()[1:3] == ["8123", "environment"]
 
 
+def test_a_feed_needs_a_venue_that_there_is_and_a_service_that_runs(tmp_path: Path) -> None:
+    unknown = CliRunner().invoke(cli, ["feed", "okx", "nasdaq"])
+    assert unknown.exit_code == 2
+    assert "PLIMSOLL_FEEDS" in unknown.output
+
+    alone = CliRunner().invoke(cli, ["feed", "okx", "--data-dir", str(tmp_path)])
+    assert alone.exit_code == 1
+    assert "no service runs over" in alone.output
+
+
 def test_config_does_not_show_a_secret() -> None:
     ended = CliRunner().invoke(
         cli, ["config"], env={"PLIMSOLL_BOOTSTRAP_KEY": "very-secret-token-20"}

@@ -1,0 +1,66 @@
+"""`plimsoll serve --role feed`: the process that takes marks from venues, put together."""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Sequence
+from typing import NoReturn
+
+import msgspec
+
+from service.errors import InvalidInput, StoreUnavailable
+from service.feeds.catalogue import FEEDS
+from service.feeds.connection import Origins, Pace
+from service.feeds.intake import ClockRules
+from service.feeds.live import LiveFeed
+from service.feeds.store_sink import StoreSink
+from service.feeds.venue import FeedName
+from service.rules import gate_of
+from service.running import kept
+from service.settings import Settings
+from service.store import keys
+from service.store.client import connect
+from service.store.health import Roll
+from service.store.market_stream import MarketStream
+
+REPORT_EVERY_S = 1.0
+
+_log = logging.getLogger("plimsoll.feeds")
+
+
+async def run_feeds(settings: Settings) -> None:
+    """Take marks of the venues in `feeds` until cancelled."""
+    if settings.redis_url is None:
+        raise InvalidInput("a feed needs the Redis or Valkey of the service: give --redis-url")
+    if not settings.feeds:
+        raise InvalidInput(f"name the feeds in PLIMSOLL_FEEDS: {', '.join(FEEDS)}")
+    async with connect(settings.redis_url) as client:
+        stream = MarketStream(client, gate_of(settings))
+        feeds = [_feed_of(settings, name, stream) for name in settings.feeds]
+        roll = Roll(client, f"{socket.gethostname()}-{os.getpid()}", keys.FEEDS)
+        async with kept(**{f"feed of {feed.name}": feed.run for feed in feeds}):
+            await _report(feeds, roll)
+
+
+def _feed_of(settings: Settings, name: FeedName, stream: MarketStream) -> LiveFeed:
+    pace = Pace()
+    stream_origin, _, listing_origin = settings.feed_urls.get(name, "").partition(" ")
+    return LiveFeed(
+        FEEDS[name],
+        StoreSink(stream, pace.store_within_s),
+        pace=pace,
+        clock=ClockRules(age_max_ms=int(settings.mark_max_age_s * 1_000.0)),
+        origins=Origins(stream_origin or None, listing_origin or None),
+    )
+
+
+async def _report(feeds: Sequence[LiveFeed], roll: Roll) -> NoReturn:
+    """Tell the store every second how the feeds are doing."""
+    while True:
+        figures = {feed.name: feed.figures() for feed in feeds}
+        try:
+            await roll.report(msgspec.json.encode(figures))
+        except StoreUnavailable as error:
+            _log.debug("no report while the store is away: %s", error.detail)
+        await asyncio.sleep(REPORT_EVERY_S)
