@@ -41,7 +41,7 @@ def batches(count: int, size: int, size_max: int) -> list[bytes]:
 
 
 def run(size: Size) -> Iterator[Measurement]:
-    counts = {1: 50, 100: 5, 1_000: 1} if size == "small" else {1: 2_000, 100: 300, 1_000: 50}
+    counts = {1: 50, 100: 5, 1_000: 1} if size == "small" else {1: 500, 100: 100, 1_000: 20}
     rounds = 1 if size == "small" else ROUNDS
     with asyncio.Runner() as runner:
         yield from runner.run(_measured(counts, rounds))
