@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from service.contract.frames import CLIENT_FRAMES, SERVER_FRAMES
+from service.contract.numbers import say_decimal
 from service.contract.producing import PRODUCER_ANSWERS, PRODUCER_FRAMES
 from service.push.asyncapi_texts import ABOUT, EXAMPLES
 from service.push.close_codes import REASONS
@@ -121,6 +122,7 @@ def _tidy(schema: Any) -> Any:
         tidy["description"] = _one_line(tidy["description"])
     if isinstance(tidy.get("discriminator"), dict):
         tidy["discriminator"] = tidy["discriminator"]["propertyName"]
+    say_decimal(tidy)
     return tidy
 
 

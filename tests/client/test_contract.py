@@ -98,6 +98,9 @@ LEFT_OUT = {
     "Pong",
     "Unsubscribe",
     "Unsubscribed",
+    # Marks are posted; a producer that is in a hurry speaks the stream itself.
+    "MarkBatch",
+    "Taken",
     # Silences and webhooks are set up by people.
     "SilenceDocument",
     "SilenceView",
