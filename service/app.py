@@ -30,6 +30,7 @@ from service.api.follower import MarketFollower
 from service.api.load import ReleaseBodies
 from service.api.metrics import Metrics, Timing
 from service.api.moves import MarketMoves
+from service.api.packing import PackedDocuments
 from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
 from service.api.server import DrainingServer
@@ -110,8 +111,9 @@ def build_api(settings: Settings) -> FastAPI:
         app.include_router(router)
     open_stream = partial(EventStreamResponse, hub, admission)
     app.include_router(build_alert_stream_router(entrance, open_stream))
-    app.include_router(build_stream_router(hub, admission))
+    app.include_router(build_stream_router(hub, admission, store.market))
     app.include_router(build_document_router())
+    app.add_middleware(PackedDocuments)
     app.add_middleware(LimitHeaders)
     app.add_middleware(ReleaseBodies, room=load.room)
     app.add_middleware(Timing, metrics=metrics)

@@ -12,6 +12,7 @@ from service.api.silences import SILENCES_MAX
 from service.api.sizing import SIZE_UNITS
 from service.api.targets import TARGETS_MAX
 from service.api.webhooks import WEBHOOKS_MAX
+from service.contract.producing import BATCH_MARKS_MAX
 from service.store.funds import FUNDS_MAX
 
 # Code, status and meaning of what any call may be answered, whatever it is.
@@ -53,6 +54,7 @@ _FIXED = (
     ("an `Idempotency-Key`", f"{KEY_MAX} characters", "400 `invalid_idempotency_key`"),
     ("positions to check in a call", f"{CHECKED_POSITIONS_MAX:,}", "413 `too_many_items`"),
     ("different `healthLimits` of accounts in a call", f"{LIMITS_MAX}", "413 `too_many_items`"),
+    ("marks of a frame on `/v1/marks/stream`", f"{BATCH_MARKS_MAX}", "error `too_many_items`"),
     ("a parameter", f"{TEXT_MAX:,} characters", "422 `invalid_input`"),
 )
 
@@ -86,14 +88,15 @@ operator's alone.
 A key has units for its calls, which grow back. A call costs one; one that carries a list as many \
 as there are in it: accounts, marks or instruments; an evaluation its accounts or its positions, \
 whichever are more; a simulation as many for each step of its scenarios; a liquidation map its \
-points; a size {size_units}. Without units: 429. NDJSON and the frames of the WebSocket, which \
+points; a size {size_units}. Without units: 429. NDJSON and the frames of the WebSockets, which \
 cost as much, are not refused but read more slowly. Where there are no keys, and so no other \
 machine reaches the service, there is no such limit.
 
 A call with an `Idempotency-Key` has its answer kept, which takes room; where a key has none left, \
 429 before anything is done.
 
-The WebSocket `/v1/stream` is described at `/asyncapi`.
+The WebSockets `/v1/stream` (alerts, risk and marks out) and `/v1/marks/stream` (marks in) are \
+described at `/asyncapi`.
 
 Limits, those with a setting at their defaults:
 

@@ -39,7 +39,7 @@ from service.errors import InvalidInput, StoreUnavailable, UnknownAccount
 from service.risk.model import HealthLimits, Level
 from service.store.accounts import Accounts
 from service.store.alert_log import AlertLog
-from service.store.keys import split_tenant_key, tenant_key
+from service.store.keys import split_tenant_key
 from service.store.questions import Questions
 
 _LEVELS: tuple[LevelName, ...] = get_args(LevelName)
@@ -81,7 +81,10 @@ class _Desk:
     async def get_risk(self, request: Request) -> Response:
         caller = await self.entrance.admit(request, "accounts:read")
         asked = _asked(Query(request, "findings", "horizonS"))
-        known = await self._stored(request, caller)
+        key = _key_of(request, caller)
+        if (same := await self._as_it_was(request, key)) is not None:
+            return same
+        known = await self._stored(key)
         headers = _tag(known.version, self.follower.market_id, known.states)
         if (same := unchanged(request, headers)) is not None:
             return same
@@ -90,7 +93,10 @@ class _Desk:
     async def get_health(self, request: Request) -> Response:
         caller = await self.entrance.admit(request, "accounts:read")
         Query(request)
-        known = await self._stored(request, caller)
+        key = _key_of(request, caller)
+        if (same := await self._as_it_was(request, key)) is not None:
+            return same
+        known = await self._stored(key)
         headers = _tag(known.version, self.follower.market_id, known.states)
         if (same := unchanged(request, headers)) is not None:
             return same
@@ -117,16 +123,24 @@ class _Desk:
         question = WorstQuestion(caller.tenant, Level[level].value, limit + 1, after)
         return json_reply(await _ranked(self.questions, question, limit, self.limits.ask_s))
 
-    async def _stored(self, request: Request, caller: Caller) -> KnownAccount:
-        name = check_account_id(request.path_params["account_id"])
-        key = tenant_key(caller.tenant, name)
+    async def _as_it_was(self, request: Request, key: str) -> Response | None:
+        """Answer 304 to a tag that still holds, without reading or judging the account."""
+        market_id = self.follower.market_id
+        asked = request.headers.get("if-none-match", "")
+        if not self.follower.known or f"-{market_id}-" not in asked:
+            return None
+        (version,) = await self.accounts.versions([key])
+        states = (await self.log.levels_of([key])).get(key)
+        return unchanged(request, _tag(version, market_id, states))
+
+    async def _stored(self, key: str) -> KnownAccount:
         found = await self.accounts.get(key)
         if found is None:
             raise UnknownAccount("there is no such account")
         states = (await self.log.levels_of([key])).get(key)
         if not self.follower.known:
             raise StoreUnavailable("the markets are not known yet")
-        return KnownAccount(name, *found, states)
+        return KnownAccount(split_tenant_key(key)[1], *found, states)
 
     def _judged(self, known: KnownAccount, asked: Asked) -> RiskAnswer:
         examine = partial(self.examiner.of, asked)
@@ -144,6 +158,11 @@ def _asked(query: Query) -> Asked:
         HealthLimits() if findings else None,
         LikelihoodQuestion(horizon_s) if horizon_s else None,
     )
+
+
+def _key_of(request: Request, caller: Caller) -> str:
+    """Return the key of the account that a call names; raises InvalidInput."""
+    return tenant_key(caller.tenant, check_account_id(request.path_params["account_id"]))
 
 
 def _tag(version: int, market_id: int, states: bytes | None) -> dict[str, str]:

@@ -18,7 +18,7 @@ from service.api.bodies import JSON, NDJSON
 from service.api.document_texts import HEADERS, SECURITY
 from service.api.error_examples import example_of
 from service.api.problems import PROBLEM_TYPE, STATUS, problem_of, problem_response
-from service.contract.numbers import LARGEST
+from service.contract.numbers import say_decimal
 from service.contract.problems import Problem
 from service.errors import (
     BodyTimeout,
@@ -260,7 +260,7 @@ def _add_error(responses: Document, kind: type[ServiceError], *, has_body: bool)
 
 
 def _plain(schema: Any) -> Any:
-    """Say "number or string" where the records say `decimal`; drop bounds that mean "finite".
+    """Say "number or string" where the records say `decimal`.
 
     Descriptions lose the indentation that docstrings have in some versions of Python.
     """
@@ -271,9 +271,5 @@ def _plain(schema: Any) -> Any:
     plain = {key: _plain(value) for key, value in schema.items()}
     if isinstance(plain.get("description"), str):
         plain["description"] = cleandoc(plain["description"])
-    if plain.get("format") == "decimal":
-        plain["type"] = ["number", "string"]
-        for bound in ("minimum", "maximum"):
-            if abs(plain.get(bound, 0.0)) == LARGEST:
-                del plain[bound]
+    say_decimal(plain)
     return plain

@@ -21,10 +21,10 @@ from service.api.entrance import Entrance
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
 from service.api.queries import MARKET_PARAMETERS, asked_market
-from service.api.replies import json_reply, refused, results_reply, unchanged
+from service.api.replies import json_reply, results_reply, unchanged
 from service.contract.decoding import split_list
 from service.contract.instruments import InstrumentDocument, decode_instrument, encode_instrument
-from service.contract.problems import ItemResult
+from service.contract.problems import ItemResult, refused
 from service.contract.results import BatchResult, InstrumentsView
 from service.errors import Fault, InvalidInput, StoreUnavailable, TooManyItems
 from service.risk.model import Instrument
@@ -57,7 +57,7 @@ def build_instruments_router(
             for place, market_id in zip(places, ids, strict=True):
                 results[place] = ItemResult(place, "ok", market_id=market_id or None)
             await follower.reached(max(ids), limits.reach_s)
-        return results_reply(results)
+        return results_reply(results.values())
 
     @router.get("/instruments", response_class=Response, openapi_extra=_GET)
     async def get_instruments(request: Request) -> Response:

@@ -10,21 +10,13 @@ from service.api.entrance import Entrance
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
 from service.api.queries import MARKET_PARAMETERS, asked_market
-from service.api.replies import json_reply, refused, results_reply
-from service.contract.decoding import Item, check_count, decode
-from service.contract.marks import MarkDocument, encode_mark, to_mark
-from service.contract.problems import ItemResult
+from service.api.replies import json_reply, results_reply
+from service.contract.mark_lists import newest_of, read_marks
+from service.contract.marks import MarkDocument
 from service.contract.results import BatchResult, MarksRequest, MarksView, MarkView
-from service.errors import Fault, InvalidInput, StoreUnavailable, TooManyItems
-from service.risk.model import Mark
-from service.store.market_stream import MarketStream, NewestMark, NewMark
+from service.errors import InvalidInput, StoreUnavailable, TooManyItems
+from service.store.market_stream import MarketStream, NewestMark
 
-_REFUSALS = {
-    "stale_timestamp": "older than the newest of this venue, symbol and source",
-    "future_timestamp": "the timestamp is in the future",
-    "timestamp_required": "the service goes by the marks' own timestamps",
-    "repeated": "taken before",
-}
 _EXAMPLE = {"marks": [{"venue": "binance", "symbol": "BTC/USDT:USDT", "markPrice": 61_000.5}]}
 _TAKEN = {
     "accepted": 1,
@@ -39,17 +31,6 @@ _NEWEST = _EXAMPLE["marks"][0] | {
 }
 
 
-class _CountedMarks(msgspec.Struct):
-    marks: list[Item]
-
-
-class _RawMarks(msgspec.Struct):
-    marks: list[msgspec.Raw]
-
-
-_fast_decoder = msgspec.json.Decoder(MarksRequest, strict=False)
-_counting_decoder = msgspec.json.Decoder(_CountedMarks)
-_raw_decoder = msgspec.json.Decoder(_RawMarks)
 _mark_decoder = msgspec.json.Decoder(MarkDocument, strict=False)
 
 
@@ -69,16 +50,12 @@ def build_marks_router(
     async def take_marks(request: Request) -> Response:
         caller = await entrance.admit_list(request, "marks:write")
         body, _ = await bodies.read(request)
-        results, marks, places = _read_marks(body, limits.positions_max)
-        await entrance.charge(request, caller, len(results) + len(marks))
-        if marks:
-            taken = await stream.append_marks([_new_mark(mark) for mark in marks])
-            for place, outcome in zip(places, taken, strict=True):
-                results[place] = _result(place, outcome)
-            ids = [outcome for outcome in taken if isinstance(outcome, int)]
-            if ids:
-                await follower.reached(max(ids), limits.reach_s)
-        return results_reply(results)
+        given = read_marks(body, limits.positions_max)
+        await entrance.charge(request, caller, given.count)
+        taken = await stream.append_marks(given.marks)
+        if newest := newest_of(taken):
+            await follower.reached(newest, limits.reach_s)
+        return results_reply(given.results(taken))
 
     @router.get("/marks", response_class=Response, openapi_extra=_SHOW)
     async def show_marks(request: Request) -> Response:
@@ -95,47 +72,6 @@ def build_marks_router(
         return json_reply(MarksView([_view(mark, now_ms) for mark in found]))
 
     return router
-
-
-def _read_marks(body: bytes, marks_max: int) -> tuple[dict[int, ItemResult], list[Mark], list[int]]:
-    """Return the results known already, the good marks and where each stands."""
-    try:
-        request = decode(body, _fast_decoder)
-    except InvalidInput:
-        return _read_by_piece(body, marks_max)
-    check_count(len(request.marks), marks_max, "marks")
-    marks = [to_mark(document) for document in request.marks]
-    return {}, marks, list(range(len(marks)))
-
-
-def _read_by_piece(
-    body: bytes, marks_max: int
-) -> tuple[dict[int, ItemResult], list[Mark], list[int]]:
-    check_count(len(decode(body, _counting_decoder).marks), marks_max, "marks")
-    pieces = decode(body, _raw_decoder).marks
-    if not pieces:
-        detail = "there must be one mark at least"
-        raise InvalidInput.of(Fault("/marks", "invalid_length", detail))
-    results: dict[int, ItemResult] = {}
-    marks, places = [], []
-    for index, piece in enumerate(pieces):
-        try:
-            marks.append(to_mark(decode(bytes(piece), _mark_decoder, f"/marks/{index}")))
-            places.append(index)
-        except InvalidInput as error:
-            results[index] = refused(index, error.faults)
-    return results, marks, places
-
-
-def _new_mark(mark: Mark) -> NewMark:
-    return NewMark(mark.venue, mark.symbol, encode_mark(mark), mark.timestamp_ms, mark.source)
-
-
-def _result(index: int, outcome: int | str) -> ItemResult:
-    if isinstance(outcome, int):
-        return ItemResult(index, "ok", market_id=outcome)
-    fault = Fault(f"/marks/{index}", outcome, _REFUSALS.get(outcome, "refused"))
-    return refused(index, (fault,))
 
 
 def _view(mark: NewestMark, now_ms: int) -> MarkView:

@@ -1,6 +1,6 @@
 """How every call answers: records to bytes, versions to ETags, lists of results to one status."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 
 import msgspec
 from fastapi import Request, Response
@@ -8,9 +8,9 @@ from msgspec import Struct
 
 from service.api.bodies import JSON
 from service.api.problems import refused_list_response
-from service.contract.problems import ItemResult, fault_answers
+from service.contract.problems import ItemResult
 from service.contract.results import BatchResult
-from service.errors import Fault, VersionMismatch
+from service.errors import VersionMismatch
 
 NO_VERSION = 0  # that of an account that is not there, where it is expected
 _encoder = msgspec.json.Encoder()
@@ -75,14 +75,9 @@ def _is_version(tag: str) -> bool:
     return quoted and len(number) < 19 and number.isascii() and number.isdigit()
 
 
-def refused(index: int, faults: Sequence[Fault], name: str | None = None) -> ItemResult:
-    """Return the result of an item that was not taken."""
-    return ItemResult(index, "refused", id=name, errors=fault_answers(faults))
-
-
-def results_reply(results: Mapping[int, ItemResult]) -> Response:
+def results_reply(results: Iterable[ItemResult]) -> Response:
     """Answer by item, in order; when nothing was taken, as a problem that has the results too."""
-    ordered = [results[index] for index in sorted(results)]
+    ordered = sorted(results, key=lambda result: result.index)
     accepted = sum(result.status == "ok" for result in ordered)
     return batch_reply(BatchResult(accepted, len(ordered) - accepted, ordered))
 

@@ -15,7 +15,6 @@ from typing import TypeAlias
 
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
-from service.api.replies import refused
 from service.api.symbols import unknown_symbols, unlisted_by_now
 from service.contract.accounts import (
     NamedAccountDocument,
@@ -25,7 +24,7 @@ from service.contract.accounts import (
     encode_document,
 )
 from service.contract.decoding import split_list
-from service.contract.problems import ItemResult
+from service.contract.problems import ItemResult, refused
 from service.contract.results import BatchResult
 from service.errors import Fault, InvalidInput, MalformedBody, ServiceError, TooManyItems
 from service.store.accounts import Accounts

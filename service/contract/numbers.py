@@ -1,7 +1,7 @@
 """Numbers as clients may write them: JSON numbers or decimal strings, finite always."""
 
 import sys
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from msgspec import Meta
 
@@ -9,7 +9,7 @@ LARGEST = sys.float_info.max
 TIME_MAX_MS = 2**53 - 1  # the largest integer every JSON reader keeps exactly
 
 # A comparison with a bound is false for NaN and for infinity, so the bounds are the finite check.
-# The OpenAPI writer makes "number or string" of it; a string must be as JSON writes numbers.
+# `say_decimal` makes "number or string" of it; a string must be as JSON writes numbers.
 _AS_TEXT = {
     "format": "decimal",
     "pattern": r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$(?!\n)",
@@ -70,3 +70,13 @@ Milliseconds: TypeAlias = Annotated[
 def within(ge: float, le: float, description: str) -> Meta:
     """Return the rule of a number that has bounds of its own."""
     return Meta(ge=ge, le=le, description=description, extra_json_schema=_AS_TEXT)
+
+
+def say_decimal(schema: dict[str, Any]) -> None:
+    """Let a schema say "number or string" where it is of such a number, without the bounds that
+    only mean "finite"."""
+    if schema.get("format") == "decimal":
+        schema["type"] = ["number", "string"]
+        for bound in ("minimum", "maximum"):
+            if abs(schema.get(bound, 0.0)) == LARGEST:
+                del schema[bound]

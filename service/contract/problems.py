@@ -1,6 +1,6 @@
 """What an error looks like on the wire: RFC 9457 problem+json with a stable `code`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -51,3 +51,8 @@ class Problem(Struct, omit_defaults=True):
 def fault_answers(faults: Iterable[Fault]) -> list[FaultAnswer]:
     """Return faults as the wire has them."""
     return [FaultAnswer(fault.pointer, fault.code, fault.detail) for fault in faults]
+
+
+def refused(index: int, faults: Sequence[Fault], name: str | None = None) -> ItemResult:
+    """Return the result of an item that was not taken."""
+    return ItemResult(index, "refused", id=name, errors=fault_answers(faults))

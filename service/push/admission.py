@@ -15,7 +15,8 @@ import anyio
 from starlette.websockets import WebSocket
 
 from service.access.door import Caller, Door, token_of
-from service.contract.frames import Auth, FrameRefused, decode_client_frame
+from service.contract.frame_reading import FrameRefused, decode_client_frame
+from service.contract.frames import Auth
 from service.errors import StoreUnavailable, TooManyConnections, Unauthenticated
 from service.push.close_codes import CloseCode
 from service.push.hub import Hub

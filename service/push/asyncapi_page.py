@@ -71,11 +71,16 @@ def _page(document: Document) -> Iterator[str]:
     )
     for channel in document["channels"].values():
         yield from _channel(channel)
+    shown: set[str] = set()
     for operation in document["operations"].values():
         yield f"<h2>{escape(operation['summary'])}</h2>"
         for message in operation["messages"]:
             name = message["$ref"].rpartition("/")[2]
-            yield from _message(document, name)
+            if name in shown:  # on another channel
+                yield f'<h3><a href="#{escape(name)}">{escape(name)}</a></h3>'
+            else:
+                yield from _message(document, name)
+            shown.add(name)
     yield "<h2>What frames are made of</h2>"
     for name, schema in document["components"]["schemas"].items():
         if name not in document["components"]["messages"]:

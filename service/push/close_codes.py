@@ -2,7 +2,13 @@
 
 from enum import IntEnum
 
-from service.errors import ServiceError, StoreUnavailable, TooManyConnections, Unauthenticated
+from service.errors import (
+    MissingScope,
+    ServiceError,
+    StoreUnavailable,
+    TooManyConnections,
+    Unauthenticated,
+)
 
 
 class CloseCode(IntEnum):
@@ -15,6 +21,7 @@ class CloseCode(IntEnum):
     TOO_MANY_CONNECTIONS = 4011
     TOO_MANY_ERRORS = 4500
     UNAUTHENTICATED = 4501
+    MISSING_SCOPE = 4502
 
 
 REASONS: dict[CloseCode, str] = {
@@ -25,10 +32,12 @@ REASONS: dict[CloseCode, str] = {
     CloseCode.TOO_MANY_CONNECTIONS: "too many connections of this key: come back when one is gone",
     CloseCode.TOO_MANY_ERRORS: "too many frames that mean nothing",
     CloseCode.UNAUTHENTICATED: "this stream needs an API key that is good: header or `auth` frame",
+    CloseCode.MISSING_SCOPE: "this stream needs a key with the scope marks:write",
 }
 # What somebody is told who is not let in; `api/problems.py` has the statuses of the same.
 REFUSALS: dict[type[ServiceError], CloseCode] = {
     Unauthenticated: CloseCode.UNAUTHENTICATED,
+    MissingScope: CloseCode.MISSING_SCOPE,
     StoreUnavailable: CloseCode.KEYS_UNKNOWN,
     TooManyConnections: CloseCode.TOO_MANY_CONNECTIONS,
 }

@@ -1,8 +1,8 @@
 """What every connected client has, by whichever door it came: subscriptions, what waits for it, how
 it ends.
 
-The doors add how frames are written (`session.py`, `event_stream.py`). Of a connection's tasks the
-first to end ends them all.
+The doors add how frames are read and written (`sockets.py`, `event_stream.py`). Of a connection's
+tasks the first to end ends them all.
 """
 
 import asyncio
@@ -15,6 +15,8 @@ from anyio.abc import TaskGroup
 
 from service.access.door import Caller
 from service.contract.cursor import Cursor
+from service.contract.frame_reading import FrameRefused
+from service.contract.frames import ServerFrame, encode_frame
 from service.contract.selection import Selection
 from service.errors import StoreUnavailable
 from service.push.close_codes import CloseCode
@@ -88,6 +90,11 @@ class Connection:
         """All there are, by id."""
         return {**self.alerts, **self.marks, **self.risks}
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is lost by closing."""
+        return not self.subscriptions
+
     def end(self, code: CloseCode) -> None:
         """Close at once, whatever still waits; the first reason given is the one told."""
         self.close_code = self.close_code or code
@@ -99,9 +106,28 @@ class Connection:
         self.outbox.seal()
 
     def offer_notice(self, frame: str) -> None:
-        """Tell who listens to anything; one without room misses it."""
-        if self.subscriptions:
+        """Tell whoever is not idle; one without room misses it."""
+        if not self.idle:
             self.outbox.offer(frame)
+
+    async def say(self, frame: ServerFrame) -> None:
+        """Wait for room, then let the frame be written."""
+        await self.outbox.put(encode_frame(frame))
+
+    async def pay(self, units: int) -> None:
+        """Take what a frame costs, as a call does: one, and its list as many as are in it.
+
+        Whoever has no units left is read no further until they have grown back, and so cannot
+        keep us busy; nothing is lost or refused, and no other connection waits.
+        """
+        if units > 0:
+            await self._switchboard.wait_for(self.caller, units)
+
+    def auth_refused(self) -> FrameRefused:
+        """Return why an `auth` frame is refused here: it comes first, where one is needed."""
+        if self.caller.key_id:
+            return FrameRefused("already_authenticated", "a connection has one key")
+        return FrameRefused("auth_not_configured", "this service runs without keys")
 
     async def ended(self) -> None:
         """Return once the connection is to end at once."""

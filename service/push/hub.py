@@ -27,7 +27,6 @@ from service.push.listeners import Listeners
 from service.push.marks import MarkBoard, MarkSubscription
 from service.push.notices import Notices
 from service.push.risk import Judge, RiskBoard, RiskStore
-from service.push.session import Session
 from service.push.subscriptions import AlertSubscription, StoredAlerts
 from service.push.watched import RiskSubscription
 from service.store.market_stream import MarketEntry, NewestMark
@@ -105,14 +104,11 @@ class Hub:
             tasks.start_soon(self._risks.run, name="push risk")
             tasks.start_soon(self._silences.run, name="silences")
 
-    def connect(self, caller: Caller) -> Session:
-        """Open a session; it must `leave` in the end. During a drain it is told to come back."""
-        session = Session(self, caller, self.limits)
-        self.admit(session)
-        return session
-
     def admit(self, connection: Connection) -> None:
-        """Take a connection in, by whichever door; it must `leave` in the end."""
+        """Take a connection in, by whichever door; it must `leave` in the end.
+
+        During a drain it is told to come back.
+        """
         self.sessions.add(connection)
         if self._draining:
             connection.end(CloseCode.RESTART)
@@ -195,7 +191,7 @@ class Hub:
         for session in self.sessions:
             session.offer_notice(frame)
         for session in self.sessions:
-            if not session.subscriptions:
+            if session.idle:
                 session.end(CloseCode.RESTART)
         await self._gone_within(notice_s)
         for session in self.sessions:

@@ -1,114 +1,56 @@
-"""A client of the WebSocket: what it says, and what is said to it.
+"""A client of `/v1/stream`: what it says, and what is said to it.
 
-Its tasks are pump (outbox to socket, the only writer), listen (socket to frames, the only way to
-learn of a hang-up), catch up (log to outbox, for subscriptions that are behind) and a wait for the
-order to end. The first to end ends them all.
+Besides what every socket does (`sockets.py`) it catches up: log to outbox, for subscriptions that
+are behind.
 """
 
-from typing import Any
-
-import anyio
 from anyio.abc import TaskGroup
 from starlette.websockets import WebSocket
 
-from service.access.door import Caller
 from service.contract.alerts import read_alert_id
 from service.contract.cursor import Cursor, decode_cursor
+from service.contract.frame_reading import FrameRefused, decode_client_frame
 from service.contract.frames import (
     Acknowledge,
     Acknowledged,
     Auth,
     ErrorFrame,
-    FrameRefused,
     Ping,
     Pong,
-    ServerFrame,
     Subscribe,
     Subscribed,
     Unsubscribe,
     Unsubscribed,
-    decode_client_frame,
-    encode_frame,
 )
 from service.contract.selection import Selection, select
 from service.errors import InvalidCursor, StoreUnavailable, UnknownAlert
-from service.push.close_codes import REASONS, CloseCode
-from service.push.connection import CLOSE_S, Connection, StreamLimits, Switchboard, start_all
+from service.push.connection import Connection
 from service.push.marks import MarkSubscription
+from service.push.sockets import serve
 from service.push.watched import RiskSubscription
 from service.store.api_keys import Scope
 from service.store.keys import tenant_key
-
-BAD_FRAMES_MAX = 100
 
 
 class Session(Connection):
     """The state of one connection; `run` is its life."""
 
-    def __init__(self, switchboard: Switchboard, caller: Caller, limits: StreamLimits) -> None:
-        super().__init__(switchboard, caller, limits)
-        self._bad_frames = 0
-
     async def run(self, socket: WebSocket) -> None:
         """Serve an accepted socket until a side ends it; raises WebSocketDisconnect in a group."""
-        async with anyio.create_task_group() as tasks:
+        await serve(self, socket, self._obey, self.say, self.catch_up)
 
-            async def listen() -> None:
-                await self._listen(socket, tasks)
-
-            async def pump() -> None:
-                await self.pump(socket.send_text)
-
-            start_all(tasks, listen, pump, self.catch_up, self.ended)
-        if self.close_code is not None:
-            # A peer that does not read must not hold the close either.
-            with anyio.move_on_after(CLOSE_S):
-                await socket.close(self.close_code, REASONS[self.close_code])
-
-    async def _listen(self, socket: WebSocket, tasks: TaskGroup) -> None:
-        while True:
-            message = await socket.receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            await self._pay(1)
-            try:
-                await self._obey(message, tasks)
-            except FrameRefused as refused:
-                await self._say(refused.frame)
-                self._bad_frames += 1
-                if self._bad_frames > BAD_FRAMES_MAX:
-                    self.end(CloseCode.TOO_MANY_ERRORS)
-
-    async def _obey(self, message: Any, tasks: TaskGroup) -> None:
-        text = message.get("text")
-        if text is None:
-            raise FrameRefused("binary_frame", "frames are JSON text")
+    async def _obey(self, text: str, tasks: TaskGroup) -> None:
         match decode_client_frame(text):
             case Ping():
-                await self._say(Pong())
+                await self.say(Pong())
             case Subscribe() as frame:
                 await self._subscribe(frame, tasks)
             case Unsubscribe(id=subscription_id):
                 await self._unsubscribe(subscription_id)
             case Auth():
-                raise self._auth_refused()
+                raise self.auth_refused()
             case Acknowledge(alert=alert):
                 await self._acknowledge(alert)
-
-    async def _pay(self, units: int) -> None:
-        """Take what a frame costs, as a call does: one, and its list as many as are in it.
-
-        Whoever has no units left is read no further until they have grown back, and so cannot
-        keep us busy; nothing is lost or refused, and no other connection waits.
-        """
-        if units > 0:
-            await self._switchboard.wait_for(self.caller, units)
-
-    def _auth_refused(self) -> FrameRefused:
-        """Return why an `auth` frame is refused here: it comes first, where one is needed."""
-        if self.caller.key_id:
-            return FrameRefused("already_authenticated", "a connection has one key")
-        return FrameRefused("auth_not_configured", "this service runs without keys")
 
     async def _subscribe(self, frame: Subscribe, tasks: TaskGroup) -> None:
         there = self.subscriptions
@@ -117,11 +59,11 @@ class Session(Connection):
         if len(there) >= self._limits.subscriptions_max:
             most = f"at most {self._limits.subscriptions_max} in one connection"
             raise FrameRefused("too_many_subscriptions", most, frame.id)
-        await self._pay(len(frame.accounts or ()) - 1)
+        await self.pay(len(frame.accounts or ()) - 1)
         if frame.channel == "alerts":
             self.subscribe_to_alerts(frame.id, *self._wanted(frame))
         elif frame.channel == "marks":
-            await self._say(Subscribed(frame.id, "marks", self._switchboard.epoch, False, None))
+            await self.say(Subscribed(frame.id, "marks", self._switchboard.epoch, False, None))
             marks = MarkSubscription(frame.id, frame.symbols, self.outbox)
             self.marks[frame.id] = marks
             self._switchboard.listen_to_marks(marks)
@@ -141,7 +83,7 @@ class Session(Connection):
         if not self._switchboard.watch(risk):
             raise FrameRefused("too_many_accounts", "this worker watches no more", frame.id)
         self.risks[frame.id] = risk
-        await self._say(Subscribed(frame.id, "risk", self._switchboard.epoch, False, None))
+        await self.say(Subscribed(frame.id, "risk", self._switchboard.epoch, False, None))
         tasks.start_soon(risk.run, self._limits.frame_bytes)
 
     def _accounts_of(self, frame: Subscribe, scope: Scope, accounts_max: int) -> list[str]:
@@ -174,11 +116,11 @@ class Session(Connection):
                 raise UnknownAlert("there is no such alert in the log")
             account, seq = named
             key = tenant_key(self.caller.tenant, account)
-            await self._say(Acknowledged(alert, await self._switchboard.acknowledge(key, seq)))
+            await self.say(Acknowledged(alert, await self._switchboard.acknowledge(key, seq)))
         except UnknownAlert as unknown:
             raise FrameRefused("unknown_alert", unknown.detail, alert=alert) from None
         except StoreUnavailable as away:
-            await self._say(ErrorFrame("store_unavailable", away.detail, alert=alert))
+            await self.say(ErrorFrame("store_unavailable", away.detail, alert=alert))
 
     async def _unsubscribe(self, subscription_id: str) -> None:
         """Stop all that speaks for the subscription before saying that it is over."""
@@ -189,7 +131,4 @@ class Session(Connection):
             kept.pop(subscription_id, None)
         subscription.reading.cancel()
         self._switchboard.disconnect(subscription)
-        await self._say(Unsubscribed(subscription_id))
-
-    async def _say(self, frame: ServerFrame) -> None:
-        await self.outbox.put(encode_frame(frame))
+        await self.say(Unsubscribed(subscription_id))

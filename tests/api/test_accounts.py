@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from service.store.accounts import Accounts
 from tests.api.workers import account, errors_of, instrument, long, open_worker, settings_of
 
 pytestmark = pytest.mark.anyio
@@ -101,6 +102,28 @@ async def test_what_is_known_already_is_not_sent_again(desk: httpx.AsyncClient, 
     await put(desk, account(long(), usdt=77))
     assert (await desk.put("/v1/instruments", json=[instrument(takerFee=0.001)])).is_success
     assert (await desk.get(path, headers={"if-none-match": tag})).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/accounts/a1/risk", "/v1/accounts/a1/health"])
+async def test_what_is_known_already_is_not_even_read(
+    desk: httpx.AsyncClient, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(desk)
+    tag = (await desk.get(path)).headers["etag"]
+    get, read = Accounts.get, []
+
+    async def counted(self: Accounts, account_key: str) -> tuple[bytes, int] | None:
+        read.append(account_key)
+        return await get(self, account_key)
+
+    monkeypatch.setattr(Accounts, "get", counted)
+    same = await desk.get(path, headers={"if-none-match": tag})
+    assert (same.status_code, same.headers["etag"], read) == (304, tag, [])
+    assert (await desk.delete("/v1/accounts/a1")).is_success
+    assert (await desk.get(path, headers={"if-none-match": tag})).status_code == 404
+    await put(desk)
+    again = await desk.get(path, headers={"if-none-match": tag})
+    assert (again.status_code, len(read)) == (200, 2)
 
 
 async def test_the_risk_is_another_with_every_mark(desk: httpx.AsyncClient) -> None:

@@ -117,6 +117,38 @@ async def test_requests_in_slices_and_in_rows_are_answered(port: int) -> None:
     assert (await said_to(port, *slices)).count(b"200 OK") == 1
 
 
+def post(body: bytes) -> bytes:
+    head = b"POST /v1/evaluate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    return head + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+async def test_requests_sent_at_once_are_answered_in_order_whatever_becomes_of_each(
+    port: int,
+) -> None:
+    """The slow one first, a refused one in the middle, whose body is not taken for a request."""
+    accounts = [{"id": f"a{number}", "balances": []} for number in range(500)]
+    requests = [
+        post(json.dumps({"accounts": accounts}).encode()),
+        post(b"GET /livez HTTP/1.1\r\n\r\n"),
+        post(b'{"accounts":[{"id":"last","balances":[]}]}'),
+    ]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"".join(requests))
+    answers = []
+    async with asyncio.timeout(10.0):
+        for _ in requests:
+            head = await reader.readuntil(b"\r\n\r\n")
+            body = await reader.readexactly(int(head.split(b"content-length: ")[1].split()[0]))
+            answers.append((int(head.split()[1]), json.loads(body)))
+        writer.write(HEAD + b"connection: close\r\n\r\n")
+        assert (await reader.read()).count(b"HTTP/1.1") == 1
+    writer.close()
+    assert [status for status, _ in answers] == [200, 400, 200]
+    assert [each["id"] for each in answers[0][1]["accounts"]] == [each["id"] for each in accounts]
+    assert answers[1][1]["code"] == "malformed_body"
+    assert [each["id"] for each in answers[2][1]["accounts"]] == ["last"]
+
+
 async def test_no_more_connections_are_held_than_leave_descriptors_for_ourselves(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,9 @@ LEFT_OUT = {
     "Pong",
     "Unsubscribe",
     "Unsubscribed",
+    # Marks are posted; a producer that is in a hurry speaks the stream itself.
+    "MarkBatch",
+    "Taken",
     # Scenarios and liquidation maps are asked for by desks, in their own tools.
     "AxisDocument",
     "CascadeDocument",

@@ -28,6 +28,7 @@ from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
 from service.api.stored_risk import judge_stored
 from service.contract.frames import SERVER_FRAMES, encode_frame
+from service.contract.producing import PRODUCER_ANSWERS
 from service.push.admission import Admission, AdmissionRules
 from service.push.connection import StreamLimits
 from service.push.event_stream import EventStreamResponse
@@ -70,6 +71,7 @@ class Worker:
     def __init__(self, keys: ApiKeys, url: str, built: _Built) -> None:
         self.keys = keys
         self.url = url
+        self.marks_url = url.replace("/v1/stream", "/v1/marks/stream")
         self.hub, self.log, self.follower = built.hub, built.log, built.follower
         self.market, self.accounts, self.silences = built.market, built.accounts, built.silences
 
@@ -146,7 +148,7 @@ async def open_worker(
         open_stream = partial(EventStreamResponse, hub, admission)
         entrance = Entrance(door, Meter(Units(client), 0.0, 1.0))
         app.include_router(build_alert_stream_router(entrance, open_stream))
-        app.include_router(build_stream_router(hub, admission))
+        app.include_router(build_stream_router(hub, admission, built.market))
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))
         server = _server_of(app)
@@ -260,13 +262,14 @@ def check_frame(raw: str) -> Frame:
     return frame
 
 
-_KINDS = {str(kind.__struct_config__.tag): kind for kind in SERVER_FRAMES}
+_KINDS = {str(kind.__struct_config__.tag): kind for kind in (*SERVER_FRAMES, *PRODUCER_ANSWERS)}
 
 
 @cache
 def _validators() -> dict[str, Draft202012Validator]:
     document = json.loads(DOCUMENT.read_text())
-    sent = document["operations"]["sendFrames"]["messages"]
+    operations = document["operations"]
+    sent = operations["sendFrames"]["messages"] + operations["sendMarkAnswers"]["messages"]
     messages = [document["components"]["messages"][each["$ref"].split("/")[-1]] for each in sent]
     return {
         message["name"]: Draft202012Validator(

@@ -8,6 +8,7 @@ import pytest
 from jsonschema import Draft7Validator, Draft202012Validator
 
 from service.contract.frames import CLIENT_FRAMES, SERVER_FRAMES
+from service.contract.producing import MarkBatch, Taken
 from service.push.asyncapi import document, render
 from tests.push.stream import DOCUMENT
 
@@ -18,7 +19,7 @@ def test_the_file_is_what_the_classes_say() -> None:
     assert DOCUMENT.read_text() == render(), "write it again: plimsoll openapi"
 
 
-@pytest.mark.parametrize("frame", [*CLIENT_FRAMES, *SERVER_FRAMES])
+@pytest.mark.parametrize("frame", [*CLIENT_FRAMES, *SERVER_FRAMES, MarkBatch, Taken])
 def test_every_frame_has_a_message_and_a_valid_example(frame: type) -> None:
     written = document()
     message = written["components"]["messages"][frame.__name__]

@@ -7,7 +7,7 @@ from websockets.exceptions import ConnectionClosed
 
 from service.contract.cursor import encode_cursor
 from service.push.connection import StreamLimits
-from service.push.session import BAD_FRAMES_MAX
+from service.push.sockets import BAD_FRAMES_MAX
 from tests.push.log_writer import LogWriter
 from tests.push.stream import SHARDS, Client, Worker, open_worker
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.contract.frames import ClientFrame, FrameRefused, decode_client_frame, encode_frame
-from service.push.session import BAD_FRAMES_MAX
+from service.contract.frame_reading import FrameRefused, decode_client_frame
+from service.contract.frames import ClientFrame, encode_frame
+from service.push.sockets import BAD_FRAMES_MAX
 from tests.push.stream import Client, Worker, check_frame
 
 VALUES = st.recursive(
