@@ -27,6 +27,7 @@ from service.demo.wording import clock
 from service.feeds.replay import Timestamps, laps, play
 from service.feeds.sinks import HttpSink, Tally
 from service.feeds.tape import read_tape
+from service.instruments_cli import instruments
 from service.keys_cli import keys
 from service.owe_cli import owe
 from service.settings import Settings
@@ -50,6 +51,7 @@ cli = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 cli.add_typer(keys, name="keys")
+cli.add_typer(instruments, name="instruments")
 cli.command()(owe)
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
