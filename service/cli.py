@@ -28,6 +28,7 @@ from service.feeds.replay import Timestamps, laps, play
 from service.feeds.sinks import HttpSink, Tally
 from service.feeds.tape import read_tape
 from service.feeds_cli import feed
+from service.instruments_cli import instruments
 from service.keys_cli import keys
 from service.openapi_cli import openapi
 from service.owe_cli import owe
@@ -54,6 +55,7 @@ cli = typer.Typer(
 )
 cli.add_typer(keys, name="keys")
 cli.command()(feed)
+cli.add_typer(instruments, name="instruments")
 cli.command()(owe)
 cli.command()(openapi)
 

@@ -39,7 +39,7 @@ from service.errors import InvalidInput, StoreUnavailable, UnknownAccount
 from service.risk.model import HealthLimits, Level
 from service.store.accounts import Accounts
 from service.store.alert_log import AlertLog
-from service.store.keys import split_tenant_key
+from service.store.keys import split_tenant_key, tenant_key
 from service.store.questions import Questions
 
 _LEVELS: tuple[LevelName, ...] = get_args(LevelName)
