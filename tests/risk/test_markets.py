@@ -258,8 +258,7 @@ def answers_of(table: MarketTable, kind: str, place: tuple[str, str]) -> object:
 def test_a_layer_is_what_it_would_be_if_nobody_had_asked_before(
     rounds: list[tuple[list[Any], list[Any], list[Any]]],
 ) -> None:
-    told: list[Any] = []
-    used = MarketTable()
+    used, told = MarketTable(), list[Any]()
     for changes, own, questions in rounds:
         told += changes
         for change in changes:
@@ -284,8 +283,8 @@ def test_what_a_layer_writes_stays_in_it() -> None:
     market = other.market("okx", BTC)
     assert math.isnan(mark_of(other, market))
     assert other.columns().contract_size[market] == contract(BTC).contract_size
-    rates = other.tables().rate[market]
-    assert rates[: len(THREE_TIERS)].tolist() == [tier.maintenance_rate for tier in THREE_TIERS]
+    rates = other.tables().rate[market, : len(THREE_TIERS)].tolist()
+    assert rates == [tier.maintenance_rate for tier in THREE_TIERS]
 
 
 def test_a_parent_keeps_only_what_is_listed_and_not_without_end() -> None:
