@@ -149,10 +149,14 @@ def contract_documents() -> dict[str, str]:
 
 def run_api(settings: Settings, listening: socket.socket) -> None:
     """Serve an API worker on a socket that listens already, until SIGTERM or SIGINT."""
+    serve_api(build_api(settings), settings, listening)
+
+
+def serve_api(app: FastAPI, settings: Settings, listening: socket.socket) -> None:
+    """Serve what `build_api` has built; nothing that it needs is compiled while it answers."""
     keep_large_blocks()
     evaluate.warm_up()
     weaving.warm_up()
-    app = build_api(settings)
     config = uvicorn.Config(
         app,
         http=RequestProtocol,

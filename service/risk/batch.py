@@ -209,21 +209,17 @@ def _rules(venues: Sequence[str]) -> Ints:
 
 def _settles(market: Ints, table: MarketTable) -> Words[str]:
     """Return the settle assets of some markets by name."""
-    known, place = np.unique(market, return_inverse=True)
-    return Words.of([table.settle_name(each) for each in known.tolist()]).only(place)
+    names = Words.of(market.tolist())
+    settles = Words.of([table.settle_name(each) for each in names.words])
+    return settles.only(names.code)
 
 
 def _numbered(rule: Ints, names: Words[str], number_of: Callable[[str, str], int]) -> Ints:
     """Return the table's number of each (venue, name); new ones are registered in their order."""
     many = max(len(names.words), 1)
-    pairs, first, place = np.unique(
-        rule * many + names.code, return_index=True, return_inverse=True
-    )
-    numbers = np.zeros(len(pairs), np.int64)
-    for index in np.argsort(first).tolist():
-        venue, word = divmod(int(pairs[index]), many)
-        numbers[index] = number_of(_VENUES[venue], names.words[word])
-    return numbers[place]
+    pairs = Words.of((rule * many + names.code).tolist())
+    numbers = [number_of(_VENUES[pair // many], names.words[pair % many]) for pair in pairs.words]
+    return np.array(numbers, np.int64)[pairs.code]
 
 
 def _ints(values: Iterable[int]) -> Ints:

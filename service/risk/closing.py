@@ -119,5 +119,9 @@ def debt_most(
 ) -> Floats:
     """Return how much of a shortfall can be left to the trader, a pool: all (inf), a loan, none."""
     rule = batch.pools.rule
-    protected = np.where(policies.claims_borrowed[rule], borrowed(batch, assessment), 0.0)
-    return np.where(policies.negative_balance_protection[rule], protected, np.inf)
+    protected = policies.negative_balance_protection[rule]
+    most = np.where(protected, 0.0, np.inf)
+    claimed = protected & policies.claims_borrowed[rule]
+    if claimed.any():
+        most[claimed] = borrowed(batch, assessment)[claimed]
+    return most

@@ -203,3 +203,8 @@ def enlarged(old: Markets, new: Markets) -> Markets:
         values = getattr(old, name)
         getattr(new, name)[: len(values)] = values
     return new
+
+
+def copied(old: Markets) -> Markets:
+    """Return the same markets in columns of their own."""
+    return Markets(**{name: getattr(old, name).copy() for name in Markets.__slots__})

@@ -2,27 +2,29 @@
 
 A market is a (venue, symbol) as an account of that venue sees it: its own instrument and mark where
 there are any, else generic's. A table made with a parent is a layer over it: what it was given
-itself goes first, the parent's answers the rest, and the parent is never written.
-
-`columns()`, `tables()` and `asset_prices()` are views of live arrays: use them at once, don't keep
-them over the next `put_`.
+itself goes first, the parent's answers the rest, and the parent's facts are never written. A layer
+begins with the markets and assets that earlier layers have asked for, as far as they are listed:
+their parent keeps them up to date, and a copy costs a hundredth of finding them all again.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import partial
 
 import numpy as np
 
-from service.risk.columns import Floats, Markets, TierTables, empty_markets, enlarged
-from service.risk.model import GENERIC_VENUE, USD, Instrument, Mark, PoolKey
+from service.risk.columns import empty_markets, enlarged
+from service.risk.model import USD, Instrument, Mark
+from service.risk.numbered import NumberedMarkets
 from service.risk.reports import Basis, Key, Report, lookups, price_in_usd, price_on, worth_of
 from service.risk.symbols import base_of, settle_of, sources
-from service.risk.tiers import empty_tables, widened, width_for, write_table
+from service.risk.tiers import widened, width_for, write_table
 from service.risk.venues import RULES
 
+# Of a table at most so many markets are kept up to date for its layers; each layer copies them.
+SHARED_MAX = 512
 
-class MarketTable:
+
+class MarketTable(NumberedMarkets):
     """Numbers for markets and assets, with their newest facts as columns; one writer."""
 
     def __init__(
@@ -36,29 +38,20 @@ class MarketTable:
         self._instruments: dict[Key, Instrument] = {}
         self._reports: dict[Key, Report] = {}
         self._stale: dict[Key, bool] = {}
-        self._rows: dict[Key, int] = {}
-        self._keys: list[Key] = []
-        self._by_symbol: dict[str, list[int]] = defaultdict(list)
-        self._used: list[tuple[Instrument | None, Key | None, Report | None]] = []
-        self._markets = empty_markets(8)
-        self._columns: Markets | None = None  # views of them, made when asked for
-        self._tiers = empty_tables(8, 1)
-        self._assets: dict[Key, int] = {}
-        self._asset_keys: list[Key] = []
-        self._priced_by: dict[int, list[int]] = defaultdict(list)
-        self._asset_price: Floats = np.full(8, np.nan)
-        self._watched: dict[Key, int] = {}  # the assets whose prices are kept
-        self._marked: set[int] = set()  # markets with another mark or quality than was taken
-        self._termed: set[int] = set()  # markets with other terms
+        super().__init__()
+        self._shares = parent is not None and basis == parent._basis
+        if parent is not None and self._shares:
+            self._begin_as(parent)
 
     def market(self, venue: str, symbol: str) -> int:
         """Return the number of a market, registering it at first sight (a venue must be known)."""
         key = (venue, symbol)
         row = self._rows.get(key)
         if row is None:
+            self._have_kept(venue, symbol)
             row = self._rows[key] = len(self._keys)
             self._keys.append(key)
-            self._by_symbol[symbol].append(row)
+            self._by_symbol[symbol] = [*self._by_symbol.get(symbol, ()), row]
             self._used.append((None, None, None))
             self._make_room(len(self._keys))
             self._termed.add(row)
@@ -71,11 +64,28 @@ class MarketTable:
         """Return an asset's number as a venue's accounts price it; from now on it is priced."""
         number = self._watched.get((venue, name))
         if number is None:
+            parent = self._parent if self._shares else None
+            if parent is not None and (venue, name) in parent._assets:
+                parent._watch(venue, name)
             number = self._watched[(venue, name)] = self._number(venue, name)
             for symbol in () if name in self.pegged else sources(name):
-                self._priced_by[self.market(venue, symbol)].append(number)
+                market = self.market(venue, symbol)
+                self._priced_by[market] = [*self._priced_by.get(market, ()), number]
             self._refresh_asset(number)
         return number
+
+    def _have_kept(self, venue: str, symbol: str) -> None:
+        """Have the parent keep a market for later layers, if it lists it."""
+        parent = self._parent if self._shares else None
+        if parent is None or len(parent._keys) >= SHARED_MAX:
+            return
+        if parent.find_instrument(venue, symbol) is not None:
+            parent.market(venue, symbol)
+
+    def _watch(self, venue: str, name: str) -> None:
+        """Keep an asset's price for later layers."""
+        if len(self._keys) < SHARED_MAX:
+            self.asset(venue, name)
 
     def _number(self, venue: str, name: str) -> int:
         key = (venue, name)
@@ -94,22 +104,6 @@ class MarketTable:
         self._instruments[(instrument.venue, instrument.symbol)] = instrument
         rows = self.shown_by(instrument.venue, instrument.symbol)
         return [row for row in rows if self._refresh_instrument(row)]
-
-    def shown_by(self, venue: str, symbol: str) -> list[int]:
-        """Return the markets that a mark may be shown by: generic's may serve other venues."""
-        rows = self._by_symbol.get(symbol, ())
-        return [row for row in rows if venue in (GENERIC_VENUE, self._keys[row][0])]
-
-    def showing(self, venue: str, symbol: str) -> list[int] | None:
-        """Return the markets that show a symbol's marks; None: its next one is first somewhere."""
-        rows, key = [], (venue, symbol)
-        for row in self._by_symbol.get(symbol, ()):
-            shown = self._used[row][1]
-            if shown == key:
-                rows.append(row)
-            elif self._keys[row] == key or (shown is None and venue == GENERIC_VENUE):
-                return None
-        return rows
 
     def renew_mark(self, mark: Mark, event_time_ms: int, rows: Sequence[int]) -> None:
         """Take a newer mark of a symbol that these markets are `showing`.
@@ -138,91 +132,12 @@ class MarketTable:
                 rows.append(row)
         return rows
 
-    def instrument(self, market: int) -> Instrument | None:
-        """Return the terms a market goes by; None: nobody listed it."""
-        return self._used[market][0]
-
-    def settle_name(self, market: int) -> str:
-        """Return the asset a market settles in, by its instrument, else by its symbol."""
-        instrument = self._used[market][0]
-        return instrument.settle if instrument else settle_of(self._keys[market][1])
-
     def find_instrument(self, venue: str, symbol: str) -> Instrument | None:
         """Return what an account of a venue would be given, without registering anything."""
         for key in lookups(venue, symbol):
             if key in self._instruments:
                 return self._instruments[key]
         return self._parent.find_instrument(venue, symbol) if self._parent else None
-
-    def instrument_venue(self, market: int) -> str | None:
-        """Return whose instrument a market goes by: its own venue's or generic."""
-        instrument = self._used[market][0]
-        return instrument.venue if instrument else None
-
-    def mark_venue(self, market: int) -> str | None:
-        """Return whose mark a market shows: its own venue's or generic."""
-        key = self._used[market][1]
-        return key[0] if key else None
-
-    def mark_time(self, market: int) -> int | None:
-        """Return the event time (ms) of the mark a market shows."""
-        report = self._used[market][2]
-        return report.event_time_ms if report else None
-
-    def seen(self, market: int) -> tuple[bool, float | None, list[float]]:
-        """Return what a judgement sees of a market: whether its mark is stale, the mark, and the
-        prices of the assets that may move with it."""
-        report, assets = self._used[market][2], self._priced_by.get(market)
-        price = report.mark.mark_price if report else None
-        worth = self._asset_price[assets].tolist() if assets else []
-        return bool(self._markets.stale[market]), price, worth
-
-    def market_key(self, market: int) -> Key:
-        """Return the (venue, symbol) that a number stands for."""
-        return self._keys[market]
-
-    def isolated_key(self, settle: str, market: int, is_long: bool) -> PoolKey:
-        """Return the name of an isolated pool."""
-        _, symbol = self._keys[market]
-        return PoolKey("isolated", settle, symbol, "long" if is_long else "short")
-
-    def asset_key(self, asset: int) -> Key:
-        """Return the (venue, currency code) that a number stands for."""
-        return self._asset_keys[asset]
-
-    def asset_name(self, asset: int) -> str:
-        """Return the currency code of an asset number."""
-        return self._asset_keys[asset][1]
-
-    def columns(self) -> Markets:
-        """Return all markets as columns (live views)."""
-        if self._columns is None:
-            rows, everything = len(self._keys), self._markets
-            views = {name: getattr(everything, name)[:rows] for name in Markets.__slots__}
-            self._columns = Markets(**views)
-        return self._columns
-
-    def tables(self) -> TierTables:
-        """Return the tier tables; a market's table has the market's number (a live view)."""
-        return self._tiers
-
-    def asset_prices(self) -> Floats:
-        """Return the USD price of every asset; NaN where unknown (a live view)."""
-        return self._asset_price[: len(self._asset_keys)]
-
-    def assets_priced_by(self, market: int) -> list[int]:
-        """Return the assets whose USD price may move with this market's mark."""
-        return self._priced_by.get(market, [])
-
-    def take_touched(self) -> tuple[list[int], list[int]]:
-        """Return the markets with another mark or quality, and with other terms, since last asked.
-
-        For one who keeps a copy.
-        """
-        marked, termed = list(self._marked), list(self._termed)
-        self._marked.clear()
-        self._termed.clear()
-        return marked, termed
 
     def find_report(self, venue: str, symbol: str) -> tuple[Key, Report, bool] | None:
         """Return the report a venue's accounts go by, whose it is, whether stale; as it is now."""
@@ -239,6 +154,7 @@ class MarketTable:
         if rows > len(self._markets.mark):
             self._markets = enlarged(self._markets, empty_markets(2 * rows))
             self._tiers = widened(self._tiers, 2 * rows, self._tiers.floor.shape[1])
+            self._tiers_shared = False
 
     def _refresh_instrument(self, row: int) -> bool:
         """Show the instrument that serves a market now; says whether that changed."""
@@ -259,9 +175,10 @@ class MarketTable:
         fee = instrument.taker_fee
         self._markets.taker_fee[row] = np.nan if fee is None else fee
         self._markets.table[row] = row
-        width = width_for(len(instrument.tiers))
-        if width > self._tiers.floor.shape[1]:
+        width = max(width_for(len(instrument.tiers)), self._tiers.floor.shape[1])
+        if self._tiers_shared or width > self._tiers.floor.shape[1]:
             self._tiers = widened(self._tiers, len(self._markets.mark), width)
+            self._tiers_shared = False
         write_table(self._tiers, row, instrument, RULES[venue])
         self._termed.add(row)
         self._marked.add(row)

@@ -1,13 +1,18 @@
 """Which instrument, mark and USD price an account of a venue gets; what a new one touches."""
 
 import math
+from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from service.risk.markets import MarketTable
+from service.risk.markets import SHARED_MAX, MarketTable
 from service.risk.model import Mark, Tier
 from service.risk.symbols import base_of, settle_of
 from tests.risk.building import BTC, BTC_COIN, INF, THREE_TIERS, contract, put_marks
+from tests.strategies import effort
 
 
 def price_of(table: MarketTable, asset: str, venue: str = "generic") -> float:
@@ -204,3 +209,92 @@ def test_whoever_moves_a_market_learns_which_assets_follow() -> None:
     assert sorted(followed["USDT/USD"]) == sorted([asset, tether])
     assert followed["ETH/USD"] == []
     assert table.put_mark(Mark("USDT/USD", 1.0)) == [table.market("okx", "USDT/USD")]
+
+
+VENUES = ("generic", "okx", "gate")
+SYMBOLS = (BTC, BTC_COIN, "ETH/USDT:USDT", "USDT/USD")
+a_place = st.tuples(st.sampled_from(VENUES), st.sampled_from(SYMBOLS))
+a_fact = st.one_of(
+    st.tuples(st.just("list"), a_place, st.sampled_from((1.0, 0.01))),
+    st.tuples(st.just("mark"), a_place, st.sampled_from((100.0, 101.0))),
+)
+a_change = st.one_of(a_fact, st.tuples(st.just("stale"), a_place, st.sampled_from((0.0, 1.0))))
+a_question = st.tuples(st.sampled_from(("market", "asset")), a_place)
+a_round = st.tuples(st.lists(a_change), st.lists(a_fact), st.lists(a_question))
+
+
+def tell(table: MarketTable, kind: str, place: tuple[str, str], value: float) -> None:
+    venue, symbol = place
+    if kind == "list":
+        tiers = THREE_TIERS if value == 1.0 else THREE_TIERS[:-1]
+        table.put_instrument(contract(symbol, tiers, contract_size=value, venue=venue))
+    elif kind == "mark":
+        table.put_mark(Mark(symbol, value, venue=venue), int(value))
+    else:
+        table.set_stale(venue, symbol, bool(value))
+
+
+def answers_of(table: MarketTable, kind: str, place: tuple[str, str]) -> object:
+    """Return all that a table says of a market, or what it prices an asset at."""
+    venue, symbol = place
+    if kind == "asset":
+        return repr(price_of(table, base_of(symbol), venue))
+    market = table.market(venue, symbol)
+    columns, tables = table.columns(), table.tables()
+    row = int(columns.table[market])
+    return repr(
+        (
+            [float(getattr(columns, name)[market]) for name in ("contract_size", "mark", "stale")],
+            [table.asset_name(int(number[market])) for number in (columns.base, columns.settle)],
+            [] if row < 0 else tables.rate[row][np.isfinite(tables.floor[row])].tolist(),
+            (table.instrument(market), table.mark_venue(market), table.mark_time(market)),
+            table.settle_name(market),
+        )
+    )
+
+
+@effort(100, 5_000)
+@given(st.lists(a_round, max_size=4))
+def test_a_layer_is_what_it_would_be_if_nobody_had_asked_before(
+    rounds: list[tuple[list[Any], list[Any], list[Any]]],
+) -> None:
+    used, told = MarketTable(), list[Any]()
+    for changes, own, questions in rounds:
+        told += changes
+        for change in changes:
+            tell(used, *change)
+        fresh = MarketTable()
+        for change in told:
+            tell(fresh, *change)
+        one, other = MarketTable(used), MarketTable(fresh)
+        for layer, change in ((layer, change) for layer in (one, other) for change in own):
+            tell(layer, *change)
+        for question in questions:
+            assert answers_of(one, *question) == answers_of(other, *question)
+
+
+def test_what_a_layer_writes_stays_in_it() -> None:
+    parent = MarketTable()
+    parent.put_instrument(contract(BTC))
+    MarketTable(parent).market("okx", BTC)  # from now on the parent keeps it
+    layer, other = MarketTable(parent), MarketTable(parent)
+    layer.put_instrument(contract(BTC, THREE_TIERS[:1], contract_size=5.0))
+    layer.put_mark(Mark(BTC, 7.0), 1)
+    market = other.market("okx", BTC)
+    assert math.isnan(mark_of(other, market))
+    assert other.columns().contract_size[market] == contract(BTC).contract_size
+    rates = other.tables().rate[market, : len(THREE_TIERS)].tolist()
+    assert rates == [tier.maintenance_rate for tier in THREE_TIERS]
+
+
+def test_a_parent_keeps_only_what_is_listed_and_not_without_end() -> None:
+    parent = MarketTable()
+    for n in range(SHARED_MAX + 10):
+        parent.put_instrument(contract(f"C{n}/USDT:USDT"))
+    layer = MarketTable(parent)
+    layer.market("okx", "ODD/USDT:USDT")
+    layer.asset("okx", "ODD")
+    assert MarketTable(parent).market("okx", BTC) == 0
+    for n in range(SHARED_MAX + 10):
+        layer.market("okx", f"C{n}/USDT:USDT")
+    assert MarketTable(parent).market("gate", BTC) == SHARED_MAX

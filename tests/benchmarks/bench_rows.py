@@ -1,0 +1,189 @@
+"""`POST /v1/evaluate` with positions as rows, against what the same worker takes for no work.
+
+The floor of one position is an empty GET, that of more a route that decodes the same request and
+encodes the same answer with orjson. Calls and floors alternate on one connection of one worker, the
+bodies are made before. What a call takes of the worker's processor stands in the notes: on a busy
+machine that is the figure to go by.
+"""
+
+import asyncio
+import contextlib
+import http.client
+import math
+import os
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from tests.benchmarks.bench_evaluate import (
+    LEVERAGE,
+    POSITIONS,
+    SEED,
+    SYMBOLS,
+    TIERS,
+    start_price,
+    symbol,
+)
+from tests.benchmarks.bench_evaluate import account as account_of
+from tests.benchmarks.harness import Measurement, Size, hash_of
+from tests.benchmarks.whole_service import WITHIN_S, whole_service
+from tests.valkey_cluster import free_port
+
+COUNTS: dict[Size, tuple[int, ...]] = {"small": (1, 100), "full": (1, 100, 1_000, 10_000)}
+ROUNDS = 5
+_JSON = {"Content-Type": "application/json"}
+
+
+def run(size: Size) -> Iterator[Measurement]:
+    yield from asyncio.run(_measured(size))
+
+
+async def _measured(size: Size) -> list[Measurement]:
+    async with whole_service() as service:
+        await service.fill(instruments(), [])
+        with rows_worker(f"unix://{service.socket}") as worker:
+            found = [compared(worker, positions) for positions in COUNTS[size]]
+        service.check_log()
+        return found
+
+
+@dataclass
+class Worker:
+    """A worker of one's own and a connection to it that is kept."""
+
+    process: int
+    connection: http.client.HTTPConnection
+
+    def call(self, method: str, path: str, body: bytes | None = None) -> bytes:
+        """Return the answer of a call that is not refused."""
+        self.connection.request(method, path, body, _JSON if body else {})
+        answer = self.connection.getresponse()
+        text = answer.read()
+        assert answer.status == 200, text[:500]
+        return text
+
+    def processor_s(self) -> float:
+        """Return what its event loop has had of the processor."""
+        schedule = Path(f"/proc/{self.process}/task/{self.process}/schedstat").read_text()
+        return int(schedule.split()[0]) / 1e9
+
+
+@contextlib.contextmanager
+def rows_worker(store_url: str) -> Iterator[Worker]:
+    port = free_port()
+    command = (sys.executable, "-m", "tests.benchmarks.rows_worker", store_url, str(port))
+    process = subprocess.Popen(command)
+    try:
+        worker = Worker(process.pid, http.client.HTTPConnection("127.0.0.1", port, timeout=60.0))
+        deadline = time.monotonic() + WITHIN_S
+        while True:
+            with contextlib.suppress(ConnectionRefusedError):
+                worker.call("GET", "/floor")
+                break
+            worker.connection.close()  # it may ask again
+            assert time.monotonic() < deadline, "the worker does not answer"
+            time.sleep(0.05)
+        yield worker
+        worker.connection.close()
+    finally:
+        process.terminate()
+        process.wait(WITHIN_S)
+
+
+def instruments() -> list[dict[str, Any]]:
+    tiers = [
+        {
+            "minNotional": tier.floor,
+            "maxNotional": tier.cap if math.isfinite(tier.cap) else None,
+            "maintenanceMarginRate": tier.maintenance_rate,
+        }
+        for tier in TIERS
+    ]
+    names = {"quote": "USDT", "settle": "USDT", "linear": True, "contractSize": 1, "tiers": tiers}
+    return [{"symbol": symbol(index), "base": f"S{index}", **names} for index in range(SYMBOLS)]
+
+
+def request_of(positions: int) -> bytes:
+    """Return a call of accounts of five positions, or of one, and the marks of all symbols."""
+    source, each = random.Random(SEED), min(positions, POSITIONS)
+    accounts: list[dict[str, Any]] = []
+    for number in range(positions // each):
+        account = account_of(number, source)
+        rows = [
+            {
+                "symbol": row.symbol,
+                "side": "long" if row.contracts > 0.0 else "short",
+                "contracts": round(abs(row.contracts), 6),
+                "entryPrice": round(row.entry_price, 6),
+                "marginMode": "cross",
+                "leverage": LEVERAGE,
+            }
+            for row in account.positions[:each]
+        ]
+        amount = round(account.balances[0].amount, 4)
+        balances = [{"asset": "USDT", "amount": amount}]
+        accounts.append({"id": f"a{number}", "balances": balances, "positions": rows})
+    held = {row["symbol"] for account in accounts for row in account["positions"]}
+    marks = {symbol(index): start_price(index) for index in range(SYMBOLS)}
+    marks = {name: mark for name, mark in marks.items() if positions > 1 or name in held}
+    return orjson.dumps({"accounts": accounts, "marks": marks})
+
+
+@dataclass
+class _Times:
+    """Of one kind of call: medians of each round's, and what it took of the worker's processor."""
+
+    medians_s: list[float] = field(default_factory=list)
+    processor_s: list[float] = field(default_factory=list)
+
+    def add(self, worker: Worker, call: Callable[[], object], calls: int) -> None:
+        took_s, before_s = [], worker.processor_s()
+        for _ in range(calls):
+            began_s = time.perf_counter()
+            call()
+            took_s.append(time.perf_counter() - began_s)
+        self.processor_s.append((worker.processor_s() - before_s) / calls)
+        self.medians_s.append(statistics.median(took_s))
+
+
+def compared(worker: Worker, positions: int) -> Measurement:
+    body = request_of(positions)
+    answer = worker.call("POST", "/v1/evaluate", body)
+    told = orjson.loads(answer)
+    assert not told["problems"], told["problems"]
+    assert sum(len(account["positions"]) for account in told["accounts"]) == positions
+    worker.call("PUT", "/floor", answer)
+    floor: Callable[[], bytes] = lambda: worker.call("POST", "/floor", body)  # noqa: E731
+    baseline = "a route that decodes the request and encodes the answer with orjson"
+    if positions == 1:
+        floor, baseline = lambda: worker.call("GET", "/floor"), "an empty GET"
+    ours, theirs, calls = _Times(), _Times(), max(5, 200 // positions)
+    for _ in range(ROUNDS):
+        ours.add(worker, lambda: worker.call("POST", "/v1/evaluate", body), calls)
+        theirs.add(worker, floor, calls)
+    figures = np.array([account["equity"] for account in told["accounts"]])
+    ours_ms, theirs_ms = (1e3 * statistics.median(each.processor_s) for each in (ours, theirs))
+    return Measurement(
+        "evaluate over HTTP, rows",
+        {"accounts": len(figures), "positions": positions, "bytes": len(body) + len(answer)},
+        SEED,
+        statistics.median(ours.medians_s),
+        baseline,
+        statistics.median(theirs.medians_s),
+        hash_of(figures),
+        {
+            "worker_ms": ours_ms,
+            "baseline_worker_ms": theirs_ms,
+            "worker_ratio": ours_ms / theirs_ms,
+            "load": os.getloadavg()[0],
+        },
+    )
