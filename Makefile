@@ -14,7 +14,8 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
-PYTEST := $(BIN)/pytest --numprocesses 2 --dist worksteal
+# Three on two cores: a third of the time a test waits for a process, a socket or a clock.
+PYTEST := $(BIN)/pytest --numprocesses 3 --dist worksteal
 
 help: ## Print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14

@@ -197,7 +197,8 @@ UNCHANGED = with_etag(answer("It still is what the ETag stands for."))
 def reference(record: object) -> Document:
     """Return the schema of a record: a reference that `install_document` resolves."""
     (schema,), components = msgspec.json.schema_components([record], ref_template=_REF)
-    _SCHEMAS.update(components)
+    for name, found in components.items():
+        assert _SCHEMAS.setdefault(name, found) == found, f"two records are named {name}"
     plain: Document = _plain(schema)
     return plain
 

@@ -151,9 +151,9 @@ def _question(
         venue=asked.map.venue,
         factors=(1.0 + moves_of(asked.map) / 100.0).tolist(),
         limits=[
-            FundLimit(fund.venue, fund.asset, fund.per_event_limit)
+            FundLimit(fund.venue, fund.asset, fund.event_limit)
             for fund in asked.funds or ()
-            if fund.per_event_limit is not None
+            if fund.event_limit is not None
         ],
         lasts_s=left_s,
     )

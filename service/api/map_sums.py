@@ -14,7 +14,7 @@ from service.contract.liquidation_map import (
     MarketIds,
 )
 from service.contract.map_parts import MapPart
-from service.contract.simulate import FundDocument
+from service.contract.simulate import SupposedFund
 from service.risk.columns import Floats, Ints
 from service.risk.liquidation_map import FIELDS, LONG, POOLS, SHORT, SHORTFALL
 from service.risk.map_payers import Payers, paid
@@ -69,7 +69,7 @@ class MapSums:
             else:
                 known.sums += sums
 
-    def answer(self, asked: MapAsked, funds: Sequence[FundDocument]) -> MapAnswer:
+    def answer(self, asked: MapAsked, funds: Sequence[SupposedFund]) -> MapAnswer:
         """Settle and return everything."""
         keys, held = sorted(self._cells), _balances(funds)
         payers = {
@@ -126,7 +126,7 @@ class MapSums:
                 )
 
 
-def _balances(funds: Sequence[FundDocument]) -> dict[Key, float]:
+def _balances(funds: Sequence[SupposedFund]) -> dict[Key, float]:
     return {(fund.venue, fund.asset): fund.balance for fund in funds}
 
 

@@ -15,7 +15,6 @@ from service.contract.simulate import (
     DepositDocument,
     DepthLevel,
     FillDocument,
-    FundDocument,
     GridDocument,
     ImpactDocument,
     LeverageDocument,
@@ -26,6 +25,7 @@ from service.contract.simulate import (
     SimulateRequest,
     SlippageDocument,
     StepDocument,
+    SupposedFund,
     WithdrawalDocument,
 )
 from service.errors import Fault, InvalidInput
@@ -181,13 +181,13 @@ def _shocked(asked: SimulateRequest) -> Iterator[tuple[str, tuple[str | int, ...
                     yield symbol, ("scenarios", index, "shocks", *where, name, symbol)
 
 
-def funds_of(documents: Sequence[FundDocument], batch: Batch, table: MarketTable) -> Funds:
+def funds_of(documents: Sequence[SupposedFund], batch: Batch, table: MarketTable) -> Funds:
     """Return the funds by asset; of those nobody listed it is not known what they hold.
 
     Raises InvalidInput for a fund that is listed twice.
     """
     funds = Funds.unlimited(len(batch.asset_price))
-    listed: dict[tuple[str, str], FundDocument] = {}
+    listed: dict[tuple[str, str], SupposedFund] = {}
     for index, document in enumerate(documents):
         if listed.setdefault((document.venue, document.asset), document) is not document:
             detail = "this fund is listed more than once"
@@ -195,7 +195,7 @@ def funds_of(documents: Sequence[FundDocument], batch: Batch, table: MarketTable
     for asset in range(len(batch.asset_price)):
         each = listed.get(table.asset_key(asset))
         if each is not None:
-            limit = each.per_event_limit
+            limit = each.event_limit
             funds.balance[asset] = each.balance
             funds.event_most[asset] = np.inf if limit is None else limit
     return funds

@@ -9,7 +9,7 @@ import numpy as np
 
 from service.api.scenarios import Asked
 from service.contract.alerts import LevelName
-from service.contract.simulate import FundDocument
+from service.contract.simulate import SupposedFund
 from service.contract.simulated import (
     ClosedPosition,
     ConservationAnswer,
@@ -43,7 +43,7 @@ class Simulated:
     keys: list[PoolKey]  # by pool
     batch: Batch
     table: MarketTable
-    listed: Sequence[FundDocument]  # as the body has them
+    listed: Sequence[SupposedFund]  # as the body has them
     funds: Funds  # before
     outcome: Outcome
 

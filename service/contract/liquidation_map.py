@@ -10,7 +10,7 @@ from service.contract.evaluation import Figure
 from service.contract.names import Symbol, Venue
 from service.contract.numbers import Number
 from service.contract.problems import Problem
-from service.contract.simulate import FundDocument
+from service.contract.simulate import SupposedFund
 from service.errors import Fault, InvalidInput
 
 POINTS_MAX = 1_001
@@ -36,7 +36,7 @@ class MapRequest(Struct, rename="camel"):
     map: MapAsked
     accounts: Literal["monitored"] = "monitored"
     tenants: Literal["own", "all"] = "own"
-    funds: list[FundDocument] | None = None
+    funds: list[SupposedFund] | None = None
 
 
 class MapMoney(Struct, rename="camel", gc=False):

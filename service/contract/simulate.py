@@ -27,13 +27,13 @@ ROUNDS_MAX, STEPS_MAX, ACTIONS_MAX, LEVELS_MAX, AXIS_MAX = 100, 1_000, 10_000, 1
 Side: TypeAlias = Literal["long", "short"]
 
 
-class FundDocument(Struct, rename="camel"):
+class SupposedFund(Struct, rename="camel"):
     """What a venue's insurance fund holds of an asset; one not listed pays all it is asked."""
 
     venue: Venue
     asset: Asset
     balance: NotNegative
-    per_event_limit: Annotated[NotNegative, Meta(description="Most for one pool.")] | None = None
+    event_limit: Annotated[NotNegative, Meta(description="Most for one pool.")] | None = None
 
 
 class PolicyDocument(Struct, rename="camel"):
@@ -197,7 +197,7 @@ class SimulateRequest(Prices, rename="camel", kw_only=True):
         Annotated[PriceBasis, Meta(description="Tell who is liquidated on one and not the other.")]
         | None
     ) = None
-    funds: list[FundDocument] | None = None
+    funds: list[SupposedFund] | None = None
     policies: Annotated[dict[Venue, PolicyDocument], Meta(description="By venue.")] | None = None
     scenarios: list[ScenarioDocument] | None = None
     grid: GridDocument | None = None

@@ -124,7 +124,7 @@ async def test_the_riskiest_is_liquidated_first_and_the_fund_pays_in_that_order(
         alone,
         *accounts,
         shocks=fall(-20),
-        funds=[{"venue": "generic", "asset": "USDT", "balance": 20, "perEventLimit": 18}],
+        funds=[{"venue": "generic", "asset": "USDT", "balance": 20, "eventLimit": 18}],
         policies={"generic": {"fund": True}},
     )
     told = [(row["accountId"], row["fund"], row["owed"]) for row in found["liquidations"]]

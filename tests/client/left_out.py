@@ -64,6 +64,7 @@ LEFT_OUT = {
     "AdlPosition",
     "AdlView",
     "FundDocument",
+    "SupposedFund",
     "FundView",
     "FundsView",
     "WrittenFund",

@@ -9,7 +9,7 @@ from tests.e2e.running_service import run_to_end
 def test_the_demo_prints_alerts_and_ends_by_itself(tmp_path: Path) -> None:
     picture = tmp_path / "demo.svg"
     ended = run_to_end(
-        *("demo", "--plain", "--seconds", "15", "--port", "0", "--export-svg", str(picture)),
+        *("demo", "--plain", "--seconds", "10", "--port", "0", "--export-svg", str(picture)),
         seconds=100.0,
     )
 

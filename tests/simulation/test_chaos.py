@@ -15,7 +15,7 @@ from tests.simulation.test_crash import check
 
 SOAK = os.environ.get("PLIMSOLL_SOAK") == "1"
 EVENTS = 100 if SOAK else 4
-ACCOUNTS = 2_000 if SOAK else 200
+ACCOUNTS = 2_000 if SOAK else 100
 START_S, SECONDS = (2_100, 240) if SOAK else (2_160, 20)
 BATCH_MARKS = 50 if SOAK else 10
 EVENT_EVERY_S = 3.0

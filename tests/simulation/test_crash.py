@@ -24,8 +24,8 @@ from tests.simulation.subscriber import Alert
 from tests.simulation.tape import crash, needs_tape
 
 SOAK = os.environ.get("PLIMSOLL_SOAK") == "1"
-ACCOUNTS, SAMPLE = (10_000, 200) if SOAK else (200, 20)
-START_S, SECONDS = (0, None) if SOAK else (2_160, 20)  # where WIF and AAVE lost three quarters
+ACCOUNTS, SAMPLE = (10_000, 200) if SOAK else (100, 20)
+START_S, SECONDS = (0, None) if SOAK else (2_160, 12)  # where WIF and AAVE lost three quarters
 KILLS = 20 if SOAK else 4
 SEED = 20_251_010
 

@@ -14,10 +14,10 @@ from tests.simulation.bot_run import BotRun, check_bots
 from tests.simulation.tape import crash, needs_tape
 
 SOAK = os.environ.get("PLIMSOLL_SOAK") == "1"
-ACCOUNTS = 200 if SOAK else 30  # a bot each
+ACCOUNTS = 200 if SOAK else 15  # a bot each
 START_S, SECONDS = (2_000, 300) if SOAK else (2_165, 10)
 BATCH_MARKS = 50 if SOAK else 25
-PLAYED_S = 300.0 if SOAK else 8.0
+PLAYED_S = 300.0 if SOAK else 5.0
 CALM_S = 1.0 if SOAK else 0.3  # on average between two misfortunes
 SEED = 20_251_010
 KINDS = ("socket", "process", "worker", "socket", "api", "socket", "restart")
