@@ -60,10 +60,13 @@ def claims_of(books: Collection[Shards], limits: Limits) -> list[ClaimsWrite]:
     """Return what every shard that is served has to say, as of its book's market id.
 
     A pool is asked about when the monitor has it at LIQUIDATION or beyond, so that a fund and the
-    alerts tell the same story; UNPRICED ones are counted. Nothing else is evaluated.
+    alerts tell the same story; UNPRICED ones are counted. Nothing else is evaluated. A book whose
+    levels are ahead of its market id says nothing: the next second is soon enough.
     """
     writes = []
     for shards in books:
+        if shards.engine.is_ahead:
+            continue
         asked = _asked_by_shard(shards, limits)
         nothing = [_row(name, limit) for name, limit in limits.items()]
         for shard, ledger in shards.ledgers.items():

@@ -209,3 +209,15 @@ async def test_a_fund_that_cannot_be_read_costs_itself_alone(
             assert not any(_speaks(one.told, LIMITED) for one in (await funds.claims())[1] if one)
             await funds.put(LIMITED, encode_fund(FundDocument(1.0), 0))
             await spoken(funds, LIMITED)
+
+
+async def test_a_book_whose_levels_are_ahead_of_its_market_id_says_nothing(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_store(redis_url) as store:
+        world = World(store, Funds(store.client, SHARDS), random.Random(1))
+        await world.take(list(range(SHARDS)))
+        book = next(iter(world.owner.values()))
+        assert claims_of([book], {FREE: None})
+        monkeypatch.setattr(Engine, "is_ahead", property(lambda _engine: True))
+        assert claims_of([book], {FREE: None}) == []
