@@ -30,6 +30,7 @@ AHEAD = 4  # pools
 WASTE_MAX = 4  # times a segment's blocks may be looked at for nothing before it is arranged anew
 MANY_CHANGED = 1_000  # pools: they are told of before more marks are judged
 MANY_JUDGED = 2_000  # pools: about two milliseconds, that the first to be told of wait
+MANY_WORN = 2  # markets: to arrange one of 10,000 pools anew takes some milliseconds
 
 
 @Direct
@@ -84,7 +85,12 @@ def _put_marks(columns: Columns, marks: Marks, row: int) -> None:
 def _is_enough(found: Found) -> bool:
     counts = found.counts
     left = counts[ELSEWHERE] + counts[REMINDED] + counts[TOLD_AGAIN]
-    return bool(left or counts[CHANGED] >= MANY_CHANGED or counts[JUDGED] >= MANY_JUDGED)
+    return bool(
+        left
+        or counts[CHANGED] >= MANY_CHANGED
+        or counts[JUDGED] >= MANY_JUDGED
+        or counts[WORN] >= MANY_WORN
+    )
 
 
 @inlined

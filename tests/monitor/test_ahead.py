@@ -11,6 +11,7 @@ from service.contract.instruments import encode_instrument
 from service.contract.marks import encode_mark
 from service.monitor import shards
 from service.monitor.alerts import AlertWriter
+from service.monitor.ticks import MANY_WORN
 from service.risk.model import Account, Balance, Mark, Position, Thresholds
 from service.store.market_stream import MarketEntry
 from tests.benchmarks.books import CALM, Kind, Rounds
@@ -89,6 +90,31 @@ def test_most_marks_of_a_calm_round_are_judged_together() -> None:
     rounds.apply(marks)
     assert not rounds.engine.is_ahead
     assert rounds.engine.stats.entries == 2 * len(marks)
+
+
+def test_few_markets_are_arranged_anew_before_others_have_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All may wear out at once after a load; who is busy for seconds then loses its leases."""
+    rounds = Rounds("uniform", 20_000)
+    holders, arranged = rounds.engine.book.holders, [0]
+    arrange = holders.arrange
+
+    def counted(market: int, mark: float) -> None:
+        arranged[-1] += 1
+        arrange(market, mark)
+
+    monkeypatch.setattr(holders, "arrange", counted)
+    rounds.apply(rounds.marks(CALM))
+    holders.segments["wasted"] = 10**6  # worn, all of them
+    marks = rounds.marks(0.0, 0.003)
+    for place, mark in enumerate(marks):
+        if not rounds.engine.is_ahead:
+            arranged.append(0)
+        rounds.engine.look_ahead(marks, place)
+        list(rounds.engine.pages(mark, (), 0))
+    assert sum(arranged) > len(marks) / 2
+    assert max(arranged) == MANY_WORN
 
 
 class Reader(Driver):
