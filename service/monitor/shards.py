@@ -13,6 +13,7 @@ bit; one that is on its way from another book (a guest) gets its accounts bit by
 them as the other book does, and gets its ledger last. See `handover`.
 """
 
+import asyncio
 import logging
 import time
 from collections import deque
@@ -193,6 +194,8 @@ class Shards:
             has_alerts = any(commit.blocks for _, commit in commits)
             event_time_ms = self.engine.event_time_ms if has_alerts else None
             await self._outgoing.begin(commits, partial(answered, event_time_ms))
+        else:
+            await asyncio.sleep(0)  # or leases would wait until a thousand entries are applied
 
     def _answered(
         self, commits: Commits, began: float, event_time_ms: int | None, outcomes: list[Outcome]
@@ -200,7 +203,7 @@ class Shards:
         self.commits += len(commits)
         self.measures.commit_seconds.observe(time.perf_counter() - began)
         if event_time_ms is not None:
-            self.measures.tick_to_alert_seconds.observe((_now_ms() - event_time_ms) / 1e3)
+            self.measures.tick_to_alert_seconds.observe(time.time() - event_time_ms / 1e3)
         for (shard, _), outcome in zip(commits, outcomes, strict=True):
             if outcome in ("lease_lost", "out_of_step"):
                 _log.warning("shard %d is dropped: its commit was refused, %s", shard, outcome)
@@ -211,7 +214,7 @@ class Shards:
         changes: list[AccountChange] = []
         if entry.kind == "a":
             changes = self._bound_by(entry, fetched)
-        waiting, now_ms, started = 0, _now_ms(), time.perf_counter()
+        waiting, now_ms, started = 0, time.time_ns() // 1_000_000, time.perf_counter()
         pools = self.engine.stats.pools_evaluated
         parts = Parts(partial(self._begin, self._build_parts), lambda: self._outgoing.busy)
         for page in self.engine.pages(entry, changes, now_ms):
@@ -294,7 +297,3 @@ class Shards:
         for key, seq in (await self._log.seqs(shard)).items():
             index = book.enter(key)  # may make new columns: before the next line looks at them
             book.accounts.seq[index] = seq
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
