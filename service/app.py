@@ -1,21 +1,16 @@
-"""The composition root: the architecture from top to bottom, the one file that knows every room.
+"""An API worker, put together: the one file that knows every room it is made of.
 
-`build_api` puts a worker together: the store's clients, the followers of market and alerts, the
-routes over them. Everything is given what it needs; nothing looks anything up.
+`build_api` makes the store's clients, the followers of market and alerts, the routes over them.
+Everything is given what it needs; nothing looks anything up. A monitor is `supervisor.monitor`.
 """
 
-import asyncio
 import contextlib
-import logging
-import os
-import signal
 import socket
 from collections.abc import AsyncIterator
 from functools import partial
 
 import orjson
 import uvicorn
-import uvloop
 from fastapi import FastAPI
 
 from service.access.meter import Meter
@@ -35,13 +30,8 @@ from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
 from service.api.server import DrainingServer
 from service.api.stored_risk import judge_stored
-from service.errors import StoreUnavailable
 from service.memory import keep_large_blocks
-from service.monitor import judges
-from service.monitor.engine import Engine
 from service.monitor.measures import CollectorClock
-from service.monitor.service import Monitor, Ports, Retention
-from service.monitor.shards import Shards
 from service.push import asyncapi
 from service.push.admission import Admission
 from service.push.event_stream import EventStreamResponse
@@ -57,10 +47,9 @@ from service.rules import (
     meter_of,
     stream_limits_of,
 )
-from service.running import RESTART_S, calm_collector, kept
+from service.running import calm_collector, kept
 from service.settings import Settings
 from service.store.api_keys import ApiKeys
-from service.store.health import Roll
 from service.store.silences import Silences
 from service.store.units import Units
 from service.store.volatility import VolatilityStore
@@ -70,8 +59,6 @@ RELEASE = "0.1.0"  # as pyproject.toml has it, also where nothing is installed
 PICTURE_WITHIN_S = 2.0
 KEEP_ALIVE_S = 5  # a connection without a request
 GRACE_S = 1  # for requests that are being answered
-
-_log = logging.getLogger("plimsoll.app")
 
 
 def build_api(settings: Settings) -> FastAPI:
@@ -172,45 +159,3 @@ def serve_api(app: FastAPI, settings: Settings, listening: socket.socket) -> Non
         timeout_graceful_shutdown=GRACE_S,
     )
     DrainingServer(config, app.state.drain).run(sockets=[listening])
-
-
-def run_monitor(settings: Settings) -> None:
-    """Watch our share of the accounts until SIGTERM or SIGINT."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        judges.warm_up()
-        runner.run(_monitor(settings))
-
-
-async def _monitor(settings: Settings) -> None:
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    name = f"{socket.gethostname()}-{os.getpid()}"
-    store = store_of(settings)
-    async with store.client as client, store.blocking:
-        if await _settled(store, stop) is None:
-            return
-
-        async def fresh() -> Shards:
-            engine = Engine(await store.settle(), settings.pegged_assets)
-            return Shards(engine, store.market, store.accounts, store.log, settings.shards)
-
-        roll = Roll(client, name)
-        ports = Ports(store.market, store.accounts, store.log, store.questions, roll, store.funds)
-        retention = Retention(
-            int(settings.log_retention_s * 1_000.0),
-            settings.log_max_alerts,
-            settings.market_max_entries,
-        )
-        await Monitor(ports, fresh, settings.shards, retention, calm_collector).run(stop)
-
-
-async def _settled(store: Store, stop: asyncio.Event) -> str | None:
-    """Return the log's epoch once the store answers; None when we are to stop before."""
-    while not stop.is_set():
-        try:
-            return await store.settle()
-        except StoreUnavailable as error:
-            _log.warning("waiting for the store: %s", error)
-            await asyncio.sleep(RESTART_S)
-    return None

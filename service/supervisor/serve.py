@@ -7,7 +7,6 @@ the others have to say when they go, they say to it.
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
@@ -112,22 +111,6 @@ async def running(settings: Settings, say: Say, monitors: int = 1) -> AsyncItera
         yield Running(url, redis_url, tuple(children), ended)
 
 
-async def until_signalled(work: Coroutine[Any, Any, None]) -> None:
-    """Await `work`; SIGTERM or SIGINT cancels it, a second one cancels its tidying up as well."""
-    loop = asyncio.get_running_loop()
-    task = asyncio.create_task(work, name="service")
-    signals = (signal.SIGTERM, signal.SIGINT)
-    for number in signals:
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.result()
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
-
-
 async def _valkey(settings: Settings, stack: contextlib.AsyncExitStack) -> tuple[Part, Path]:
     data_dir = Path(settings.data_dir)
     held = await resources.lock(data_dir)
@@ -157,28 +140,28 @@ async def _answers(socket_file: Path) -> None:
 
 def _parts(settings: Settings, sockets: Sequence[socket.socket], monitors: int) -> list[Part]:
     environment = environment_of(settings)
-    serve = (sys.executable, "-m", "service", "serve")
+    run = (sys.executable, "-m", "service.part")
     parts = [
         Part(
             _numbered("monitor", number, monitors),
-            (*serve, "--role", "monitor"),
+            (*run, "--role", "monitor"),
             STOP_MONITOR_S,
             environment,
         )
         for number in range(1, monitors + 1)
     ]
     if monitors:
-        webhooks = (*serve, "--role", "webhooks")
+        webhooks = (*run, "--role", "webhooks")
         parts.append(Part("webhooks", webhooks, STOP_WEBHOOKS_S, environment))
     if monitors and settings.targets:
-        targets = (*serve, "--role", "targets")
+        targets = (*run, "--role", "targets")
         parts.append(Part("targets", targets, STOP_WEBHOOKS_S, environment))
     if monitors and settings.feeds:
-        feeds = (*serve, "--role", "feed")
+        feeds = (*run, "--role", "feed")
         parts.append(Part("feeds", feeds, STOP_WEBHOOKS_S, environment))
     for number, listening in enumerate(sockets, start=1):
         descriptor = listening.fileno()
-        argv = (*serve, "--role", "api", "--listen-fd", str(descriptor))
+        argv = (*run, "--role", "api", "--listen-fd", str(descriptor))
         name = _numbered("api", number, len(sockets))
         parts.append(Part(name, argv, STOP_API_S, environment, (descriptor,)))
     return parts
