@@ -4,6 +4,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+# A test starts dozens of processes: without bytecode each would compile the whole service anew.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help run test test-cluster check lint format bench loadtest soak study docker-test lock clean
 
 NEW_ENOUGH := -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))'

@@ -114,7 +114,9 @@ def test_rows_of_a_pool_need_not_stand_together() -> None:
     batch, _ = build_batch(varied() * 3, market())
     order = np.argsort(np.arange(len(batch.legs.pool)) % 7, kind="stable")
     legs = Legs(**{f.name: getattr(batch.legs, f.name)[order] for f in fields(Legs)})
-    turned = Holdings(**{f.name: getattr(batch.holdings, f.name)[::-1] for f in fields(Holdings)})
+    turned = Holdings(
+        **{f.name: getattr(batch.holdings, f.name)[::-1].copy() for f in fields(Holdings)}
+    )
     apart = replace(batch, legs=legs, holdings=turned)
     figures, others = assess(batch), assess(apart)
     np.testing.assert_allclose(others.pools.equity, figures.pools.equity, rtol=1e-14)
