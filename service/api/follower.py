@@ -16,9 +16,11 @@ import msgspec
 
 from service.contract.instruments import decode_instrument
 from service.contract.marks import decode_mark
+from service.contract.quality import QualityEntry, read_quality
 from service.errors import InvalidInput, MalformedBody, StoreUnavailable
 from service.risk.markets import MarketTable
 from service.risk.model import Mark
+from service.risk.quality import GOOD
 from service.store.market_stream import MarketEntry, MarketPicture, NewestMark
 
 BLOCK_MS = 1_000
@@ -54,15 +56,6 @@ class MarkTaker(Protocol):
     def take(self, mark: Mark, time_ms: int) -> None: ...
 
     def lose(self) -> None: ...
-
-
-class _Quality(msgspec.Struct):
-    venue: str
-    symbol: str
-    stale: bool
-
-
-_quality_decoder = msgspec.json.Decoder(_Quality)
 
 
 @contextlib.contextmanager
@@ -149,7 +142,7 @@ class MarketFollower:
         for mark in picture.marks:
             with _unreadable_left_out():
                 table.put_mark(decode_mark(mark.payload), mark.event_time_ms)
-                table.set_stale(mark.venue, mark.symbol, mark.stale)
+                table.judge_marks(mark.venue, mark.symbol, mark.verdict)
                 marks[(mark.venue, mark.symbol)] = mark
         self.table, self.newest = table, marks
         self._event_time_ms = picture.event_time_ms
@@ -200,18 +193,18 @@ class MarketFollower:
                 mark.symbol,
                 entry.market_id,
                 entry.event_time_ms,
-                before is not None and before.stale,
+                GOOD if before is None else before.verdict,
                 entry.payload,
             )
         elif entry.kind == "i":
             self.table.put_instrument(decode_instrument(entry.payload))
         elif entry.kind == "q":
-            self._apply_quality(_quality_decoder.decode(entry.payload))
+            self._apply_quality(read_quality(entry.payload))
 
-    def _apply_quality(self, quality: _Quality) -> None:
-        self.table.set_stale(quality.venue, quality.symbol, quality.stale)
-        mark = self.newest.get((quality.venue, quality.symbol))
+    def _apply_quality(self, word: QualityEntry) -> None:
+        self.table.judge_marks(word.venue, word.symbol, word.verdict)
+        mark = self.newest.get((word.venue, word.symbol))
         if mark is not None:
             key = (mark.venue, mark.symbol)
             place = (mark.market_id, mark.event_time_ms)
-            self.newest[key] = NewestMark(*key, *place, quality.stale, mark.payload)
+            self.newest[key] = NewestMark(*key, *place, word.verdict, mark.payload)

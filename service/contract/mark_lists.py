@@ -19,6 +19,12 @@ _REFUSALS = {
     "future_timestamp": "the timestamp is in the future",
     "timestamp_required": "the service goes by the marks' own timestamps",
     "repeated": "taken before",
+    "beyond_band": "a jump; it is believed when it lasts",
+    "implausible": "a jump by orders of scale; it is believed when it lasts",
+    "unconfirmed": "the first price of a symbol; it is believed when the next says the same",
+    "disagreement": "the other source says otherwise",
+    "outlier": "most other sources say otherwise",
+    "too_many_sources": "the symbol has as many sources as it may have",
 }
 
 
@@ -94,7 +100,8 @@ def _new_mark(document: MarkDocument) -> NewMark:
     venue = document.venue = document.venue or "generic"
     document.source = document.source or None
     payload, source = _encoder.encode(document), document.source or ""
-    return NewMark(venue, document.symbol, payload, document.timestamp, source)
+    price = document.mark_price
+    return NewMark(venue, document.symbol, payload, document.timestamp, source, price)
 
 
 def _result(index: int, outcome: int | str) -> ItemResult:

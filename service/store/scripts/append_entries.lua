@@ -1,6 +1,7 @@
 local stream = KEYS[1]
 local clock = KEYS[2]
 local instruments = KEYS[3]
+local rules = KEYS[4]
 local by_source_time = ARGV[1] == 'source'
 local first_entry = 2 -- from here on by entry: kind ('i' or 'a'), market name or '', payload
 
@@ -24,7 +25,16 @@ for at = first_entry, #ARGV, 3 do
     sequence = sequence + 1
     local id, time = digits(sequence) .. '-0', digits(event_time)
     redis.call('XADD', stream, id, 'k', kind, 't', time, 'd', payload)
-    if kind == 'i' then redis.call('HSET', instruments, name, payload) end
+    if kind == 'i' then
+      redis.call('HSET', instruments, name, payload)
+      -- A text of an instrument could say it too, so it is only a hint.
+      local rule = string.find(payload, '"markRule":{', 1, true) and cjson.decode(payload).markRule
+      if rule then
+        redis.call('HSET', rules, name, cjson.encode(rule))
+      else
+        redis.call('HDEL', rules, name)
+      end
+    end
     results[#results + 1] = sequence
   end
 end

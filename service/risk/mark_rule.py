@@ -1,0 +1,37 @@
+"""What is asked of a symbol's marks before they are believed; docs/marks.md says it in full."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import Any
+
+_CAUTIOUS = MappingProxyType({"degraded": "liquidate", "suspect": "call", "stale": "call"})
+
+
+@dataclass(frozen=True, slots=True)
+class MarkRule:
+    """Rules of the gate. An instrument's own: None is as at the door that the marks come in by."""
+
+    band: float | None = None  # a share of the price; a jump beyond it is held. 0: none is
+    confirm_s: float | None = None  # a jump of a lone source is believed after so long
+    confirm_marks: int | None = None  # and so many marks
+    implausible_factor: float | None = None  # up or down by so much is a matter of scale
+    implausible_s: float | None = None  # and must last longer
+    warmup_marks: int | None = None  # at different times, before a stale symbol is believed again
+    max_age_s: float | None = None  # without a mark for longer it is stale
+    sources_min: int | None = None  # that must agree; with fewer it is degraded
+    allows: Mapping[str, str] | None = None  # by quality, see quality.ALLOWED
+
+    def document(self) -> dict[str, Any]:
+        """Return what is given of it, as the contract names it."""
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        return {_camel(name): value for name, value in given.items()}
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+# What is asked where nobody says more: that marks are in order, and not too old.
+DOOR = MarkRule(0.0, 2.0, 3, 4.0, 60.0, 1, 10.0, 1, dict(_CAUTIOUS))
