@@ -72,7 +72,7 @@ def gate_of(settings: Settings, band: float | None = None) -> Gate:
         warmup_marks=settings.mark_warmup_marks,
         max_age_s=settings.mark_max_age_s,
         sources_min=settings.mark_sources_min,
-        allows=dict(DOOR.allows or {}) | dict(settings.mark_allows),
+        allows=tuple((dict(DOOR.allows or ()) | settings.mark_allows).items()),
     )
     return Gate(settings.event_time, rule, int(settings.mark_max_ahead_s * 1_000.0))
 

@@ -12,6 +12,7 @@ from service.store.epoch import settle
 from service.store.funds import Funds
 from service.store.market_stream import MarketStream
 from service.store.questions import Questions
+from service.store.refusals import MarkRefusals
 
 REDIS_URL_DEFAULT = "redis://127.0.0.1:6379/0"
 
@@ -23,6 +24,7 @@ class Store:
     client: Client
     blocking: Client
     market: MarketStream
+    refusals: MarkRefusals
     accounts: Accounts
     log: AlertLog
     acks: Acknowledgements
@@ -45,4 +47,7 @@ def store_of(settings: Settings) -> Store:
     questions = Questions(client, blocking, settings.shards)
     acks = Acknowledgements(client, market, settings.shards)
     funds = Funds(client, settings.shards)
-    return Store(client, blocking, market, accounts, log, acks, questions, funds, settings.shards)
+    refusals = MarkRefusals(client)
+    return Store(
+        client, blocking, market, refusals, accounts, log, acks, questions, funds, settings.shards
+    )

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Literal, Protocol
 
@@ -20,7 +21,7 @@ from service.contract.quality import QualityEntry, read_quality
 from service.errors import InvalidInput, MalformedBody, StoreUnavailable
 from service.risk.markets import MarketTable
 from service.risk.model import Mark
-from service.risk.quality import GOOD
+from service.risk.quality import GOOD, Quality
 from service.store.market_stream import MarketEntry, MarketPicture, NewestMark
 
 BLOCK_MS = 1_000
@@ -131,6 +132,10 @@ class MarketFollower:
     def stale(self) -> list[str]:
         """Return "venue symbol" of every symbol whose marks are stale."""
         return sorted(f"{mark.venue} {mark.symbol}" for mark in self.newest.values() if mark.stale)
+
+    def qualities(self) -> Counter[Quality]:
+        """Return how many symbols are of each quality."""
+        return Counter(mark.verdict.quality for mark in self.newest.values())
 
     async def _start(self) -> None:
         picture = await self._stream.picture()

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from service.contract.decoding import decode
+from service.contract.mark_rule import MarkRuleDocument, from_rule, to_rule
 from service.contract.names import Asset, Symbol, Venue
 from service.contract.numbers import LARGEST, Fraction, NotNegative, Number, Positive
 from service.errors import Fault, InvalidInput
@@ -55,6 +56,7 @@ class InstrumentDocument(Struct, rename="camel", omit_defaults=True):
     ) = None
     tiering: Literal["marginal", "whole"] | None = None
     tier_unit: Literal["notional", "contracts"] | None = None
+    mark_rule: MarkRuleDocument | None = None
 
 
 class StrictlyTyped(Struct):
@@ -105,6 +107,7 @@ def to_instrument(document: InstrumentDocument, pointer: str = "") -> Instrument
         document.taker_fee,
         document.tiering,
         document.tier_unit or "notional",
+        None if document.mark_rule is None else to_rule(document.mark_rule),
     )
 
 
@@ -137,4 +140,5 @@ def from_instrument(instrument: Instrument) -> InstrumentDocument:
         taker_fee=instrument.taker_fee,
         tiering=instrument.tiering,
         tier_unit=instrument.tier_unit,
+        mark_rule=None if instrument.mark_rule is None else from_rule(instrument.mark_rule),
     )

@@ -2,6 +2,7 @@
 where and why. The same for `POST /v1/marks` and for the frames of `/v1/marks/stream`.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -55,6 +56,11 @@ class MarkList:
     def count(self) -> int:
         """Return how many there were."""
         return len(self.marks) + len(self.refused)
+
+    @property
+    def unread(self) -> Counter[str]:
+        """Return by reason how many were no marks."""
+        return Counter(item.errors[0].code for item in self.refused if item.errors)
 
     def results(self, taken: Sequence[int | str]) -> list[ItemResult]:
         """Return what became of each mark, given what the stream said of the good; in no order."""

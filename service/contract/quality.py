@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias, get_args
 import msgspec
 from msgspec import Struct
 
+from service.risk.model import Level
 from service.risk.quality import ALLOWED, QUALITIES, Verdict, verdict_of
 
 QualityName: TypeAlias = Literal["good", "degraded", "suspect", "stale"]
@@ -25,6 +26,14 @@ class QualityEntry(Struct, frozen=True):
     @property
     def verdict(self) -> Verdict:
         return verdict_of(self.quality, self.allows)
+
+
+_BY_LEVEL: dict[Level, AllowsName] = {ALLOWED[name]: name for name in get_args(AllowsName)}
+
+
+def allowed_name(most: Level) -> AllowsName:
+    """Return the word for the highest level that marks raise a pool to."""
+    return _BY_LEVEL[most]
 
 
 _decoder = msgspec.json.Decoder(QualityEntry)

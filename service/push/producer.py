@@ -8,7 +8,8 @@ store does not answer, every batch of the call is refused, and may have been car
 same: the same marks again do no harm, since equal timestamps are taken.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Protocol
 
@@ -37,14 +38,25 @@ class MarkStore(Protocol):
     async def append_marks(self, marks: Sequence[NewMark]) -> list[int | str]: ...
 
 
+class RefusalCounter(Protocol):
+    """Where it is counted what was no mark; raises StoreUnavailable."""
+
+    async def add(self, reasons: Mapping[str, int]) -> None: ...
+
+
 class Producer(Connection):
     """The state of one connection; `run` is its life."""
 
     def __init__(
-        self, switchboard: Switchboard, caller: Caller, limits: StreamLimits, market: MarkStore
+        self,
+        switchboard: Switchboard,
+        caller: Caller,
+        limits: StreamLimits,
+        market: MarkStore,
+        refusals: RefusalCounter,
     ) -> None:
         super().__init__(switchboard, caller, limits)
-        self._market = market
+        self._market, self._refusals = market, refusals
         # Batches, and answers to other frames, which wait for those before them.
         self._inbox = Inbox[Batch | ServerFrame](BATCH_MARKS_MAX)
 
@@ -79,16 +91,20 @@ class Producer(Connection):
         """Take marks into the stream and answer, until there is nothing more to come."""
         while waiting := await self._inbox.take():
             batches = [item for item in waiting if isinstance(item, Batch)]
-            taken = await self._append([mark for batch in batches for mark in batch.given.marks])
+            taken = await self._append(batches)
             outcomes = None if taken is None else iter(taken)
             for item in waiting:
                 for frame in self._answers(item, outcomes):
                     await self.say(frame)
         self.outbox.seal()
 
-    async def _append(self, marks: Sequence[NewMark]) -> list[int | str] | None:
+    async def _append(self, batches: Sequence[Batch]) -> list[int | str] | None:
         """Return what became of the marks; None where that is not known."""
+        unread = sum((batch.given.unread for batch in batches), Counter[str]())
         try:
+            if unread:
+                await self._refusals.add(unread)
+            marks = [mark for batch in batches for mark in batch.given.marks]
             return await self._market.append_marks(marks)
         except StoreUnavailable:
             return None

@@ -1,11 +1,9 @@
 """What is asked of a symbol's marks before they are believed; docs/marks.md says it in full."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from types import MappingProxyType
 from typing import Any
 
-_CAUTIOUS = MappingProxyType({"degraded": "liquidate", "suspect": "call", "stale": "call"})
+_CAUTIOUS = (("degraded", "liquidate"), ("suspect", "call"), ("stale", "call"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +18,13 @@ class MarkRule:
     warmup_marks: int | None = None  # at different times, before a stale symbol is believed again
     max_age_s: float | None = None  # without a mark for longer it is stale
     sources_min: int | None = None  # that must agree; with fewer it is degraded
-    allows: Mapping[str, str] | None = None  # by quality, see quality.ALLOWED
+    allows: tuple[tuple[str, str], ...] | None = None  # by quality, see quality.ALLOWED
 
     def document(self) -> dict[str, Any]:
         """Return what is given of it, as the contract names it."""
         given = {name: value for name, value in asdict(self).items() if value is not None}
+        if self.allows is not None:
+            given["allows"] = dict(self.allows)
         return {_camel(name): value for name, value in given.items()}
 
 
@@ -34,4 +34,4 @@ def _camel(name: str) -> str:
 
 
 # What is asked where nobody says more: that marks are in order, and not too old.
-DOOR = MarkRule(0.0, 2.0, 3, 4.0, 60.0, 1, 10.0, 1, dict(_CAUTIOUS))
+DOOR = MarkRule(0.0, 2.0, 3, 4.0, 60.0, 1, 10.0, 1, _CAUTIOUS)

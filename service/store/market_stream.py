@@ -19,7 +19,7 @@ from service.risk.mark_rule import DOOR, MarkRule
 from service.risk.quality import GOOD, Quality, Verdict, verdict_of
 from service.store import keys
 from service.store.client import Client, at_most
-from service.store.commands import Part, load_script
+from service.store.commands import Part, load_script, pairs
 
 EntryKind = Literal["m", "q", "i", "c", "a"]
 
@@ -122,11 +122,8 @@ class MarketStream:
     ) -> list[int | str]:
         """Append marks in order; by mark the market id, or why it was refused.
 
-        Refusals: `stale_timestamp`, `future_timestamp`, `timestamp_required`; where there is a band
-        `beyond_band`, `implausible`, `unconfirmed` (held until it has lasted), `disagreement`,
-        `outlier` (other sources say otherwise), `too_many_sources`; `repeated` when a batch of this
-        producer was appended before and its answer is no longer known. Batches of a producer must
-        be numbered upwards.
+        The reasons are in docs/marks.md; `repeated` when a batch of this producer was appended
+        before and its answer is no longer known. Batches of a producer must be numbered upwards.
         """
         results: list[int | str] = []
         iterator = iter(marks)
@@ -271,11 +268,6 @@ class MarketStream:
         """
         names = (keys.STREAM, keys.SNAPSHOTS, keys.CLOCK)
         return int(await self._client.run(self._trim, names, (committed, keep)))
-
-
-def pairs(flat: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
-    """Pair up a flat answer of fields and values."""
-    return list(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _result(text: str) -> int | str:

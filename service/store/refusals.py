@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from service.store import keys
 from service.store.client import Client
-from service.store.market_stream import pairs
+from service.store.commands import pairs
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ Level: TypeAlias = Literal[
     "HEALTHY", "UNPRICED", "WARNING", "MARGIN_CALL", "LIQUIDATION", "BANKRUPT"
 ]
 Side: TypeAlias = Literal["long", "short"]
+Quality: TypeAlias = Literal["good", "degraded", "suspect", "stale"]
+Allows: TypeAlias = Literal["evaluate", "warn", "call", "liquidate"]
 MarginMode: TypeAlias = Literal["cross", "isolated"]
 Reason: TypeAlias = Literal["funding", "deposit", "withdrawal", "fee", "pnl"]
 Venue: TypeAlias = Literal[
@@ -141,6 +143,28 @@ class Tier(TypedDict):
     maintenanceAmount: NotRequired[Number | None]
 
 
+class Allowed(TypedDict, total=False):
+    """By quality what accounts may be raised to; a stale mark liquidates nobody."""
+
+    degraded: Allows | None
+    suspect: Allows | None
+    stale: Literal["evaluate", "warn", "call"] | None
+
+
+class MarkRule(TypedDict, total=False):
+    """Rules of the mark gate for one instrument; what is absent is as the service is set."""
+
+    band: Number | None
+    confirmS: Number | None
+    confirmMarks: int | None
+    implausibleFactor: Number | None
+    implausibleS: Number | None
+    warmupMarks: int | None
+    maxAgeS: Number | None
+    sourcesMin: int | None
+    allows: Allowed | None
+
+
 class Instrument(TypedDict):
     """A perpetual contract as one venue lists it; not `linear` is inverse, margined in the coin."""
 
@@ -155,6 +179,7 @@ class Instrument(TypedDict):
     takerFee: NotRequired[Number | None]
     tiering: NotRequired[Literal["marginal", "whole"] | None]
     tierUnit: NotRequired[Literal["notional", "contracts"] | None]
+    markRule: NotRequired[MarkRule | None]
 
 
 class Trade(TypedDict):
@@ -193,6 +218,9 @@ class StoredMark(Mark):
     eventTime: int
     ageMs: int
     stale: bool
+    quality: Quality
+    allows: Allows
+    refused: NotRequired[dict[str, int]]
 
 
 class InstrumentList(TypedDict):
