@@ -111,7 +111,7 @@ def build_api(settings: Settings) -> FastAPI:
         app.include_router(router)
     open_stream = partial(EventStreamResponse, hub, admission)
     app.include_router(build_alert_stream_router(entrance, open_stream))
-    app.include_router(build_stream_router(hub, admission, store.market, store.refusals))
+    app.include_router(build_stream_router(hub, admission, store.market))
     app.include_router(build_document_router())
     app.add_middleware(PackedDocuments)
     app.add_middleware(LimitHeaders)

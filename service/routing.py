@@ -63,15 +63,7 @@ def rest_routers(
         entrance, follower, bodies, limits, queue=load.queue, maps=maps, monitored=monitored
     )
     yield build_size_router(entrance, follower, bodies, queue=load.queue)
-    yield build_marks_router(
-        entrance,
-        store.market,
-        store.refusals,
-        follower,
-        bodies,
-        limits=limits,
-        route_class=once,
-    )
+    yield build_marks_router(entrance, store.market, follower, bodies, limits, route_class=once)
     yield build_accounts_router(
         entrance, store.accounts, follower, bodies, limits, route_class=once
     )
@@ -103,7 +95,7 @@ def _checks_of(settings: Settings, store: Store) -> Checks:
         settings.shards,
         lambda: members(store.client, keys.FEEDS),
         settings.feeds,
-        store.refusals.read,
+        store.market.refusals.read,
     )
 
 

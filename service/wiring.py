@@ -12,7 +12,6 @@ from service.store.epoch import settle
 from service.store.funds import Funds
 from service.store.market_stream import MarketStream
 from service.store.questions import Questions
-from service.store.refusals import MarkRefusals
 
 REDIS_URL_DEFAULT = "redis://127.0.0.1:6379/0"
 
@@ -24,7 +23,6 @@ class Store:
     client: Client
     blocking: Client
     market: MarketStream
-    refusals: MarkRefusals
     accounts: Accounts
     log: AlertLog
     acks: Acknowledgements
@@ -47,7 +45,4 @@ def store_of(settings: Settings) -> Store:
     questions = Questions(client, blocking, settings.shards)
     acks = Acknowledgements(client, market, settings.shards)
     funds = Funds(client, settings.shards)
-    refusals = MarkRefusals(client)
-    return Store(
-        client, blocking, market, refusals, accounts, log, acks, questions, funds, settings.shards
-    )
+    return Store(client, blocking, market, accounts, log, acks, questions, funds, settings.shards)

@@ -45,11 +45,10 @@ _mark_decoder = msgspec.json.Decoder(MarkDocument, strict=False)
 def build_marks_router(
     entrance: Entrance,
     stream: MarketStream,
-    refusals: MarkRefusals,
     follower: MarketFollower,
     bodies: BodyReader,
-    *,
     limits: Limits,
+    *,
     route_class: type[APIRoute],
 ) -> APIRouter:
     """Build the routes that take marks and show the newest ones."""
@@ -63,7 +62,7 @@ def build_marks_router(
         await entrance.charge(request, caller, given.count)
         taken = await stream.append_marks(given.marks)
         if given.unread:
-            await refusals.add(given.unread)
+            await stream.refusals.add(given.unread)
         if newest := newest_of(taken):
             await follower.reached(newest, limits.reach_s)
         return results_reply(given.results(taken))
@@ -80,7 +79,7 @@ def build_marks_router(
             for key, mark in sorted(follower.newest.items())
             if venue in (None, key[0]) and symbol in (None, key[1])
         ]
-        told = await _refused(refusals)
+        told = await _refused(stream.refusals)
         return json_reply(MarksView([_view(mark, now_ms, told) for mark in found]))
 
     return router

@@ -32,31 +32,29 @@ REFUSED_BYTES = 512  # the most that one refused mark takes of a frame
 _AWAY = "the store did not answer: these marks may be in, and may be sent again"
 
 
-class MarkStore(Protocol):
-    """Where marks go; raises StoreUnavailable."""
-
-    async def append_marks(self, marks: Sequence[NewMark]) -> list[int | str]: ...
-
-
 class RefusalCounter(Protocol):
     """Where it is counted what was no mark; raises StoreUnavailable."""
 
     async def add(self, reasons: Mapping[str, int]) -> None: ...
 
 
+class MarkStore(Protocol):
+    """Where marks go; raises StoreUnavailable."""
+
+    @property
+    def refusals(self) -> RefusalCounter: ...
+
+    async def append_marks(self, marks: Sequence[NewMark]) -> list[int | str]: ...
+
+
 class Producer(Connection):
     """The state of one connection; `run` is its life."""
 
     def __init__(
-        self,
-        switchboard: Switchboard,
-        caller: Caller,
-        limits: StreamLimits,
-        market: MarkStore,
-        refusals: RefusalCounter,
+        self, switchboard: Switchboard, caller: Caller, limits: StreamLimits, market: MarkStore
     ) -> None:
         super().__init__(switchboard, caller, limits)
-        self._market, self._refusals = market, refusals
+        self._market = market
         # Batches, and answers to other frames, which wait for those before them.
         self._inbox = Inbox[Batch | ServerFrame](BATCH_MARKS_MAX)
 
@@ -103,7 +101,7 @@ class Producer(Connection):
         unread = sum((batch.given.unread for batch in batches), Counter[str]())
         try:
             if unread:
-                await self._refusals.add(unread)
+                await self._market.refusals.add(unread)
             marks = [mark for batch in batches for mark in batch.given.marks]
             return await self._market.append_marks(marks)
         except StoreUnavailable:

@@ -13,15 +13,13 @@ from service.push.admission import Admission
 from service.push.asyncapi_page import HEADERS, render_page
 from service.push.close_codes import REASONS, REFUSALS
 from service.push.hub import Hub
-from service.push.producer import MarkStore, Producer, RefusalCounter
+from service.push.producer import MarkStore, Producer
 from service.push.session import Session
 
 LOG = logging.getLogger("plimsoll.push")
 
 
-def build_stream_router(
-    hub: Hub, admission: Admission, market: MarkStore, refusals: RefusalCounter
-) -> APIRouter:
+def build_stream_router(hub: Hub, admission: Admission, market: MarkStore) -> APIRouter:
     """Return the routes; `admission` says whose accounts a connection may hear of, if any."""
     router = APIRouter()
 
@@ -31,7 +29,7 @@ def build_stream_router(
     def producer(caller: Caller) -> Producer:
         if not caller.may("marks:write"):
             raise MissingScope("this key lacks the scope marks:write")
-        return Producer(hub, caller, hub.limits, market, refusals)
+        return Producer(hub, caller, hub.limits, market)
 
     @router.websocket("/v1/stream")
     async def stream(socket: WebSocket) -> None:

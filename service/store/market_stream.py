@@ -20,6 +20,7 @@ from service.risk.quality import GOOD, Quality, Verdict, verdict_of
 from service.store import keys
 from service.store.client import Client, at_most
 from service.store.commands import Part, load_script, pairs
+from service.store.refusals import MarkRefusals
 
 EntryKind = Literal["m", "q", "i", "c", "a"]
 
@@ -113,6 +114,7 @@ class MarketStream:
         self._blocking = blocking
         self._gate = gate or Gate()
         self._rule = orjson.dumps(self._gate.rule.document())
+        self.refusals = MarkRefusals(client)
         self._append_marks = load_script("append_marks")
         self._append_entries = load_script("append_entries")
         self._trim = load_script("trim_market")
@@ -147,8 +149,7 @@ class MarketStream:
     async def _append(
         self, marks: Sequence[NewMark], producer: str | None, batch: int, part: int, silence_ms: int
     ) -> bytes:
-        gate = self._gate
-        arguments: list[Part] = [gate.event_time, gate.max_ahead_ms, silence_ms]
+        arguments: list[Part] = [self._gate.event_time, self._gate.max_ahead_ms, silence_ms]
         arguments += [-1 if producer is None else batch, part, PRODUCER_MEMORY_MS, self._rule]
         for mark in marks:
             arguments += (

@@ -42,7 +42,6 @@ from service.store.alert_log import AlertLog
 from service.store.api_keys import ApiKeys
 from service.store.epoch import settle
 from service.store.market_stream import MarketStream
-from service.store.refusals import MarkRefusals
 from service.store.silences import Silences
 from service.store.units import Units
 
@@ -149,7 +148,7 @@ async def open_worker(
         open_stream = partial(EventStreamResponse, hub, admission)
         entrance = Entrance(door, Meter(Units(client), 0.0, 1.0))
         app.include_router(build_alert_stream_router(entrance, open_stream))
-        app.include_router(build_stream_router(hub, admission, built.market, MarkRefusals(client)))
+        app.include_router(build_stream_router(hub, admission, built.market))
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))
         server = _server_of(app)

@@ -235,6 +235,9 @@ def tell(table: MarketTable, kind: str, place: tuple[str, str], value: float) ->
         table.judge_marks(venue, symbol, STALE if value else GOOD)
 
 
+COLUMNS = ("contract_size", "mark", "quality", "most")
+
+
 def answers_of(table: MarketTable, kind: str, place: tuple[str, str]) -> object:
     """Return all that a table says of a market, or what it prices an asset at."""
     venue, symbol = place
@@ -243,18 +246,14 @@ def answers_of(table: MarketTable, kind: str, place: tuple[str, str]) -> object:
     market = table.market(venue, symbol)
     columns, tables = table.columns(), table.tables()
     row = int(columns.table[market])
-    return repr(
-        (
-            [
-                float(getattr(columns, name)[market])
-                for name in ("contract_size", "mark", "quality", "most")
-            ],
-            [table.asset_name(int(number[market])) for number in (columns.base, columns.settle)],
-            [] if row < 0 else tables.rate[row][np.isfinite(tables.floor[row])].tolist(),
-            (table.instrument(market), table.mark_venue(market), table.mark_time(market)),
-            table.settle_name(market),
-        )
+    told = (
+        [float(getattr(columns, name)[market]) for name in COLUMNS],
+        [table.asset_name(int(number[market])) for number in (columns.base, columns.settle)],
+        [] if row < 0 else tables.rate[row][np.isfinite(tables.floor[row])].tolist(),
+        (table.instrument(market), table.mark_venue(market), table.mark_time(market)),
+        table.settle_name(market),
     )
+    return repr(told)
 
 
 @effort(100, 5_000)

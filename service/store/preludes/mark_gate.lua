@@ -1,7 +1,7 @@
 -- The band and the cross-check of one symbol's marks; docs/marks.md has the rules in words.
 --
--- A state is kept by symbol with a band: `p` the price that was let through last, `s` by source what
--- it said last {price, ms}, `h` the jump that is held {source, side, since ms, count, price}.
+-- A state is kept by symbol with a band: `p` the price that was let through last, `s` by source
+-- what it said last {price, ms}, `h` the jump that is held {source, side, since ms, count, price}.
 
 local FORGET_MS = 3600000 -- a source that said nothing for so long is none of the symbol's any more
 local SOURCES_MAX = 16
