@@ -235,9 +235,6 @@ def tell(table: MarketTable, kind: str, place: tuple[str, str], value: float) ->
         table.judge_marks(venue, symbol, STALE if value else GOOD)
 
 
-COLUMNS = ("contract_size", "mark", "quality", "most")
-
-
 def answers_of(table: MarketTable, kind: str, place: tuple[str, str]) -> object:
     """Return all that a table says of a market, or what it prices an asset at."""
     venue, symbol = place
@@ -245,9 +242,9 @@ def answers_of(table: MarketTable, kind: str, place: tuple[str, str]) -> object:
         return repr(price_of(table, base_of(symbol), venue))
     market = table.market(venue, symbol)
     columns, tables = table.columns(), table.tables()
-    row = int(columns.table[market])
+    row, names = int(columns.table[market]), ("contract_size", "mark", "quality", "most")
     told = (
-        [float(getattr(columns, name)[market]) for name in COLUMNS],
+        [float(getattr(columns, name)[market]) for name in names],
         [table.asset_name(int(number[market])) for number in (columns.base, columns.settle)],
         [] if row < 0 else tables.rate[row][np.isfinite(tables.floor[row])].tolist(),
         (table.instrument(market), table.mark_venue(market), table.mark_time(market)),

@@ -143,26 +143,26 @@ class Tier(TypedDict):
     maintenanceAmount: NotRequired[Number | None]
 
 
-class Allowed(TypedDict, total=False):
+class Allowed(TypedDict):
     """By quality what accounts may be raised to; a stale mark liquidates nobody."""
 
-    degraded: Allows | None
-    suspect: Allows | None
-    stale: Literal["evaluate", "warn", "call"] | None
+    degraded: NotRequired[Allows | None]
+    suspect: NotRequired[Allows | None]
+    stale: NotRequired[Literal["evaluate", "warn", "call"] | None]
 
 
-class MarkRule(TypedDict, total=False):
+class MarkRule(TypedDict):
     """Rules of the mark gate for one instrument; what is absent is as the service is set."""
 
-    band: Number | None
-    confirmS: Number | None
-    confirmMarks: int | None
-    implausibleFactor: Number | None
-    implausibleS: Number | None
-    warmupMarks: int | None
-    maxAgeS: Number | None
-    sourcesMin: int | None
-    allows: Allowed | None
+    band: NotRequired[Number | None]
+    confirmS: NotRequired[Number | None]
+    confirmMarks: NotRequired[int | None]
+    implausibleFactor: NotRequired[Number | None]
+    implausibleS: NotRequired[Number | None]
+    warmupMarks: NotRequired[int | None]
+    maxAgeS: NotRequired[Number | None]
+    sourcesMin: NotRequired[int | None]
+    allows: NotRequired[Allowed | None]
 
 
 class Instrument(TypedDict):
