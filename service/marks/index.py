@@ -2,11 +2,12 @@
 source.
 
 A source counts while what it said last is fresh. Of three and more those that are further than the
-band from the median of all are dropped, and the index is the weighted median of the rest. Two that
-are further apart than the band disagree: the index is the one nearer to where they last agreed, and
-leaves that place by at most the band until they agree again. A lone source is followed within the
-band at once, beyond it when its jump has lasted. So one source that wicks moves the index by at
-most the band while another says otherwise, and a crash that others see too is followed at once.
+band from the median of all are dropped, and the index is the weighted median of the rest. Where
+that leaves nobody (two that are further apart than the band, or two against two), it stays where it
+was as far as that lies between the two in the middle, else it goes to the nearer of them: so far
+both agree. A lone source is followed within the band at once, beyond it when its jump has lasted.
+So one source that wicks moves the index by at most the band while another says otherwise, and a
+fall that others see too is followed at once.
 
 Venues publish the like: weighted prices of several spot markets, those further from the median than
 a few per cent or silent for some seconds left out (Binance "Price Index", OKX "index price").
@@ -39,8 +40,9 @@ class SpotIndex:
         self._weight = weight
         self._said = np.full((markets, sources), np.nan)
         self._said_ms = np.zeros((markets, sources), np.int64)
-        self._anchor = np.full(markets, np.nan)  # where the sources last agreed
-        self._apart_ms = np.full(markets, -1)  # since when a lone source is beyond the band of it
+        self._index = np.full(markets, np.nan)  # the last one there was
+        self._held = np.full(markets, np.nan)  # what a lone source's jump is measured from
+        self._held_ms = np.zeros(markets, np.int64)  # since when it is held
 
     def say(self, market: int, source: int, price: float, now_ms: int) -> None:
         """Take what a source says; it must be finite and > 0."""
@@ -57,45 +59,31 @@ class SpotIndex:
 
     def step(self, now_ms: int) -> Floats:
         """Return the indices as of a time; NaN where too few sources are fresh."""
-        fresh = self.fresh(now_ms)
-        count = fresh.sum(axis=1)
-        prices = np.where(fresh, self._said, np.nan)
-        used = fresh & _near(prices, _medians(prices, count)[:, None], self.rule.band)
-        used[count == 2] &= self._together(prices[count == 2])[:, None]
+        prices = self.heard(now_ms)
+        count = (~np.isnan(prices)).sum(axis=1)
+        low, high = _middle(prices, count)
+        used = _near(prices, ((low + high) / 2.0)[:, None], self.rule.band)
+        used &= ((count != 2) | _near(low, high, self.rule.band))[:, None]
         index = weighted_median(np.where(used, prices, np.nan), self._weight)
         lone = count == 1
         split = (count >= 2) & ~used.any(axis=1)
-        index[split] = self._nearest(prices[split], self._anchor[split])
+        index[split] = np.clip(self._index, low, high)[split]
         index[count < self.rule.sources_min] = np.nan
-        self._hold(index, lone, split, now_ms)
+        self._hold(index, lone, now_ms)
+        self._index = np.where(np.isnan(index), self._index, index)
         return index
 
-    def _together(self, prices: Floats) -> Bools:
-        """Whether the two fresh prices of each row are within the band of each other."""
-        low, high = np.nanmin(prices, axis=1), np.nanmax(prices, axis=1)
-        together: Bools = high <= low * (1.0 + self.rule.band)
-        return together
-
-    def _nearest(self, prices: Floats, anchor: Floats) -> Floats:
-        """Return of each row the price nearest to the anchor; NaN where there is none."""
-        distance = np.abs(np.log(prices / anchor[:, None]))
-        at = np.argmin(np.where(np.isnan(distance), np.inf, distance), axis=1)
-        nearest: Floats = np.where(np.isnan(anchor), np.nan, prices[np.arange(len(prices)), at])
-        return nearest
-
-    def _hold(self, index: Floats, lone: Bools, split: Bools, now_ms: int) -> None:
-        """Bound the rows that one source alone says, and note where the others agree."""
-        known = ~np.isnan(self._anchor) & ~np.isnan(index)
-        beyond = known & ~_near(index, self._anchor, self.rule.band)
-        begins = lone & beyond & (self._apart_ms < 0)
-        self._apart_ms[begins] = now_ms
-        self._apart_ms[~(lone & beyond)] = -1
-        lasted = lone & beyond & (now_ms - self._apart_ms >= self.rule.confirm_ms)
-        held = beyond & ((lone & ~lasted) | split)
-        low, high = self._anchor / (1.0 + self.rule.band), self._anchor * (1.0 + self.rule.band)
+    def _hold(self, index: Floats, lone: Bools, now_ms: int) -> None:
+        """Bound the rows that one source alone says by where they were, until that has lasted."""
+        before = np.where(np.isnan(self._held), self._index, self._held)
+        jumps = lone & ~np.isnan(index) & ~np.isnan(before)
+        jumps &= ~_near(index, before, self.rule.band)
+        begins = jumps & np.isnan(self._held)
+        self._held_ms[begins] = now_ms
+        held = jumps & (now_ms - self._held_ms < self.rule.confirm_ms)
+        self._held = np.where(held, before, np.nan)
+        low, high = before / (1.0 + self.rule.band), before * (1.0 + self.rule.band)
         index[held] = np.clip(index, low, high)[held]
-        agreed = ~np.isnan(index) & ~held & ~split
-        self._anchor[agreed] = index[agreed]
 
 
 def weighted_median(prices: Floats, weight: Floats) -> Floats:
@@ -116,14 +104,16 @@ def weighted_median(prices: Floats, weight: Floats) -> Floats:
     return middle
 
 
-def _medians(prices: Floats, count: Ints) -> Floats:
-    """Return the median of each row's prices; NaN where there are none."""
+def _middle(prices: Floats, count: Ints) -> tuple[Floats, Floats]:
+    """Return the two prices in the middle of each row, the same one of an odd number; NaN of none.
+
+    Their mean is the median.
+    """
     ordered = np.sort(prices, axis=1)  # NaN last
     rows, most = np.arange(len(prices)), prices.shape[1] - 1
     low = ordered[rows, np.clip((count - 1) // 2, 0, most)]
     high = ordered[rows, np.clip(count // 2, 0, most)]
-    median: Floats = (low + high) / 2.0
-    return median
+    return low, high
 
 
 def _near(price: Floats, other: Floats, band: float) -> Bools:

@@ -37,16 +37,23 @@ class MovingBasis:
 
 
 def own_marks(
-    index: Floats, average_basis: Floats, book: Floats, funding_rate: Floats, part_left: Floats
+    index: Floats,
+    average_basis: Floats,
+    book: Floats,
+    funding: Floats,
+    divergence_max: float = np.inf,
 ) -> Floats:
     """Return the marks; NaN where there is no index, and without a book the mean of 1 and 2.
 
-    `funding_rate` is of one payment, `part_left` the share of its interval that is still to come;
-    0 where either is not known.
+    `funding` is the rate of the next payment times the share of its interval that is still to come,
+    0 where that is not known. A mark is never further than `divergence_max` from its index, as a
+    share of that: an emptied book takes it no further.
     """
-    first = index * (1.0 + funding_rate * part_left)
+    first = index * (1.0 + funding)
     second = np.maximum(index + average_basis, np.finfo(np.float64).tiny)
     third = np.where(np.isnan(book), (first + second) / 2.0, book)
     marks = np.median(np.stack([first, second, third]), axis=0)
+    low, high = index / (1.0 + divergence_max), index * (1.0 + divergence_max)
+    marks = np.clip(marks, low, high)
     without: Bools = np.isnan(index)
     return np.where(without, np.nan, marks)

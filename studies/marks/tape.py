@@ -20,6 +20,7 @@ from service.risk.columns import Floats
 SOURCES = ("coinbase", "gemini", "binance")
 RULE = IndexRule(fresh_ms=60_000, band=0.03, sources_min=1, confirm_ms=2_000)
 BASIS_POINTS, BASIS_EVERY_MS = 30, 1_000  # as Binance takes them
+DIVERGENCE_MAX = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def _run(frames: Iterable[Frame], coins: tuple[str, ...], index: SpotIndex) -> M
                 last[rows[coin]] = float(mark["markPrice"])
         spot = index.step(time_ms)
         basis.sample(last - spot, time_ms)
-        own = own_marks(spot, basis.average(), last, nothing, nothing)
+        own = own_marks(spot, basis.average(), last, nothing, DIVERGENCE_MAX)
         moments.append((time_ms, index.heard(time_ms), spot, own, last.copy()))
     times, *columns = zip(*moments, strict=True)
     said, spots, owns, lasts = (np.stack(each) for each in columns)
@@ -79,7 +80,7 @@ def _named(mark: dict[str, str | float | int]) -> tuple[str, str]:
     """Return a mark's coin and its source; "" is the perpetual's book."""
     symbol = str(mark["symbol"])
     coin, _, quote = symbol.partition("/")
-    if ":" in quote:
+    if quote.endswith(f":{coin}"):
         return coin, ""
     return coin, str(mark.get("source", "")) or str(mark["venue"])
 

@@ -7,9 +7,11 @@ import numpy as np
 from service.risk.columns import Bools, Floats
 from studies.marks.tape import RULE, SOURCES, Marked
 
+MOMENTS_A_SECOND = 4
+
 
 class Wick(NamedTuple):
-    """The lowest that a source went below another that said otherwise, as shares of that one."""
+    """The lowest that a source traded below all others, as shares of the lowest of those."""
 
     coin: str
     source: str
@@ -27,8 +29,9 @@ def wicks(marked: Marked) -> list[Wick]:
         for column, source in enumerate(SOURCES):
             said = marked.said[:, row, column]
             others = np.delete(marked.said[:, row], column, axis=1)
-            best = _median(others)
-            depth = said / best - 1.0
+            best = np.fmin(others[:, 0], others[:, 1])
+            spoke = np.concatenate([np.full(MOMENTS_A_SECOND, False), said[4:] != said[:-4]])
+            depth = np.where(spoke, said / best - 1.0, np.nan)
             if np.isnan(depth).all():
                 continue
             at = int(np.nanargmin(depth))
@@ -56,25 +59,23 @@ def furthest_when_agreed(marked: Marked) -> float:
     return float(np.nanmax(np.where(agreed(marked), off, np.nan), initial=0.0))
 
 
-def furthest_in_dispute(marked: Marked) -> float:
-    """Return how far the index ever went from where its sources last agreed, while they did not."""
-    anchor = np.where(agreed(marked), marked.index, np.nan)
-    rows = np.where(np.isnan(anchor), 0, np.arange(len(anchor))[:, None])
-    np.maximum.accumulate(rows, axis=0, out=rows)
-    anchor = np.take_along_axis(anchor, rows, axis=0)
-    many = (~np.isnan(marked.said)).sum(axis=2) == 2
-    off = np.maximum(marked.index / anchor, anchor / marked.index) - 1.0
-    return float(np.nanmax(np.where(many & ~agreed(marked), off, np.nan), initial=0.0))
+def furthest_alone(marked: Marked) -> float:
+    """Return the furthest that one source alone moved the index while another is fresh.
+
+    That is beyond both where the index was and what every other source says, as a share.
+    """
+    furthest = 0.0
+    before = marked.index[:-1]
+    many = (~np.isnan(marked.said[1:])).sum(axis=2) >= 2
+    for column in range(len(SOURCES)):
+        others = np.delete(marked.said[1:], column, axis=2)
+        low = np.fmin(np.fmin(others[:, :, 0], others[:, :, 1]), before)
+        high = np.fmax(np.fmax(others[:, :, 0], others[:, :, 1]), before)
+        off = np.maximum(low / marked.index[1:], marked.index[1:] / high) - 1.0
+        furthest = max(furthest, float(np.nanmax(np.where(many, off, np.nan), initial=0.0)))
+    return furthest
 
 
 def _of_known(function: np.ufunc, said: Floats) -> Floats:
     reduced: Floats = function.reduce(said, axis=2)
     return reduced
-
-
-def _median(others: Floats) -> Floats:
-    """Return the median of two columns of which either may be NaN; NaN where both are."""
-    first, second = others[:, 0], others[:, 1]
-    both: Floats = np.where(np.isnan(first), second, first)
-    middle: Floats = np.where(np.isnan(first) | np.isnan(second), both, (first + second) / 2.0)
-    return middle

@@ -70,12 +70,20 @@ def test_with_too_few_sources_there_is_no_index() -> None:
     assert said(index, 10_002, 101.0, 101.0) == 101.0
 
 
-def test_of_two_that_disagree_the_one_that_stayed_is_followed_and_only_so_far() -> None:
+def test_of_two_that_disagree_it_goes_as_far_as_both_say() -> None:
     index = index_of(1.0, 1.0)
     assert said(index, 0, 100.0, 100.0) == 100.0
-    assert said(index, 1, 22.0, 99.0) == 99.0
-    assert said(index, 2, 22.0, 90.0) == pytest.approx(100.0 / (1.0 + BAND))
-    assert said(index, 3, 22.0, 22.5) == 22.25, "they agree: followed at once"
+    assert said(index, 1, 22.0, 99.0) == 99.0, "at least so far both say it fell"
+    assert said(index, 2, 22.0, 104.0) == 99.0, "nobody else says it fell or rose"
+    assert said(index, 3, 22.0, 60.0) == 60.0
+    assert said(index, 4, 22.0, 22.5) == 22.25, "they agree"
+
+
+def test_of_two_against_two_it_goes_as_far_as_all_say() -> None:
+    index = index_of(1.0, 1.0, 1.0, 1.0)
+    assert said(index, 0, 100.0, 100.0, 100.0, 100.0) == 100.0
+    assert said(index, 1, 50.0, 50.0, 98.0, 98.0) == 98.0
+    assert said(index, 2, 50.0, 50.0, 120.0, 120.0) == 98.0
 
 
 def test_two_that_never_agreed_have_no_index() -> None:
@@ -119,9 +127,7 @@ def test_one_source_alone_never_moves_the_index_beyond_the_band(
         index = said(three, now_ms, wick * 100.0, price, price)
         assert price / (1.0 + BAND) <= index <= price * (1.0 + BAND)
         index = said(two, now_ms, wick * 100.0, price)
-        apart = max(wick * 100.0, price) > min(wick * 100.0, price) * (1.0 + BAND)
-        if apart:
-            assert 99.0 / (1.0 + BAND) ** 2 <= index <= 101.0 * (1.0 + BAND) ** 2
+        assert 99.0 / (1.0 + BAND) <= index <= 101.0 * (1.0 + BAND)
 
 
 def test_the_basis_is_averaged_over_its_newest_samples() -> None:
@@ -137,23 +143,29 @@ def test_the_basis_is_averaged_over_its_newest_samples() -> None:
 
 
 @pytest.mark.parametrize(
-    ("book", "average", "rate", "left", "expected"),
+    ("book", "average", "funding", "expected"),
     [
-        (100.0, 0.0, 0.0, 0.0, 100.0),
-        (20.0, -1.0, 0.0, 0.0, 99.0),  # an emptied book: price 2 is in the middle
-        (20.0, -1.0, -0.02, 0.5, 99.0),
-        (20.0, -1.0, -0.04, 0.5, 98.0),  # the funding still to come is
-        (99.5, -1.0, 0.0, 0.0, 99.5),
-        (np.nan, -1.0, 0.0, 0.0, 99.5),
-        (20.0, -500.0, 0.0, 0.0, 20.0),
+        (100.0, 0.0, 0.0, 100.0),
+        (20.0, -1.0, 0.0, 99.0),  # an emptied book: price 2 is in the middle
+        (20.0, -1.0, -0.01, 99.0),
+        (20.0, -1.0, -0.02, 98.0),  # the funding still to come is
+        (99.5, -1.0, 0.0, 99.5),
+        (np.nan, -1.0, 0.0, 99.5),
+        (20.0, -500.0, 0.0, 20.0),
     ],
 )
 def test_the_mark_is_the_median_of_three(
-    book: float, average: float, rate: float, left: float, expected: float
+    book: float, average: float, funding: float, expected: float
 ) -> None:
-    marks = own_marks(one(100.0), one(average), one(book), one(rate), one(left))
+    marks = own_marks(one(100.0), one(average), one(book), one(funding))
     assert marks.tolist() == [pytest.approx(expected)]
 
 
 def test_without_an_index_there_is_no_mark() -> None:
-    assert np.isnan(own_marks(one(np.nan), one(0.0), one(1.0), one(0.0), one(0.0))[0])
+    assert np.isnan(own_marks(one(np.nan), one(0.0), one(1.0), one(0.0))[0])
+
+
+@pytest.mark.parametrize(("book", "expected"), [(20.0, 80.0), (90.0, 90.0), (500.0, 125.0)])
+def test_the_mark_stays_by_its_index(book: float, expected: float) -> None:
+    marks = own_marks(one(100.0), one(book - 100.0), one(book), one(0.0), divergence_max=0.25)
+    assert marks.tolist() == [pytest.approx(expected)]
