@@ -50,8 +50,9 @@ class SpotIndex:
 
     def fresh(self, now_ms: int) -> Bools:
         """Return which sources count, (markets, sources)."""
-        aged: Ints = now_ms - self._said_ms
-        return ~np.isnan(self._said) & (self._weight > 0.0) & (aged <= self.rule.fresh_ms)
+        there = ~np.isnan(self._said) & (self._weight > 0.0)
+        fresh: Bools = there & (now_ms - self._said_ms <= self.rule.fresh_ms)
+        return fresh
 
     def heard(self, now_ms: int) -> Floats:
         """Return what the sources that count said last, NaN of the others."""

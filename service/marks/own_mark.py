@@ -33,7 +33,8 @@ class MovingBasis:
         """Return the averages, 0 before the first sample."""
         known = ~np.isnan(self._samples)
         sums = np.where(known, self._samples, 0.0).sum(axis=0)
-        return sums / np.maximum(1, known.sum(axis=0))
+        average: Floats = sums / np.maximum(1, known.sum(axis=0))
+        return average
 
 
 def own_marks(

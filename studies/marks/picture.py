@@ -3,7 +3,7 @@
 Ink and lines are of a middle grey, which reads on white and on black.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -17,6 +17,7 @@ WIDTH, LEFT, RIGHT, TOP, HEIGHT, GAP, FOOT = 768, 64, 160, 34, 170, 56, 34
 COIN, BEFORE_S, AFTER_S = "WIF", 120, 240
 COLOURS = ("#8250df", "#d9483b", "#bf8700", "#3b82d6", "#2da44e")
 INK = "#7d8590"
+_WICK = f"{COIN} for {BEFORE_S + AFTER_S} seconds, percent of its first index; and the lowest"
 
 Line = tuple[str, Floats, str]  # name, values, colour
 
@@ -24,8 +25,8 @@ Line = tuple[str, Floats, str]  # name, values, colour
 def draw(study: Study) -> str:
     """Return the picture of a study."""
     second = TOP + HEIGHT + GAP
-    parts = [*_panel(_wick_title(study), _wick(study), TOP, " %")]
-    parts += _panel("Accounts liquidated, percent of all", _liquidated(study), second, " %")
+    parts = [*_panel(_WICK, _wick(study), TOP, np.nanmin)]
+    parts += _panel("Accounts liquidated, percent of all", _liquidated(study), second, np.max)
     bottom = second + HEIGHT + FOOT
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {bottom}" role="img" '
@@ -40,10 +41,6 @@ def _lowest(study: Study) -> int:
     """Return the moment at which Gemini traded lowest."""
     row = study.marked.coins.index(COIN)
     return int(np.nanargmin(study.marked.said[:, row, SOURCES.index("gemini")]))
-
-
-def _wick_title(study: Study) -> str:
-    return f"{COIN} for {BEFORE_S + AFTER_S} seconds, percent of its price before the fall"
 
 
 def _wick(study: Study) -> list[Line]:
@@ -69,29 +66,27 @@ def _wick(study: Study) -> list[Line]:
 
 def _liquidated(study: Study) -> list[Line]:
     seconds = len(study.tape.last)
-    colours = dict(
-        zip(study.marks, (COLOURS[1], COLOURS[2], COLOURS[0], *COLOURS[3:]), strict=True)
-    )
+    in_order = (COLOURS[1], COLOURS[2], COLOURS[0], *COLOURS[3:])
+    colours = dict(zip(study.marks, in_order, strict=True))
     return [
         (name, 100.0 * liquidated_path(fates, seconds) / len(fates.second), colours[name])
         for name, fates in study.fates.items()
     ]
 
 
-def _panel(title: str, lines: Sequence[Line], top: float, unit: str) -> list[str]:
+def _panel(
+    title: str, lines: Sequence[Line], top: float, extreme: Callable[[Floats], float]
+) -> list[str]:
+    """Return a panel; beside each line its name and its `extreme`."""
     bottom = top + HEIGHT
     most = 20.0 * np.ceil(max(np.nanmax(values) for _, values, _ in lines) / 20.0)
     parts = [f'<g font-weight="600">{text(LEFT, top - 12, title, INK, "start")}</g>']
     for value in (0.0, most / 2.0, most):
         y = bottom - HEIGHT * value / most
         parts += [line(LEFT, y, WIDTH - RIGHT, y)]
-        parts += [text(LEFT - 8, y + 4, f"{value:g}{unit}", INK, "end")]
+        parts += [text(LEFT - 8, y + 4, f"{value:g} %", INK, "end")]
     for place, (name, values, colour) in enumerate(lines):
-        told = (
-            f"{name} {np.nanmin(values):.0f}{unit}"
-            if top == TOP
-            else f"{name} {values[-1]:.1f}{unit}"
-        )
+        told = f"{name} {extreme(values):.1f} %"
         parts.append(_curve(values / most, bottom, colour))
         parts.append(text(WIDTH - RIGHT + 10, top + 14 + 20 * place, told, colour, "start"))
     return parts

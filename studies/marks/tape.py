@@ -21,6 +21,7 @@ SOURCES = ("coinbase", "gemini", "binance")
 RULE = IndexRule(fresh_ms=60_000, band=0.03, sources_min=1, confirm_ms=2_000)
 BASIS_POINTS, BASIS_EVERY_MS = 30, 1_000  # as Binance takes them
 DIVERGENCE_MAX = 0.05
+LATEST_S = 2**40
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,17 @@ class Marked:
         )
 
 
-def read_marked(path: Path, rule: IndexRule = RULE) -> Marked:
-    """Run index and mark over a tape of one-second bars."""
-    frames = list(read_tape(path))
+def read_marked(path: Path, start_s: int = 0, end_s: int = LATEST_S) -> Marked:
+    """Run index and mark over a tape of one-second bars, or what it has of these epoch seconds."""
+    frames = [
+        frame
+        for frame in read_tape(path)
+        if frame.time_ms is not None and start_s <= frame.time_ms // 1_000 < end_s
+    ]
     told = {_named(mark) for frame in frames for mark in frame.marks}
     coins = tuple(sorted({coin for coin, source in told if source in SOURCES}))
     weight = np.array([[float((coin, source) in told) for source in SOURCES] for coin in coins])
-    return _run(frames, coins, SpotIndex(weight, rule))
+    return _run(frames, coins, SpotIndex(weight, RULE))
 
 
 def _run(frames: Iterable[Frame], coins: tuple[str, ...], index: SpotIndex) -> Marked:

@@ -15,10 +15,10 @@ def told(study: Study) -> str:
 
 
 def _wicks(study: Study) -> Iterator[str]:
-    yield "| source, coin | its low, against its first price | below all others | index then | mark |"
+    yield "| source | its low, since the start | below all others | index then | own mark |"
     yield "|---|---|---|---|---|"
     for wick in wicks(study.marked)[:WICKS]:
-        facts = (wick.since_entry, wick.depth, wick.index, wick.mark)
+        facts = (wick.since_entry, wick.depth, wick.index_then, wick.mark_then)
         cells = " | ".join(f"{100.0 * fact:+.1f} %" for fact in facts)
         yield f"| {wick.source} {wick.coin} | {cells} |"
 

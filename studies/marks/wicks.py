@@ -17,8 +17,8 @@ class Wick(NamedTuple):
     source: str
     second: int  # since the beginning of the tape
     depth: float
-    index: float  # where the index was then
-    mark: float
+    index_then: float
+    mark_then: float
     since_entry: float  # the source itself, against its first price
 
 
