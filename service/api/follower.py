@@ -20,7 +20,7 @@ from service.contract.marks import decode_mark
 from service.contract.quality import QualityEntry, read_quality
 from service.errors import InvalidInput, MalformedBody, StoreUnavailable
 from service.risk.markets import MarketTable
-from service.risk.model import Mark
+from service.risk.model import Instrument, Mark
 from service.risk.quality import GOOD, Quality
 from service.store.market_stream import MarketEntry, MarketPicture, NewestMark
 
@@ -59,6 +59,14 @@ class MarkTaker(Protocol):
     def lose(self) -> None: ...
 
 
+class MarkMaker(Protocol):
+    """Who makes marks of what others say; both return at once."""
+
+    def list(self, instrument: Instrument) -> None: ...
+
+    def observe(self, mark: Mark, market_id: int, now_ms: int) -> None: ...
+
+
 @contextlib.contextmanager
 def _unreadable_left_out() -> Iterator[None]:
     """Another wrote to the stream what we would have refused: it must not keep us from the rest."""
@@ -81,6 +89,7 @@ class MarketFollower:
         self._pegged = tuple(pegged_assets)
         self.listener: MarketListener | None = None  # is told of every entry too
         self.taker: MarkTaker | None = None  # of every mark, and when some were missed
+        self.maker: MarkMaker | None = None  # of instruments and of what marks are made of
         self._moved = asyncio.Condition()
         self._by_source = event_time == "source"
         self._event_time_ms = 0
@@ -143,7 +152,7 @@ class MarketFollower:
         marks = {}
         for _venue, _symbol, doc in picture.instruments:
             with _unreadable_left_out():
-                table.put_instrument(decode_instrument(doc))
+                self._list(table, doc)
         for mark in picture.marks:
             with _unreadable_left_out():
                 table.put_mark(decode_mark(mark.payload), mark.event_time_ms)
@@ -202,9 +211,18 @@ class MarketFollower:
                 entry.payload,
             )
         elif entry.kind == "i":
-            self.table.put_instrument(decode_instrument(entry.payload))
+            self._list(self.table, entry.payload)
+        elif entry.kind == "o" and self.maker is not None:
+            mark = decode_mark(entry.payload)
+            self.maker.observe(mark, entry.market_id, entry.event_time_ms)
         elif entry.kind == "q":
             self._apply_quality(read_quality(entry.payload))
+
+    def _list(self, table: MarketTable, document: bytes) -> None:
+        instrument = decode_instrument(document)
+        table.put_instrument(instrument)
+        if self.maker is not None:
+            self.maker.list(instrument)
 
     def _apply_quality(self, word: QualityEntry) -> None:
         self.table.judge_marks(word.venue, word.symbol, word.verdict)

@@ -25,6 +25,7 @@ _REFUSALS = {
     "unconfirmed": "the first price of a symbol; it is believed when the next says the same",
     "disagreement": "the other source says otherwise",
     "outlier": "most other sources say otherwise",
+    "reserved_source": "its marks are made here: this source is the service's",
     "too_many_sources": "the symbol has as many sources as it may have",
 }
 

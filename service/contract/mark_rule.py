@@ -4,9 +4,10 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from service.contract.names import Source
 from service.contract.numbers import within
 from service.contract.quality import AllowsName
-from service.risk.mark_rule import MarkRule
+from service.risk.mark_rule import MarkRule, OwnMark
 
 
 class AllowedDocument(Struct, rename="camel", omit_defaults=True):
@@ -60,6 +61,59 @@ class MarkRuleDocument(Struct, rename="camel", omit_defaults=True):
         | None
     ) = None
     allows: AllowedDocument | None = None
+
+
+class OwnMarkDocument(Struct, rename="camel", omit_defaults=True):
+    """Marks of this symbol are not taken but made: posted marks whose `source` is named here are
+    spot prices, all others are its book's (`lastPrice`, else `markPrice`) with its funding."""
+
+    sources: Annotated[
+        dict[Source, Annotated[float, within(0.001, 1_000.0, "Its weight.")]],
+        Meta(min_length=1, max_length=16, description="Spot sources by name."),
+    ]
+    fresh_s: Annotated[float, within(0.1, 3_600.0, "What one said last counts so long.")] = 10.0
+    band: Annotated[
+        float, within(0.0001, 0.99, "Further from the median of all, as a share, it is dropped.")
+    ] = 0.03
+    sources_min: Annotated[
+        int, Meta(ge=1, le=16, description="With fewer fresh ones there is no mark.")
+    ] = 2
+    confirm_s: Annotated[
+        float, within(0.0, 3_600.0, "A lone one's jump is believed after so many seconds.")
+    ] = 2.0
+    basis_s: Annotated[float, within(1.0, 86_400.0, "The basis is averaged over so long.")] = 30.0
+    basis_every_s: Annotated[float, within(0.25, 3_600.0, "From one sample each.")] = 1.0
+    divergence_max: Annotated[
+        float, within(0.0, 1.0, "The mark's largest distance from its index, as a share.")
+    ] = 0.05
+
+
+def to_own_mark(document: OwnMarkDocument) -> OwnMark:
+    """Turn a document into the record."""
+    return OwnMark(
+        tuple(document.sources.items()),
+        document.fresh_s,
+        document.band,
+        document.sources_min,
+        document.confirm_s,
+        document.basis_s,
+        document.basis_every_s,
+        document.divergence_max,
+    )
+
+
+def from_own_mark(own: OwnMark) -> OwnMarkDocument:
+    """Turn the record back into the document."""
+    return OwnMarkDocument(
+        dict(own.sources),
+        own.fresh_s,
+        own.band,
+        own.sources_min,
+        own.confirm_s,
+        own.basis_s,
+        own.basis_every_s,
+        own.divergence_max,
+    )
 
 
 def to_rule(document: MarkRuleDocument) -> MarkRule:

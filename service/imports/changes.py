@@ -72,6 +72,8 @@ def compare(stored: Iterable[InstrumentDocument], reading: Reading) -> Compariso
         after = _with_terms_of(before, document) if reading.keeps_terms else document
         if after.mark_rule is None:  # no venue tells it: it stays the operator's
             after = msgspec.structs.replace(after, mark_rule=before.mark_rule)
+        if after.own_mark is None:
+            after = msgspec.structs.replace(after, own_mark=before.own_mark)
         if before == after:
             unchanged += 1
         else:

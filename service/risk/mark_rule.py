@@ -28,6 +28,20 @@ class MarkRule:
         return {_camel(name): value for name, value in given.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class OwnMark:
+    """How a symbol's mark is made of what spot sources and its own book say (`service/marks`)."""
+
+    sources: tuple[tuple[str, float], ...]  # spot sources by name, and their weights
+    fresh_s: float = 10.0  # what a source said last counts for so long
+    band: float = 0.03  # further from the others' median a source is dropped
+    sources_min: int = 2  # with fewer fresh ones there is no mark
+    confirm_s: float = 2.0  # a lone source's jump is believed after so long
+    basis_s: float = 30.0  # the book's basis is averaged over so long
+    basis_every_s: float = 1.0  # from a sample each
+    divergence_max: float = 0.05  # the mark is never further from the index, as a share of it
+
+
 def _camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)

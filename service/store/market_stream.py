@@ -27,6 +27,7 @@ EntryKind = Literal["m", "q", "i", "c", "a"]
 MARKS_A_CALL = 500  # some milliseconds of the server at most
 PRODUCER_MEMORY_MS = 86_400_000
 CLOCK_SILENCE_MS = 1_000
+OWN_SOURCE, OWN_PRODUCER = "own", "own-marks"  # of the marks that are made here
 _GATE_KEYS = (
     keys.STREAM,
     keys.CLOCK,
@@ -68,8 +69,8 @@ class NewMark:
 class MarketEntry:
     """One entry of the stream.
 
-    Kinds: m mark, q quality {venue, symbol, quality, allows}, i instrument, c clock, a account
-    changes {shard, upto}.
+    Kinds: m mark, o what a mark is made of (a mark of another source), q quality {venue, symbol,
+    quality, allows}, i instrument, c clock, a account changes {shard, upto}.
     """
 
     market_id: int
@@ -128,8 +129,7 @@ class MarketStream:
         before and its answer is no longer known. Batches of a producer must be numbered upwards.
         """
         results: list[int | str] = []
-        iterator = iter(marks)
-        part = 0
+        iterator, part = iter(marks), 0
         while chunk := list(islice(iterator, MARKS_A_CALL)):
             answer = await self._append(chunk, producer, batch, part, -1)
             part += 1

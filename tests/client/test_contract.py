@@ -58,6 +58,7 @@ MODELS: dict[str, Any] = {
     "AllowedDocument": documents.Allowed,
     "InstrumentDocument": documents.Instrument,
     "MarkRuleDocument": documents.MarkRule,
+    "OwnMarkDocument": documents.OwnMark,
     "InstrumentsView": documents.InstrumentList,
     "IsolatedPool": alerts.IsolatedPool,
     "ItemResult": answers.ItemResult,

@@ -165,6 +165,19 @@ class MarkRule(TypedDict):
     allows: NotRequired[Allowed | None]
 
 
+class OwnMark(TypedDict):
+    """How a symbol's mark is made: of spot sources by name, with weights, and of its book."""
+
+    sources: dict[str, Number]
+    freshS: NotRequired[Number]
+    band: NotRequired[Number]
+    sourcesMin: NotRequired[int]
+    confirmS: NotRequired[Number]
+    basisS: NotRequired[Number]
+    basisEveryS: NotRequired[Number]
+    divergenceMax: NotRequired[Number]
+
+
 class Instrument(TypedDict):
     """A perpetual contract as one venue lists it; not `linear` is inverse, margined in the coin."""
 
@@ -180,6 +193,7 @@ class Instrument(TypedDict):
     tiering: NotRequired[Literal["marginal", "whole"] | None]
     tierUnit: NotRequired[Literal["notional", "contracts"] | None]
     markRule: NotRequired[MarkRule | None]
+    ownMark: NotRequired[OwnMark | None]
 
 
 class Trade(TypedDict):

@@ -14,6 +14,7 @@ local function read_rule(text, door)
     max_age_ms = seconds('maxAgeS'),
     sources_min = given.sourcesMin,
     allows = given.allows or {},
+    own = given.own or false, -- its marks are made here, of what others say
   }
   if door then
     for name, value in pairs(door) do

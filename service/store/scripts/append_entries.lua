@@ -16,6 +16,20 @@ local sequence = tonumber(state[1]) or 0
 local event_time = tonumber(state[2]) or 0
 if not by_source_time then event_time = math.max(event_time, now) end
 
+-- What the gate has to know of an instrument; most say nothing, and are not decoded.
+local function rule_of_instrument(payload)
+  local says = string.find(payload, '"markRule":{', 1, true)
+  local makes = string.find(payload, '"ownMark":{', 1, true)
+  if not (says or makes) then return nil end
+  local document = cjson.decode(payload)
+  local rule = document.markRule
+  if document.ownMark then
+    rule = rule or {}
+    rule.own = true
+  end
+  return rule
+end
+
 local results = {}
 for at = first_entry, #ARGV, 3 do
   local kind, name, payload = ARGV[at], ARGV[at + 1], ARGV[at + 2]
@@ -27,8 +41,7 @@ for at = first_entry, #ARGV, 3 do
     redis.call('XADD', stream, id, 'k', kind, 't', time, 'd', payload)
     if kind == 'i' then
       redis.call('HSET', instruments, name, payload)
-      -- A text of an instrument could say it too, so it is only a hint.
-      local rule = string.find(payload, '"markRule":{', 1, true) and cjson.decode(payload).markRule
+      local rule = rule_of_instrument(payload)
       if rule then
         redis.call('HSET', rules, name, cjson.encode(rule))
       else

@@ -23,6 +23,8 @@ local first_mark = 8
 
 -- needs: chunks, numbers, mark_rules, mark_gate
 
+local OWN_SOURCE, OWN_PRODUCER = 'own', ':own-marks'
+
 if batch >= 0 then
   local known = redis.call('GET', producer)
   if known then
@@ -34,6 +36,7 @@ if batch >= 0 then
   end
 end
 
+local by_composer = string.sub(producer, -#OWN_PRODUCER) == OWN_PRODUCER
 local now = server_ms()
 local state = redis.call('HMGET', clock, 'sequence', 'eventTime')
 local sequence = tonumber(state[1]) or 0
@@ -154,9 +157,23 @@ local function return_or_tell(name, quality, rule)
   tell_quality(name, quality)
 end
 
+local function move_time(time)
+  if time <= event_time then return end
+  event_time = time
+  -- Before the mark that moved the time: its pools must not be judged on the others' old marks.
+  append_stale()
+end
+
 local function take(name, price, source, payload, time, rule)
   local refused, quality = nil, 'good'
-  if rule.band > 0 then
+  if rule.own then
+    if source ~= OWN_SOURCE then
+      move_time(time)
+      append('o', payload)
+      return digits(sequence)
+    end
+    if not by_composer then return 'reserved_source' end
+  elseif rule.band > 0 then
     refused, quality = judge_price(gate_of(name), source, price, time, rule)
     if refused then
       if quality and quality_of(name) ~= 'stale' then tell_quality(name, quality) end
@@ -164,11 +181,7 @@ local function take(name, price, source, payload, time, rule)
     end
   end
   new_due[name] = math.max(event_time, time) + rule.max_age_ms
-  if time > event_time then
-    event_time = time
-    -- Before the mark that moved the time: its pools must not be judged on the others' old marks.
-    append_stale()
-  end
+  move_time(time)
   append('m', payload)
   local id = digits(sequence)
   new_mark[name] = id .. ' ' .. digits(event_time) .. ' ' .. payload
