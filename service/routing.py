@@ -95,6 +95,7 @@ def _checks_of(settings: Settings, store: Store) -> Checks:
         settings.shards,
         lambda: members(store.client, keys.FEEDS),
         settings.feeds,
+        store.market.refusals.read,
     )
 
 

@@ -17,6 +17,7 @@ from service.api.replies import json_reply
 from service.contract.funds import FundView
 from service.contract.results import Health
 from service.errors import StoreUnavailable
+from service.store.refusals import Refusals
 
 CHECK_S = 2.0
 LISTED_MAX = 20
@@ -33,6 +34,7 @@ class Checks:
     shards: int  # there are
     feeds: Callable[[], Awaitable[dict[str, bytes]]]  # the same of the processes that take marks
     feeds_expected: Sequence[str]  # by name
+    refusals: Callable[[], Awaitable[list[Refusals]]]  # of marks
 
 
 class _Served(msgspec.Struct):
@@ -75,6 +77,8 @@ def build_health_router(
     async def show_metrics(request: Request) -> Response:
         await entrance.admit(request, "admin")
         metrics.monitors, metrics.feeds.told, metrics.funds = await _figures(checks)
+        metrics.marks.refused = await _refusals(checks)
+        metrics.marks.qualities = follower.qualities()
         return Response(metrics.exposition(), media_type=EXPOSITION_TYPE)
 
     return router
@@ -103,6 +107,14 @@ async def _told(by: Callable[[], Awaitable[dict[str, bytes]]]) -> dict[str, byte
             return await by()
     except (StoreUnavailable, TimeoutError):
         return {}
+
+
+async def _refusals(checks: Checks) -> list[Refusals]:
+    try:
+        async with asyncio.timeout(CHECK_S):
+            return await checks.refusals()
+    except (StoreUnavailable, TimeoutError):
+        return []
 
 
 async def _figures(

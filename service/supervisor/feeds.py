@@ -36,7 +36,7 @@ async def run_feeds(settings: Settings) -> None:
     if not settings.feeds:
         raise InvalidInput(f"name the feeds in PLIMSOLL_FEEDS: {', '.join(FEEDS)}")
     async with connect(settings.redis_url) as client:
-        stream = MarketStream(client, gate_of(settings))
+        stream = MarketStream(client, gate_of(settings, settings.feed_mark_band))
         feeds = [_feed_of(settings, name, stream) for name in settings.feeds]
         roll = Roll(client, f"{socket.gethostname()}-{os.getpid()}", keys.FEEDS)
         async with kept(**{f"feed of {feed.name}": feed.run for feed in feeds}):
