@@ -95,6 +95,8 @@ def _checks_of(settings: Settings, store: Store) -> Checks:
         settings.shards,
         lambda: members(store.client, keys.FEEDS),
         settings.feeds,
+        lambda: members(store.client, keys.SYNCS),
+        settings.sync_file is not None,
     )
 
 

@@ -64,6 +64,13 @@ class Settings(BaseSettings):
         {}, description="other hosts by feed (JSON object): of its streams, then of its lists"
     )
 
+    sync_file: str | None = Field(
+        None, description="accounts that are kept as their venues say (sync.toml; extra `ccxt`)"
+    )
+    sync_url: str | None = Field(
+        None, description="the service that they are written to, where the file does not say"
+    )
+
     body_max_bytes: int = Field(
         16 * 2**20, ge=1_024, description="largest request body, or line of one in NDJSON"
     )

@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.feeds import FeedMetrics
+from service.api.syncs import SyncMetrics
 from service.contract.funds import FundView
 
 _LATENCY_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -89,6 +90,7 @@ class Metrics:
         self.funds: Sequence[FundView] = ()  # as they are now
         self.registry.register(_MonitorFigures(self))
         self.feeds = FeedMetrics(self.registry)
+        self.syncs = SyncMetrics(self.registry)
         self.registry.register(_FundFigures(self))
 
     def show(self, name: str, text: str, figure: Callable[[], float]) -> None:
