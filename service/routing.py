@@ -10,9 +10,10 @@ from service.api.accounts import build_accounts_router
 from service.api.adl import build_adl_router
 from service.api.alerts import build_alerts_router
 from service.api.bodies import BodyReader
+from service.api.ccxt import build_ccxt_router
 from service.api.checkup import Examiner
 from service.api.entrance import Entrance
-from service.api.evaluation import build_evaluate_router
+from service.api.evaluation import build_evaluate_router, evaluated
 from service.api.follower import MarketFollower
 from service.api.funds import build_funds_router, fund_views
 from service.api.health import Checks, build_health_router
@@ -56,6 +57,14 @@ def rest_routers(
     limits = limits_of(settings)
     yield build_evaluate_router(
         entrance, follower, bodies, limits, queue=load.queue, metrics=metrics, examiner=examiner
+    )
+    yield build_ccxt_router(
+        entrance,
+        follower,
+        bodies,
+        limits,
+        queue=load.queue,
+        evaluate=lambda asked: evaluated(asked, [0], [], follower, examiner),
     )
     monitored = Monitored(store.questions, store.accounts, limits)
     maps = LiquidationMaps(entrance, store.questions, follower, settings.map_timeout_s)

@@ -46,8 +46,8 @@ class Exchange:
 
     def __init__(self, account: SyncedAccount) -> None:
         self._account = account
-        self._ccxt, self._errors = _classes()
-        kind = getattr(self._ccxt, account.exchange)
+        classes, self._errors = _classes()
+        kind = getattr(classes, account.exchange)
         options = {
             "defaultType": "swap",
             "fetchMargins": False,
@@ -68,6 +68,11 @@ class Exchange:
 
     async def __aexit__(self, *_: object) -> None:
         await self._exchange.close()
+
+    @property
+    def ccxt(self) -> Any:
+        """ccxt's own object, for what is not asked for here."""
+        return self._exchange
 
     @property
     def can_watch(self) -> bool:

@@ -186,7 +186,7 @@ def _bitget(balance: Json, isolated: Isolated) -> Funds:
 def _wallet(row: Json, asset: str, amount: str) -> Wallet:
     name, found = row.get(asset), number(row.get(amount))
     if not isinstance(name, str) or not name or found is None:
-        raise NotRead(f"/info/{amount}", "not_a_number", f"{name}: {amount} is not said")
+        raise NotRead("/info", "not_a_number", f"an asset's {amount} is not said")
     return Wallet(name, found)
 
 

@@ -1,9 +1,11 @@
 """Numbers out of ccxt's objects and of the venue's own words in `info`: finite, or not there."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 Json = Mapping[str, object]
+_DECIMAL = re.compile(r"^-?\d+(\.\d*)?([eE][+-]?\d+)?$|^-?\.\d+$")
 
 
 def number(value: object) -> float | None:
@@ -13,6 +15,8 @@ def number(value: object) -> float | None:
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
+    if isinstance(value, str) and _DECIMAL.match(value) is None:
+        return None  # float() would take "1_000", too
     try:
         found = float(value)
     except (ValueError, OverflowError):

@@ -35,10 +35,14 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class AccountReading:
-    """An account as this service keeps it. `document.positions` have their marks, where known."""
+    """An account as this service keeps it. `document.positions` have their marks, where known.
+
+    `places`: where each of them stood in what was given; closed ones are left out.
+    """
 
     document: AccountDocument
     remarks: list[Remark]
+    places: list[int]
 
 
 class NotRead(Exception):
