@@ -22,6 +22,7 @@ from service.settings import Settings
 from service.store import embedded
 from service.supervisor import resources
 from service.supervisor.children import SUPERVISOR, Child, Part, Say, StartError
+from service.supervisor.feeds import by_process, check_feeds
 from service.supervisor.sync import check_sync
 from service.supervisor.targets import check_targets
 
@@ -80,6 +81,7 @@ async def running(settings: Settings, say: Say, monitors: int = 1) -> AsyncItera
     check_bind(settings)
     check_targets(settings)
     check_sync(settings)
+    check_feeds(settings)
     resources.allow_descriptors()
     children: list[Child] = []
     tasks: list[asyncio.Task[None]] = []
@@ -159,9 +161,9 @@ def _parts(settings: Settings, sockets: Sequence[socket.socket], monitors: int) 
     if monitors and settings.targets:
         targets = (*run, "--role", "targets")
         parts.append(Part("targets", targets, STOP_WEBHOOKS_S, environment))
-    if monitors and settings.feeds:
-        feeds = (*run, "--role", "feed")
-        parts.append(Part("feeds", feeds, STOP_WEBHOOKS_S, environment))
+    for name, of_process in by_process(settings.feeds) if monitors else ():
+        own = {**environment, "PLIMSOLL_FEEDS": of_process}
+        parts.append(Part(name, (*run, "--role", "feed"), STOP_WEBHOOKS_S, own))
     if monitors and settings.sync_file is not None:
         sync = (*run, "--role", "sync")
         parts.append(Part("sync", sync, STOP_WEBHOOKS_S, environment))

@@ -18,6 +18,7 @@ import httpx
 import msgspec
 
 from service.errors import InvalidInput, StoreUnavailable
+from service.imports.ccxt_pro import check_installed
 from service.running import kept
 from service.settings import Settings
 from service.store import keys
@@ -26,7 +27,7 @@ from service.store.health import Roll
 from service.supervisor.children import StartError
 from service.sync.account_sync import AccountSync
 from service.sync.configured import Configured, read_configured
-from service.sync.exchange import Exchange, check_installed
+from service.sync.exchange import Exchange
 
 CALL_TIMEOUT_S = 30.0
 REPORT_EVERY_S = 1.0

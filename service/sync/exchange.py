@@ -4,18 +4,16 @@ Everything that is specific to ccxt is here and in the tables of `venue_calls`. 
 without the query of an address: a signature can be in it.
 """
 
-import importlib
-import importlib.util
 import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from service.errors import InvalidInput
-from service.imports.from_ccxt import INSTALL, TIMEOUT_MS, told
+from service.imports import ccxt_pro
+from service.imports.from_ccxt import told
 from service.sync.configured import SyncedAccount
-from service.sync.venue_calls import MARKETS_OPTIONS, PAGES, Permissions, balance_of, queries_of
+from service.sync.venue_calls import PAGES, Permissions, balance_of, queries_of
 from service.sync.venue_calls import permissions_of as asked_permissions
 from service.unified.figures import Json
 
@@ -46,22 +44,10 @@ class Exchange:
 
     def __init__(self, account: SyncedAccount) -> None:
         self._account = account
-        classes, self._errors = _classes()
-        kind = getattr(classes, account.exchange)
-        options = {
-            "defaultType": "swap",
-            "fetchMargins": False,
-            "adjustForTimeDifference": False,
-            "fetchMarkets": MARKETS_OPTIONS.get(account.exchange, {}),
-        }
-        settings = {"timeout": TIMEOUT_MS, "enableRateLimit": True, "options": options}
-        self._exchange: Any = kind({**settings, **account.keys})
-        # Nothing here needs a list of coins, which some venues show to keys with more rights only.
-        self._exchange.has["fetchCurrencies"] = False
-        if account.url is not None:
-            self._exchange.urls["api"] = pointed(
-                self._exchange.urls["api"], account.url, account.stream_url
-            )
+        self._exchange: Any = ccxt_pro.opened(
+            account.exchange, account.keys, account.url, account.stream_url
+        )
+        self._errors: Any = ccxt_pro.errors()
 
     async def __aenter__(self) -> "Exchange":
         return self
@@ -153,36 +139,11 @@ class Exchange:
         return VenueTrouble(kind, without_secrets(told(error), self._account.keys))
 
 
-def check_installed() -> None:
-    """Raise InvalidInput where ccxt is not there."""
-    if importlib.util.find_spec("ccxt") is None:
-        raise InvalidInput(INSTALL)
-
-
 def without_secrets(text: str, keys: Mapping[str, str]) -> str:
     """Return a venue's words without our keys and without what may be a signature of ours."""
     for secret in keys.values():
         text = text.replace(secret, "***")
     return _SIGNATURE.sub("***", text)
-
-
-def pointed(node: Any, url: str, stream_url: str | None) -> Any:
-    """Return ccxt's table of URLs with other hosts; paths stay."""
-    if isinstance(node, dict):
-        return {name: pointed(below, url, stream_url) for name, below in node.items()}
-    if not isinstance(node, str):
-        return node
-    if node.startswith("ws"):
-        return re.sub(r"^wss?://[^/]+", stream_url or url.replace("http", "ws", 1), node)
-    return re.sub(r"^https?://[^/]+", url, node)
-
-
-def _classes() -> tuple[Any, Any]:
-    """Import ccxt, which takes a second: where account sync runs, and nowhere else."""
-    try:
-        return importlib.import_module("ccxt.pro"), importlib.import_module("ccxt.base.errors")
-    except ImportError:
-        raise InvalidInput(INSTALL) from None
 
 
 def _sizes(positions: list[Json]) -> list[tuple[str, ...]]:

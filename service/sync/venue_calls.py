@@ -12,15 +12,6 @@ from service.unified.figures import listed, mapped, number, within
 
 Query = Mapping[str, object]
 
-# Only these markets are asked for: an account needs no spot pairs and no options.
-MARKETS_OPTIONS: dict[str, dict[str, object]] = {
-    "bitget": {"types": ["swap"]},
-    "bybit": {"types": ["linear", "inverse"]},
-    "gate": {"types": ["swap"]},
-    "gateio": {"types": ["swap"]},
-    "hyperliquid": {"types": ["swap"]},
-    "okx": {"types": ["swap", "future"]},
-}
 # The most that a call answers; as many may not be all.
 PAGES = {"bybit": 200}
 _PRODUCTS = {"USDT": "USDT-FUTURES", "USDC": "USDC-FUTURES"}
