@@ -170,9 +170,8 @@ def _gate(balance: Json, isolated: Isolated) -> Funds:
 
 def _bitget(balance: Json, isolated: Isolated) -> Funds:
     """`accountEquity` less all PnL, less the margin of isolated positions."""
-    rows = objects(balance.get("info"))
     wallets = []
-    for row in rows:
+    for row in objects(balance.get("info")) or [{}]:
         if "accountEquity" not in row or row.get("assetMode") == "union":
             detail = "neither unified accounts nor joint collateral (`union`) are understood"
             raise NotRead("/info", "not_a_futures_account", detail)
