@@ -16,7 +16,10 @@ from tests.feeds.venues.mock import Fault, MockVenue
 pytest.importorskip("ccxt", reason="ccxt is not installed: it is an extra")
 pytestmark = pytest.mark.anyio
 
-DIALECTS = {"gate": GateDialect, "bitget": BitgetDialect}
+DIALECTS: dict[str, type[GateDialect] | type[BitgetDialect]] = {
+    "gate": GateDialect,
+    "bitget": BitgetDialect,
+}
 CALM = Pace(flush_s=0.01, delay_first_s=0.02, delay_max_s=0.1, silent_after_s=6.0)
 QUICK = Pace(flush_s=0.01, delay_first_s=0.02, delay_max_s=0.1, silent_after_s=0.6)
 

@@ -38,7 +38,7 @@ class MockRest:
         """Return a status and a body."""
         self.asked.append(path)
         if path in self.refuse:
-            return self.refuse[path], {"code": self.refuse[path], "msg": "refused on command"}
+            return self.refuse[path], {"message": "refused on command"}
         best: tuple[int, Any] | None = None
         for key, answer in self.answers.items():
             parts = urlsplit(key)
