@@ -13,7 +13,7 @@ from service.api.bodies import BodyReader
 from service.api.ccxt import build_ccxt_router
 from service.api.checkup import Examiner
 from service.api.entrance import Entrance
-from service.api.evaluation import build_evaluate_router, evaluated
+from service.api.evaluation import build_evaluate_router
 from service.api.follower import MarketFollower
 from service.api.funds import build_funds_router, fund_views
 from service.api.health import Checks, build_health_router
@@ -58,14 +58,7 @@ def rest_routers(
     yield build_evaluate_router(
         entrance, follower, bodies, limits, queue=load.queue, metrics=metrics, examiner=examiner
     )
-    yield build_ccxt_router(
-        entrance,
-        follower,
-        bodies,
-        limits,
-        queue=load.queue,
-        evaluate=lambda asked: evaluated(asked, [0], [], follower, examiner),
-    )
+    yield build_ccxt_router(entrance, follower, bodies, limits, queue=load.queue, examiner=examiner)
     monitored = Monitored(store.questions, store.accounts, limits)
     maps = LiquidationMaps(entrance, store.questions, follower, settings.map_timeout_s)
     yield build_simulate_router(

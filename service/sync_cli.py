@@ -26,16 +26,19 @@ def sync(
 ) -> None:
     """Keep accounts as their venues say, by REST snapshots with keys that read."""
     settings = settings_of(sync_file=file, redis_url=redis_url)
+    if not check:
+        log_to_stderr(settings)
+    run(_check(settings) if check else _keep(settings))
+
+
+async def _keep(settings: Settings) -> None:
     check_sync(settings)
-    if check:
-        run(_check(settings))
-        return
-    log_to_stderr(settings)
-    run(run_sync(settings))
+    await run_sync(settings)
 
 
 async def _check(settings: Settings) -> None:
     """Show what each venue says of its account: positions, clock, and what the key may do."""
+    check_sync(settings)
     configured = configured_of(settings)
     names = ("account", "exchange", "positions", "clock", "key", "says")
     table = Table(*names, box=None, header_style="dim")

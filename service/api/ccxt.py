@@ -3,15 +3,17 @@
 Venues mean different things by the same field: `docs/sync.md` has the table.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
 from service.api.bodies import BodyReader
 from service.api.ccxt_examples import ANSWER, REQUEST
+from service.api.checkup import Examiner
 from service.api.documents import BODY_ERRORS, answer, json_body, operation
 from service.api.entrance import Entrance
+from service.api.evaluation import evaluated
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
 from service.api.load import EngineQueue
@@ -35,8 +37,6 @@ from service.unified.account import placed, read_account
 from service.unified.records import AccountReading, Remark, Terms
 from service.unified.terms import terms_in_positions
 
-Evaluate = Callable[[EvaluateRequest], bytes]  # an answer's JSON
-
 _encoder = msgspec.json.Encoder()
 
 
@@ -47,7 +47,7 @@ def build_ccxt_router(
     limits: Limits,
     *,
     queue: EngineQueue,
-    evaluate: Evaluate,
+    examiner: Examiner,
 ) -> APIRouter:
     """Build the route; nothing is kept."""
     router = APIRouter(prefix="/v1", tags=["evaluate"])
@@ -61,12 +61,12 @@ def build_ccxt_router(
             asked = decode_ccxt(body)
             check_count(len(asked.positions), limits.positions_max, "positions")
             await entrance.charge(request, caller, len(asked.positions))
-            return text_reply(_evaluated(asked, follower, evaluate))
+            return text_reply(_read_and_evaluated(asked, follower, examiner))
 
     return router
 
 
-def _evaluated(asked: CcxtRequest, follower: MarketFollower, evaluate: Evaluate) -> bytes:
+def _read_and_evaluated(asked: CcxtRequest, follower: MarketFollower, examiner: Examiner) -> bytes:
     terms = Terms(asked.collateral_mode, asked.margin_mode, asked.weights or {})
     reading = read_account(asked.venue, asked.positions, asked.balance, terms)
     instruments = _instruments(asked, reading, follower)
@@ -77,7 +77,7 @@ def _evaluated(asked: CcxtRequest, follower: MarketFollower, evaluate: Evaluate)
         instruments=instruments,
     )
     try:
-        answered = evaluate(request)
+        answered = evaluated(request, [0], [], follower, examiner)
     except InvalidInput as error:
         raise InvalidInput.of(*(_here(fault, reading) for fault in error.faults)) from None
     remarks = [RemarkAnswer(one.pointer, one.code, one.detail) for one in reading.remarks]

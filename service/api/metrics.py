@@ -89,8 +89,7 @@ class Metrics:
         self.monitors: Mapping[str, bytes] = {}  # the newest figures of each, JSON
         self.funds: Sequence[FundView] = ()  # as they are now
         self.registry.register(_MonitorFigures(self))
-        self.feeds = FeedMetrics(self.registry)
-        self.syncs = SyncMetrics(self.registry)
+        self.feeds, self.syncs = FeedMetrics(self.registry), SyncMetrics(self.registry)
         self.registry.register(_FundFigures(self))
 
     def show(self, name: str, text: str, figure: Callable[[], float]) -> None:
