@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.errors import InvalidInput
-from service.imports.from_ccxt import INSTALL, TIMEOUT_MS
+from service.imports.from_ccxt import INSTALL, TIMEOUT_MS, keep_ccxt_quiet
 
 # Only these markets are asked for: spot pairs and options are margined by other rules.
 _MARKETS: dict[str, dict[str, object]] = {
@@ -35,6 +35,7 @@ def opened(
     """Return ccxt's object of a venue, at other hosts where those are given; to be closed."""
     check_installed()
     classes = importlib.import_module("ccxt.pro")
+    keep_ccxt_quiet()
     if not hasattr(classes, name):
         raise InvalidInput(f"ccxt {classes.__version__} has no class {name} with WebSockets")
     options = {

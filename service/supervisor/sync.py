@@ -57,6 +57,7 @@ def check_sync(settings: Settings) -> None:
 async def run_sync(settings: Settings) -> None:
     """Keep the accounts of `sync_file` until cancelled."""
     configured = configured_of(settings)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line a call, all day
     async with AsyncExitStack() as stack:
         syncs = await stack.enter_async_context(opened(settings, configured))
         client = None
