@@ -39,6 +39,7 @@ class _Account(Struct, forbid_unknown_fields=True, kw_only=True):
     weights: dict[str, Fraction] = {}
     settles: list[str] = []
     wallet_address: str | None = None
+    uid: str | None = None
     url: str | None = None
     stream_url: str | None = None
     api_key_env: str | None = None
@@ -132,8 +133,8 @@ def _account(one: _Account, file: Path, environment: Mapping[str, str]) -> Synce
         if held is None:
             raise InvalidInput(f"{file}: {one.id}: the variable {variable} is not set")
         keys[name] = held
-    if one.wallet_address is not None:
-        keys["walletAddress"] = one.wallet_address
+    names = {"walletAddress": one.wallet_address, "uid": one.uid}
+    keys |= {name: value for name, value in names.items() if value is not None}
     return SyncedAccount(
         one.id,
         one.exchange,

@@ -20,14 +20,14 @@ KEYS = {"apiKey": "k", "secret": "s", "password": "p", "walletAddress": "0x" + "
 
 def synced(name: str, url: str, **more: Any) -> SyncedAccount:
     """Return an account of a recorded venue that answers at `url`."""
-    terms = {"venue": fixture(name)["venue"], "every_s": 30.0, "websocket": False} | more
+    terms = {"venue": fixture(name)["venue"], "every_s": 30.0, "websocket": False}
+    terms |= {"stream_url": None} | more
     return SyncedAccount(
         account_id=name,
         exchange=name,
         terms=Terms(),
         settles=(),
         url=url,
-        stream_url=None,
         keys=KEYS,
         **terms,
     )

@@ -1,11 +1,13 @@
 """ccxt's errors by name, without secrets; snapshots that are torn or cut short; the clock."""
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
 
 from service.sync.exchange import Exchange, VenueTrouble, without_secrets
 from tests.sync.mock_rest import MockRest, fixture, serving
@@ -109,6 +111,38 @@ async def test_what_a_key_may_do_is_asked(
         venue.answers[path] = venue.answers[path] | change
         async with opened(venue, name) as exchange:
             assert (await exchange.permissions()).may_trade is may_trade
+
+
+async def test_a_change_of_a_position_is_a_hint_and_no_more() -> None:
+    said: list[str] = []
+
+    async def private(socket: ServerConnection) -> None:
+        async for raw in socket:
+            text = str(raw)
+            said.append(text)
+            if '"login"' in text:
+                await socket.send('{"event":"login","code":0}')
+            elif '"positions"' in text:
+                channel = {"instType": "USDT-FUTURES", "channel": "positions", "instId": "default"}
+                await socket.send(json.dumps({"event": "subscribe", "arg": channel}))
+                row = {"posId": "926036334386778112", "instId": "BTCUSDT", "marginCoin": "USDT"}
+                row |= {"marginSize": "2.19245", "marginMode": "crossed", "holdSide": "long"}
+                row |= {"posMode": "hedge_mode", "total": "0.001", "openPriceAvg": "43849"}
+                row |= {"leverage": "20", "unrealizedPL": "-0.0032", "keepMarginRate": "0.004"}
+                row |= {"cTime": "1652331666985", "uTime": "1701913016923"}
+                told = {"action": "snapshot", "arg": channel, "data": [row], "ts": 1}
+                await socket.send(json.dumps(told))
+
+    with serving(fixture("bitget")["answers"]) as venue:
+        async with serve(private, "127.0.0.1", 0) as streams:
+            port = next(iter(streams.sockets)).getsockname()[1]
+            more = {"websocket": True, "stream_url": f"ws://127.0.0.1:{port}"}
+            async with Exchange(synced("bitget", venue.url, **more)) as exchange:
+                assert exchange.can_watch
+                async with asyncio.timeout(10.0):
+                    await exchange.changed()
+    assert [json.loads(text)["op"] for text in said] == ["login", "subscribe"]
+    assert "/api/v2/mix/position/all-position" not in venue.asked
 
 
 async def test_requests_keep_the_pace_of_the_venue(venue: MockRest) -> None:
