@@ -87,7 +87,6 @@ def serve(
     """Run the service: an embedded Valkey, API workers and monitors, each a process of its own."""
     given = {"host": host, "port": port, "data_dir": data_dir, "redis_url": redis_url}
     settings = settings_of(**given, workers=workers, monitors=monitors)
-from service.sync_cli import sync
     match role:
         case "all" | "api":
             run(_serve(settings, settings.monitors if role == "all" else 0))

@@ -7,11 +7,13 @@ import typer
 from rich.table import Table
 
 from service.errors import ServiceError
+from service.running import log_to_stderr
 from service.settings import Settings
-from service.supervisor.sync import check_sync, configured_of, opened, run_sync
+from service.supervisor.extras import check_extras, configured_of
+from service.supervisor.sync import opened, run_sync
 from service.sync.account_sync import AccountSync
 from service.sync.exchange import VenueTrouble
-from service.terminal import RedisUrl, fail, log_to_stderr, out, run, settings_of
+from service.terminal import RedisUrl, fail, out, run, settings_of
 
 
 def sync(
@@ -32,13 +34,13 @@ def sync(
 
 
 async def _keep(settings: Settings) -> None:
-    check_sync(settings)
+    check_extras(settings)
     await run_sync(settings)
 
 
 async def _check(settings: Settings) -> None:
     """Show what each venue says of its account: positions, clock, and what the key may do."""
-    check_sync(settings)
+    check_extras(settings)
     configured = configured_of(settings)
     names = ("account", "exchange", "positions", "clock", "key", "says")
     table = Table(*names, box=None, header_style="dim")

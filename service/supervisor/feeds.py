@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NoReturn, cast
 
 import msgspec
@@ -17,7 +17,6 @@ from service.feeds.intake import ClockRules
 from service.feeds.live import LiveFeed
 from service.feeds.store_sink import StoreSink
 from service.feeds.venue import CCXT, FeedName
-from service.imports.ccxt_pro import check_installed
 from service.rules import gate_of
 from service.running import kept
 from service.settings import Settings
@@ -25,7 +24,6 @@ from service.store import keys
 from service.store.client import connect
 from service.store.health import Roll
 from service.store.market_stream import MarketStream
-from service.supervisor.children import StartError
 
 REPORT_EVERY_S = 1.0
 
@@ -44,25 +42,6 @@ async def run_feeds(settings: Settings) -> None:
         roll = Roll(client, f"{socket.gethostname()}-{os.getpid()}", keys.FEEDS)
         async with kept(**{f"feed of {feed.name}": feed.run for feed in feeds}):
             await _report(feeds, roll)
-
-
-def check_feeds(settings: Settings) -> None:
-    """Raise StartError when feeds by ccxt are wanted and it is not there."""
-    try:
-        if any(name.startswith(CCXT) for name in settings.feeds):
-            check_installed()
-    except InvalidInput as error:
-        raise StartError(error.detail) from None
-
-
-def by_process(feeds: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield a name and `PLIMSOLL_FEEDS` for each process: our own feeds in one, ccxt's apart."""
-    own = [name for name in feeds if not name.startswith(CCXT)]
-    if own:
-        yield "feeds", ",".join(own)
-    for name in feeds:
-        if name.startswith(CCXT):
-            yield name.removeprefix(CCXT), name
 
 
 def _feed_of(settings: Settings, name: str, stream: MarketStream) -> LiveFeed | CcxtFeed:

@@ -22,8 +22,7 @@ from service.settings import Settings
 from service.store import embedded
 from service.supervisor import resources
 from service.supervisor.children import SUPERVISOR, Child, Part, Say, StartError
-from service.supervisor.feeds import by_process, check_feeds
-from service.supervisor.sync import check_sync
+from service.supervisor.extras import by_process, check_extras
 from service.supervisor.targets import check_targets
 
 Result = TypeVar("Result")
@@ -80,8 +79,7 @@ async def running(settings: Settings, say: Say, monitors: int = 1) -> AsyncItera
     """
     check_bind(settings)
     check_targets(settings)
-    check_sync(settings)
-    check_feeds(settings)
+    check_extras(settings)
     resources.allow_descriptors()
     children: list[Child] = []
     tasks: list[asyncio.Task[None]] = []

@@ -11,22 +11,20 @@ import os
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import NoReturn
 
 import httpx
 import msgspec
 
-from service.errors import InvalidInput, StoreUnavailable
-from service.imports.ccxt_pro import check_installed
+from service.errors import StoreUnavailable
 from service.running import kept
 from service.settings import Settings
 from service.store import keys
 from service.store.client import connect
 from service.store.health import Roll
-from service.supervisor.children import StartError
+from service.supervisor.extras import configured_of
 from service.sync.account_sync import AccountSync
-from service.sync.configured import Configured, read_configured
+from service.sync.configured import Configured
 from service.sync.exchange import Exchange
 
 CALL_TIMEOUT_S = 30.0
@@ -34,24 +32,6 @@ REPORT_EVERY_S = 1.0
 URL_DEFAULT = "http://127.0.0.1:8000"
 
 _log = logging.getLogger("plimsoll.sync")
-
-
-def configured_of(settings: Settings) -> Configured:
-    """Return what is to be kept; raises InvalidInput."""
-    if settings.sync_file is None:
-        raise InvalidInput("name the accounts in a file: PLIMSOLL_SYNC_FILE")
-    return read_configured(Path(settings.sync_file), os.environ)
-
-
-def check_sync(settings: Settings) -> None:
-    """Raise StartError when accounts are to be kept and cannot be."""
-    if settings.sync_file is None:
-        return
-    try:
-        check_installed()
-        configured_of(settings)
-    except InvalidInput as error:
-        raise StartError(error.detail) from None
 
 
 async def run_sync(settings: Settings) -> None:

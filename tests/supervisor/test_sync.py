@@ -85,7 +85,7 @@ async def worker(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
 async def process(redis_url: str, url: str, file: Path) -> AsyncIterator[Any]:
     given = {"REDIS_URL": redis_url, "SYNC_FILE": str(file), "SYNC_URL": url, "LOG_LEVEL": "debug"}
     started = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "service", "serve", "--role", "sync"),
+        *(sys.executable, "-m", "service.part", "--role", "sync"),
         env=os.environ | {f"PLIMSOLL_{name}": value for name, value in given.items()},
         stderr=asyncio.subprocess.PIPE,
     )
