@@ -36,6 +36,7 @@ from service.settings import Settings
 from service.supervisor.children import SUPERVISOR, StartError
 from service.supervisor.console import prefixed
 from service.supervisor.serve import Running, running
+from service.sync_cli import sync
 from service.terminal import DataDir, RedisUrl, fail, log, out, run, settings_of
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -55,6 +56,7 @@ cli.command()(feed)
 cli.add_typer(instruments, name="instruments")
 cli.command()(owe)
 cli.command()(openapi)
+cli.command()(sync)
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
@@ -74,7 +76,7 @@ def serve(
     data_dir: DataDir = None,
     redis_url: RedisUrl = None,
     role: Annotated[
-        Literal["all", "api", "monitor", "webhooks", "targets", "feed"],
+        Literal["all", "api", "monitor", "webhooks", "targets", "feed", "sync"],
         typer.Option(help="Which part runs here."),
     ] = "all",
     workers: Annotated[int | None, typer.Option(help="API worker processes.")] = None,

@@ -2,11 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_serializer, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_serializer, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.contract.quality import AllowsName
-from service.feeds.venue import FeedName
+from service.feeds.venue import check_feed
+
+AnyFeed = Annotated[str, AfterValidator(check_feed)]
 
 
 class Settings(BaseSettings):
@@ -88,11 +90,21 @@ class Settings(BaseSettings):
         (), description="assets counted at exactly 1 USD besides USD (JSON list)"
     )
 
-    feeds: Annotated[tuple[FeedName, ...], NoDecode] = Field(
-        (), description="venues whose marks are taken, with commas: `binance,okx`"
+    feeds: Annotated[tuple[AnyFeed, ...], NoDecode] = Field(
+        (), description="venues whose marks are taken, with commas: `binance,okx,ccxt:gate`"
     )
-    feed_urls: dict[FeedName, str] = Field(
+    feed_symbols: dict[AnyFeed, tuple[str, ...]] = Field(
+        {}, description="which symbols of a `ccxt:` feed (JSON object); all, where it is not named"
+    )
+    feed_urls: dict[AnyFeed, str] = Field(
         {}, description="other hosts by feed (JSON object): of its streams, then of its lists"
+    )
+
+    sync_file: str | None = Field(
+        None, description="accounts that are kept as their venues say (sync.toml; extra `ccxt`)"
+    )
+    sync_url: str | None = Field(
+        None, description="the service that they are written to, where the file does not say"
     )
 
     body_max_bytes: int = Field(

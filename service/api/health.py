@@ -8,9 +8,9 @@ from typing import Literal
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from service.api import feeds, syncs
 from service.api.documents import answer, operation, text_answer
 from service.api.entrance import Entrance
-from service.api.feeds import amiss
 from service.api.follower import MarketFollower
 from service.api.metrics import EXPOSITION_TYPE, Metrics
 from service.api.replies import json_reply
@@ -35,6 +35,8 @@ class Checks:
     feeds: Callable[[], Awaitable[dict[str, bytes]]]  # the same of the processes that take marks
     feeds_expected: Sequence[str]  # by name
     refusals: Callable[[], Awaitable[list[Refusals]]]  # of marks
+    syncs: Callable[[], Awaitable[dict[str, bytes]]]  # the same of those that keep accounts
+    syncs_expected: bool
 
 
 class _Served(msgspec.Struct):
@@ -69,7 +71,8 @@ def build_health_router(
         degraded = [f"stale marks: {name}" for name in stale[:LISTED_MAX]]
         if len(stale) > LISTED_MAX:
             degraded.append(f"stale marks: {len(stale) - LISTED_MAX} more")
-        degraded += amiss(await _told(checks.feeds), checks.feeds_expected)
+        degraded += feeds.amiss(await _told(checks.feeds), checks.feeds_expected)
+        degraded += syncs.amiss(await _told(checks.syncs), expected=checks.syncs_expected)
         status: Literal["ok", "degraded"] = "degraded" if degraded else "ok"
         return json_reply(Health(status, degraded=degraded, monitors=serving))
 
@@ -79,6 +82,7 @@ def build_health_router(
         metrics.monitors, metrics.feeds.told, metrics.funds = await _figures(checks)
         metrics.marks.refused = await _refusals(checks)
         metrics.marks.qualities = follower.qualities()
+        metrics.syncs.told = await _told(checks.syncs)
         return Response(metrics.exposition(), media_type=EXPOSITION_TYPE)
 
     return router

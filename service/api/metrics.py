@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.feeds import FeedMetrics
 from service.api.mark_metrics import MarkMetrics
+from service.api.syncs import SyncMetrics
 from service.contract.funds import FundView
 
 _LATENCY_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -88,7 +89,7 @@ class Metrics:
         self.monitors: Mapping[str, bytes] = {}  # the newest figures of each, JSON
         self.funds: Sequence[FundView] = ()  # as they are now
         self.registry.register(_MonitorFigures(self))
-        self.feeds = FeedMetrics(self.registry)
+        self.feeds, self.syncs = FeedMetrics(self.registry), SyncMetrics(self.registry)
         self.marks = MarkMetrics(self.registry)
         self.registry.register(_FundFigures(self))
 

@@ -55,6 +55,7 @@ A line a key: its type, what it holds; how long it lives.
 {ask}:monitors            hash: live monitor -> `<ms it is good until> <figures JSON>`; a minute
                           after the last monitor
 {ask}:feeds               hash: live feed process -> the same of its feeds
+{ask}:syncs               hash: live account sync process -> the same of its accounts
 {ask}:answer:<id>         list: `<shards> <payload>`; half a minute
 {keys}:records            hash: key id -> API key JSON (of its secret a hash); for good
 {units <key id>}:full     string: when all units taken by a key have grown back, epoch microseconds;
@@ -103,6 +104,7 @@ BEGUN = "{market}:begun"
 QUESTIONS = "{ask}:questions"
 MONITORS = "{ask}:monitors"
 FEEDS = "{ask}:feeds"
+SYNCS = "{ask}:syncs"
 API_KEYS = "{keys}:records"
 SILENCES = "{silences}:records"
 SILENCES_CHANGED = "{silences}:changed"
