@@ -17,7 +17,7 @@ from service.sync.venue_calls import Permissions
 from service.unified.records import Terms
 from tests.api.workers import instrument, open_worker, settings_of
 from tests.feeds.faults import until
-from tests.unified.rows import Row, binance, isolated, position
+from tests.unified.rows import Row, binance, bybit, isolated, position
 
 pytestmark = pytest.mark.anyio
 
@@ -36,6 +36,7 @@ class Venue:
         self.may_trade = False
         self.can_watch = False
         self.asked = 0
+        self.broken = 0
         self.stirs = asyncio.Queue[None]()
 
     async def snapshot(self) -> Snapshot:
@@ -45,6 +46,9 @@ class Venue:
         return Snapshot(list(self.positions), self.balance)
 
     async def changed(self) -> None:
+        if self.broken:
+            self.broken -= 1
+            raise (asyncio.CancelledError if self.broken % 2 else VenueTrouble("away", "cut"))
         await self.stirs.get()
 
     async def clock_offset_ms(self) -> float | None:
@@ -93,6 +97,34 @@ async def test_a_snapshot_is_written_once_and_again_only_when_it_is_new(redis_ur
         assert (figures.snapshots, figures.written, figures.positions) == (3, 2, 1)
         assert figures.clock_offset_ms == -12.5
         assert figures.age_s is not None
+
+
+@pytest.mark.parametrize(("amount", "version"), [("50.00000001", 1), ("50.0001", 2)])
+async def test_the_last_digits_of_a_wallet_are_no_news(
+    redis_url: str, amount: str, version: int
+) -> None:
+    async with service(redis_url) as worker:
+        venue = Venue()
+        sync = sync_of(venue, worker)
+        await sync.once()
+        venue.balance = binance(("USDT", amount))
+        await sync.once()
+        assert (await stored(worker))["version"] == version
+
+
+async def test_prices_of_collateral_are_left_to_the_stream(redis_url: str) -> None:
+    coins = (
+        {"coin": "USDT", "walletBalance": "50", "equity": "50", "usdValue": "50.5"},
+        {"coin": "USDC", "walletBalance": "9", "equity": "9", "usdValue": "9"},
+    )
+    async with service(redis_url) as worker:
+        venue = Venue()
+        venue.positions, venue.balance = [], bybit(*coins)
+        account = SyncedAccount("desk-7", "bybit", "bybit", 60.0, True, Terms(), (), None, None, {})
+        await AccountSync(account, venue, worker, QUICK).once()
+        told = await stored(worker)
+        assert told["collateralMode"] == "multi"
+        assert all("price" not in row for row in told["balances"])
 
 
 async def test_what_the_owner_has_said_stays(redis_url: str) -> None:
@@ -249,6 +281,16 @@ async def test_a_hint_brings_the_next_snapshot_sooner_and_is_not_read(redis_url:
             await until(lambda: sync.figures().hints == 51)
             asked = venue.asked
             assert asked < 10, "many hints together are one snapshot"
+
+
+async def test_hints_that_break_off_are_listened_for_again(redis_url: str) -> None:
+    async with service(redis_url) as worker:
+        venue = Venue()
+        venue.can_watch, venue.broken = True, 4
+        async with kept(sync_of(venue, worker)) as sync:
+            venue.stirs.put_nowait(None)
+            await until(lambda: sync.figures().hints == 1)
+            assert sync.figures().troubles == {"hints": 4}
 
 
 @pytest.mark.parametrize("kind", ["throttled", "refused", "away", "torn", "not_understood"])
