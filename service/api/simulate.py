@@ -24,15 +24,7 @@ from service.api.load import EngineQueue
 from service.api.monitored import Monitored
 from service.api.overlay import check_prices, drop_marks, overlaid, venues_of
 from service.api.replies import json_reply
-from service.api.scenarios import (
-    Asked,
-    action_of,
-    count_of,
-    funds_of,
-    policies_of,
-    scenarios_of,
-    symbol_faults,
-)
+from service.api.scenarios import action_of, funds_of, symbol_faults
 from service.api.simulate_documents import SIMULATE
 from service.api.simulated import Simulated, answer_scenario
 from service.api.symbols import unknown_symbols, unlisted
@@ -41,6 +33,7 @@ from service.contract.liquidation_map import asks_for_map
 from service.contract.problems import fault_answers
 from service.contract.simulate import SimulateRequest, check_counts, decode_simulate
 from service.contract.simulated import ScenarioAnswer, SimulateAnswer
+from service.contract.supposed import Asked, count_of, policies_of, scenarios_of
 from service.errors import Fault, InvalidInput, StoreUnavailable
 from service.risk.batch import build_batch
 from service.risk.columns import Batch

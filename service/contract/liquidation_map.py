@@ -10,7 +10,7 @@ from service.contract.evaluation import Figure
 from service.contract.names import Symbol, Venue
 from service.contract.numbers import Number
 from service.contract.problems import Problem
-from service.contract.simulate import SupposedFund
+from service.contract.simulate import SupposedFund, fund_faults
 from service.errors import Fault, InvalidInput
 
 POINTS_MAX = 1_001
@@ -134,11 +134,6 @@ def check_map(asked: MapRequest) -> None:
     if asked.map.from_pct >= asked.map.to_pct:
         detail = "the last move must be above the first"
         faults.append(Fault("/map/toPct", "out_of_range", detail))
-    known: set[tuple[str, str]] = set()
-    for index, fund in enumerate(asked.funds or ()):
-        if (fund.venue, fund.asset) in known:
-            detail = "this fund is listed more than once"
-            faults.append(Fault(f"/funds/{index}", "duplicate_fund", detail))
-        known.add((fund.venue, fund.asset))
+    faults += fund_faults(asked.funds or ())
     if faults:
         raise InvalidInput.of(*faults)

@@ -1,5 +1,6 @@
 """The simulate call as it is asked: a body of accounts, what is supposed of them, who pays."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
@@ -20,6 +21,7 @@ from service.contract.numbers import (
     StepShare,
 )
 from service.contract.positions import MarginMode
+from service.errors import Fault
 from service.risk.policy import Deleveraging, Partial, Ranking
 
 ROUNDS_MAX, STEPS_MAX, ACTIONS_MAX, LEVELS_MAX, AXIS_MAX = 100, 1_000, 10_000, 1_000, 1_000
@@ -34,6 +36,18 @@ class SupposedFund(Struct, rename="camel"):
     asset: Asset
     balance: NotNegative
     event_limit: Annotated[NotNegative, Meta(description="Most for one pool.")] | None = None
+
+
+def fund_faults(funds: Sequence[SupposedFund]) -> list[Fault]:
+    """Return a fault for each fund that is listed before."""
+    known: set[tuple[str, str]] = set()
+    faults = []
+    for index, fund in enumerate(funds):
+        if (fund.venue, fund.asset) in known:
+            detail = "this fund is listed more than once"
+            faults.append(Fault(f"/funds/{index}", "duplicate_fund", detail))
+        known.add((fund.venue, fund.asset))
+    return faults
 
 
 class PolicyDocument(Struct, rename="camel"):
@@ -133,6 +147,16 @@ class DepthLevel(Struct, rename="camel"):
     notional: Annotated[Positive, Meta(description="In the settle asset, cumulative.")]
 
 
+DepthLevels: TypeAlias = Annotated[list[DepthLevel], Meta(min_length=1, max_length=LEVELS_MAX)]
+
+
+class DepthSides(Struct, rename="camel"):
+    """Both sides of a market: bids close longs, asks close shorts."""
+
+    bids: DepthLevels
+    asks: DepthLevels
+
+
 class ImpactDocument(Struct, rename="camel"):
     """ln(price) moves by `coefficient` x sqrt(notional / `dailyVolume`)."""
 
@@ -145,8 +169,8 @@ class SlippageDocument(Struct, rename="camel"):
 
     depth: (
         Annotated[
-            dict[str, Annotated[list[DepthLevel], Meta(min_length=1, max_length=LEVELS_MAX)]],
-            Meta(description="By symbol; the same for both sides."),
+            dict[str, DepthLevels | DepthSides],
+            Meta(description="By symbol; a list is of both sides."),
         ]
         | None
     ) = None
