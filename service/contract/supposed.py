@@ -35,8 +35,11 @@ ALL = "*"  # in a grid's moves: all contracts
 class Supposing(Protocol):
     """A request that supposes something."""
 
-    scenarios: list[ScenarioDocument] | None
-    grid: GridDocument | None
+    @property
+    def scenarios(self) -> list[ScenarioDocument] | None: ...
+
+    @property
+    def grid(self) -> GridDocument | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +38,9 @@ from tests.risk.building import BTC, ETH, held
 from tests.risk.test_simulate import fall, long_at_100, market
 from tests.strategies import effort
 
-NEAR = {"rel": 1e-9, "abs": 1e-9}
+
+def near(wanted: Any) -> Any:
+    return pytest.approx(wanted, rel=1e-9, abs=1e-9)
 
 
 @dataclass
@@ -120,21 +123,19 @@ def test_pieces_add_up_to_the_book(
     rounds = outcome.rounds
     notional = sum(float(each.pools.notional.sum()) for each in rounds)
     fees = sum(float(each.pools.step_fees.sum()) for each in rounds) + total(outcome, "fees")
-    assert found.of(LONG) + found.of(SHORT) == pytest.approx(notional, **NEAR)
-    assert found.of(FEES) == pytest.approx(fees, **NEAR)
-    assert found.of(SHORTFALL) == pytest.approx(total(outcome, "shortfall"), **NEAR)
-    assert found.of(CONTRIBUTED) == pytest.approx(total(outcome, "contributed"), **NEAR)
-    assert found.of(ASKED) == pytest.approx(total(outcome, "fund"), **NEAR)
-    assert sum(found.short.values()) == pytest.approx(found.of(SHORTFALL), **NEAR)
+    assert found.of(LONG) + found.of(SHORT) == near(notional)
+    assert found.of(FEES) == near(fees)
+    assert found.of(SHORTFALL) == near(total(outcome, "shortfall"))
+    assert found.of(CONTRIBUTED) == near(total(outcome, "contributed"))
+    assert found.of(ASKED) == near(total(outcome, "fund"))
+    assert sum(found.short.values()) == near(found.of(SHORTFALL))
     assert found.of(POOLS) == len({pool for each in rounds for pool in each.pools.pool.tolist()})
     payers = [
         paid(sums, rule_index(venue), np.inf, policies) for (venue, _), sums in found.sums.items()
     ]
     for name in ("fund", "owed", "venue"):
         wanted = total(outcome, name)
-        assert sum(float(getattr(each, name).sum()) for each in payers) == pytest.approx(
-            wanted, **NEAR
-        )
+        assert sum(float(getattr(each, name).sum()) for each in payers) == near(wanted)
 
 
 GENERIC = policy_columns(POLICIES)
@@ -149,10 +150,10 @@ def test_on_a_path_who_fell_stays_fallen_and_counts_at_his_step() -> None:
     found = generic(book, fall(-10.0, -20.0, 0.0))
     (sums,) = found.sums.values()
     assert sums[:, ACCOUNTS].tolist() == [1.0, 1.0, 0.0]
-    assert sums[:, LONG].tolist() == pytest.approx([90.0, 80.0, 0.0])
-    assert sums[:, SHORTFALL].tolist() == pytest.approx([5.0, 5.0, 0.0])
+    assert sums[:, LONG].tolist() == near([90.0, 80.0, 0.0])
+    assert sums[:, SHORTFALL].tolist() == near([5.0, 5.0, 0.0])
     assert found.levels == {Level.BANKRUPT: 2, Level.HEALTHY: 1}
-    assert found.short == {"a": pytest.approx(5.0), "b": pytest.approx(5.0)}
+    assert found.short == {"a": near(5.0), "b": near(5.0)}
 
 
 @pytest.mark.parametrize(("pct", "falls"), [(-9.09, 0), (-9.1, 1)])
@@ -173,8 +174,8 @@ def test_each_side_meets_its_own_depth() -> None:
         generic([each], replace(fall(pct), slippage=depth))
         for each, pct in zip(book, (-50.0, 50.0), strict=True)
     )
-    assert long.of(SHORTFALL) == pytest.approx(50.0 + 5.0 - 1.0)
-    assert short.of(SHORTFALL) == pytest.approx(50.0 + 1.5 - 1.0)
+    assert long.of(SHORTFALL) == near(50.0 + 5.0 - 1.0)
+    assert short.of(SHORTFALL) == near(50.0 + 1.5 - 1.0)
 
 
 def test_an_account_counts_once_with_two_pools_of_an_asset() -> None:
@@ -193,12 +194,10 @@ def test_a_loan_is_claimed_and_a_fund_is_asked_for_no_more_than_its_limit() -> N
     policy = Policy("generic", True, claims_borrowed=True, fund=True)
     policies = policy_columns(POLICIES | {"generic": policy})
     found = walked([[long_at_100(5.0)]], market(), fall(-25.0), policies, event_most=8.0)
-    assert (found.of(SHORTFALL), found.of(ASKED)) == (pytest.approx(20.0), pytest.approx(8.0))
+    assert [found.of(name) for name in (SHORTFALL, ASKED)] == near([20.0, 8.0])
     lent = walked([[long_at_100(-5.0)]], market(), fall(-25.0), policies)
     assert found.of(CLAIMED) == 0.0
-    assert (lent.of(SHORTFALL), lent.of(CLAIMED), lent.of(ASKED)) == tuple(
-        map(pytest.approx, (30.0, 5.0, 25.0))
-    )
+    assert [lent.of(name) for name in (SHORTFALL, CLAIMED, ASKED)] == near([30.0, 5.0, 25.0])
 
 
 def test_a_piece_of_nobody_is_nothing() -> None:
