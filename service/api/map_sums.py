@@ -96,11 +96,11 @@ class MapSums:
             accounts=int(self._liquidated[point]),
             accounts_short=int(self._short[point]),
             pools=sum(row.pools for row in money),
-            notional_usd=_usd(
+            notional_usd=usd(
                 [_known(row.long_notional, row.short_notional) for row in money], price
             ),
-            shortfall_usd=_usd([_known(row.shortfall) for row in money], price),
-            owed_usd=_usd([_known(row.owed) for row in money], price),
+            shortfall_usd=usd([_known(row.shortfall) for row in money], price),
+            owed_usd=usd([_known(row.owed) for row in money], price),
             by_asset=money,
         )
 
@@ -134,7 +134,7 @@ def _known(*figures: float | None) -> float:
     return sum(np.nan if figure is None else figure for figure in figures)
 
 
-def _usd(money: Sequence[float], price: Sequence[float]) -> float | None:
+def usd(money: Sequence[float], price: Sequence[float]) -> float | None:
     """Return a total in USD; None where an amount that is not 0 has no price."""
     total = sum(amount * each for amount, each in zip(money, price, strict=True) if amount)
     return total if np.isfinite(total) else None

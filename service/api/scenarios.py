@@ -51,7 +51,7 @@ def action_of(document: ActionDocument) -> Action:
 
 def symbol_faults(asked: Supposing, is_seen: Callable[[str], bool]) -> list[Fault]:
     """Return a fault for each symbol that is shocked and moves nothing."""
-    detail = "no venue of the body's accounts has a market or a price of this symbol"
+    detail = "no venue of these accounts has a market or a price of this symbol"
     return [
         Fault(pointer_to(*where), "unknown_symbol", detail)
         for symbol, where in _shocked(asked)

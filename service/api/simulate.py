@@ -1,6 +1,7 @@
 """`POST /v1/simulate`: a body of accounts through scenarios; nothing is kept.
 
-With a `map` it is about what is monitored, which `liquidation_map` answers.
+With a `map` it is about what is monitored, which `liquidation_map` answers; scenarios on more
+monitored accounts than a body may have go to `book_scenarios`.
 A book with a fault is refused whole: an account that is left out would change what others owe.
 Between two scenarios the worker answers everybody else.
 """
@@ -15,6 +16,7 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 
 from service.api.bodies import BodyReader
+from service.api.book_scenarios import BookScenarios
 from service.api.comparing import compared
 from service.api.entrance import Entrance
 from service.api.follower import MarketFollower
@@ -55,6 +57,7 @@ def build_simulate_router(
     *,
     queue: EngineQueue,
     maps: LiquidationMaps,
+    books: BookScenarios,
     monitored: Monitored,
 ) -> APIRouter:
     """Build the route that simulates; accounts of a body need the worker's own picture alone."""
@@ -67,10 +70,12 @@ def build_simulate_router(
         body, _ = await bodies.read(request)
         if asks_for_map(body):
             return await maps.answer(request, caller, body)
-        body = await monitored.body_of(caller, body)
-        async with queue.turn(len(body)):
-            check_counts(body, limits.accounts_max, limits.scenarios_max)
-            asked = decode_simulate(body)
+        whole = await monitored.body_of(caller, body)
+        if whole is None:
+            return await books.answer(request, caller, body)
+        async with queue.turn(len(whole)):
+            check_counts(whole, limits.accounts_max, limits.scenarios_max)
+            asked = decode_simulate(whole)
             await entrance.charge(request, caller, _work(asked, limits))
             return json_reply(await _simulated(asked, follower))
 

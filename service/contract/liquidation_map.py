@@ -9,7 +9,6 @@ from service.contract.decoding import decode
 from service.contract.evaluation import Figure
 from service.contract.names import Symbol, Venue
 from service.contract.numbers import Number
-from service.contract.problems import Problem
 from service.contract.simulate import SupposedFund, fund_faults
 from service.errors import Fault, InvalidInput
 
@@ -95,19 +94,15 @@ class MapAnswer(Struct, rename="camel"):
 
 
 class MapProgress(Struct, rename="camel"):
-    """Parts of the book that are done, of all there are, and the accounts in them."""
+    """Parts of the book that are done, of all there are, and the accounts in them.
+
+    A line of the answer as NDJSON is `{"progress": ...}`, the last `{"result": ...}`, or
+    `{"problem": ...}` where it failed on the way.
+    """
 
     done: int
     total: int
     accounts: int
-
-
-class MapLine(Struct, rename="camel", omit_defaults=True):
-    """A line of the answer as NDJSON: progress, and at the end the result or a problem."""
-
-    progress: MapProgress | None = None
-    result: MapAnswer | None = None
-    problem: Problem | None = None
 
 
 class _Kind(Struct):

@@ -26,6 +26,9 @@ from service.risk.policy import Deleveraging, Partial, Ranking
 
 ROUNDS_MAX, STEPS_MAX, ACTIONS_MAX, LEVELS_MAX, AXIS_MAX = 100, 1_000, 10_000, 1_000, 1_000
 
+NAMED_MAX = 100
+
+SettledBy: TypeAlias = Literal["sums", "queue"]
 Side: TypeAlias = Literal["long", "short"]
 
 
@@ -231,9 +234,18 @@ class SimulateRequest(Prices, rename="camel", kw_only=True):
 
 
 class MonitoredRequest(SimulateRequest, rename="camel", kw_only=True):
-    """The same of all accounts of the caller's tenant that are monitored, as they are stored."""
+    """The same of all accounts of the caller's tenant that are monitored, as they are stored.
 
-    accounts: Literal["monitored"]  # type: ignore[assignment]  # a document: it is never decoded
+    `settledBy`: `queue` has them here as a body has them, `sums` leaves them with the monitors and
+    settles what comes of them in sums; absent, it is by how many there are.
+    """
+
+    accounts: Literal["monitored"]  # type: ignore[assignment]  # in place of a list
+    settled_by: SettledBy | None = None
+    worst: Annotated[
+        int, Meta(ge=0, le=NAMED_MAX, description="By sums: accounts of a scenario to be named.")
+    ] = 10
+    detail: Literal["all", "totals"] | None = None  # type: ignore[assignment]  # not said: as it is
 
 
 class _StrictRequest(Struct):
@@ -248,6 +260,7 @@ class _CountedRequest(Struct):
 
 _decoder = msgspec.json.Decoder(SimulateRequest, strict=False)
 _strict_decoder = msgspec.json.Decoder(_StrictRequest)
+_monitored_decoder = msgspec.json.Decoder(MonitoredRequest, strict=False)
 _counting_decoder = msgspec.json.Decoder(_CountedRequest)
 
 
@@ -265,3 +278,8 @@ def decode_simulate(raw: bytes) -> SimulateRequest:
     if request.instruments:
         decode(raw, _strict_decoder)
     return request
+
+
+def decode_monitored(raw: bytes) -> MonitoredRequest:
+    """Read a request for what is monitored; raises MalformedBody, InvalidInput."""
+    return decode(raw, _monitored_decoder)

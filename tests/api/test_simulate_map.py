@@ -10,7 +10,7 @@ import httpx
 import orjson
 import pytest
 
-from service.api import liquidation_map
+from service.api import book_parts
 from service.contract.map_parts import (
     FORGET_MAP,
     MAP,
@@ -168,7 +168,7 @@ async def test_a_shard_counts_once_however_many_answer_for_it(
 async def test_shards_nobody_spoke_of_are_asked_for_again(
     worker: httpx.AsyncClient, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(liquidation_map, "SILENCE_S", 0.05)
+    monkeypatch.setattr(book_parts, "SILENCE_S", 0.05)
     wanted: list[list[int]] = []
 
     async def say(questions: Questions, question: Question, asked: MapQuestion) -> None:
@@ -222,7 +222,7 @@ async def test_a_worker_makes_so_many_maps_at_a_time(redis_url: str) -> None:
 
     settings = settings_of(redis_url, map_timeout_s=0.5)
     async with open_worker(settings) as worker, monitor(redis_url, say):
-        many = liquidation_map.MAPS_MAX + 1
+        many = book_parts.ASKING_MAX + 1
         answers = await asyncio.gather(*(worker.post(PATH, json=TWO) for _ in range(many)))
         codes = sorted(answer.json()["code"] for answer in answers)
         assert codes == ["monitor_unavailable"] * (many - 1) + ["overloaded"]
