@@ -16,9 +16,10 @@ from service.contract.liquidation_map import (
 from service.contract.map_parts import MapPart
 from service.contract.simulate import SupposedFund
 from service.risk.columns import Floats, Ints
-from service.risk.liquidation_map import FIELDS, LONG, POOLS, SHORT, SHORTFALL
+from service.risk.liquidation_map import FIELDS
 from service.risk.map_payers import Payers, paid
 from service.risk.venues import rule_index
+from service.risk.walking import LONG, POOLS, SHORT, SHORTFALL
 
 Key = tuple[str, str]  # venue, asset
 

@@ -19,10 +19,10 @@ from service.contract.simulated import AssetTotal, FundAnswer
 from service.contract.supposed import Asked, policies_of, scenarios_of
 from service.errors import Fault, InvalidInput
 from service.risk.columns import Floats
-from service.risk.liquidation_map import CONTRIBUTED, LONG, SHORT, SHORTFALL
 from service.risk.map_payers import Payers, paid_in_turn
-from service.risk.simulate.by_sums import ACCOUNTS, FEES, FIELDS
+from service.risk.simulate.whole import ACCOUNTS, FEES, FIELDS
 from service.risk.venues import rule_index
+from service.risk.walking import CONTRIBUTED, LONG, SHORT, SHORTFALL
 from service.store.keys import split_tenant_key
 
 _LEVELS: tuple[LevelName, ...] = get_args(LevelName)  # in the order of model.Level

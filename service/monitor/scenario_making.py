@@ -60,7 +60,7 @@ class ScenarioMaking:
         """Work out all prices, as the markets are numbered now."""
         picture = self.picture
         self.supposed = [
-            Supposed(
+            Supposed.of(
                 [prices_at(batch, picture.table, step, {}) for step in scenario.steps],
                 scenario.slippage,
                 self._policies,

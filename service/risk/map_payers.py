@@ -12,8 +12,8 @@ import numpy as np
 
 from service.risk.aftermath import EVERYBODY, QUEUE, TRADER, VENUE, payer_after_fund
 from service.risk.columns import Floats
-from service.risk.liquidation_map import ASKED, CLAIMED, CONTRIBUTED, SHORTFALL
 from service.risk.policy import POLICY_COLUMNS, PolicyColumns
+from service.risk.walking import ASKED, CLAIMED, CONTRIBUTED, SHORTFALL
 
 
 @dataclass(slots=True)

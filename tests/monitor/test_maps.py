@@ -20,10 +20,11 @@ from service.contract.map_parts import (
 from service.errors import MonitorUnavailable
 from service.monitor import map_making, maps
 from service.risk.batch import build_batch
-from service.risk.liquidation_map import FIELDS, SHORTFALL, walk
+from service.risk.liquidation_map import FIELDS, walk
 from service.risk.markets import MarketTable
 from service.risk.model import Account, Instrument, Mark
 from service.risk.shocks import shock_of
+from service.risk.walking import SHORTFALL
 from service.store.questions import PartLimits, Questions
 from tests.monitor.streams import document_of
 from tests.monitor.test_service import (

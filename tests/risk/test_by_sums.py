@@ -13,25 +13,18 @@ from hypothesis import strategies as st
 from service.risk.batch import build_batch
 from service.risk.columns import Floats
 from service.risk.fund import Funds
-from service.risk.liquidation_map import (
-    ASKED,
-    CLAIMED,
-    CONTRIBUTED,
-    LONG,
-    POOLS,
-    SHORT,
-    SHORTFALL,
-)
 from service.risk.map_payers import paid
 from service.risk.markets import MarketTable
 from service.risk.model import Account, Level, Position
 from service.risk.policy import POLICIES, Policy, PolicyColumns, policy_columns
 from service.risk.reports import Key
-from service.risk.simulate.by_sums import ACCOUNTS, FEES, FIELDS, Supposed, summed
+from service.risk.simulate.by_sums import Supposed, summed
 from service.risk.simulate.prices import prices_at
 from service.risk.simulate.run import Outcome, run
 from service.risk.simulate.scenario import Depth, Impact, Scenario, Shock, Slippage
+from service.risk.simulate.whole import ACCOUNTS, FEES, FIELDS
 from service.risk.venues import rule_index
+from service.risk.walking import ASKED, CLAIMED, CONTRIBUTED, LONG, POOLS, SHORT, SHORTFALL
 from tests import agreement
 from tests.liquidations import Scene, liquidations
 from tests.risk.building import BTC, ETH, held
@@ -69,7 +62,7 @@ def walked(
         prices = [prices_at(batch, table, step, {}) for step in scenario.steps]
         most = np.full(len(batch.asset_price), event_most)
         with np.errstate(all="ignore"):
-            found = summed(batch, table, Supposed(prices, scenario.slippage, policies, most))
+            found = summed(batch, table, Supposed.of(prices, scenario.slippage, policies, most))
         whole.levels.update(found.level.tolist())
         for asset, sums in zip(found.assets.tolist(), found.sums, strict=True):
             nothing = np.zeros((len(prices), FIELDS))

@@ -1,9 +1,10 @@
 """A scenario on a piece of a book, as sums that anybody can add up.
 
-Pools are judged and closed by what closes them where a book is here as a whole (`part`): the steps
-of venues, fills, fees, and on a path the step at which each crosses the line. What others would
-bear is left out: nobody is deleveraged and no loss is spread, so that no pool's fate hangs on
-another's and a book may be walked piece by piece, anywhere. `map_payers` says who pays the sums.
+A pool that is closed whole and at the mark is so by compiled code (`whole`). Venues that go by
+steps, and fills off the mark, go as they do where a book is here as a whole (`part`). On a path
+each pool is closed at the step at which it crosses the line. What others would bear is left out:
+nobody is deleveraged and no loss is spread, so that no pool's fate hangs on another's and a book
+may be walked piece by piece, anywhere. `map_payers` says who pays the sums.
 """
 
 from collections.abc import Sequence
@@ -13,31 +14,20 @@ import numpy as np
 
 from service.risk.adl import Standing
 from service.risk.columns import Batch, Bools, Floats, Ints, sums_by
-from service.risk.evaluate import assess as assess_batch
 from service.risk.evaluate import select
 from service.risk.fund import Funds
-from service.risk.levels import LIQUIDATION, Levels
-from service.risk.liquidation_map import (
-    ASKED,
-    CLAIMED,
-    CONTRIBUTED,
-    LONG,
-    POOLS,
-    SHORT,
-    SHORTFALL,
-)
+from service.risk.levels import Levels
 from service.risk.markets import MarketTable
 from service.risk.model import Level
-from service.risk.policy import PolicyColumns
+from service.risk.policy import WHOLE, PolicyColumns
 from service.risk.simulate.afterwards import applied
 from service.risk.simulate.part import Assessed, Part, assess
-from service.risk.simulate.prices import Prices, at_prices
+from service.risk.simulate.prices import Prices
 from service.risk.simulate.scenario import Slippage
+from service.risk.simulate.whole import ACCOUNTS, FEES, FIELDS, close_whole
+from service.risk.walking import ASKED, CLAIMED, CONTRIBUTED, LONG, POOLS, SHORT, SHORTFALL, Moves
 from service.risk.waterfall import Shared, share_out
 
-# Fields of `Summed.sums` after those of a liquidation map. Money is the pools'.
-FEES, ACCOUNTS = 7, 8
-FIELDS = 9
 _NOBODY = Standing(np.zeros(0, np.int64), *np.zeros((3, 0)))
 
 
@@ -49,6 +39,33 @@ class Supposed:
     slippage: Slippage
     policies: PolicyColumns
     event_most: Floats  # what a fund pays a pool at most, an asset (inf: no limit)
+    moves: Moves  # the prices in columns
+
+    @classmethod
+    def of(
+        cls,
+        prices: Sequence[Prices],
+        slippage: Slippage,
+        policies: PolicyColumns,
+        event_most: Floats,
+    ) -> "Supposed":
+        """Put the prices in columns: everything moves, each by itself."""
+        markets, assets = len(prices[0].factor), len(prices[0].coin)
+        moves = Moves(
+            market_moves=np.ones(markets, np.bool_),
+            asset_moves=np.ones(assets, np.bool_),
+            market_column=np.arange(markets),
+            asset_column=np.arange(assets),
+            factor=np.stack([each.factor for each in prices]),
+            fixed=np.stack([each.mark for each in prices]),
+            coin=np.stack([each.coin for each in prices]),
+        )
+        return cls(prices, slippage, policies, event_most, moves)
+
+    def by_steps(self) -> Bools:
+        """Return the rules whose pools are not closed whole and at the mark."""
+        steps: Bools = self.policies.partial != WHOLE
+        return steps | (self.slippage != Slippage())
 
 
 @dataclass(slots=True)
@@ -74,32 +91,27 @@ class Summed:
 
 def summed(batch: Batch, table: MarketTable, supposed: Supposed) -> Summed:
     """Take a piece through a scenario; `table` numbered it."""
-    level, due = _judged(batch, supposed.prices)
-    pools = np.flatnonzero(due)
-    journey = _Journey(select(batch, pools), table, supposed)
+    policies, most = supposed.policies, supposed.event_most
+    whole = close_whole(batch, supposed.moves, most, policies, supposed.by_steps())
+    pools = np.flatnonzero(whole.left)
     if len(pools):
+        journey = _Journey(select(batch, pools), table, supposed)
         for step in range(len(supposed.prices)):
             journey.take(step)
-        level[pools] = journey.level
+        whole.level[pools] = journey.level
+        whole.sums[np.searchsorted(whole.assets, journey.assets)] += journey.sums
+        whole.shortfall[pools], whole.usd[pools] = journey.shortfall, journey.usd
     account, owner = np.unique(batch.pools.account, return_inverse=True)
     worst = np.zeros(len(account), np.int8)
-    np.maximum.at(worst, owner, level)
-    return Summed(account, worst, journey.assets, journey.sums, journey.short())
-
-
-def _judged(batch: Batch, prices: Sequence[Prices]) -> tuple[Levels, Bools]:
-    """Return each pool's worst level until it is due, and which pools are due at any step."""
-    level = np.zeros(len(batch.pools.rule), np.int8)
-    due = np.zeros(len(level), np.bool_)
-    for each in prices:
-        found = assess_batch(at_prices(batch, each)).pools
-        level = np.where(due, level, np.maximum(level, found.level))
-        due |= found.level >= LIQUIDATION
-    return level, due
+    np.maximum.at(worst, owner, whole.level)
+    rows = np.flatnonzero(whole.shortfall > 0.0)
+    own = batch.pools
+    short = Short(own.account[rows], own.settle[rows], whole.shortfall[rows], whole.usd[rows])
+    return Summed(account, worst, whole.assets, whole.sums, short)
 
 
 class _Journey:
-    """The pools that are due at some step on their way; each by itself."""
+    """Pools that go by steps, or close off the mark, on their way; each by itself."""
 
     def __init__(self, batch: Batch, table: MarketTable, supposed: Supposed) -> None:
         pools = batch.pools
@@ -107,7 +119,7 @@ class _Journey:
         self._asset_price = batch.asset_price
         self._account, self._settle = pools.account, pools.settle
         self._counted = np.zeros(len(pools.rule), np.bool_)
-        self._shortfall, self._price = np.zeros((2, len(pools.rule)))
+        self.shortfall, self.usd = np.zeros((2, len(pools.rule)))
         self.level: Levels = np.zeros(len(pools.rule), np.int8)
         self.assets, self._cell = np.unique(pools.settle, return_inverse=True)
         self.sums = np.zeros((len(self.assets), len(supposed.prices), FIELDS))
@@ -125,8 +137,8 @@ class _Journey:
         self._add(step, found, shared)
         self._count(step, found.pools.pool)
         worth = self._asset_price * prices.coin
-        self._shortfall[found.lost] = shared.shortfall
-        self._price[found.lost] = worth[self._settle[found.lost]]
+        self.shortfall[found.lost] = shared.shortfall
+        self.usd[found.lost] = shared.shortfall * worth[self._settle[found.lost]]
         if step + 1 < len(supposed.prices):
             self._part, _, _ = applied(self._part, found, shared, np.zeros(0, np.int64))
 
@@ -160,13 +172,6 @@ class _Journey:
         self.sums[:, step, POOLS] += np.bincount(self._cell[new], minlength=many)
         accounts = np.setdiff1d(account[new], before)
         self.sums[:, step, ACCOUNTS] += np.bincount(accounts % many, minlength=many)
-
-    def short(self) -> Short:
-        """Return the pools that fell short at any step."""
-        rows = np.flatnonzero(self._shortfall > 0.0)
-        shortfall = self._shortfall[rows]
-        usd = shortfall * self._price[rows]
-        return Short(self._account[rows], self._settle[rows], shortfall, usd)
 
 
 def level_counts(level: Levels) -> Ints:
