@@ -8,7 +8,7 @@ from typing import get_args
 
 import numpy as np
 
-from service.api.map_sums import Key, usd
+from service.api.map_sums import Cell, Cells, Key, add_cells, usd
 from service.contract.alerts import LevelName
 from service.contract.book_scenarios import BookAnswer, BookScenario, MissingMoney, WorstAccount
 from service.contract.liquidation_map import MarketIds
@@ -20,7 +20,7 @@ from service.contract.supposed import Asked, policies_of, scenarios_of
 from service.errors import Fault, InvalidInput
 from service.risk.columns import Floats
 from service.risk.map_payers import Payers, paid_in_turn
-from service.risk.simulate.whole import ACCOUNTS, FEES, FIELDS
+from service.risk.simulate.whole import ACCOUNTS, FEES
 from service.risk.venues import rule_index
 from service.risk.walking import CONTRIBUTED, LONG, SHORT, SHORTFALL
 from service.store.keys import split_tenant_key
@@ -31,19 +31,11 @@ ERRORS_MAX = 10
 
 
 @dataclass(slots=True)
-class _Cell:
-    """Money of one asset at one venue; the price is that of the first part that came."""
-
-    price: Floats  # USD, by step
-    sums: Floats  # (steps, FIELDS)
-
-
-@dataclass(slots=True)
 class _Added:
     """What has come of one scenario."""
 
     levels: list[int] = field(default_factory=lambda: [0] * len(_LEVELS))
-    cells: dict[Key, _Cell] = field(default_factory=dict)
+    cells: Cells = field(default_factory=dict)
     worst: list[WorstShort] = field(default_factory=list)
     unranked: int = 0
 
@@ -52,13 +44,7 @@ class _Added:
         self.levels = [one + other for one, other in zip(self.levels, found.levels, strict=True)]
         self.worst = heapq.nsmallest(worst, self.worst + found.worst, key=WorstShort.order)
         self.unranked += found.unranked
-        for cell in found.cells:
-            sums = np.array(cell.sums).reshape(-1, FIELDS)
-            known = self.cells.get((cell.venue, cell.asset))
-            if known is None:
-                self.cells[cell.venue, cell.asset] = _Cell(np.array(cell.price), sums)
-            else:
-                known.sums += sums
+        add_cells(self.cells, found.cells)
 
     def is_finite(self) -> bool:
         return all(bool(np.isfinite(cell.sums).all()) for cell in self.cells.values())
@@ -124,24 +110,24 @@ class ScenarioSums:
             unranked=added.unranked,
         )
 
-    def _paid(self, key: Key, cell: _Cell) -> Payers:
+    def _paid(self, key: Key, cell: Cell) -> Payers:
         fund = self._funds.get(key)
         balance = np.inf if fund is None else fund.balance
         return paid_in_turn(cell.sums, rule_index(key[0]), balance, self._policies)
 
 
-def _notional(cell: _Cell) -> Floats:
+def _notional(cell: Cell) -> Floats:
     both: Floats = cell.sums[:, LONG] + cell.sums[:, SHORT]
     return both
 
 
-def _usd(cells: list[_Cell], money: list[Floats]) -> float | None:
+def _usd(cells: list[Cell], money: list[Floats]) -> float | None:
     """Return what amounts by step come to at the prices of their steps."""
     prices = [price for cell in cells for price in cell.price.tolist()]
     return usd([amount for each in money for amount in each.tolist()], prices)
 
 
-def _totals(cells: Mapping[Key, _Cell], payers: Mapping[Key, Payers]) -> Iterator[AssetTotal]:
+def _totals(cells: Cells, payers: Mapping[Key, Payers]) -> Iterator[AssetTotal]:
     """Yield the sums of each asset, over all venues."""
     for asset in sorted({asset for _, asset in payers}):
         keys = [key for key in payers if key[1] == asset]
@@ -161,7 +147,7 @@ def _totals(cells: Mapping[Key, _Cell], payers: Mapping[Key, Payers]) -> Iterato
 
 
 def _funds(
-    listed: Mapping[Key, SupposedFund], cells: Mapping[Key, _Cell], payers: Mapping[Key, Payers]
+    listed: Mapping[Key, SupposedFund], cells: Cells, payers: Mapping[Key, Payers]
 ) -> Iterator[FundAnswer]:
     """Yield the funds somebody listed, and those that money came to or went from."""
     for key in sorted({*listed, *payers}):
