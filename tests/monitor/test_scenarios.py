@@ -1,6 +1,7 @@
 """Scenarios as a monitor makes them: whose accounts they are of, who is named, what comes late."""
 
 import asyncio
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,17 +93,17 @@ def put(shards: Shards, symbol: str, *names: str, wallet: float = 5.0) -> np.nda
     return np.array(found, np.int64)
 
 
-def empty_book() -> Shards:
-    nothing: object = None
-    return Shards(Engine("epoch", ("USDT",)), nothing, nothing, nothing, SHARDS)  # type: ignore[arg-type]  # nothing is read
+def empty_book(*pegged: str) -> Shards:
+    nothing: Any = None  # no port is read
+    return Shards(Engine("epoch", pegged), nothing, nothing, nothing, SHARDS)
 
 
-def names(found: ScenarioFound) -> list[tuple[str, float]]:
+def names(found: ScenarioFound) -> list[tuple[str, Any]]:
     return [(each.account_key, each.usd) for each in found.worst]
 
 
 async def test_the_worst_are_named_and_of_equals_the_first_by_name() -> None:
-    shards = empty_book()
+    shards = empty_book("USDT")
     sums = ScenarioMaking(shards, falls(-20.0, 0.0)).begin()
     for wallet, who in ((5.0, "cab"), (2.0, "z"), (5.0, "yd"), (50.0, "x")):
         await sums.add(put(shards, SYMBOLS[0], *who, wallet=wallet))
@@ -118,7 +119,7 @@ async def test_the_worst_are_named_and_of_equals_the_first_by_name() -> None:
 
 
 async def test_money_without_a_price_is_not_ranked() -> None:
-    shards = Shards(Engine("epoch"), *[None] * 3, SHARDS)  # type: ignore[arg-type]  # nothing is read
+    shards = empty_book()
     sums = ScenarioMaking(shards, falls(-20.0)).begin()
     await sums.add(put(shards, SYMBOLS[0], "a", "b"))
     (fallen,) = sums.told().found
@@ -127,7 +128,7 @@ async def test_money_without_a_price_is_not_ranked() -> None:
 
 
 async def test_a_market_that_is_new_on_the_way_is_priced_too() -> None:
-    shards = empty_book()
+    shards = empty_book("USDT")
     sums = ScenarioMaking(shards, falls(-20.0, -1.0)).begin()
     await sums.add(put(shards, SYMBOLS[0], "a"))
     await sums.add(put(shards, SYMBOLS[1], "b", wallet=4.0))
