@@ -22,6 +22,7 @@ from service.contract.map_parts import (
     encode_map,
 )
 from service.contract.questions import NAMES, decode_names_question
+from service.contract.scenario_parts import SCENARIOS, decode_scenarios_question
 from service.store import client as store_client
 from service.store.questions import Question, Questions
 from tests.api.guarded import open_guarded
@@ -34,6 +35,7 @@ PATH = "/v1/simulate"
 DECODERS: dict[str, Callable[[bytes], Any]] = {
     MAP: decode_map_question,
     NAMES: decode_names_question,
+    SCENARIOS: decode_scenarios_question,
 }
 TWO = {"map": {"fromPct": -50, "toPct": 50, "points": 2}}
 Say = Callable[[Questions, Question, Any], Awaitable[None]]

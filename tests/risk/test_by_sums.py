@@ -27,7 +27,7 @@ from service.risk.venues import rule_index
 from service.risk.walking import ASKED, CLAIMED, CONTRIBUTED, LONG, POOLS, SHORT, SHORTFALL
 from tests import agreement
 from tests.liquidations import Scene, liquidations
-from tests.risk.building import BTC, ETH, held
+from tests.risk.building import BTC, ETH, contract, held, one_rate, table_with
 from tests.risk.test_simulate import fall, long_at_100, market
 from tests.strategies import effort
 
@@ -191,6 +191,19 @@ def test_a_loan_is_claimed_and_a_fund_is_asked_for_no_more_than_its_limit() -> N
     lent = walked([[long_at_100(-5.0)]], market(), fall(-25.0), policies)
     assert found.of(CLAIMED) == 0.0
     assert [lent.of(name) for name in (SHORTFALL, CLAIMED, ASKED)] == near([30.0, 5.0, 25.0])
+
+
+@pytest.mark.parametrize("price", [80.0, 120.0])
+def test_a_mark_may_be_supposed_where_there_is_none(price: float) -> None:
+    """Without it nobody knows; with it both sides are judged, one after the other."""
+    table = table_with(contract(BTC, one_rate(0.01), taker_fee=0.0))
+    book = [long_at_100(10.0, "a"), long_at_100(10.0, "b", -1.0)]
+    steps = Scenario((Shock(), Shock(marks={BTC: price}), Shock(marks={BTC: 100.0})))
+    found = walked([[each] for each in book], table, steps, GENERIC)
+    outcome, levels = at_once(book, table, steps, GENERIC)
+    assert found.levels == levels == {Level.UNPRICED: 1, Level.BANKRUPT: 1}
+    assert found.of(SHORTFALL) == near(total(outcome, "shortfall")) == near(10.0)
+    assert list(found.short) == ["a" if price < 100.0 else "b"]
 
 
 def test_a_piece_of_nobody_is_nothing() -> None:
