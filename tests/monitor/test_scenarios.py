@@ -113,7 +113,7 @@ async def test_the_worst_are_named_and_of_equals_the_first_by_name() -> None:
         ("default/z", pytest.approx(missing + 3.0)),
         ("default/a", pytest.approx(missing)),
     ]
-    assert fallen.worst[1].money == [("USDT", pytest.approx(missing))]
+    assert dict(fallen.worst[1].money) == pytest.approx({"USDT": missing})
     assert (fallen.levels[Level.BANKRUPT], fallen.levels[Level.HEALTHY]) == (6, 1)
     assert (stood.worst, stood.cells) == ([], [])
 
