@@ -7,7 +7,17 @@ from typing import get_args
 import numpy as np
 
 from service.api.figures import Figures
-from service.api.weaving import Texts, each, figures, nothing, records, words
+from service.api.weaving import (
+    Coded,
+    Column,
+    Lists,
+    Records,
+    each,
+    figures,
+    nothing,
+    records,
+    words,
+)
 from service.contract.alerts import LevelName, ToRestore
 from service.contract.evaluation import AfterGap, PoolAnswer, PositionAnswer
 from service.risk.aftermath import REASONS as AFTERMATH_REASONS
@@ -41,11 +51,11 @@ class Evaluated:
     figures: Figures
     restoration: Restoration
     level: Levels  # of pools, without what only a stale mark says
-    side: Texts  # of legs
-    symbol: Texts  # of legs
+    side: Coded  # of legs
+    symbol: Coded  # of legs
 
 
-def pool_answers(asked: Evaluated, table: MarketTable, reductions: Texts) -> Texts:
+def pool_answers(asked: Evaluated, table: MarketTable, reductions: Lists) -> Records:
     """Return the pools; `reductions` are the lists of what each could be cut by."""
     pools, found = asked.batch.pools, asked.figures
     assets = Words.of(pools.settle.tolist())
@@ -69,12 +79,13 @@ def pool_answers(asked: Evaluated, table: MarketTable, reductions: Texts) -> Tex
             words(_GAP_REASONS, found.max_loss.reason),
             *gaps,
             _aftermaths(asked),
-            records(ToRestore, (deposit, reductions)),
+            records(ToRestore, (deposit, reductions), len(pools.rule)),
         ),
+        len(pools.rule),
     )
 
 
-def _of_isolated(asked: Evaluated) -> tuple[Texts, Texts]:
+def _of_isolated(asked: Evaluated) -> tuple[Coded, Coded]:
     """Return symbol and side of the one position of isolated pools, null of others."""
     legs, isolated = asked.batch.legs, asked.batch.pools.isolated
     leg = np.zeros(len(isolated), np.int64)
@@ -87,7 +98,7 @@ def _of_isolated(asked: Evaluated) -> tuple[Texts, Texts]:
     return words((*names.words, None), symbol), words((*SIDES, None), side)
 
 
-def _gap_columns(gaps: Gaps) -> tuple[Texts, ...]:
+def _gap_columns(gaps: Gaps) -> tuple[Column, ...]:
     """Return the gap to liquidation, its reason, the gap to a debt, its reason."""
     liquidation, owe = figures((gaps.liquidation_pct, gaps.owe_pct))
     return (
@@ -98,7 +109,7 @@ def _gap_columns(gaps: Gaps) -> tuple[Texts, ...]:
     )
 
 
-def _aftermaths(asked: Evaluated) -> Texts:
+def _aftermaths(asked: Evaluated) -> Column:
     found = asked.figures.aftermath
     if found is None:
         return nothing(len(asked.level))
@@ -110,6 +121,7 @@ def _aftermaths(asked: Evaluated) -> Texts:
             words(_AFTERMATH_REASONS, found.reason),
             *figures((found.equity, found.shortfall, *payers)),
         ),
+        len(found.level),
     )
 
 
@@ -126,7 +138,7 @@ def _pool_reasons(asked: Evaluated) -> Ints:
     return reason
 
 
-def position_answers(asked: Evaluated, table: MarketTable, now_ms: int) -> Texts:
+def position_answers(asked: Evaluated, table: MarketTable, now_ms: int) -> Records:
     """Return the positions in the order they were given; marks have their age at `now_ms`."""
     batch, legs = asked.batch, asked.batch.legs
     found, solved = asked.figures, asked.figures.solved
@@ -158,10 +170,11 @@ def position_answers(asked: Evaluated, table: MarketTable, now_ms: int) -> Texts
             distance,
             *_gap_columns(found.leg_gaps),
         ),
+        len(own),
     )
 
 
-def _market_columns(market: Ints, own: Bools, table: MarketTable, now_ms: int) -> Iterator[Texts]:
+def _market_columns(market: Ints, own: Bools, table: MarketTable, now_ms: int) -> Iterator[Coded]:
     """Yield instrument venue, mark venue, source and mark age, each a column of legs."""
     markets = Words.of(market.tolist())
     rows = [_market_facts(table, each, now_ms) for each in markets.words]

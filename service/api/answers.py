@@ -18,7 +18,18 @@ from service.api.answer_parts import (
     position_answers,
 )
 from service.api.figures import Supposed, figures_of, overflown
-from service.api.weaving import Texts, each, figures, lists, nothing, records, words
+from service.api.weaving import (
+    Coded,
+    Lists,
+    Records,
+    Woven,
+    each,
+    figures,
+    nothing,
+    records,
+    weave,
+    words,
+)
 from service.contract.alerts import Reduction, ToRestore
 from service.contract.evaluation import AccountAnswer
 from service.contract.health import FindingAnswer
@@ -41,7 +52,7 @@ _NOTHING_SUPPOSED = Supposed()
 class Answers:
     """The accounts' answers in order, those left out because a figure overflows among them."""
 
-    texts: Texts
+    texts: Woven
     left_out: list[int]
 
     def joined(self) -> bytes | memoryview:
@@ -85,8 +96,8 @@ def answer_accounts(
         asked = _evaluated(names, given, table, standing=standing, supposed=supposed)
         remarks = Remarks() if examination is None else examination.remarks(asked, table, now_ms)
         bad = overflown(asked.batch, asked.assessment, asked.figures)
-        texts = _account_answers(asked, table, now_ms, remarks)
-        return Answers(texts, np.flatnonzero(bad).tolist())
+        accounts = _account_answers(asked, table, now_ms, remarks)
+        return Answers(weave(accounts), np.flatnonzero(bad).tolist())
 
 
 def _evaluated(
@@ -119,7 +130,9 @@ def _standing(
     return np.array([standing[account].get(key, 0) for account, key in held], np.int8)
 
 
-def _account_answers(asked: Evaluated, table: MarketTable, now_ms: int, remarks: Remarks) -> Texts:
+def _account_answers(
+    asked: Evaluated, table: MarketTable, now_ms: int, remarks: Remarks
+) -> Records:
     batch, totals = asked.batch, asked.figures.totals
     account, many = batch.pools.account, len(asked.names)
     level = np.zeros(many, np.int8)
@@ -129,7 +142,7 @@ def _account_answers(asked: Evaluated, table: MarketTable, now_ms: int, remarks:
     pools = np.bincount(account, minlength=many)
     reductions, of_pools = _reductions(asked)
     of_accounts = np.bincount(account, of_pools, many).astype(np.int64)
-    to_restore = records(ToRestore, (*figures((deposit,)), lists(reductions, of_accounts)))
+    to_restore = records(ToRestore, (*figures((deposit,)), Lists(reductions, of_accounts)), many)
     return records(
         AccountAnswer,
         (
@@ -140,15 +153,16 @@ def _account_answers(asked: Evaluated, table: MarketTable, now_ms: int, remarks:
             words(FLAGS, stale),
             *figures(asked.figures.of_accounts),
             to_restore,
-            lists(pool_answers(asked, table, lists(reductions, of_pools)), pools),
-            lists(position_answers(asked, table, now_ms), asked.given.positions),
+            Lists(pool_answers(asked, table, Lists(reductions, of_pools)), pools),
+            Lists(position_answers(asked, table, now_ms), asked.given.positions),
             nothing(many) if remarks.findings is None else each(remarks.findings),
             nothing(many) if remarks.likelihood is None else each(remarks.likelihood),
         ),
+        many,
     )
 
 
-def _currencies(settle: Ints, table: MarketTable) -> Texts:
+def _currencies(settle: Ints, table: MarketTable) -> Coded:
     names = Words.of(settle.tolist())
     assets = [USD if asset == IN_USD else table.asset_name(asset) for asset in names.words]
     return words(assets, names.code)
@@ -163,11 +177,11 @@ def _account_deposits(asked: Evaluated, in_usd: Bools) -> Floats:
     return sums_by(account, worth, len(asked.names))
 
 
-def _reductions(asked: Evaluated) -> tuple[Texts, Ints]:
+def _reductions(asked: Evaluated) -> tuple[Records, Ints]:
     """Return the reductions of all pools, pool by pool, and how many each has."""
     pool, pools = asked.batch.legs.pool, len(asked.batch.pools.rule)
     needed = np.flatnonzero(asked.restoration.deposit[pool] > 0.0)
     rows = needed[np.argsort(pool[needed], kind="stable")]
     (contracts,) = figures((asked.restoration.reduce[rows],))
     columns = (asked.symbol.taken(rows), asked.side.taken(rows), contracts)
-    return records(Reduction, columns), np.bincount(pool[rows], minlength=pools)
+    return records(Reduction, columns, len(rows)), np.bincount(pool[rows], minlength=pools)
