@@ -28,7 +28,6 @@ from service.risk.levels import Levels
 from service.risk.liquidation import REASONS as PRICE_REASONS
 from service.risk.margin import Assessment
 from service.risk.markets import MarketTable
-from service.risk.restore import Restoration
 
 FROM_REQUEST_MS = -1  # the event time of marks that came in the body of the call
 LEVELS: tuple[LevelName, ...] = get_args(LevelName)  # in the order of model.Level
@@ -49,7 +48,6 @@ class Evaluated:
     batch: Batch
     assessment: Assessment
     figures: Figures
-    restoration: Restoration
     level: Levels  # of pools, without what only a stale mark says
     side: Coded  # of legs
     symbol: Coded  # of legs
@@ -62,7 +60,7 @@ def pool_answers(asked: Evaluated, table: MarketTable, reductions: Lists) -> Rec
     symbol, side = _of_isolated(asked)
     gaps, (most, deposit, *money) = (
         _gap_columns(found.pool_gaps),
-        figures((found.max_loss.money, asked.restoration.deposit, *found.of_pools)),
+        figures((found.max_loss.money, found.restoration.deposit, *found.of_pools)),
     )
     return records(
         PoolAnswer,

@@ -17,7 +17,7 @@ from service.api.answer_parts import (
     pool_answers,
     position_answers,
 )
-from service.api.figures import Supposed, figures_of, overflown
+from service.api.figures import Supposed, figures_of
 from service.api.weaving import (
     Coded,
     Lists,
@@ -35,13 +35,12 @@ from service.contract.evaluation import AccountAnswer
 from service.contract.health import FindingAnswer
 from service.contract.likelihood import AccountLikelihood
 from service.risk.batch import batch_of, pool_keys
-from service.risk.columns import Batch, Bools, Floats, Ints, Statements, Words, sums_by
+from service.risk.columns import Batch, Floats, Ints, Statements, Words, sums_by
 from service.risk.evaluate import assess
 from service.risk.levels import Levels, cap_stale
 from service.risk.markets import MarketTable
 from service.risk.model import USD, PoolKey
-from service.risk.restore import to_restore
-from service.risk.totals import IN_USD
+from service.risk.totals import IN_USD, worth_of
 from service.risk.totals import REASONS as TOTALS_REASONS
 
 _TOTALS_REASONS = [reason or None for reason in TOTALS_REASONS]
@@ -95,9 +94,8 @@ def answer_accounts(
     with np.errstate(all="ignore"):  # what overflows is found and left out
         asked = _evaluated(names, given, table, standing=standing, supposed=supposed)
         remarks = Remarks() if examination is None else examination.remarks(asked, table, now_ms)
-        bad = overflown(asked.batch, asked.assessment, asked.figures)
         accounts = _account_answers(asked, table, now_ms, remarks)
-        return Answers(weave(accounts), np.flatnonzero(bad).tolist())
+        return Answers(weave(accounts), np.flatnonzero(asked.figures.overflown).tolist())
 
 
 def _evaluated(
@@ -112,11 +110,11 @@ def _evaluated(
     assessment = assess(batch)
     current = _standing(batch, table, standing)
     level = cap_stale(assessment.pools.level, current, assessment.pools.stale)
-    restoration = to_restore(batch, assessment, level)
-    found = figures_of(batch, assessment, given.symbol.listed(), len(names), supposed)
+    symbols, many = given.symbol.listed(), len(names)
+    found = figures_of(batch, assessment, symbols, many, level=level, supposed=supposed)
     side = words(SIDES, batch.legs.contracts < 0.0)
     symbol = words(given.symbol.words, given.symbol.code)
-    return Evaluated(names, given, batch, assessment, found, restoration, level, side, symbol)
+    return Evaluated(names, given, batch, assessment, found, level, side, symbol)
 
 
 def _standing(
@@ -138,7 +136,7 @@ def _account_answers(
     level = np.zeros(many, np.int8)
     np.maximum.at(level, account, asked.level)
     stale = np.bincount(account, asked.assessment.pools.stale, many) > 0.0
-    deposit = _account_deposits(asked, totals.settle == IN_USD)
+    deposit = _account_deposits(asked)
     pools = np.bincount(account, minlength=many)
     reductions, of_pools = _reductions(asked)
     of_accounts = np.bincount(account, of_pools, many).astype(np.int64)
@@ -168,20 +166,18 @@ def _currencies(settle: Ints, table: MarketTable) -> Coded:
     return words(assets, names.code)
 
 
-def _account_deposits(asked: Evaluated, in_usd: Bools) -> Floats:
+def _account_deposits(asked: Evaluated) -> Floats:
     """Return the deposits of each account's pools in the currency of its totals."""
-    batch, account = asked.batch, asked.batch.pools.account
-    factor = np.where(in_usd[account], batch.asset_price[batch.pools.settle], 1.0)
-    deposit = asked.restoration.deposit
-    worth = np.where(deposit == 0.0, 0.0, deposit * factor)
-    return sums_by(account, worth, len(asked.names))
+    batch, deposit = asked.batch, asked.figures.restoration.deposit
+    worth = np.where(deposit == 0.0, 0.0, deposit * worth_of(batch, asked.figures.totals))
+    return sums_by(batch.pools.account, worth, len(asked.names))
 
 
 def _reductions(asked: Evaluated) -> tuple[Records, Ints]:
     """Return the reductions of all pools, pool by pool, and how many each has."""
     pool, pools = asked.batch.legs.pool, len(asked.batch.pools.rule)
-    needed = np.flatnonzero(asked.restoration.deposit[pool] > 0.0)
+    needed = np.flatnonzero(asked.figures.restoration.deposit[pool] > 0.0)
     rows = needed[np.argsort(pool[needed], kind="stable")]
-    (contracts,) = figures((asked.restoration.reduce[rows],))
+    (contracts,) = figures((asked.figures.restoration.reduce[rows],))
     columns = (asked.symbol.taken(rows), asked.side.taken(rows), contracts)
     return records(Reduction, columns, len(rows)), np.bincount(pool[rows], minlength=pools)
