@@ -1,6 +1,6 @@
 """Pools and positions of an evaluation, as texts: the parts an account's answer is made of."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import get_args
 
@@ -43,7 +43,8 @@ _POOL_REASONS = (None, "no_equity", "no_collateral_price", "no_mark", "no_instru
 class Evaluated:
     """What is evaluated, as columns, and the figures."""
 
-    names: Sequence[str]
+    ids: Coded  # of accounts
+    accounts: int
     given: Statements
     batch: Batch
     assessment: Assessment

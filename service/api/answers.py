@@ -77,7 +77,7 @@ class Examination(Protocol):
 
 
 def answer_accounts(
-    names: Sequence[str],
+    ids: Coded,
     given: Statements,
     table: MarketTable,
     now_ms: int,
@@ -86,43 +86,65 @@ def answer_accounts(
     supposed: Supposed = _NOTHING_SUPPOSED,
     examination: Examination | None = None,
 ) -> Answers:
-    """Return the answers of accounts, by the ids they are answered under.
+    """Return the answers of accounts, by the `ids` they are answered under.
 
     `standing` are by account the levels that pools are at already: a stale mark raises nobody to
     LIQUIDATION or BANKRUPT, but it does not bring anybody down either.
     """
+    told = Told(ids, given, batch_of(given, table))
+    levels = _standing(told.batch, table, standing)
+    return answer_batch(told, table, now_ms, Asking(levels, supposed, examination))
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Accounts as columns, under the ids they are answered by."""
+
+    ids: Coded
+    given: Statements
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What is asked of accounts, and the levels that their pools are at already."""
+
+    standing: Levels
+    supposed: Supposed = _NOTHING_SUPPOSED
+    examination: Examination | None = None
+
+
+def answer_batch(told: Told, table: MarketTable, now_ms: int, asking: Asking) -> Answers:
+    """Return the answers of accounts whose markets have their numbers; `table` must not change."""
     with np.errstate(all="ignore"):  # what overflows is found and left out
-        asked = _evaluated(names, given, table, standing=standing, supposed=supposed)
-        remarks = Remarks() if examination is None else examination.remarks(asked, table, now_ms)
+        asked = _evaluated(told, asking.standing, asking.supposed)
+        more = asking.examination
+        remarks = Remarks() if more is None else more.remarks(asked, table, now_ms)
         accounts = _account_answers(asked, table, now_ms, remarks)
         return Answers(weave(accounts), np.flatnonzero(asked.figures.overflown).tolist())
 
 
-def _evaluated(
-    names: Sequence[str],
-    given: Statements,
-    table: MarketTable,
-    *,
-    standing: Sequence[Mapping[PoolKey, int]] | None,
-    supposed: Supposed,
-) -> Evaluated:
-    batch = batch_of(given, table)
+def _evaluated(told: Told, standing: Levels, supposed: Supposed) -> Evaluated:
+    batch, given, many = told.batch, told.given, len(told.given.venue)
     assessment = assess(batch)
-    current = _standing(batch, table, standing)
-    level = cap_stale(assessment.pools.level, current, assessment.pools.stale)
-    symbols, many = given.symbol.listed(), len(names)
+    level = cap_stale(assessment.pools.level, standing, assessment.pools.stale)
+    symbols = given.symbol.listed() if supposed.betas else ()
     found = figures_of(batch, assessment, symbols, many, level=level, supposed=supposed)
     side = words(SIDES, batch.legs.contracts < 0.0)
     symbol = words(given.symbol.words, given.symbol.code)
-    return Evaluated(names, given, batch, assessment, found, level, side, symbol)
+    return Evaluated(told.ids, many, given, batch, assessment, found, level, side, symbol)
+
+
+def no_standing(batch: Batch) -> Levels:
+    """Return the levels of pools that nobody watches."""
+    return np.zeros(len(batch.pools.rule), np.int8)
 
 
 def _standing(
     batch: Batch, table: MarketTable, standing: Sequence[Mapping[PoolKey, int]] | None
 ) -> Levels:
-    pools = len(batch.pools.rule)
     if standing is None:
-        return np.zeros(pools, np.int8)
+        return no_standing(batch)
     accounts = batch.pools.account.tolist()
     held = zip(accounts, pool_keys(batch, table), strict=True)
     return np.array([standing[account].get(key, 0) for account, key in held], np.int8)
@@ -132,7 +154,7 @@ def _account_answers(
     asked: Evaluated, table: MarketTable, now_ms: int, remarks: Remarks
 ) -> Records:
     batch, totals = asked.batch, asked.figures.totals
-    account, many = batch.pools.account, len(asked.names)
+    account, many = batch.pools.account, asked.accounts
     level = np.zeros(many, np.int8)
     np.maximum.at(level, account, asked.level)
     stale = np.bincount(account, asked.assessment.pools.stale, many) > 0.0
@@ -144,7 +166,7 @@ def _account_answers(
     return records(
         AccountAnswer,
         (
-            each(asked.names),
+            asked.ids,
             words(LEVELS, level),
             _currencies(totals.settle, table),
             words(_TOTALS_REASONS, totals.reason),
@@ -170,7 +192,7 @@ def _account_deposits(asked: Evaluated) -> Floats:
     """Return the deposits of each account's pools in the currency of its totals."""
     batch, deposit = asked.batch, asked.figures.restoration.deposit
     worth = np.where(deposit == 0.0, 0.0, deposit * worth_of(batch, asked.figures.totals))
-    return sums_by(batch.pools.account, worth, len(asked.names))
+    return sums_by(batch.pools.account, worth, asked.accounts)
 
 
 def _reductions(asked: Evaluated) -> tuple[Records, Ints]:

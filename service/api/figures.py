@@ -55,7 +55,9 @@ def figures_of(
     level: NDArray[np.int8],
     supposed: Supposed,
 ) -> Figures:
-    """Return every figure of a batch; `symbols` are its legs', `level` is where its pools stand.
+    """Return every figure of a batch; `level` is where its pools stand.
+
+    `symbols` are its legs', read where betas are given.
 
     Raises InvalidInput where the gap asked for would take a price to 0 or beyond.
     """

@@ -110,6 +110,12 @@ def each(values: Sequence[object]) -> Coded:
     return Coded(_laid([_encoder.encode(value) for value in values]), np.arange(len(values)))
 
 
+def written(letters: bytes, starts: Ints, ends: Ints) -> Coded:
+    """Return a column of what is written as JSON somewhere else, all of it different."""
+    address = np.frombuffer(letters, np.uint8).__array_interface__["data"][0]
+    return Coded(Vocabulary(letters, address + starts, ends - starts), np.arange(len(starts)))
+
+
 def nothing(rows: int) -> Coded:
     """Return a column of null."""
     return words((None,), np.zeros(rows, np.intp))

@@ -64,7 +64,7 @@ def state(documents: Sequence[AccountDocument], marked: Collection[str] = ()) ->
     )
 
 
-class _LineColumns(TypedDict):
+class LineColumns(TypedDict):
     warning: Floats
     margin_call: Floats
     hysteresis: Floats
@@ -73,10 +73,9 @@ class _LineColumns(TypedDict):
     repeat_until_acknowledged: Bools
 
 
-def _lines(documents: Sequence[AccountDocument]) -> tuple[_LineColumns, Bools]:
-    """Return the lines of every account, most have the defaults, and where their order is wrong."""
-    rows = len(documents)
-    columns = _LineColumns(
+def default_lines(rows: int) -> LineColumns:
+    """Return the lines of accounts that give none."""
+    return LineColumns(
         warning=np.full(rows, _LINES.warning),
         margin_call=np.full(rows, _LINES.margin_call),
         hysteresis=np.full(rows, _LINES.hysteresis),
@@ -84,6 +83,12 @@ def _lines(documents: Sequence[AccountDocument]) -> tuple[_LineColumns, Bools]:
         repeat_every_ms=np.zeros(rows, np.int64),
         repeat_until_acknowledged=np.zeros(rows, np.bool_),
     )
+
+
+def _lines(documents: Sequence[AccountDocument]) -> tuple[LineColumns, Bools]:
+    """Return the lines of every account, most have the defaults, and where their order is wrong."""
+    rows = len(documents)
+    columns = default_lines(rows)
     wrong = np.zeros(rows, np.bool_)
     for row, document in enumerate(documents):
         if document.thresholds is None and document.repeat is None:

@@ -9,7 +9,7 @@ import numpy as np
 from service.risk.columns import Bytes
 from service.risk.compiled import called, inlined
 from service.text.machine import divide, leading_zeros, multiply_to_odd, put_word, word_at
-from service.text.powers import LEAST_POWER, LOWER_UP, UPPER_UP, floor_log2_of_power
+from service.text.powers import LEAST_POWER, LOWER_WRITTEN, UPPER_WRITTEN, floor_log2_of_power
 
 FIGURE_BYTES_MAX = 24  # -1.2345678901234567e-300
 SLACK = 24
@@ -59,7 +59,7 @@ def _shortest(bits: int) -> tuple[int, int]:
     power = (exponent * 1_262_611 - (524_031 if near else 0)) >> 22
     shift = exponent + _log2_of_power(-power) + 1
     index = -power - LEAST_POWER
-    upper, lower = UPPER_UP[index], LOWER_UP[index]
+    upper, lower = UPPER_WRITTEN[index], LOWER_WRITTEN[index]
     low = multiply_to_odd(upper, lower, (4 * mantissa - (1 if near else 2)) << shift)
     middle = multiply_to_odd(upper, lower, (4 * mantissa) << shift)
     high = multiply_to_odd(upper, lower, (4 * mantissa + 2) << shift)

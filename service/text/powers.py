@@ -1,5 +1,7 @@
 """Powers of ten as 128 bits each: what numbers and their texts go by."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from service.risk.columns import Ints
@@ -20,14 +22,15 @@ def _bits(power: int, *, up: bool) -> int:
     return bits
 
 
-def _table(*, up: bool) -> tuple[Ints, Ints]:
+def _halves(up: Callable[[int], bool]) -> tuple[Ints, Ints]:
     """Return the upper and lower halves of all powers; unsigned, whatever their type says."""
-    wide = [_bits(power, up=up) for power in range(LEAST_POWER, MOST_POWER + 1)]
+    powers = range(LEAST_POWER, MOST_POWER + 1)
+    wide = [_bits(power, up=up(power)) for power in powers]
     upper = np.array([bits >> 64 for bits in wide], np.uint64)
     lower = np.array([bits & (2**64 - 1) for bits in wide], np.uint64)
     return upper.view(np.int64), lower.view(np.int64)
 
 
-# Rounded up for writing, down for reading.
-UPPER_UP, LOWER_UP = _table(up=True)
-UPPER_DOWN, LOWER_DOWN = _table(up=False)
+UPPER_WRITTEN, LOWER_WRITTEN = _halves(lambda _: True)
+# Reading rounds up where the product of a short number may be halfway between two others.
+UPPER_READ, LOWER_READ = _halves(lambda power: -27 <= power < 0)
