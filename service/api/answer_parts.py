@@ -12,10 +12,11 @@ from service.api.weaving import (
     Column,
     Lists,
     Records,
-    each,
+    counted,
     figures,
     nothing,
     records,
+    vocabulary,
     words,
 )
 from service.contract.alerts import LevelName, ToRestore
@@ -31,12 +32,15 @@ from service.risk.markets import MarketTable
 
 FROM_REQUEST_MS = -1  # the event time of marks that came in the body of the call
 LEVELS: tuple[LevelName, ...] = get_args(LevelName)  # in the order of model.Level
-SIDES, FLAGS = ("long", "short"), (False, True)
-_KINDS = ("cross", "isolated")
-_PRICE_REASONS = [reason or None for reason in PRICE_REASONS]
-_GAP_REASONS = [reason or None for reason in GAP_REASONS]
-_AFTERMATH_REASONS = [reason or None for reason in AFTERMATH_REASONS]
+LEVEL_WORDS, FLAG_WORDS = vocabulary(LEVELS), vocabulary((False, True))
+SIDE_WORDS = vocabulary(("long", "short", None))
+_KINDS = vocabulary(("cross", "isolated"))
+_PRICE_REASONS = vocabulary([reason or None for reason in PRICE_REASONS])
+_GAP_REASONS = vocabulary([reason or None for reason in GAP_REASONS])
+_AFTERMATH_REASONS = vocabulary([reason or None for reason in AFTERMATH_REASONS])
+_NO_SIDE = 2
 _POOL_REASONS = (None, "no_equity", "no_collateral_price", "no_mark", "no_instrument")
+_POOL_REASON_WORDS = vocabulary(_POOL_REASONS)
 
 
 @dataclass(slots=True)
@@ -66,16 +70,16 @@ def pool_answers(asked: Evaluated, table: MarketTable, reductions: Lists) -> Rec
     return records(
         PoolAnswer,
         (
-            words(_KINDS, pools.isolated),
+            Coded(_KINDS, pools.isolated),
             words([table.asset_name(asset) for asset in assets.words], assets.code),
             symbol,
             side,
-            words(LEVELS, asked.level),
-            words(_POOL_REASONS, _pool_reasons(asked)),
-            words(FLAGS, asked.assessment.pools.stale),
+            Coded(LEVEL_WORDS, asked.level),
+            Coded(_POOL_REASON_WORDS, _pool_reasons(asked)),
+            Coded(FLAG_WORDS, asked.assessment.pools.stale),
             *money,
             most,
-            words(_GAP_REASONS, found.max_loss.reason),
+            Coded(_GAP_REASONS, found.max_loss.reason),
             *gaps,
             _aftermaths(asked),
             records(ToRestore, (deposit, reductions), len(pools.rule)),
@@ -87,14 +91,16 @@ def pool_answers(asked: Evaluated, table: MarketTable, reductions: Lists) -> Rec
 def _of_isolated(asked: Evaluated) -> tuple[Coded, Coded]:
     """Return symbol and side of the one position of isolated pools, null of others."""
     legs, isolated = asked.batch.legs, asked.batch.pools.isolated
+    if not isolated.any():
+        return nothing(len(isolated)), nothing(len(isolated))
     leg = np.zeros(len(isolated), np.int64)
     leg[legs.pool] = np.arange(len(legs.pool))
     names = asked.given.symbol
     symbol = np.full(len(isolated), len(names.words))
     symbol[isolated] = names.code[leg[isolated]]
-    side = np.full(len(isolated), len(SIDES))
+    side = np.full(len(isolated), _NO_SIDE)
     side[isolated] = legs.contracts[leg[isolated]] < 0.0
-    return words((*names.words, None), symbol), words((*SIDES, None), side)
+    return words((*names.words, None), symbol), Coded(SIDE_WORDS, side)
 
 
 def _gap_columns(gaps: Gaps) -> tuple[Column, ...]:
@@ -102,9 +108,9 @@ def _gap_columns(gaps: Gaps) -> tuple[Column, ...]:
     liquidation, owe = figures((gaps.liquidation_pct, gaps.owe_pct))
     return (
         liquidation,
-        words(_GAP_REASONS, gaps.liquidation_reason),
+        Coded(_GAP_REASONS, gaps.liquidation_reason),
         owe,
-        words(_GAP_REASONS, gaps.owe_reason),
+        Coded(_GAP_REASONS, gaps.owe_reason),
     )
 
 
@@ -116,8 +122,8 @@ def _aftermaths(asked: Evaluated) -> Column:
     return records(
         AfterGap,
         (
-            words(LEVELS, found.level),
-            words(_AFTERMATH_REASONS, found.reason),
+            Coded(LEVEL_WORDS, found.level),
+            Coded(_AFTERMATH_REASONS, found.reason),
             *figures((found.equity, found.shortfall, *payers)),
         ),
         len(found.level),
@@ -153,19 +159,19 @@ def position_answers(asked: Evaluated, table: MarketTable, now_ms: int) -> Recor
             asked.symbol,
             asked.side,
             contracts,
-            words(_KINDS, asked.given.isolated),
+            Coded(_KINDS, asked.given.isolated),
             listed,
             venue,
             source,
             mark,
             age,
-            words(FLAGS, batch.markets.stale[legs.market] & ~own),
+            Coded(FLAG_WORDS, batch.markets.stale[legs.market] & ~own),
             *money[: len(found.of_legs)],
-            words(_PRICE_REASONS, solved.reason),
+            Coded(_PRICE_REASONS, solved.reason),
             below,
             above,
             bankruptcy,
-            words(_PRICE_REASONS, solved.bankruptcy_reason),
+            Coded(_PRICE_REASONS, solved.bankruptcy_reason),
             distance,
             *_gap_columns(found.leg_gaps),
         ),
@@ -181,7 +187,7 @@ def _market_columns(market: Ints, own: Bools, table: MarketTable, now_ms: int) -
     yield words([row[0] for row in rows], markets.code)
     yield words([*(row[1] for row in rows), None], code)
     yield words([*(row[2] for row in rows), "position"], code)
-    yield each([*(row[3] for row in rows), 0]).taken(code)
+    yield Coded(counted([*(row[3] for row in rows), 0]), code)
 
 
 def _market_facts(

@@ -10,9 +10,9 @@ from typing import Protocol
 import numpy as np
 
 from service.api.answer_parts import (
-    FLAGS,
-    LEVELS,
-    SIDES,
+    FLAG_WORDS,
+    LEVEL_WORDS,
+    SIDE_WORDS,
     Evaluated,
     pool_answers,
     position_answers,
@@ -27,6 +27,7 @@ from service.api.weaving import (
     figures,
     nothing,
     records,
+    vocabulary,
     weave,
     words,
 )
@@ -43,7 +44,7 @@ from service.risk.model import USD, PoolKey
 from service.risk.totals import IN_USD, worth_of
 from service.risk.totals import REASONS as TOTALS_REASONS
 
-_TOTALS_REASONS = [reason or None for reason in TOTALS_REASONS]
+_TOTALS_REASONS = vocabulary([reason or None for reason in TOTALS_REASONS])
 _NOTHING_SUPPOSED = Supposed()
 
 
@@ -130,7 +131,7 @@ def _evaluated(told: Told, standing: Levels, supposed: Supposed) -> Evaluated:
     level = cap_stale(assessment.pools.level, standing, assessment.pools.stale)
     symbols = given.symbol.listed() if supposed.betas else ()
     found = figures_of(batch, assessment, symbols, many, level=level, supposed=supposed)
-    side = words(SIDES, batch.legs.contracts < 0.0)
+    side = Coded(SIDE_WORDS, batch.legs.contracts < 0.0)
     symbol = words(given.symbol.words, given.symbol.code)
     return Evaluated(told.ids, many, given, batch, assessment, found, level, side, symbol)
 
@@ -167,10 +168,10 @@ def _account_answers(
         AccountAnswer,
         (
             asked.ids,
-            words(LEVELS, level),
+            Coded(LEVEL_WORDS, level),
             _currencies(totals.settle, table),
-            words(_TOTALS_REASONS, totals.reason),
-            words(FLAGS, stale),
+            Coded(_TOTALS_REASONS, totals.reason),
+            Coded(FLAG_WORDS, stale),
             *figures(asked.figures.of_accounts),
             to_restore,
             Lists(pool_answers(asked, table, Lists(reductions, of_pools)), pools),
@@ -198,8 +199,9 @@ def _account_deposits(asked: Evaluated) -> Floats:
 def _reductions(asked: Evaluated) -> tuple[Records, Ints]:
     """Return the reductions of all pools, pool by pool, and how many each has."""
     pool, pools = asked.batch.legs.pool, len(asked.batch.pools.rule)
-    needed = np.flatnonzero(asked.figures.restoration.deposit[pool] > 0.0)
-    rows = needed[np.argsort(pool[needed], kind="stable")]
+    rows = np.flatnonzero(asked.figures.restoration.deposit[pool] > 0.0)
+    if len(rows):
+        rows = rows[np.argsort(pool[rows], kind="stable")]
     (contracts,) = figures((asked.figures.restoration.reduce[rows],))
     columns = (asked.symbol.taken(rows), asked.side.taken(rows), contracts)
     return records(Reduction, columns, len(rows)), np.bincount(pool[rows], minlength=pools)

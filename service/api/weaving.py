@@ -7,7 +7,7 @@ stand, words are copied, and nobody waits for the interpreter's lock meanwhile.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -100,6 +100,11 @@ def figures(columns: Sequence[Floats]) -> list[Figures]:
     return [Figures(column) for column in columns]
 
 
+def vocabulary(values: Sequence[Word]) -> Vocabulary:
+    """Return values as words that columns have in common; they are kept."""
+    return _vocabulary(tuple(values))
+
+
 def words(values: Sequence[Word], code: Codes) -> Coded:
     """Return a column that has few different values, by their place among them."""
     return Coded(_vocabulary(tuple(values)), code)
@@ -110,6 +115,11 @@ def each(values: Sequence[object]) -> Coded:
     return Coded(_laid([_encoder.encode(value) for value in values]), np.arange(len(values)))
 
 
+def counted(values: Sequence[int | None]) -> Vocabulary:
+    """Return whole numbers as words; the same ones come again and again."""
+    return _counted(tuple(values))
+
+
 def written(letters: bytes, starts: Ints, ends: Ints) -> Coded:
     """Return a column of what is written as JSON somewhere else, all of it different."""
     address = np.frombuffer(letters, np.uint8).__array_interface__["data"][0]
@@ -118,7 +128,7 @@ def written(letters: bytes, starts: Ints, ends: Ints) -> Coded:
 
 def nothing(rows: int) -> Coded:
     """Return a column of null."""
-    return words((None,), np.zeros(rows, np.intp))
+    return Coded(_NULL, np.zeros(rows, np.int8))
 
 
 def records(kind: type[Struct], columns: Sequence[Column], rows: int) -> Records:
@@ -131,10 +141,10 @@ def weave(what: Records) -> Woven:
     cells = _Cells()
     plan = plan_of(cells.enter(what))
     steps = plan.steps.copy()
-    steps[plan.figures, Step.PLACE] = _starts(cells.figures)
-    steps[plan.codes, Step.PLACE] = _starts(cells.codes)
-    steps[plan.words, Step.BASE] = cells.bases
-    steps[:, Step.ROWS] = np.array(cells.rows)[plan.records]
+    steps[plan.figures, _PLACE] = cells.figure_places
+    steps[plan.codes, _PLACE] = cells.code_places
+    steps[plan.words, _BASE] = cells.bases
+    steps[:, _ROWS] = np.array(cells.rows)[plan.records]
     bits = np.concatenate((_NO_FIGURES, *cells.figures)).view(np.int64)
     codes: Ints = np.concatenate((_NO_CODES, *cells.codes))
     addresses = np.concatenate([_NO_CODES, *(each.addresses for each in cells.vocabularies)])
@@ -142,20 +152,23 @@ def weave(what: Records) -> Woven:
     return Woven(*write(Program(steps, bits, codes, addresses, lengths), what.rows))
 
 
+_PLACE, _BASE, _ROWS = int(Step.PLACE), int(Step.BASE), int(Step.ROWS)
 _NO_FIGURES, _NO_CODES = np.zeros(0), np.zeros(0, np.int64)
 
 
-@dataclass(slots=True)
 class _Cells:
     """The columns of records and of all that is in them, in the order of their fields."""
 
-    figures: list[Floats] = field(default_factory=list)
-    codes: list[Codes] = field(default_factory=list)
-    bases: list[int] = field(default_factory=list)  # of columns of words
-    rows: list[int] = field(default_factory=list)  # of records
-    vocabularies: dict[Vocabulary, None] = field(default_factory=dict)
-    _known: dict[int, int] = field(default_factory=dict)
-    _words: int = 0
+    def __init__(self) -> None:
+        self.figures: list[Floats] = []
+        self.figure_places: list[int] = []  # of their first values, when they stand in one row
+        self.codes: list[Codes] = []
+        self.code_places: list[int] = []
+        self.bases: list[int] = []  # of columns of words
+        self.rows: list[int] = []  # of records
+        self.vocabularies: list[Vocabulary] = []
+        self._known: dict[int, int] = {}
+        self._values = self._codes = self._words = 0
 
     def enter(self, what: Records) -> Shape:
         """Take in the columns of records; what these are is returned."""
@@ -164,36 +177,35 @@ class _Cells:
         for column in what.columns:
             if isinstance(column, Figures):
                 self.figures.append(column.values)
+                self.figure_places.append(self._values)
+                self._values += what.rows
                 shape.append(Kind.FIGURE)
             elif isinstance(column, Coded):
-                self.codes.append(column.code)
+                self._put_codes(column.code)
                 self.bases.append(self._base(column.vocabulary))
                 shape.append(Kind.WORD)
             elif isinstance(column, Lists):
-                bounds = np.zeros(len(column.counts) + 1, np.int64)
-                np.cumsum(column.counts, out=bounds[1:])
-                self.codes.append(bounds)
+                bounds = np.zeros(what.rows + 1, np.int64)
+                column.counts.cumsum(out=bounds[1:])
+                self._put_codes(bounds)
                 shape.append((Kind.LIST, self.enter(column.items)))
             else:
                 shape.append(self.enter(column))
         return tuple(shape)
 
-    def _base(self, vocabulary: Vocabulary) -> int:
+    def _put_codes(self, codes: Codes) -> None:
+        self.codes.append(codes)
+        self.code_places.append(self._codes)
+        self._codes += len(codes)
+
+    def _base(self, words: Vocabulary) -> int:
         """Return the number of a vocabulary's first word."""
-        base = self._known.get(id(vocabulary))
+        base = self._known.get(id(words))
         if base is None:
-            base = self._known[id(vocabulary)] = self._words
-            self._words += len(vocabulary.lengths)
-            self.vocabularies[vocabulary] = None
+            base = self._known[id(words)] = self._words
+            self._words += len(words.lengths)
+            self.vocabularies.append(words)
         return base
-
-
-def _starts(columns: Sequence[Floats] | Sequence[Codes]) -> Ints:
-    """Return where each of some columns begins when they stand one after the other."""
-    ends = np.cumsum(list(map(len, columns)), dtype=np.int64)
-    starts = np.zeros_like(ends)
-    starts[1:] = ends[:-1]
-    return starts
 
 
 class _Row(Struct):
@@ -217,5 +229,13 @@ def _laid(texts: list[bytes]) -> Vocabulary:
     return Vocabulary(letters, address + np.cumsum(lengths) - lengths, lengths)
 
 
+@lru_cache(maxsize=1_024)
+def _counted(values: tuple[int | None, ...]) -> Vocabulary:
+    return _laid([orjson.dumps(value) for value in values])
+
+
 def _ints(values: Iterable[int]) -> Ints:
     return np.fromiter(values, np.int64)
+
+
+_NULL = _vocabulary((None,))
