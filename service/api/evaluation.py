@@ -18,6 +18,7 @@ from service.api.answers import Asking, Examination, Told, answer_batch, no_stan
 from service.api.bodies import BodyReader
 from service.api.calls import Call, ListedRequest, ids_of, read_call, read_listed, sort_accounts
 from service.api.checkup import Examiner, question_of
+from service.api.direct import DirectRoute
 from service.api.documents import BODY_ERRORS, answer, json_body, operation
 from service.api.entrance import Entrance
 from service.api.figures import Supposed
@@ -49,7 +50,7 @@ def build_evaluate_router(
     examiner: Examiner,
 ) -> APIRouter:
     """Build the route that evaluates; it needs nobody but the worker's own picture."""
-    router = APIRouter(prefix="/v1", tags=["evaluate"])
+    router = APIRouter(prefix="/v1", tags=["evaluate"], route_class=DirectRoute)
 
     @router.post("/evaluate", response_class=Response, openapi_extra=_EVALUATE)
     async def evaluate(request: Request) -> Response:
