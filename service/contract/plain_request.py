@@ -84,6 +84,11 @@ def read_plain(raw: bytes, accounts_max: int, positions_max: int) -> PlainReques
     return PlainRequest(question, given, rows, letters, ids[START], ids[END])
 
 
+def warm_up() -> None:
+    """Have it compiled, or read from where it was kept: no call waits for that later."""
+    read_plain(b'{"accounts":[{"id":"a"}]}', 1, 1)
+
+
 def _asks_more(question: EvaluateQuestion) -> bool:
     """Whether what is asked beside the figures needs records of the accounts."""
     more = (question.findings, question.health_limits, question.likelihood, question.volatility)
