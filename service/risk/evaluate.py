@@ -15,6 +15,7 @@ from service.risk.margin import Assessment
 from service.risk.markets import MarketTable
 from service.risk.restore import to_restore
 from service.risk.summary import summarise
+from service.risk.totals import account_totals
 
 _Columns = TypeVar("_Columns", Pools, Legs, Holdings)
 _Rows = TypeVar("_Rows", Legs, Holdings)
@@ -37,6 +38,7 @@ def warm_up() -> None:
     prices(batch, assessment)
     to_restore(batch, assessment)
     summarise(batch, assessment, 0, assessment.pools.level)
+    account_totals(batch, assessment, 0)
     filled(batch, assessment, assessment.legs.mark)
 
 
