@@ -72,9 +72,9 @@ class Worker:
         return text
 
     def processor_s(self) -> float:
-        """Return what its event loop has had of the processor."""
-        schedule = Path(f"/proc/{self.process}/task/{self.process}/schedstat").read_text()
-        return int(schedule.split()[0]) / 1e9
+        """Return what all its threads have had of the processor."""
+        schedules = Path(f"/proc/{self.process}/task").glob("*/schedstat")
+        return sum(int(each.read_text().split()[0]) for each in schedules) / 1e9
 
 
 @contextlib.contextmanager
