@@ -117,12 +117,20 @@ class Asking:
 
 def answer_batch(told: Told, table: MarketTable, now_ms: int, asking: Asking) -> Answers:
     """Return the answers of accounts whose markets have their numbers; `table` must not change."""
+    accounts, left_out = answer_columns(told, table, now_ms, asking)
+    return Answers(weave(accounts), left_out)
+
+
+def answer_columns(
+    told: Told, table: MarketTable, now_ms: int, asking: Asking
+) -> tuple[Records, list[int]]:
+    """Return the answers as they are before they are written, and which are to be left out."""
     with np.errstate(all="ignore"):  # what overflows is found and left out
         asked = _evaluated(told, asking.standing, asking.supposed)
         more = asking.examination
         remarks = Remarks() if more is None else more.remarks(asked, table, now_ms)
         accounts = _account_answers(asked, table, now_ms, remarks)
-        return Answers(weave(accounts), np.flatnonzero(asked.figures.overflown).tolist())
+        return accounts, np.flatnonzero(asked.figures.overflown).tolist()
 
 
 def _evaluated(told: Told, standing: Levels, supposed: Supposed) -> Evaluated:

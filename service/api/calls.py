@@ -13,6 +13,7 @@ from service.api.overlay import unread_marks, venues_of
 from service.api.symbols import Name, unknown_symbols, unlisted
 from service.api.weaving import Coded, each, written
 from service.contract.accounts import NamedAccountDocument, document_faults, to_account
+from service.contract.columns_request import TabledRequest, in_columns, read_columns
 from service.contract.evaluate_request import EvaluateRequest, decode_request
 from service.contract.plain_request import PlainRequest, read_plain
 from service.contract.stated import state
@@ -40,7 +41,7 @@ class ListedRequest:
         return venues_of(self.question.accounts)
 
 
-Call: TypeAlias = PlainRequest | ListedRequest
+Call: TypeAlias = PlainRequest | ListedRequest | TabledRequest
 
 
 @dataclass(slots=True)
@@ -62,9 +63,13 @@ class Sorted:
 
 
 def read_call(body: bytes, limits: Limits) -> Call:
-    """Return a call as columns where it is plain; raises as `read_listed`."""
+    """Return a call in the form it has; raises MalformedBody, InvalidInput, TooManyItems."""
     plain = read_plain(body, limits.accounts_max, limits.positions_max)
-    return read_listed(body, limits) if plain is None else plain
+    if plain is not None:
+        return plain
+    if in_columns(body):
+        return read_columns(body, limits.accounts_max, limits.positions_max)
+    return read_listed(body, limits)
 
 
 def read_listed(body: bytes, limits: Limits) -> ListedRequest:

@@ -18,6 +18,7 @@ from service.api.answers import Asking, Examination, Told, answer_batch, no_stan
 from service.api.bodies import BodyReader
 from service.api.calls import Call, ListedRequest, ids_of, read_call, read_listed, sort_accounts
 from service.api.checkup import Examiner, question_of
+from service.api.column_answers import PreparedTable, prepare_table
 from service.api.direct import DirectRoute
 from service.api.documents import BODY_ERRORS, answer, json_body, operation
 from service.api.entrance import Entrance
@@ -29,6 +30,7 @@ from service.api.metrics import Metrics
 from service.api.overlay import check_prices, overlaid
 from service.api.replies import text_reply, with_accounts
 from service.api.symbols import are_listed
+from service.contract.columns_request import TabledRequest
 from service.contract.decoding import pointer_to
 from service.contract.evaluate_request import EvaluateQuestion, EvaluateRequest
 from service.contract.evaluation import EvaluateAnswer
@@ -68,8 +70,8 @@ def build_evaluate_router(
                 listed = await queue.work(size, partial(read_listed, body, limits))
                 prepared = prepare(listed, follower, examiner)
             assert prepared is not None
-            if prepared.examination is not None:  # it asks more of the worker's picture
-                return text_reply(prepared.answered())
+            if isinstance(prepared, Prepared) and prepared.examination is not None:
+                return text_reply(prepared.answered())  # asks more of the worker's picture
             return text_reply(await queue.work(size, prepared.answered))
 
     return router
@@ -103,11 +105,15 @@ class Prepared:
         return with_accounts(frame, answers.joined())
 
 
-def prepare(call: Call, follower: MarketFollower, examiner: Examiner) -> Prepared | None:
+def prepare(
+    call: Call, follower: MarketFollower, examiner: Examiner
+) -> Prepared | PreparedTable | None:
     """Number a call's markets by the worker's picture; None: read it account by account.
 
     Raises InvalidInput, StoreUnavailable, TooManyItems.
     """
+    if isinstance(call, TabledRequest):
+        return prepare_table(call, follower)
     question, stored = call.question, follower.table
     instruments = question.instruments or ()
     table = overlaid(question, instruments, call.venues, stored, question.price_basis)

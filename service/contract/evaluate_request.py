@@ -144,6 +144,11 @@ def decode_request(raw: bytes, accounts_max: int) -> tuple[EvaluateRequest, list
     return request, list(range(len(request.accounts))), []
 
 
+def check_strictly(raw: bytes) -> None:
+    """Look again at what must not be written otherwise, as text say; raises InvalidInput."""
+    decode(raw, _strict_decoder)
+
+
 def open_request(raw: bytes) -> OpenRequest:
     """Return a request without a look at its accounts; raises MalformedBody, InvalidInput."""
     request = decode(raw, _open_decoder)

@@ -39,7 +39,7 @@ class Kind(IntEnum):
 
 _ADDRESS, _LENGTH, _KIND, _PLACE, _BASE, _ROWS = map(int, Step)
 _FIGURE, _WORD, _LIST, _ = map(int, Kind)
-_COMMA = ord(",")
+_COMMA, _OPEN, _CLOSE = map(ord, ",[]")
 
 
 class Program(NamedTuple):
@@ -116,3 +116,24 @@ def write(program: Program, rows: int) -> tuple[Bytes, Ints]:
     out, ends = np.empty(_room_for(program), np.uint8), np.empty(rows, np.int64)
     _write_all(program, np.empty((LISTS_MAX, 4), np.int64), out, ends)
     return out, ends
+
+
+def _write_words(addresses: Ints, lengths: Ints, codes: Ints, out: Bytes) -> int:
+    at = 0
+    for row in range(len(codes)):
+        out[at] = _COMMA if row else _OPEN
+        copy_bytes(out, at + 1, addresses[codes[row]], lengths[codes[row]])
+        at += 1 + lengths[codes[row]]
+    out[at] = _CLOSE
+    return at + 1
+
+
+_write_list = Direct(compiled(_write_words))
+
+
+def write_words(addresses: Ints, lengths: Ints, codes: Ints) -> memoryview:
+    """Return a list of words by their codes, as JSON; who calls holds the words."""
+    if not len(codes):
+        return memoryview(b"[]")
+    out = np.empty(int(lengths[codes].sum()) + len(codes) + 1, np.uint8)
+    return out[: _write_list(addresses, lengths, codes, out)].data
