@@ -20,7 +20,7 @@ from service.api.calls import Call, ListedRequest, ids_of, read_call, read_liste
 from service.api.checkup import Examiner, question_of
 from service.api.column_answers import PreparedTable, prepare_table
 from service.api.direct import DirectRoute
-from service.api.documents import BODY_ERRORS, answer, json_body, operation
+from service.api.documents import BODY_ERRORS, answer, either, json_body, operation
 from service.api.entrance import Entrance
 from service.api.figures import Supposed
 from service.api.follower import MarketFollower
@@ -30,7 +30,8 @@ from service.api.metrics import Metrics
 from service.api.overlay import check_prices, overlaid
 from service.api.replies import text_reply, with_accounts
 from service.api.symbols import are_listed
-from service.contract.columns_request import TabledRequest
+from service.contract.columns_answer import ColumnsAnswer
+from service.contract.columns_request import ColumnsRequest, TabledRequest
 from service.contract.decoding import pointer_to
 from service.contract.evaluate_request import EvaluateQuestion, EvaluateRequest
 from service.contract.evaluation import EvaluateAnswer
@@ -138,15 +139,13 @@ def _prepared(
     return Prepared(call.question, told, table, now_ms, places, found.faults, examination)
 
 
+_ANSWER = answer("The accounts that could be evaluated.", EvaluateAnswer, examples.EVALUATE_ANSWER)
+_BODY = json_body(EvaluateRequest, examples.EVALUATE)
 _EVALUATE = operation(
     "evaluate",
     "Evaluate accounts: margin, levels, liquidation prices, what would restore them",
-    {
-        200: answer(
-            "The accounts that could be evaluated.", EvaluateAnswer, examples.EVALUATE_ANSWER
-        )
-    },
-    body=json_body(EvaluateRequest, examples.EVALUATE),
+    {200: either(_ANSWER, EvaluateAnswer, ColumnsAnswer)},
+    body=either(_BODY, EvaluateRequest, ColumnsRequest),
     errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
     access="evaluate",
 )

@@ -34,7 +34,9 @@ def call(columns: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
 
 def as_rows() -> list[dict[str, Any]]:
     """The same accounts, in the order in which they are named first."""
-    accounts = {name: {"id": name, "positions": [], "balances": []} for name in "bdac"}
+    accounts: dict[str, dict[str, Any]] = {
+        name: {"id": name, "positions": [], "balances": []} for name in "bdac"
+    }
     accounts["b"]["venue"] = "binance"
     for values in zip(*COLUMNS.values(), strict=True):
         row = dict(zip(COLUMNS, values, strict=True))
@@ -99,7 +101,6 @@ def check(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> None:
         ({"entryPrice": [1, 2, 0, 1, 1]}, {}, "/columns/entryPrice/2", "out_of_range"),
         ({"entryPrice": [1, 2, "x", 1, 1]}, {}, "/columns/entryPrice/2", "not_a_number"),
         ({"accountId": ["b", "a", "b", " ", "c"]}, {}, "/columns/accountId/3", "invalid_name"),
-        ({"symbol": [BTC, ETH, "NO", BTC, BTC]}, {}, "/columns/symbol/2", "unknown_symbol"),
         ({"margin": None, "leverage": None}, {}, "/columns/margin/2", "missing_margin"),
         ({"symbol": [BTC] * 5, "marginMode": None}, {}, "/columns/symbol/2", "duplicate_position"),
         ({}, {"findings": True}, "/findings", "invalid_value"),
@@ -124,10 +125,20 @@ async def test_a_fault_is_named_by_its_column_and_row(
     assert (pointer, code) in errors_of(response)
 
 
+async def test_a_symbol_that_nobody_listed_is_named(
+    worker: httpx.AsyncClient, alone: httpx.AsyncClient
+) -> None:
+    body = call({"symbol": [BTC, ETH, "NO", BTC, BTC]})
+    response = await worker.post("/v1/evaluate", json=body)
+    assert errors_of(response) == [("/columns/symbol/2", "unknown_symbol")]
+    response = await alone.post("/v1/evaluate", json=body)  # it may be listed: nobody knows yet
+    assert response.status_code == 503
+
+
 async def test_a_call_has_rows_or_columns(alone: httpx.AsyncClient) -> None:
     response = await alone.post("/v1/evaluate", json=call() | {"accounts": as_rows()})
     assert response.status_code == 200
     assert isinstance(response.json()["accounts"], list)
-    none = {"accountId": [], "symbol": [], "quantity": [], "entryPrice": []}
+    none: dict[str, list[Any]] = {"accountId": [], "symbol": [], "quantity": [], "entryPrice": []}
     response = await alone.post("/v1/evaluate", json={"columns": none})
     assert response.status_code == 422
