@@ -83,7 +83,7 @@ def _tables(
     return {
         "accounts": {name: accounts[name] for name in accounts if name not in _NOT_COLUMNS},
         "pools": {name: one for name, one in of_account["pools"].items() if name != "afterGap"},
-        "positions": {"row": each(rows[order].tolist()), **positions},
+        "positions": {"row": rows[order], **positions},
         "reductions": of_account["toRestoreReduce"],
     }
 

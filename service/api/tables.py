@@ -16,7 +16,7 @@ from service.api.weaving import Coded, Figures, Lists, Records
 from service.risk.columns import Ints
 from service.text.writing import write_words
 
-Columns: TypeAlias = dict[str, Figures | Coded]
+Columns: TypeAlias = dict[str, Figures | Coded | Ints]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,10 @@ def reordered(columns: Columns, rows: Ints) -> Columns:
     return {name: _taken(column, rows) for name, column in columns.items()}
 
 
-def _taken(column: Figures | Coded, rows: Ints) -> Figures | Coded:
+def _taken(column: Figures | Coded | Ints, rows: Ints) -> Figures | Coded | Ints:
     if isinstance(column, Figures):
         return Figures(column.values[rows])
-    return column.taken(rows)
+    return column.taken(rows) if isinstance(column, Coded) else column[rows]
 
 
 def texts(columns: Columns) -> Iterator[bytes | memoryview]:
@@ -79,8 +79,9 @@ def texts(columns: Columns) -> Iterator[bytes | memoryview]:
     yield b"}"
 
 
-def _text(column: Figures | Coded) -> bytes | memoryview:
-    if isinstance(column, Figures):
-        return orjson.dumps(column.values, option=orjson.OPT_SERIALIZE_NUMPY)
-    known = column.vocabulary
-    return write_words(known.addresses, known.lengths, column.code.astype(np.int64))
+def _text(column: Figures | Coded | Ints) -> bytes | memoryview:
+    if isinstance(column, Coded):
+        known = column.vocabulary
+        return write_words(known.addresses, known.lengths, column.code.astype(np.int64))
+    numbers = column.values if isinstance(column, Figures) else column
+    return orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -4,6 +4,7 @@ A fault is named by its column and row, and with one the whole call is refused: 
 columns has them from a table, not from other people.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -15,7 +16,7 @@ from msgspec import Meta, Struct
 
 from service.contract.decoding import check_count, decode
 from service.contract.evaluate_request import EvaluateQuestion, check_strictly
-from service.contract.names import AccountId, Asset, Venue
+from service.contract.names import ACCOUNT_ID_PATTERN, ASSET_PATTERN, Venue
 from service.contract.numbers import Fraction, Number, Positive
 from service.contract.positions import MarginMode
 from service.contract.stated import default_lines, repeated
@@ -30,7 +31,7 @@ _NOT_ASKED = ("findings", "health_limits", "likelihood", "volatility")
 class PositionColumns(Struct, rename="camel", kw_only=True):
     """A row a position; a row of quantity 0 is a closed position and ignored."""
 
-    account_id: list[AccountId]
+    account_id: list[str]
     symbol: list[Annotated[str, Meta(min_length=1, max_length=64)]]
     quantity: Annotated[list[Number], Meta(description="Contracts: long > 0, short < 0.")]
     entry_price: list[Positive]
@@ -49,8 +50,8 @@ class PositionColumns(Struct, rename="camel", kw_only=True):
 class BalanceColumns(Struct, rename="camel", kw_only=True):
     """A row a balance."""
 
-    account_id: list[AccountId]
-    asset: list[Asset]
+    account_id: list[str]
+    asset: list[str]
     amount: list[Number]
     weight: list[Fraction | None] | None = None
     price: list[Positive | None] | None = None
@@ -59,7 +60,7 @@ class BalanceColumns(Struct, rename="camel", kw_only=True):
 class AccountColumns(Struct, rename="camel", kw_only=True):
     """A row an account; who is not named is generic, in collateral mode single."""
 
-    id: list[AccountId]
+    id: list[str]
     venue: list[Venue | None] | None = None
     collateral_mode: list[Annotated[str, Meta(pattern="^(single|multi)$")] | None] | None = None
 
@@ -127,6 +128,10 @@ def read_columns(raw: bytes, accounts_max: int, positions_max: int) -> TabledReq
     if faults:
         raise InvalidInput.of(*faults[:FAULTS_MAX])
     ids = list(dict.fromkeys(chain(named.id, asked.columns.account_id, held.account_id)))
+    _check_names("accountColumns", "id", named.id, ACCOUNT_ID_PATTERN)
+    _check_names("columns", "accountId", asked.columns.account_id, ACCOUNT_ID_PATTERN)
+    _check_names("balanceColumns", "accountId", held.account_id, ACCOUNT_ID_PATTERN)
+    _check_names("balanceColumns", "asset", held.asset, ASSET_PATTERN)
     check_count(len(ids), accounts_max, "accounts")
     check_count(len(asked.columns.symbol), positions_max, "positions")
     if len(set(named.id)) < len(named.id):
@@ -141,6 +146,20 @@ def read_columns(raw: bytes, accounts_max: int, positions_max: int) -> TabledReq
         nothing = Fault("/columns", "invalid_length", "there is no account")
         raise InvalidInput.of(*(faults[:FAULTS_MAX] or [nothing]))
     return TabledRequest(asked, given, len(asked.columns.symbol), ids, rows)
+
+
+def _check_names(table: str, column: str, names: Sequence[str], pattern: str) -> None:
+    """Raise InvalidInput where a name is none; each is looked at once, however often it is there.
+
+    A rule for each cell would be most of what reading takes.
+    """
+    wrong = [name for name in dict.fromkeys(names) if re.search(pattern, name) is None]
+    if wrong:
+        detail = "this name has characters or a length not allowed"
+        places = [names.index(name) for name in wrong[:FAULTS_MAX]]
+        raise InvalidInput.of(
+            *(Fault(f"/{table}/{column}/{row}", "invalid_name", detail) for row in places)
+        )
 
 
 def _camel(name: str) -> str:
