@@ -4,6 +4,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+# A test starts dozens of processes: without bytecode each would compile the whole service anew.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help run test test-cluster check lint format bench loadtest soak study docker-test lock clean
 
 NEW_ENOUGH := -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))'
@@ -61,6 +63,7 @@ soak: $(DEV) ## Run the long form of the tests that have one, with their figures
 
 study: $(DEV) ## Play the recorded crash and write its table and picture: make study DATA=DIR
 	$(BIN)/python -m studies.crash --data $(or $(DATA),$(error make study DATA=DIR, see docs/crash.md))
+	$(BIN)/python -m studies.marks --data $(DATA)
 
 docker-test: $(DEV) ## Build the image, run the Compose file, restart and stop it; needs a Docker engine
 	$(BIN)/python tests/docker/run_compose.py

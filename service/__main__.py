@@ -1,4 +1,4 @@
-"""`python -m service` is `plimsoll`; the supervisor starts its children this way."""
+"""`python -m service` is `plimsoll`."""
 
 from service.cli import main
 

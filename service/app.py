@@ -1,21 +1,16 @@
-"""The composition root: the architecture from top to bottom, the one file that knows every room.
+"""An API worker, put together: the one file that knows every room it is made of.
 
-`build_api` puts a worker together: the store's clients, the followers of market and alerts, the
-routes over them. Everything is given what it needs; nothing looks anything up.
+`build_api` makes the store's clients, the followers of market and alerts, the routes over them.
+Everything is given what it needs; nothing looks anything up. A monitor is `supervisor.monitor`.
 """
 
-import asyncio
 import contextlib
-import logging
-import os
-import signal
 import socket
 from collections.abc import AsyncIterator
 from functools import partial
 
 import orjson
 import uvicorn
-import uvloop
 from fastapi import FastAPI
 
 from service.access.meter import Meter
@@ -30,19 +25,15 @@ from service.api.follower import MarketFollower
 from service.api.load import ReleaseBodies
 from service.api.metrics import Metrics, Timing
 from service.api.moves import MarketMoves
+from service.api.own_marks import OwnMarks
 from service.api.packing import PackedDocuments
 from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
 from service.api.server import DrainingServer
 from service.api.stored_risk import judge_stored
 from service.contract import plain_request
-from service.errors import StoreUnavailable
 from service.memory import keep_large_blocks
-from service.monitor import judges
-from service.monitor.engine import Engine
 from service.monitor.measures import CollectorClock
-from service.monitor.service import Monitor, Ports, Retention
-from service.monitor.shards import Shards
 from service.push import asyncapi
 from service.push.admission import Admission
 from service.push.event_stream import EventStreamResponse
@@ -58,10 +49,9 @@ from service.rules import (
     meter_of,
     stream_limits_of,
 )
-from service.running import RESTART_S, calm_collector, kept
+from service.running import calm_collector, kept
 from service.settings import Settings
 from service.store.api_keys import ApiKeys
-from service.store.health import Roll
 from service.store.silences import Silences
 from service.store.units import Units
 from service.store.volatility import VolatilityStore
@@ -72,8 +62,6 @@ PICTURE_WITHIN_S = 2.0
 KEEP_ALIVE_S = 5  # a connection without a request
 GRACE_S = 1  # for requests that are being answered
 
-_log = logging.getLogger("plimsoll.app")
-
 
 def build_api(settings: Settings) -> FastAPI:
     """Build one API worker; inline marks and instruments are evaluated without any store."""
@@ -83,13 +71,14 @@ def build_api(settings: Settings) -> FastAPI:
     entrance = Entrance(door, meter)
     follower = MarketFollower(store.market, settings.pegged_assets, settings.event_time)
     follower.taker = moves = MarketMoves(store.market, follower, VolatilityStore(store.client))
+    follower.maker = own = OwnMarks(store.market)
     hub = _hub_of(settings, store, follower, meter)
     admission = Admission(door, hub, admission_rules_of(settings))
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         work = {"markets": follower.run, "stream": hub.run, "keys": admission.run}
-        async with store.client, store.blocking, kept(**work, moves=moves.run):
+        async with store.client, store.blocking, kept(**work, moves=moves.run, own=own.run):
             # Nobody is let in before we know the markets, unless Redis keeps us waiting.
             await follower.reached(0, PICTURE_WITHIN_S)
             calm_collector()
@@ -97,11 +86,7 @@ def build_api(settings: Settings) -> FastAPI:
                 yield
 
     app = FastAPI(
-        title="Plimsoll",
-        version=RELEASE,
-        lifespan=lifespan,
-        redirect_slashes=False,
-        redoc_url=None,
+        title="Plimsoll", version=RELEASE, lifespan=lifespan, redirect_slashes=False, redoc_url=None
     )
     collector = CollectorClock()
     metrics = Metrics(follower.newest_age_s, lambda: len(hub.sessions), collector.share)
@@ -174,45 +159,3 @@ def serve_api(app: FastAPI, settings: Settings, listening: socket.socket) -> Non
         timeout_graceful_shutdown=GRACE_S,
     )
     DrainingServer(config, app.state.drain).run(sockets=[listening])
-
-
-def run_monitor(settings: Settings) -> None:
-    """Watch our share of the accounts until SIGTERM or SIGINT."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        judges.warm_up()
-        runner.run(_monitor(settings))
-
-
-async def _monitor(settings: Settings) -> None:
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    name = f"{socket.gethostname()}-{os.getpid()}"
-    store = store_of(settings)
-    async with store.client as client, store.blocking:
-        if await _settled(store, stop) is None:
-            return
-
-        async def fresh() -> Shards:
-            engine = Engine(await store.settle(), settings.pegged_assets)
-            return Shards(engine, store.market, store.accounts, store.log, settings.shards)
-
-        roll = Roll(client, name)
-        ports = Ports(store.market, store.accounts, store.log, store.questions, roll, store.funds)
-        retention = Retention(
-            int(settings.log_retention_s * 1_000.0),
-            settings.log_max_alerts,
-            settings.market_max_entries,
-        )
-        await Monitor(ports, fresh, settings.shards, retention, calm_collector).run(stop)
-
-
-async def _settled(store: Store, stop: asyncio.Event) -> str | None:
-    """Return the log's epoch once the store answers; None when we are to stop before."""
-    while not stop.is_set():
-        try:
-            return await store.settle()
-        except StoreUnavailable as error:
-            _log.warning("waiting for the store: %s", error)
-            await asyncio.sleep(RESTART_S)
-    return None

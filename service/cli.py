@@ -1,18 +1,16 @@
 """The command line: what `plimsoll` can be told, and little of how it is done.
 
-The service is imported where it is run: elsewhere it would cost a second, and memory for nothing.
+The service itself is imported by its parts alone (`part`): here it would cost a second for nothing.
 """
 
 import asyncio
 import os
-import socket
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 import httpx
 import msgspec
 import typer
-import uvloop
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -24,6 +22,7 @@ from service.demo.listener import Service, Wanted, stream_url, web_address
 from service.demo.run import DemoOptions, run_demo
 from service.demo.watch import View, watch_stream
 from service.demo.wording import clock
+from service.errors import ServiceError
 from service.feeds.replay import Timestamps, laps, play
 from service.feeds.sinks import HttpSink, Tally
 from service.feeds.tape import read_tape
@@ -32,14 +31,13 @@ from service.instruments_cli import instruments
 from service.keys_cli import keys
 from service.openapi_cli import openapi
 from service.owe_cli import owe
+from service.part import run_part
 from service.settings import Settings
-from service.supervisor.children import SUPERVISOR
+from service.supervisor.children import SUPERVISOR, StartError
 from service.supervisor.console import prefixed
-from service.supervisor.feeds import run_feeds
 from service.supervisor.serve import Running, running
-from service.supervisor.targets import run_targets
-from service.supervisor.webhooks import run_webhooks
-from service.terminal import DataDir, RedisUrl, fail, log, log_to_stderr, out, run, settings_of
+from service.sync_cli import sync
+from service.terminal import DataDir, RedisUrl, fail, log, out, run, settings_of
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 GIVE_UP_AFTER_S = 30.0
@@ -58,6 +56,7 @@ cli.command()(feed)
 cli.add_typer(instruments, name="instruments")
 cli.command()(owe)
 cli.command()(openapi)
+cli.command()(sync)
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
@@ -77,32 +76,25 @@ def serve(
     data_dir: DataDir = None,
     redis_url: RedisUrl = None,
     role: Annotated[
-        Literal["all", "api", "monitor", "webhooks", "targets", "feed"],
+        Literal["all", "api", "monitor", "webhooks", "targets", "feed", "sync"],
         typer.Option(help="Which part runs here."),
     ] = "all",
     workers: Annotated[int | None, typer.Option(help="API worker processes.")] = None,
     monitors: Annotated[
         int | None, typer.Option(help="Monitors, which share the accounts.")
     ] = None,
-    listen_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run the service: an embedded Valkey, API workers and monitors, each a process of its own."""
     given = {"host": host, "port": port, "data_dir": data_dir, "redis_url": redis_url}
     settings = settings_of(**given, workers=workers, monitors=monitors)
-    if listen_fd is None and role in ("all", "api"):
-        run(_serve(settings, settings.monitors if role == "all" else 0))
-        return
-    log_to_stderr(settings)
-    light = {"webhooks": run_webhooks, "targets": run_targets, "feed": run_feeds}
-    if role in light:
-        run(light[role](settings), uvloop.new_event_loop)
-        return
-    from service import app as rooms  # noqa: PLC0415 - see above
-
-    if listen_fd is not None:
-        rooms.run_api(settings, socket.socket(fileno=listen_fd))
-    else:
-        rooms.run_monitor(settings)
+    match role:
+        case "all" | "api":
+            run(_serve(settings, settings.monitors if role == "all" else 0))
+        case part:
+            try:
+                run_part(settings, part)
+            except (StartError, ServiceError) as error:
+                fail(str(error))
 
 
 async def _serve(settings: Settings, monitors: int) -> None:

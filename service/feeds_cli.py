@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 import uvloop
 
+from service.running import log_to_stderr
 from service.settings import Settings
 from service.supervisor.feeds import run_feeds
-from service.terminal import DataDir, RedisUrl, log_to_stderr, run, settings_of, store_url
+from service.terminal import DataDir, RedisUrl, run, settings_of, store_url
 
 
 def feed(

@@ -1,7 +1,6 @@
 """What every command of the terminal shares: settings it is given, how it runs, how it fails."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -14,7 +13,7 @@ from service.errors import ServiceError, StoreUnavailable
 from service.settings import Settings
 from service.store import embedded
 from service.supervisor.children import StartError
-from service.supervisor.serve import until_signalled
+from service.supervisor.signals import until_signalled
 
 FAILED = 1
 MISUSED = 2
@@ -52,11 +51,6 @@ def store_url(settings: Settings) -> str:
             f"no service runs over {settings.data_dir}: start it, or give --data-dir or --redis-url"
         )
     return f"unix://{socket_file}"
-
-
-def log_to_stderr(settings: Settings) -> None:
-    """Show what a part of the service logs."""
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s:     %(message)s")
 
 
 def run(

@@ -21,18 +21,21 @@ from service.api.weaving import (
 )
 from service.contract.alerts import LevelName, ToRestore
 from service.contract.evaluation import AfterGap, PoolAnswer, PositionAnswer
+from service.contract.quality import QUALITY_NAMES
 from service.risk.aftermath import REASONS as AFTERMATH_REASONS
-from service.risk.columns import Batch, Bools, Ints, Statements, Words
+from service.risk.columns import Batch, Bools, Int8s, Ints, Statements, Words
 from service.risk.gaps import REASONS as GAP_REASONS
 from service.risk.gaps import Gaps
 from service.risk.levels import Levels
 from service.risk.liquidation import REASONS as PRICE_REASONS
 from service.risk.margin import Assessment
 from service.risk.markets import MarketTable
+from service.risk.quality import Quality
 
 FROM_REQUEST_MS = -1  # the event time of marks that came in the body of the call
 LEVELS: tuple[LevelName, ...] = get_args(LevelName)  # in the order of model.Level
 LEVEL_WORDS, FLAG_WORDS = vocabulary(LEVELS), vocabulary((False, True))
+_QUALITY_WORDS = vocabulary(QUALITY_NAMES)
 SIDE_WORDS = vocabulary(("long", "short", None))
 _KINDS = vocabulary(("cross", "isolated"))
 _PRICE_REASONS = vocabulary([reason or None for reason in PRICE_REASONS])
@@ -53,9 +56,14 @@ class Evaluated:
     batch: Batch
     assessment: Assessment
     figures: Figures
-    level: Levels  # of pools, without what only a stale mark says
+    level: Levels  # of pools, without what only a doubtful mark says
     side: Coded  # of legs
     symbol: Coded  # of legs
+
+
+def quality_columns(quality: Int8s) -> tuple[Coded, Coded]:
+    """Return whether marks are stale, and the word for their quality."""
+    return Coded(FLAG_WORDS, quality == Quality.STALE), Coded(_QUALITY_WORDS, quality)
 
 
 def pool_answers(asked: Evaluated, table: MarketTable, reductions: Lists) -> Records:
@@ -76,7 +84,7 @@ def pool_answers(asked: Evaluated, table: MarketTable, reductions: Lists) -> Rec
             side,
             Coded(LEVEL_WORDS, asked.level),
             Coded(_POOL_REASON_WORDS, _pool_reasons(asked)),
-            Coded(FLAG_WORDS, asked.assessment.pools.stale),
+            *quality_columns(asked.assessment.pools.quality),
             *money,
             most,
             Coded(_GAP_REASONS, found.max_loss.reason),
@@ -165,7 +173,7 @@ def position_answers(asked: Evaluated, table: MarketTable, now_ms: int) -> Recor
             source,
             mark,
             age,
-            Coded(FLAG_WORDS, batch.markets.stale[legs.market] & ~own),
+            *quality_columns(np.where(own, Quality.GOOD, batch.markets.quality[legs.market])),
             *money[: len(found.of_legs)],
             Coded(_PRICE_REASONS, solved.reason),
             below,

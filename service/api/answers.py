@@ -10,12 +10,12 @@ from typing import Protocol
 import numpy as np
 
 from service.api.answer_parts import (
-    FLAG_WORDS,
     LEVEL_WORDS,
     SIDE_WORDS,
     Evaluated,
     pool_answers,
     position_answers,
+    quality_columns,
 )
 from service.api.figures import Supposed, figures_of
 from service.api.weaving import (
@@ -38,7 +38,7 @@ from service.contract.likelihood import AccountLikelihood
 from service.risk.batch import batch_of, pool_keys
 from service.risk.columns import Batch, Floats, Ints, Statements, Words, sums_by
 from service.risk.evaluate import assess
-from service.risk.levels import Levels, cap_stale
+from service.risk.levels import Levels, held_back
 from service.risk.markets import MarketTable
 from service.risk.model import USD, PoolKey
 from service.risk.totals import IN_USD, worth_of
@@ -89,8 +89,8 @@ def answer_accounts(
 ) -> Answers:
     """Return the answers of accounts, by the `ids` they are answered under.
 
-    `standing` are by account the levels that pools are at already: a stale mark raises nobody to
-    LIQUIDATION or BANKRUPT, but it does not bring anybody down either.
+    `standing` are by account the levels that pools are at already: a doubtful mark raises nobody
+    further than its quality allows, but it does not bring anybody down either.
     """
     told = Told(ids, given, batch_of(given, table))
     levels = _standing(told.batch, table, standing)
@@ -136,7 +136,7 @@ def answer_columns(
 def _evaluated(told: Told, standing: Levels, supposed: Supposed) -> Evaluated:
     batch, given, many = told.batch, told.given, len(told.given.venue)
     assessment = assess(batch)
-    level = cap_stale(assessment.pools.level, standing, assessment.pools.stale)
+    level = held_back(assessment.pools.level, standing, assessment.pools.most)
     symbols = given.symbol.listed() if supposed.betas else ()
     found = figures_of(batch, assessment, symbols, many, level=level, supposed=supposed)
     side = Coded(SIDE_WORDS, batch.legs.contracts < 0.0)
@@ -166,7 +166,8 @@ def _account_answers(
     account, many = batch.pools.account, asked.accounts
     level = np.zeros(many, np.int8)
     np.maximum.at(level, account, asked.level)
-    stale = np.bincount(account, asked.assessment.pools.stale, many) > 0.0
+    quality = np.zeros(many, np.int8)
+    np.maximum.at(quality, account, asked.assessment.pools.quality)
     deposit = _account_deposits(asked)
     pools = np.bincount(account, minlength=many)
     reductions, of_pools = _reductions(asked)
@@ -179,7 +180,7 @@ def _account_answers(
             Coded(LEVEL_WORDS, level),
             _currencies(totals.settle, table),
             Coded(_TOTALS_REASONS, totals.reason),
-            Coded(FLAG_WORDS, stale),
+            *quality_columns(quality),
             *figures(asked.figures.of_accounts),
             to_restore,
             Lists(pool_answers(asked, table, Lists(reductions, of_pools)), pools),

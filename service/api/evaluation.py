@@ -78,6 +78,20 @@ def build_evaluate_router(
     return router
 
 
+def evaluated(
+    asked: EvaluateRequest,
+    places: list[int],
+    faults: list[Fault],
+    follower: MarketFollower,
+    examiner: Examiner,
+) -> bytes:
+    """Return the answer's JSON; `places` says where each account stands in the body."""
+    positions = sum(len(account.positions or ()) for account in asked.accounts)
+    prepared = prepare(ListedRequest(asked, positions, places, faults), follower, examiner)
+    assert prepared is not None
+    return prepared.answered()
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A call whose markets have their numbers: nothing else is needed to answer it."""

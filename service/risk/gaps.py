@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from service.risk.closing import debt_most
-from service.risk.columns import Batch, Floats
+from service.risk.columns import Batch, Floats, Int8s
 from service.risk.compiled import compiled, inlined
 from service.risk.falls import FallColumns, worst_falls
 from service.risk.levels import LIQUIDATION
@@ -20,7 +20,6 @@ from service.risk.liquidation import LegPrices, PriceColumns, price_columns
 from service.risk.margin import Assessment, Sums, above_nothing, least, sums_of
 from service.risk.moves import MoveColumns, least_moves
 from service.risk.policy import POLICY_COLUMNS, PolicyColumns
-from service.risk.rows import Int8s
 from service.risk.searches import Columns, columns_of
 
 FOUND, UNPRICED, NO_POSITION, NO_ADVERSE_MOVE, PROTECTED, UNSOLVED, UNBOUNDED = range(7)

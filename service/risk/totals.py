@@ -9,10 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from service.risk.closing import debt_most
-from service.risk.columns import Batch, Floats, Ints
+from service.risk.columns import Batch, Floats, Int8s, Ints
 from service.risk.compiled import compiled, inlined
 from service.risk.margin import Assessment, Sums, above_nothing, least, sums_of
-from service.risk.rows import Int8s
 
 KNOWN, UNPRICED, UNCONVERTED = range(3)
 # By reason code; "" where it has totals.

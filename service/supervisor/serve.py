@@ -7,7 +7,6 @@ the others have to say when they go, they say to it.
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
@@ -23,6 +22,7 @@ from service.settings import Settings
 from service.store import embedded
 from service.supervisor import resources
 from service.supervisor.children import SUPERVISOR, Child, Part, Say, StartError
+from service.supervisor.extras import by_process, check_extras
 from service.supervisor.targets import check_targets
 
 Result = TypeVar("Result")
@@ -79,6 +79,7 @@ async def running(settings: Settings, say: Say, monitors: int = 1) -> AsyncItera
     """
     check_bind(settings)
     check_targets(settings)
+    check_extras(settings)
     resources.allow_descriptors()
     children: list[Child] = []
     tasks: list[asyncio.Task[None]] = []
@@ -101,7 +102,8 @@ async def running(settings: Settings, say: Say, monitors: int = 1) -> AsyncItera
             add(part)
             await _unless_ended(_answers(socket_file), tasks)
         url = resources.url_of(sockets[0])
-        settings = settings.model_copy(update={"redis_url": redis_url, "workers": 1})
+        given = {"redis_url": redis_url, "workers": 1, "sync_url": settings.sync_url or url}
+        settings = settings.model_copy(update=given)
         for part in _parts(settings, sockets, monitors):
             add(part)
         await _unless_ended(_ready(f"{url}/readyz" if monitors else f"{url}/livez", say), tasks)
@@ -110,22 +112,6 @@ async def running(settings: Settings, say: Say, monitors: int = 1) -> AsyncItera
         ended = asyncio.create_task(_first_end(tasks), name="wait for the end of a process")
         stack.callback(ended.cancel)
         yield Running(url, redis_url, tuple(children), ended)
-
-
-async def until_signalled(work: Coroutine[Any, Any, None]) -> None:
-    """Await `work`; SIGTERM or SIGINT cancels it, a second one cancels its tidying up as well."""
-    loop = asyncio.get_running_loop()
-    task = asyncio.create_task(work, name="service")
-    signals = (signal.SIGTERM, signal.SIGINT)
-    for number in signals:
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.result()
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
 
 
 async def _valkey(settings: Settings, stack: contextlib.AsyncExitStack) -> tuple[Part, Path]:
@@ -157,28 +143,31 @@ async def _answers(socket_file: Path) -> None:
 
 def _parts(settings: Settings, sockets: Sequence[socket.socket], monitors: int) -> list[Part]:
     environment = environment_of(settings)
-    serve = (sys.executable, "-m", "service", "serve")
+    run = (sys.executable, "-m", "service.part")
     parts = [
         Part(
             _numbered("monitor", number, monitors),
-            (*serve, "--role", "monitor"),
+            (*run, "--role", "monitor"),
             STOP_MONITOR_S,
             environment,
         )
         for number in range(1, monitors + 1)
     ]
     if monitors:
-        webhooks = (*serve, "--role", "webhooks")
+        webhooks = (*run, "--role", "webhooks")
         parts.append(Part("webhooks", webhooks, STOP_WEBHOOKS_S, environment))
     if monitors and settings.targets:
-        targets = (*serve, "--role", "targets")
+        targets = (*run, "--role", "targets")
         parts.append(Part("targets", targets, STOP_WEBHOOKS_S, environment))
-    if monitors and settings.feeds:
-        feeds = (*serve, "--role", "feed")
-        parts.append(Part("feeds", feeds, STOP_WEBHOOKS_S, environment))
+    for name, of_process in by_process(settings.feeds) if monitors else ():
+        own = {**environment, "PLIMSOLL_FEEDS": of_process}
+        parts.append(Part(name, (*run, "--role", "feed"), STOP_WEBHOOKS_S, own))
+    if monitors and settings.sync_file is not None:
+        sync = (*run, "--role", "sync")
+        parts.append(Part("sync", sync, STOP_WEBHOOKS_S, environment))
     for number, listening in enumerate(sockets, start=1):
         descriptor = listening.fileno()
-        argv = (*serve, "--role", "api", "--listen-fd", str(descriptor))
+        argv = (*run, "--role", "api", "--listen-fd", str(descriptor))
         name = _numbered("api", number, len(sockets))
         parts.append(Part(name, argv, STOP_API_S, environment, (descriptor,)))
     return parts

@@ -25,7 +25,8 @@ def server(shared_server: AnyServer) -> Iterator["Server"]:
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
     descriptor = listening.fileno()
-    command = [sys.executable, "-m", "service", "serve", "--listen-fd", str(descriptor)]
+    role = ("--role", "api", "--listen-fd", str(descriptor))
+    command = [sys.executable, "-m", "service.part", *role]
     environment = os.environ | {
         "PLIMSOLL_REDIS_URL": shared_server.url,
         "PLIMSOLL_SHARDS": str(SHARDS),

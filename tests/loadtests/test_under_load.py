@@ -75,7 +75,8 @@ def test_fifty_milliseconds_break_the_budget(ended: dict[str, tuple[int, list[st
 def test_one_error_in_a_hundred_breaks_the_budget(ended: dict[str, tuple[int, list[str]]]) -> None:
     code, rows = ended["failing"]
     assert code == 1
-    assert verdict(rows, "failed, share") == "BROKEN", rows
+    shares = [row.split()[0] for row in rows if "  failed, share" in row]
+    assert "BROKEN" in shares, rows  # of whichever call it hits: each has a share of its own
 
 
 @pytest.mark.soak

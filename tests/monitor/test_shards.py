@@ -122,6 +122,29 @@ def test_entries_are_applied_but_not_committed_while_a_commit_is_not_answered(
     assert store.logs() == log_from_scratch(store)
 
 
+def test_entries_without_news_give_others_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "APPLY_S", -1.0)  # every entry takes too long
+    store = store_with(10)
+    turns = 0
+
+    async def renew() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def run() -> None:
+        monitor = await started(store)
+        for _ in range(100):
+            fall(store, 100.0)
+        lease = asyncio.create_task(renew())
+        assert await monitor.follow(0) == 100
+        lease.cancel()
+
+    asyncio.run(run())
+    assert turns >= 100
+
+
 def test_who_is_stopped_sends_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outgoing, "RETRY_S", (0.0, 0.0))
     monkeypatch.setattr(shards, "APPLY_S", math.inf)  # one lot, however slow we are

@@ -26,7 +26,7 @@ async def process(redis_url: str, **more: str) -> AsyncIterator[asyncio.subproce
         "PLIMSOLL_LOG_LEVEL": "debug",
     }
     started = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "service", "serve", "--role", "targets"),
+        *(sys.executable, "-m", "service.part", "--role", "targets"),
         env=os.environ | settings | more,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -33,10 +33,12 @@ def test_a_published_number_is_reproduced(ask: Ask, vector: Vector) -> None:
 
 @needs_vectors
 @pytest.mark.soak
-def test_exceptions_are_of_vectors_that_are_there(capsys: pytest.CaptureFixture[str]) -> None:
+def test_exceptions_are_of_vectors_that_are_there(
+    ask: Ask, capsys: pytest.CaptureFixture[str]
+) -> None:
     known = {vector.id for vector in VECTORS}
     assert set(EXCEPTIONS) <= known
-    verdicts = [judge(evaluate_by_api(), vector) for vector in VECTORS]
+    verdicts = [judge(ask, vector) for vector in VECTORS]
     with capsys.disabled():
         print("\n" + "\n".join(table(verdicts)))
     assert sum(verdict.is_reproduced for verdict in verdicts) == len(known) - len(EXCEPTIONS)
