@@ -31,6 +31,7 @@ from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
 from service.api.server import DrainingServer
 from service.api.stored_risk import judge_stored
+from service.contract import plain_request
 from service.memory import keep_large_blocks
 from service.monitor.measures import CollectorClock
 from service.push import asyncapi
@@ -142,6 +143,7 @@ def serve_api(app: FastAPI, settings: Settings, listening: socket.socket) -> Non
     keep_large_blocks()
     evaluate.warm_up()
     weaving.warm_up()
+    plain_request.warm_up()
     config = uvicorn.Config(
         app,
         http=RequestProtocol,

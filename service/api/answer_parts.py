@@ -1,13 +1,24 @@
 """Pools and positions of an evaluation, as texts: the parts an account's answer is made of."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
 
 from service.api.figures import Figures
-from service.api.weaving import Texts, each, figures, nothing, records, words
+from service.api.weaving import (
+    Coded,
+    Column,
+    Lists,
+    Records,
+    counted,
+    figures,
+    nothing,
+    records,
+    vocabulary,
+    words,
+)
 from service.contract.alerts import LevelName, ToRestore
 from service.contract.evaluation import AfterGap, PoolAnswer, PositionAnswer
 from service.contract.quality import QUALITY_NAMES
@@ -20,92 +31,98 @@ from service.risk.liquidation import REASONS as PRICE_REASONS
 from service.risk.margin import Assessment
 from service.risk.markets import MarketTable
 from service.risk.quality import Quality
-from service.risk.restore import Restoration
 
 FROM_REQUEST_MS = -1  # the event time of marks that came in the body of the call
 LEVELS: tuple[LevelName, ...] = get_args(LevelName)  # in the order of model.Level
-SIDES, FLAGS = ("long", "short"), (False, True)
-_KINDS = ("cross", "isolated")
-_PRICE_REASONS = [reason or None for reason in PRICE_REASONS]
-_GAP_REASONS = [reason or None for reason in GAP_REASONS]
-_AFTERMATH_REASONS = [reason or None for reason in AFTERMATH_REASONS]
+LEVEL_WORDS, FLAG_WORDS = vocabulary(LEVELS), vocabulary((False, True))
+_QUALITY_WORDS = vocabulary(QUALITY_NAMES)
+SIDE_WORDS = vocabulary(("long", "short", None))
+_KINDS = vocabulary(("cross", "isolated"))
+_PRICE_REASONS = vocabulary([reason or None for reason in PRICE_REASONS])
+_GAP_REASONS = vocabulary([reason or None for reason in GAP_REASONS])
+_AFTERMATH_REASONS = vocabulary([reason or None for reason in AFTERMATH_REASONS])
+_NO_SIDE = 2
 _POOL_REASONS = (None, "no_equity", "no_collateral_price", "no_mark", "no_instrument")
+_POOL_REASON_WORDS = vocabulary(_POOL_REASONS)
 
 
 @dataclass(slots=True)
 class Evaluated:
     """What is evaluated, as columns, and the figures."""
 
-    names: Sequence[str]
+    ids: Coded  # of accounts
+    accounts: int
     given: Statements
     batch: Batch
     assessment: Assessment
     figures: Figures
-    restoration: Restoration
     level: Levels  # of pools, without what only a doubtful mark says
-    side: Texts  # of legs
-    symbol: Texts  # of legs
+    side: Coded  # of legs
+    symbol: Coded  # of legs
 
 
-def quality_columns(quality: Int8s) -> tuple[Texts, Texts]:
+def quality_columns(quality: Int8s) -> tuple[Coded, Coded]:
     """Return whether marks are stale, and the word for their quality."""
-    return words(FLAGS, quality == Quality.STALE), words(QUALITY_NAMES, quality)
+    return Coded(FLAG_WORDS, quality == Quality.STALE), Coded(_QUALITY_WORDS, quality)
 
 
-def pool_answers(asked: Evaluated, table: MarketTable, reductions: Texts) -> Texts:
+def pool_answers(asked: Evaluated, table: MarketTable, reductions: Lists) -> Records:
     """Return the pools; `reductions` are the lists of what each could be cut by."""
     pools, found = asked.batch.pools, asked.figures
     assets = Words.of(pools.settle.tolist())
     symbol, side = _of_isolated(asked)
     gaps, (most, deposit, *money) = (
         _gap_columns(found.pool_gaps),
-        figures((found.max_loss.money, asked.restoration.deposit, *found.of_pools)),
+        figures((found.max_loss.money, found.restoration.deposit, *found.of_pools)),
     )
     return records(
         PoolAnswer,
         (
-            words(_KINDS, pools.isolated),
+            Coded(_KINDS, pools.isolated),
             words([table.asset_name(asset) for asset in assets.words], assets.code),
             symbol,
             side,
-            words(LEVELS, asked.level),
-            words(_POOL_REASONS, _pool_reasons(asked)),
+            Coded(LEVEL_WORDS, asked.level),
+            Coded(_POOL_REASON_WORDS, _pool_reasons(asked)),
             *quality_columns(asked.assessment.pools.quality),
             *money,
             most,
-            words(_GAP_REASONS, found.max_loss.reason),
+            Coded(_GAP_REASONS, found.max_loss.reason),
             *gaps,
             _aftermaths(asked),
-            records(ToRestore, (deposit, reductions)),
+            records(ToRestore, (deposit, reductions), len(pools.rule)),
         ),
+        len(pools.rule),
     )
 
 
-def _of_isolated(asked: Evaluated) -> tuple[Texts, Texts]:
+def _of_isolated(asked: Evaluated) -> tuple[Coded, Coded]:
     """Return symbol and side of the one position of isolated pools, null of others."""
     legs, isolated = asked.batch.legs, asked.batch.pools.isolated
+    if not isolated.any():
+        return nothing(len(isolated)), nothing(len(isolated))
     leg = np.zeros(len(isolated), np.int64)
     leg[legs.pool] = np.arange(len(legs.pool))
     names = asked.given.symbol
     symbol = np.full(len(isolated), len(names.words))
     symbol[isolated] = names.code[leg[isolated]]
-    side = np.full(len(isolated), len(SIDES))
+    side = np.full(len(isolated), _NO_SIDE)
     side[isolated] = legs.contracts[leg[isolated]] < 0.0
-    return words((*names.words, None), symbol), words((*SIDES, None), side)
+    return words((*names.words, None), symbol), Coded(SIDE_WORDS, side)
 
 
-def _gap_columns(gaps: Gaps) -> tuple[Texts, ...]:
+def _gap_columns(gaps: Gaps) -> tuple[Column, ...]:
     """Return the gap to liquidation, its reason, the gap to a debt, its reason."""
     liquidation, owe = figures((gaps.liquidation_pct, gaps.owe_pct))
     return (
         liquidation,
-        words(_GAP_REASONS, gaps.liquidation_reason),
+        Coded(_GAP_REASONS, gaps.liquidation_reason),
         owe,
-        words(_GAP_REASONS, gaps.owe_reason),
+        Coded(_GAP_REASONS, gaps.owe_reason),
     )
 
 
-def _aftermaths(asked: Evaluated) -> Texts:
+def _aftermaths(asked: Evaluated) -> Column:
     found = asked.figures.aftermath
     if found is None:
         return nothing(len(asked.level))
@@ -113,10 +130,11 @@ def _aftermaths(asked: Evaluated) -> Texts:
     return records(
         AfterGap,
         (
-            words(LEVELS, found.level),
-            words(_AFTERMATH_REASONS, found.reason),
+            Coded(LEVEL_WORDS, found.level),
+            Coded(_AFTERMATH_REASONS, found.reason),
             *figures((found.equity, found.shortfall, *payers)),
         ),
+        len(found.level),
     )
 
 
@@ -133,7 +151,7 @@ def _pool_reasons(asked: Evaluated) -> Ints:
     return reason
 
 
-def position_answers(asked: Evaluated, table: MarketTable, now_ms: int) -> Texts:
+def position_answers(asked: Evaluated, table: MarketTable, now_ms: int) -> Records:
     """Return the positions in the order they were given; marks have their age at `now_ms`."""
     batch, legs = asked.batch, asked.batch.legs
     found, solved = asked.figures, asked.figures.solved
@@ -149,7 +167,7 @@ def position_answers(asked: Evaluated, table: MarketTable, now_ms: int) -> Texts
             asked.symbol,
             asked.side,
             contracts,
-            words(_KINDS, asked.given.isolated),
+            Coded(_KINDS, asked.given.isolated),
             listed,
             venue,
             source,
@@ -157,18 +175,19 @@ def position_answers(asked: Evaluated, table: MarketTable, now_ms: int) -> Texts
             age,
             *quality_columns(np.where(own, Quality.GOOD, batch.markets.quality[legs.market])),
             *money[: len(found.of_legs)],
-            words(_PRICE_REASONS, solved.reason),
+            Coded(_PRICE_REASONS, solved.reason),
             below,
             above,
             bankruptcy,
-            words(_PRICE_REASONS, solved.bankruptcy_reason),
+            Coded(_PRICE_REASONS, solved.bankruptcy_reason),
             distance,
             *_gap_columns(found.leg_gaps),
         ),
+        len(own),
     )
 
 
-def _market_columns(market: Ints, own: Bools, table: MarketTable, now_ms: int) -> Iterator[Texts]:
+def _market_columns(market: Ints, own: Bools, table: MarketTable, now_ms: int) -> Iterator[Coded]:
     """Yield instrument venue, mark venue, source and mark age, each a column of legs."""
     markets = Words.of(market.tolist())
     rows = [_market_facts(table, each, now_ms) for each in markets.words]
@@ -176,7 +195,7 @@ def _market_columns(market: Ints, own: Bools, table: MarketTable, now_ms: int) -
     yield words([row[0] for row in rows], markets.code)
     yield words([*(row[1] for row in rows), None], code)
     yield words([*(row[2] for row in rows), "position"], code)
-    yield each([*(row[3] for row in rows), 0]).taken(code)
+    yield Coded(counted([*(row[3] for row in rows), 0]), code)
 
 
 def _market_facts(

@@ -10,30 +10,41 @@ from typing import Protocol
 import numpy as np
 
 from service.api.answer_parts import (
-    LEVELS,
-    SIDES,
+    LEVEL_WORDS,
+    SIDE_WORDS,
     Evaluated,
     pool_answers,
     position_answers,
     quality_columns,
 )
-from service.api.figures import Supposed, figures_of, overflown
-from service.api.weaving import Texts, each, figures, lists, nothing, records, words
+from service.api.figures import Supposed, figures_of
+from service.api.weaving import (
+    Coded,
+    Lists,
+    Records,
+    Woven,
+    each,
+    figures,
+    nothing,
+    records,
+    vocabulary,
+    weave,
+    words,
+)
 from service.contract.alerts import Reduction, ToRestore
 from service.contract.evaluation import AccountAnswer
 from service.contract.health import FindingAnswer
 from service.contract.likelihood import AccountLikelihood
 from service.risk.batch import batch_of, pool_keys
-from service.risk.columns import Batch, Bools, Floats, Ints, Statements, Words, sums_by
+from service.risk.columns import Batch, Floats, Ints, Statements, Words, sums_by
 from service.risk.evaluate import assess
 from service.risk.levels import Levels, held_back
 from service.risk.markets import MarketTable
 from service.risk.model import USD, PoolKey
-from service.risk.restore import to_restore
-from service.risk.totals import IN_USD
+from service.risk.totals import IN_USD, worth_of
 from service.risk.totals import REASONS as TOTALS_REASONS
 
-_TOTALS_REASONS = [reason or None for reason in TOTALS_REASONS]
+_TOTALS_REASONS = vocabulary([reason or None for reason in TOTALS_REASONS])
 _NOTHING_SUPPOSED = Supposed()
 
 
@@ -41,7 +52,7 @@ _NOTHING_SUPPOSED = Supposed()
 class Answers:
     """The accounts' answers in order, those left out because a figure overflows among them."""
 
-    texts: Texts
+    texts: Woven
     left_out: list[int]
 
     def joined(self) -> bytes | memoryview:
@@ -67,7 +78,7 @@ class Examination(Protocol):
 
 
 def answer_accounts(
-    names: Sequence[str],
+    ids: Coded,
     given: Statements,
     table: MarketTable,
     now_ms: int,
@@ -76,99 +87,130 @@ def answer_accounts(
     supposed: Supposed = _NOTHING_SUPPOSED,
     examination: Examination | None = None,
 ) -> Answers:
-    """Return the answers of accounts, by the ids they are answered under.
+    """Return the answers of accounts, by the `ids` they are answered under.
 
     `standing` are by account the levels that pools are at already: a doubtful mark raises nobody
     further than its quality allows, but it does not bring anybody down either.
     """
+    told = Told(ids, given, batch_of(given, table))
+    levels = _standing(told.batch, table, standing)
+    return answer_batch(told, table, now_ms, Asking(levels, supposed, examination))
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Accounts as columns, under the ids they are answered by."""
+
+    ids: Coded
+    given: Statements
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What is asked of accounts, and the levels that their pools are at already."""
+
+    standing: Levels
+    supposed: Supposed = _NOTHING_SUPPOSED
+    examination: Examination | None = None
+
+
+def answer_batch(told: Told, table: MarketTable, now_ms: int, asking: Asking) -> Answers:
+    """Return the answers of accounts whose markets have their numbers; `table` must not change."""
+    accounts, left_out = answer_columns(told, table, now_ms, asking)
+    return Answers(weave(accounts), left_out)
+
+
+def answer_columns(
+    told: Told, table: MarketTable, now_ms: int, asking: Asking
+) -> tuple[Records, list[int]]:
+    """Return the answers as they are before they are written, and which are to be left out."""
     with np.errstate(all="ignore"):  # what overflows is found and left out
-        asked = _evaluated(names, given, table, standing=standing, supposed=supposed)
-        remarks = Remarks() if examination is None else examination.remarks(asked, table, now_ms)
-        bad = overflown(asked.batch, asked.assessment, asked.figures)
-        texts = _account_answers(asked, table, now_ms, remarks)
-        return Answers(texts, np.flatnonzero(bad).tolist())
+        asked = _evaluated(told, asking.standing, asking.supposed)
+        more = asking.examination
+        remarks = Remarks() if more is None else more.remarks(asked, table, now_ms)
+        accounts = _account_answers(asked, table, now_ms, remarks)
+        return accounts, np.flatnonzero(asked.figures.overflown).tolist()
 
 
-def _evaluated(
-    names: Sequence[str],
-    given: Statements,
-    table: MarketTable,
-    *,
-    standing: Sequence[Mapping[PoolKey, int]] | None,
-    supposed: Supposed,
-) -> Evaluated:
-    batch = batch_of(given, table)
+def _evaluated(told: Told, standing: Levels, supposed: Supposed) -> Evaluated:
+    batch, given, many = told.batch, told.given, len(told.given.venue)
     assessment = assess(batch)
-    current = _standing(batch, table, standing)
-    level = held_back(assessment.pools.level, current, assessment.pools.most)
-    restoration = to_restore(batch, assessment, level)
-    found = figures_of(batch, assessment, given.symbol.listed(), len(names), supposed)
-    side = words(SIDES, batch.legs.contracts < 0.0)
+    level = held_back(assessment.pools.level, standing, assessment.pools.most)
+    symbols = given.symbol.listed() if supposed.betas else ()
+    found = figures_of(batch, assessment, symbols, many, level=level, supposed=supposed)
+    side = Coded(SIDE_WORDS, batch.legs.contracts < 0.0)
     symbol = words(given.symbol.words, given.symbol.code)
-    return Evaluated(names, given, batch, assessment, found, restoration, level, side, symbol)
+    return Evaluated(told.ids, many, given, batch, assessment, found, level, side, symbol)
+
+
+def no_standing(batch: Batch) -> Levels:
+    """Return the levels of pools that nobody watches."""
+    return np.zeros(len(batch.pools.rule), np.int8)
 
 
 def _standing(
     batch: Batch, table: MarketTable, standing: Sequence[Mapping[PoolKey, int]] | None
 ) -> Levels:
-    pools = len(batch.pools.rule)
     if standing is None:
-        return np.zeros(pools, np.int8)
+        return no_standing(batch)
     accounts = batch.pools.account.tolist()
     held = zip(accounts, pool_keys(batch, table), strict=True)
     return np.array([standing[account].get(key, 0) for account, key in held], np.int8)
 
 
-def _account_answers(asked: Evaluated, table: MarketTable, now_ms: int, remarks: Remarks) -> Texts:
+def _account_answers(
+    asked: Evaluated, table: MarketTable, now_ms: int, remarks: Remarks
+) -> Records:
     batch, totals = asked.batch, asked.figures.totals
-    account, many = batch.pools.account, len(asked.names)
+    account, many = batch.pools.account, asked.accounts
     level = np.zeros(many, np.int8)
     np.maximum.at(level, account, asked.level)
     quality = np.zeros(many, np.int8)
     np.maximum.at(quality, account, asked.assessment.pools.quality)
-    deposit = _account_deposits(asked, totals.settle == IN_USD)
+    deposit = _account_deposits(asked)
     pools = np.bincount(account, minlength=many)
     reductions, of_pools = _reductions(asked)
     of_accounts = np.bincount(account, of_pools, many).astype(np.int64)
-    to_restore = records(ToRestore, (*figures((deposit,)), lists(reductions, of_accounts)))
+    to_restore = records(ToRestore, (*figures((deposit,)), Lists(reductions, of_accounts)), many)
     return records(
         AccountAnswer,
         (
-            each(asked.names),
-            words(LEVELS, level),
+            asked.ids,
+            Coded(LEVEL_WORDS, level),
             _currencies(totals.settle, table),
-            words(_TOTALS_REASONS, totals.reason),
+            Coded(_TOTALS_REASONS, totals.reason),
             *quality_columns(quality),
             *figures(asked.figures.of_accounts),
             to_restore,
-            lists(pool_answers(asked, table, lists(reductions, of_pools)), pools),
-            lists(position_answers(asked, table, now_ms), asked.given.positions),
+            Lists(pool_answers(asked, table, Lists(reductions, of_pools)), pools),
+            Lists(position_answers(asked, table, now_ms), asked.given.positions),
             nothing(many) if remarks.findings is None else each(remarks.findings),
             nothing(many) if remarks.likelihood is None else each(remarks.likelihood),
         ),
+        many,
     )
 
 
-def _currencies(settle: Ints, table: MarketTable) -> Texts:
+def _currencies(settle: Ints, table: MarketTable) -> Coded:
     names = Words.of(settle.tolist())
     assets = [USD if asset == IN_USD else table.asset_name(asset) for asset in names.words]
     return words(assets, names.code)
 
 
-def _account_deposits(asked: Evaluated, in_usd: Bools) -> Floats:
+def _account_deposits(asked: Evaluated) -> Floats:
     """Return the deposits of each account's pools in the currency of its totals."""
-    batch, account = asked.batch, asked.batch.pools.account
-    factor = np.where(in_usd[account], batch.asset_price[batch.pools.settle], 1.0)
-    deposit = asked.restoration.deposit
-    worth = np.where(deposit == 0.0, 0.0, deposit * factor)
-    return sums_by(account, worth, len(asked.names))
+    batch, deposit = asked.batch, asked.figures.restoration.deposit
+    worth = np.where(deposit == 0.0, 0.0, deposit * worth_of(batch, asked.figures.totals))
+    return sums_by(batch.pools.account, worth, asked.accounts)
 
 
-def _reductions(asked: Evaluated) -> tuple[Texts, Ints]:
+def _reductions(asked: Evaluated) -> tuple[Records, Ints]:
     """Return the reductions of all pools, pool by pool, and how many each has."""
     pool, pools = asked.batch.legs.pool, len(asked.batch.pools.rule)
-    needed = np.flatnonzero(asked.restoration.deposit[pool] > 0.0)
-    rows = needed[np.argsort(pool[needed], kind="stable")]
-    (contracts,) = figures((asked.restoration.reduce[rows],))
+    rows = np.flatnonzero(asked.figures.restoration.deposit[pool] > 0.0)
+    if len(rows):
+        rows = rows[np.argsort(pool[rows], kind="stable")]
+    (contracts,) = figures((asked.figures.restoration.reduce[rows],))
     columns = (asked.symbol.taken(rows), asked.side.taken(rows), contracts)
-    return records(Reduction, columns), np.bincount(pool[rows], minlength=pools)
+    return records(Reduction, columns, len(rows)), np.bincount(pool[rows], minlength=pools)

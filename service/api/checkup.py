@@ -182,7 +182,7 @@ def _findings(
 ) -> Iterator[Finding]:
     """Yield what is found of some accounts; rows are those of the whole batch."""
     batch = of.batch
-    if len(accounts) == len(of.names):
+    if len(accounts) == of.accounts:
         yield from check_health(batch, of.assessment, of.figures.solved, limits, inputs)
         return
     pools = np.flatnonzero(np.isin(batch.pools.account, accounts))

@@ -156,6 +156,12 @@ def json_body(record: object, example: Any, *, as_lines: bool = False) -> Docume
     return {"required": True, "content": content}
 
 
+def either(document: Document, *records: object) -> Document:
+    """Return a request body, or a response, that is one of these records as JSON."""
+    content = document["content"][JSON] | {"schema": {"anyOf": list(map(reference, records))}}
+    return document | {"content": document["content"] | {JSON: content}}
+
+
 def path_parameter(name: str, description: str, pattern: str, example: str) -> Document:
     """Return a parameter that stands in the path."""
     schema = {"type": "string", "pattern": pattern}

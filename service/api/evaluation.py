@@ -2,56 +2,44 @@
 
 Marks and instruments of the body are laid over the worker's picture for this one call. An account
 with a fault is named and left out; the others are answered. When none is left, the call is refused.
+
+Only numbering the markets needs the worker's picture. What is before and behind it may be done
+beside the event loop, and is for large bodies (see `load`).
 """
 
 import time
-from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
 from service.api import examples
-from service.api.answers import answer_accounts
+from service.api.answers import Asking, Examination, Told, answer_batch, no_standing
 from service.api.bodies import BodyReader
+from service.api.calls import Call, ListedRequest, ids_of, read_call, read_listed, sort_accounts
 from service.api.checkup import Examiner, question_of
-from service.api.documents import BODY_ERRORS, answer, json_body, operation
+from service.api.column_answers import PreparedTable, prepare_table
+from service.api.direct import DirectRoute
+from service.api.documents import BODY_ERRORS, answer, either, json_body, operation
 from service.api.entrance import Entrance
 from service.api.figures import Supposed
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
 from service.api.load import EngineQueue
 from service.api.metrics import Metrics
-from service.api.overlay import check_prices, overlaid, unread_marks, venues_of
+from service.api.overlay import check_prices, overlaid
 from service.api.replies import text_reply, with_accounts
-from service.api.symbols import Name, unknown_symbols, unlisted
-from service.contract.accounts import NamedAccountDocument, document_faults, to_account
+from service.api.symbols import are_listed
+from service.contract.columns_answer import ColumnsAnswer
+from service.contract.columns_request import ColumnsRequest, TabledRequest
 from service.contract.decoding import pointer_to
-from service.contract.evaluate_request import EvaluateRequest, decode_request
+from service.contract.evaluate_request import EvaluateQuestion, EvaluateRequest
 from service.contract.evaluation import EvaluateAnswer
+from service.contract.plain_request import PlainRequest
 from service.contract.problems import fault_answers
-from service.contract.stated import state
 from service.errors import Fault, InvalidInput, StoreUnavailable, TooManyItems
-from service.risk.columns import Bools, Statements
+from service.risk.batch import batch_of
 from service.risk.markets import MarketTable
-from service.risk.model import Account
-
-
-@dataclass(slots=True)
-class _Sorted:
-    """The accounts to evaluate with their places in the body, and what was wrong with others."""
-
-    documents: list[NamedAccountDocument]
-    given: Statements
-    places: list[int]
-    faults: list[Fault]
-
-    @property
-    def names(self) -> list[str]:
-        return [document.id for document in self.documents]
-
-    def records(self) -> list[Account]:
-        """Return them one by one, for who looks at more of them than the figures go by."""
-        return [to_account(document, document.id) for document in self.documents]
 
 
 def build_evaluate_router(
@@ -65,20 +53,27 @@ def build_evaluate_router(
     examiner: Examiner,
 ) -> APIRouter:
     """Build the route that evaluates; it needs nobody but the worker's own picture."""
-    router = APIRouter(prefix="/v1", tags=["evaluate"])
+    router = APIRouter(prefix="/v1", tags=["evaluate"], route_class=DirectRoute)
 
     @router.post("/evaluate", response_class=Response, openapi_extra=_EVALUATE)
     async def evaluate(request: Request) -> Response:
         caller = await entrance.admit_list(request, "evaluate")
         queue.check()
         body, _ = await bodies.read(request)
-        async with queue.turn(len(body)):
-            asked, places, faults = decode_request(body, limits.accounts_max)
-            positions = limits.check_positions(asked.accounts)
-            check_prices(asked, len(venues_of(asked.accounts)), limits)
-            await entrance.charge(request, caller, max(len(asked.accounts), positions))
-            metrics.positions.observe(positions)
-            return text_reply(evaluated(asked, places, faults, follower, examiner))
+        size = len(body)
+        async with queue.turn(size):
+            call = await queue.work(size, partial(read_call, body, limits))
+            check_prices(call.question, len(call.venues), limits)
+            await entrance.charge(request, caller, max(call.accounts, call.positions))
+            metrics.positions.observe(call.positions)
+            prepared = prepare(call, follower, examiner)
+            if prepared is None:
+                listed = await queue.work(size, partial(read_listed, body, limits))
+                prepared = prepare(listed, follower, examiner)
+            assert prepared is not None
+            if isinstance(prepared, Prepared) and prepared.examination is not None:
+                return text_reply(prepared.answered())  # asks more of the worker's picture
+            return text_reply(await queue.work(size, prepared.answered))
 
     return router
 
@@ -91,80 +86,80 @@ def evaluated(
     examiner: Examiner,
 ) -> bytes:
     """Return the answer's JSON; `places` says where each account stands in the body."""
-    venues = venues_of(asked.accounts)
-    table = overlaid(asked, asked.instruments or (), venues, follower.table, asked.price_basis)
-    found = _sort(asked, places, faults, table)
+    positions = sum(len(account.positions or ()) for account in asked.accounts)
+    prepared = prepare(ListedRequest(asked, positions, places, faults), follower, examiner)
+    assert prepared is not None
+    return prepared.answered()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call whose markets have their numbers: nothing else is needed to answer it."""
+
+    question: EvaluateQuestion
+    told: Told
+    table: MarketTable
+    now_ms: int
+    places: list[int] | range  # of the accounts in the body
+    faults: list[Fault]
+    examination: Examination | None = None
+
+    def answered(self) -> bytes:
+        """Return the whole answer; raises InvalidInput when there is none for any account."""
+        gap = self.question.gap
+        supposed = Supposed(self.question.betas or {}, None if gap is None else gap.move_pct)
+        asking = Asking(no_standing(self.told.batch), supposed, self.examination)
+        answers = answer_batch(self.told, self.table, self.now_ms, asking)
+        faults = list(self.faults)
+        for index in answers.left_out:
+            where = pointer_to("accounts", self.places[index])
+            faults.append(Fault(where, "out_of_range", "a figure is too large for a number"))
+        if len(answers.left_out) == len(self.places):
+            raise InvalidInput.of(*faults)
+        frame = EvaluateAnswer(int(time.time() * 1_000), [], fault_answers(faults))
+        return with_accounts(frame, answers.joined())
+
+
+def prepare(
+    call: Call, follower: MarketFollower, examiner: Examiner
+) -> Prepared | PreparedTable | None:
+    """Number a call's markets by the worker's picture; None: read it account by account.
+
+    Raises InvalidInput, StoreUnavailable, TooManyItems.
+    """
+    if isinstance(call, TabledRequest):
+        return prepare_table(call, follower)
+    question, stored = call.question, follower.table
+    instruments = question.instruments or ()
+    table = overlaid(question, instruments, call.venues, stored, question.price_basis)
+    now_ms = follower.clock_ms()
+    if isinstance(call, PlainRequest):
+        if not are_listed(call.given, table):
+            return None
+        told = Told(ids_of(call), call.given, batch_of(call.given, table))
+        return Prepared(question, told, table, now_ms, range(call.accounts), [])
+    return _prepared(call, table, follower, examiner)
+
+
+def _prepared(
+    call: ListedRequest, table: MarketTable, follower: MarketFollower, examiner: Examiner
+) -> Prepared:
+    found = sort_accounts(call, table)
     if not follower.known and any(fault.code == "unknown_symbol" for fault in found.faults):
         raise StoreUnavailable("the instruments are not known yet: give them in the body")
-    supposed = Supposed(asked.betas or {}, None if asked.gap is None else asked.gap.move_pct)
-    answers = answer_accounts(
-        found.names,
-        found.given,
-        table,
-        follower.clock_ms(),
-        supposed=supposed,
-        examination=examiner.of(question_of(asked), found.records),
-    )
-    for index in answers.left_out:
-        where = pointer_to("accounts", found.places[index])
-        found.faults.append(Fault(where, "out_of_range", "a figure is too large for a number"))
-    if len(answers.left_out) == len(found.names):
-        raise InvalidInput.of(*found.faults)
-    frame = EvaluateAnswer(int(time.time() * 1_000), [], fault_answers(found.faults))
-    return with_accounts(frame, answers.joined())
+    told = Told(found.ids, found.given, batch_of(found.given, table))
+    examination = examiner.of(question_of(call.question), found.records)
+    places, now_ms = found.places, follower.clock_ms()
+    return Prepared(call.question, told, table, now_ms, places, found.faults, examination)
 
 
-def _sort(
-    asked: EvaluateRequest, places: list[int], faults: list[Fault], table: MarketTable
-) -> _Sorted:
-    """Check every account; all of one id are refused when there are several."""
-    documents, marked = asked.accounts, unread_marks(asked, asked.accounts)
-    missing = unlisted(documents, table)
-    names = [document.id for document in documents]
-    stated = state(documents, marked)
-    if not faults and not missing and len(set(names)) == len(names) and not stated.suspects.any():
-        return _Sorted(documents, stated.statements, places, [])
-    good, faults = _checked(asked, stated.suspects, places, list(faults), missing)
-    kept = [documents[index] for index in good]
-    places = [places[index] for index in good]
-    return _Sorted(kept, state(kept, marked).statements, places, faults)
-
-
-def _checked(
-    asked: EvaluateRequest,
-    suspects: Bools,
-    places: list[int],
-    faults: list[Fault],
-    missing: set[Name],
-) -> tuple[list[int], list[Fault]]:
-    """Return which accounts are good, and what is wrong with the others beside known faults."""
-    good: list[int] = []
-    counts = Counter(document.id for document in asked.accounts)
-    marked = unread_marks(asked, asked.accounts)
-    rows = zip(asked.accounts, places, suspects.tolist(), strict=True)
-    for index, (document, place, suspect) in enumerate(rows):
-        pointer = f"/accounts/{place}"
-        if counts[document.id] > 1:
-            detail = "this id is listed more than once"
-            faults.append(Fault(f"{pointer}/id", "duplicate_id", detail))
-            continue
-        found = document_faults(document, pointer, marked=marked) if suspect else []
-        found = found or unknown_symbols(document, missing, pointer)
-        faults.extend(found)
-        if not found:
-            good.append(index)
-    return good, faults
-
-
+_ANSWER = answer("The accounts that could be evaluated.", EvaluateAnswer, examples.EVALUATE_ANSWER)
+_BODY = json_body(EvaluateRequest, examples.EVALUATE)
 _EVALUATE = operation(
     "evaluate",
     "Evaluate accounts: margin, levels, liquidation prices, what would restore them",
-    {
-        200: answer(
-            "The accounts that could be evaluated.", EvaluateAnswer, examples.EVALUATE_ANSWER
-        )
-    },
-    body=json_body(EvaluateRequest, examples.EVALUATE),
+    {200: either(_ANSWER, EvaluateAnswer, ColumnsAnswer)},
+    body=either(_BODY, EvaluateRequest, ColumnsRequest),
     errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
     access="evaluate",
 )

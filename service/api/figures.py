@@ -5,22 +5,17 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.errors import Fault, InvalidInput
 from service.risk.aftermath import UNPRICED, Aftermath, aftermath
 from service.risk.columns import Batch, Bools, Floats
-from service.risk.evaluate import prices
-from service.risk.gaps import Gaps, MaxLoss, leg_gaps, max_loss, pool_gaps
+from service.risk.gaps import Gaps, MaxLoss
 from service.risk.liquidation import LegPrices
 from service.risk.margin import Assessment
-from service.risk.restore import owed, shortfall
-from service.risk.totals import (
-    AccountTotals,
-    account_totals,
-    available_margin,
-    health_factor,
-    margin_deficit,
-)
+from service.risk.restore import Restoration
+from service.risk.summary import Summary, summarise
+from service.risk.totals import AccountTotals
 
 Columns: TypeAlias = tuple[Floats, ...]
 
@@ -39,10 +34,12 @@ class Figures:
 
     totals: AccountTotals
     solved: LegPrices
+    restoration: Restoration
     leg_gaps: Gaps
     pool_gaps: Gaps
     max_loss: MaxLoss
     aftermath: Aftermath | None  # None: no gap was asked for
+    overflown: Bools  # accounts with a figure that has all it needs and is no finite number
     of_accounts: Columns  # equity .. owed
     of_pools: Columns  # wallet_balance .. owed
     of_legs: Columns  # notional .. liquidation_price
@@ -50,36 +47,50 @@ class Figures:
 
 
 def figures_of(
-    batch: Batch, assessment: Assessment, symbols: Sequence[str], accounts: int, supposed: Supposed
+    batch: Batch,
+    assessment: Assessment,
+    symbols: Sequence[str],
+    accounts: int,
+    *,
+    level: NDArray[np.int8],
+    supposed: Supposed,
 ) -> Figures:
-    """Return every figure of a batch; `symbols` are its legs'.
+    """Return every figure of a batch; `level` is where its pools stand.
+
+    `symbols` are its legs', read where betas are given.
 
     Raises InvalidInput where the gap asked for would take a price to 0 or beyond.
     """
-    totals, solved = account_totals(batch, assessment, accounts), prices(batch, assessment)
-    part, beta = np.ones(len(symbols)), np.ones(len(batch.markets.mark))
+    part = beta = None
     if supposed.betas:
-        part[:] = [supposed.betas.get(symbol, 1.0) for symbol in symbols]
+        part = np.array([supposed.betas.get(symbol, 1.0) for symbol in symbols], np.float64)
+        beta = np.ones(len(batch.markets.mark))
         beta[batch.legs.market] = part
+    found = summarise(batch, assessment, accounts, level, beta)
+    solved = LegPrices(*found.prices)
+    after = _aftermath(batch, assessment, part, supposed.gap_pct)
     return Figures(
-        totals=totals,
+        totals=found.totals,
         solved=solved,
-        leg_gaps=leg_gaps(batch, assessment, solved),
-        pool_gaps=pool_gaps(batch, assessment, solved, beta),
-        max_loss=max_loss(batch, assessment),
-        aftermath=_aftermath(batch, assessment, part, supposed.gap_pct),
-        of_accounts=_of_accounts(totals),
-        of_pools=_of_pools(batch, assessment),
+        restoration=Restoration(found.restored.deposit, found.restored.reduce),
+        leg_gaps=found.leg_gaps,
+        pool_gaps=found.pool_gaps,
+        max_loss=found.max_loss,
+        aftermath=after,
+        overflown=_overflown(batch, assessment, found, after),
+        of_accounts=_of_accounts(found.totals),
+        of_pools=_of_pools(assessment, found),
         of_legs=_of_legs(batch, assessment, solved),
         of_prices=(solved.below, solved.above, solved.bankruptcy, solved.distance_pct),
     )
 
 
 def _aftermath(
-    batch: Batch, assessment: Assessment, part: Floats, gap_pct: float | None
+    batch: Batch, assessment: Assessment, part: Floats | None, gap_pct: float | None
 ) -> Aftermath | None:
     if gap_pct is None:
         return None
+    part = np.ones(len(batch.legs.pool)) if part is None else part
     factor = 1.0 + part * (gap_pct / 100.0)
     if not np.all((factor > 0.0) & np.isfinite(factor)):
         detail = "this move, times the beta of a symbol, leaves a mark no price"
@@ -103,7 +114,7 @@ def _of_accounts(totals: AccountTotals) -> Columns:
     )
 
 
-def _of_pools(batch: Batch, assessment: Assessment) -> Columns:
+def _of_pools(assessment: Assessment, found: Summary) -> Columns:
     pools = assessment.pools
     return (
         pools.wallet,
@@ -112,11 +123,7 @@ def _of_pools(batch: Batch, assessment: Assessment) -> Columns:
         pools.initial_margin,
         pools.maintenance_margin,
         pools.margin_ratio,
-        health_factor(pools.equity, pools.maintenance_margin),
-        available_margin(pools.equity, pools.initial_margin),
-        margin_deficit(pools.equity, pools.maintenance_margin),
-        shortfall(pools.equity),
-        owed(batch, assessment),
+        *found.derived,
     )
 
 
@@ -133,35 +140,12 @@ def _of_legs(batch: Batch, assessment: Assessment, solved: LegPrices) -> Columns
     )
 
 
-def overflown(batch: Batch, assessment: Assessment, figures: Figures) -> Bools:
-    """Return the accounts with a figure that has all it needs and is no finite number."""
-    pools, legs = len(batch.pools.rule), batch.legs.pool
-    bad = _unpriced_for_nothing(batch, assessment) | _infinite(figures.of_pools, pools)
-    if figures.aftermath is not None:
-        after = figures.aftermath
-        bad |= _infinite((after.equity, after.shortfall), pools)
-        bad |= (after.reason == UNPRICED) & ~assessment.pools.unpriced
-    bad_legs = _infinite((*figures.of_legs, *figures.of_prices), len(legs))
-    bad |= np.bincount(legs, bad_legs, pools) > 0.0
-    accounts = len(figures.totals.equity)
-    by_pool = np.bincount(batch.pools.account, bad, accounts) > 0.0
-    return by_pool | _infinite(figures.of_accounts, accounts)
-
-
-def _infinite(columns: Sequence[Floats], rows: int) -> Bools:
-    found = np.zeros(rows, dtype=np.bool_)
-    for column in columns:
-        found |= np.isinf(column)
-    return found
-
-
-def _unpriced_for_nothing(batch: Batch, assessment: Assessment) -> Bools:
-    """Return the pools that are unpriced though every mark, instrument and price is there."""
-    legs, holdings, rows = assessment.legs, batch.holdings, len(batch.pools.rule)
-    lacking = np.isnan(legs.mark) | np.isnan(legs.settle_price)
-    lacking |= batch.markets.table[batch.legs.market] < 0
-    explained = np.bincount(batch.legs.pool, lacking, rows) > 0.0
-    price = batch.asset_price[holdings.asset]
-    lacking = np.isnan(price) & np.isnan(holdings.price) & batch.pools.multi[holdings.pool]
-    explained |= np.bincount(holdings.pool, lacking, rows) > 0.0
-    return assessment.pools.unpriced & ~explained
+def _overflown(
+    batch: Batch, assessment: Assessment, found: Summary, after: Aftermath | None
+) -> Bools:
+    if after is None:
+        return found.overflown
+    bad = np.isinf(after.equity) | np.isinf(after.shortfall)
+    bad |= (after.reason == UNPRICED) & ~assessment.pools.unpriced
+    by_account = np.bincount(batch.pools.account, bad, len(found.overflown)) > 0.0
+    return found.overflown | by_account

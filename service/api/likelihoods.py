@@ -44,7 +44,7 @@ def likelihoods_of(
     by_pool = pool_likelihood(batch, assessment, by_leg, question.correlation)
     pools, positions = _pool_answers(names, by_pool), _position_answers(of, by_leg, moves)
     bounds = [
-        list(map(Bounds, *_lists(account_bounds(batch, probability, len(of.names)))))
+        list(map(Bounds, *_lists(account_bounds(batch, probability, of.accounts))))
         for probability in (by_pool.liquidation, by_pool.shortfall, by_pool.owing)
     ]
     return [
@@ -59,7 +59,7 @@ def likelihoods_of(
         )
         for liquidation, shortfall, owing, own_pools, own_legs in zip(
             *bounds,
-            np.bincount(batch.pools.account, minlength=len(of.names)).tolist(),
+            np.bincount(batch.pools.account, minlength=of.accounts).tolist(),
             of.given.positions.tolist(),
             strict=True,
         )

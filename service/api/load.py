@@ -1,22 +1,26 @@
 """The load of one worker: what waits for the engine and what bodies it holds, both bounded.
 
-Evaluations are worked one at a time, in the order they came, and between two of them the worker
-answers everybody else. More than some of them do not wait: they are refused at once, so that those
-who wait are answered soon. Bodies that are large are refused when all of them together would take
-too much memory; small ones never are.
+Small evaluations are worked one at a time, in the order they came, and between two of them the
+worker answers everybody else. Large ones have a queue and a thread of their own: nearly all that
+takes long there is compiled, without the interpreter's lock, so nobody waits for them. More than
+some of them do not wait: they are refused at once, so that those who wait are answered soon. Bodies
+that are large are refused when all of them together would take too much memory; small ones never
+are.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import Overloaded
 
 SMALL_BYTES = 64 * 1_024
+Answer = TypeVar("Answer")
 _HELD = "plimsoll.body_bytes"  # in the scope of a request
 
 
@@ -36,7 +40,8 @@ class EngineQueue:
         self._bytes = 0
         self._count_max = count_max
         self._bytes_max = bytes_max
-        self._engine = asyncio.Lock()
+        self._engine, self._large = asyncio.Lock(), asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, "plimsoll-large")
 
     def check(self) -> None:
         """Raise Overloaded where one more cannot wait, before its body is read."""
@@ -52,12 +57,21 @@ class EngineQueue:
         self.waiting += 1
         self._bytes += size
         try:
-            async with self._engine:
+            async with self._large if size > SMALL_BYTES else self._engine:
                 await asyncio.sleep(0)  # others first: who comes now sees that we wait
                 yield
         finally:
             self.waiting -= 1
             self._bytes -= size
+
+    async def work(self, size: int, what: Callable[[], Answer]) -> Answer:
+        """Do what is to be done with a body, beside everybody else where that is large.
+
+        What is done must not touch what others may change meanwhile.
+        """
+        if size <= SMALL_BYTES:
+            return what()
+        return await asyncio.get_running_loop().run_in_executor(self._thread, what)
 
     def _refuse(self) -> None:
         self.count_refused()

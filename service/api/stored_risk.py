@@ -10,6 +10,7 @@ from msgspec import structs
 
 from service.api.answers import Examination, answer_accounts
 from service.api.follower import MarketFollower
+from service.api.weaving import each
 from service.contract.accounts import decode_account
 from service.contract.alerts import LevelName, PoolState, decode_states, pool_key
 from service.contract.evaluation import AccountAnswer
@@ -46,7 +47,7 @@ def judge_stored(
     names, table = [known[place].account_id for place in places], MarketTable(follower.table)
     kept = [known[place] for place in places]
     found = answer_accounts(
-        names,
+        each(names),
         given,
         table,
         follower.clock_ms(),

@@ -4,9 +4,12 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import TypeAlias
 
+import numpy as np
+
 from service.api.follower import MarketFollower
 from service.contract.accounts import AccountDocument
 from service.errors import Fault, StoreUnavailable
+from service.risk.columns import Statements
 from service.risk.markets import MarketTable
 from service.risk.model import GENERIC_VENUE
 
@@ -28,6 +31,17 @@ def unlisted(documents: Iterable[AccountDocument], table: MarketTable) -> set[Na
         for symbol in symbols
         if table.find_instrument(venue, symbol) is None
     }
+
+
+def are_listed(given: Statements, table: MarketTable) -> bool:
+    """Return whether every symbol has an instrument, its account's venue's or generic's."""
+    venues = sorted(set(given.venue))
+    if len(venues) == 1:
+        return all(table.find_instrument(venues[0], symbol) for symbol in given.symbol.words)
+    venue = np.array([venues.index(each) for each in given.venue])
+    pairs = np.repeat(venue, given.positions) * len(given.symbol.words) + given.symbol.code
+    named = (divmod(pair, len(given.symbol.words)) for pair in np.unique(pairs).tolist())
+    return all(table.find_instrument(venues[at], given.symbol.words[code]) for at, code in named)
 
 
 async def unlisted_by_now(

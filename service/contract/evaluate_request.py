@@ -48,10 +48,9 @@ class Prices(Struct, rename="camel", kw_only=True):
     ] = "mark"
 
 
-class EvaluateRequest(Prices, rename="camel", kw_only=True):
-    """Accounts to evaluate; nothing of it is kept."""
+class EvaluateQuestion(Prices, rename="camel", kw_only=True):
+    """All of an evaluate call but its accounts."""
 
-    accounts: Annotated[list[NamedAccountDocument], Meta(min_length=1)]
     instruments: (
         Annotated[list[InstrumentDocument], Meta(description="Override stored ones in this call.")]
         | None
@@ -82,6 +81,12 @@ class EvaluateRequest(Prices, rename="camel", kw_only=True):
     ) = None
 
 
+class EvaluateRequest(EvaluateQuestion, rename="camel", kw_only=True):
+    """Accounts to evaluate; nothing of it is kept."""
+
+    accounts: Annotated[list[NamedAccountDocument], Meta(min_length=1)]
+
+
 class _CountedRequest(Struct):
     accounts: list[Item]
     instruments: list[Item] | None = None
@@ -102,6 +107,13 @@ class _RawEvaluateRequest(Prices, rename="camel", kw_only=True):
     volatility: msgspec.Raw = msgspec.Raw(b"null")
 
 
+class OpenRequest(EvaluateQuestion, rename="camel", kw_only=True):
+    """An evaluate call whose accounts are not read yet."""
+
+    accounts: msgspec.Raw
+
+
+_open_decoder = msgspec.json.Decoder(OpenRequest, strict=False)
 _decoder = msgspec.json.Decoder(EvaluateRequest, strict=False)
 _strict_decoder = msgspec.json.Decoder(_StrictRequest)
 _counting_decoder = msgspec.json.Decoder(_CountedRequest)
@@ -130,6 +142,19 @@ def decode_request(raw: bytes, accounts_max: int) -> tuple[EvaluateRequest, list
     if request.instruments or request.findings is not None:
         decode(raw, _strict_decoder)
     return request, list(range(len(request.accounts))), []
+
+
+def check_strictly(raw: bytes) -> None:
+    """Look again at what must not be written otherwise, as text say; raises InvalidInput."""
+    decode(raw, _strict_decoder)
+
+
+def open_request(raw: bytes) -> OpenRequest:
+    """Return a request without a look at its accounts; raises MalformedBody, InvalidInput."""
+    request = decode(raw, _open_decoder)
+    if request.instruments or request.findings is not None:
+        decode(raw, _strict_decoder)
+    return request
 
 
 def _check_counts(raw: bytes, accounts_max: int) -> None:

@@ -49,7 +49,7 @@ def state(documents: Sequence[AccountDocument], marked: Collection[str] = ()) ->
     suspects[owner[legs.suspects(owner)]] = True
     assets = Words.of([row.asset for row in balances])
     holder = np.repeat(np.arange(len(documents)), holding)
-    suspects[holder[_repeated(holder, assets.code)]] = True
+    suspects[holder[repeated(holder, assets.code)]] = True
     return Stated(
         Statements(
             venue=[each.venue or GENERIC_VENUE for each in documents],
@@ -64,7 +64,7 @@ def state(documents: Sequence[AccountDocument], marked: Collection[str] = ()) ->
     )
 
 
-class _LineColumns(TypedDict):
+class LineColumns(TypedDict):
     warning: Floats
     margin_call: Floats
     hysteresis: Floats
@@ -73,10 +73,9 @@ class _LineColumns(TypedDict):
     repeat_until_acknowledged: Bools
 
 
-def _lines(documents: Sequence[AccountDocument]) -> tuple[_LineColumns, Bools]:
-    """Return the lines of every account, most have the defaults, and where their order is wrong."""
-    rows = len(documents)
-    columns = _LineColumns(
+def default_lines(rows: int) -> LineColumns:
+    """Return the lines of accounts that give none."""
+    return LineColumns(
         warning=np.full(rows, _LINES.warning),
         margin_call=np.full(rows, _LINES.margin_call),
         hysteresis=np.full(rows, _LINES.hysteresis),
@@ -84,6 +83,12 @@ def _lines(documents: Sequence[AccountDocument]) -> tuple[_LineColumns, Bools]:
         repeat_every_ms=np.zeros(rows, np.int64),
         repeat_until_acknowledged=np.zeros(rows, np.bool_),
     )
+
+
+def _lines(documents: Sequence[AccountDocument]) -> tuple[LineColumns, Bools]:
+    """Return the lines of every account, most have the defaults, and where their order is wrong."""
+    rows = len(documents)
+    columns = default_lines(rows)
     wrong = np.zeros(rows, np.bool_)
     for row, document in enumerate(documents):
         if document.thresholds is None and document.repeat is None:
@@ -170,8 +175,8 @@ class _Legs:
         wrong |= (self.isolated & lacking) | np.isinf(self.without_pnl)
         name = (self.symbol.code * 2 + self.short) * 2 + self.isolated
         marked = np.flatnonzero(~np.isnan(self.mark))
-        conflicting = marked[_repeated(owner[marked], self.symbol.code[marked])]
-        return np.concatenate((np.flatnonzero(wrong), _repeated(owner, name), conflicting))
+        conflicting = marked[repeated(owner[marked], self.symbol.code[marked])]
+        return np.concatenate((np.flatnonzero(wrong), repeated(owner, name), conflicting))
 
     def columns(self) -> _LegColumns:
         margin = np.where(np.isnan(self.given_margin), self.without_pnl, self.given_margin)
@@ -216,7 +221,7 @@ def _holdings(rows: Sequence[BalanceDocument], assets: Words[str]) -> _HoldingCo
     )
 
 
-def _repeated(owner: Ints, code: Ints) -> Ints:
+def repeated(owner: Ints, code: Ints) -> Ints:
     """Return a row of each owner that has a code twice."""
     number = owner * (int(code.max(initial=0)) + 1) + code
     order = np.argsort(number)

@@ -24,6 +24,7 @@ from service.risk.columns import (
     Statements,
     Words,
 )
+from service.risk.compiled import Direct, compiled
 from service.risk.markets import MarketTable
 from service.risk.model import USD, Account, PoolKey
 from service.risk.venues import RULES, rule_index
@@ -202,6 +203,30 @@ def _leg_columns(given: Statements, pool: Ints, market: Ints) -> Legs:
     )
 
 
+def _distinct(numbers: Ints) -> Words[int]:
+    """Return a column of numbers, at least 0 and not large, as words."""
+    many, code = int(numbers.max(initial=-1)) + 1, np.empty_like(numbers)
+    found = np.empty(len(numbers), np.int64)
+    count = _find_distinct(numbers, np.zeros(many, np.int64), code, found)
+    return Words(found[:count].tolist(), code)
+
+
+def _distinct_numbers(numbers: Ints, places: Ints, code: Ints, found: Ints) -> int:
+    """List different numbers as they come; `places` is 0 for each number there may be."""
+    count = 0
+    for row in range(len(numbers)):
+        number = numbers[row]
+        if not places[number]:
+            found[count] = number
+            count += 1
+            places[number] = count
+        code[row] = places[number] - 1
+    return count
+
+
+_find_distinct = Direct(compiled(_distinct_numbers))
+
+
 def _rules(venues: Sequence[str]) -> Ints:
     known = {venue: rule_index(venue) for venue in set(venues)}
     return _ints(map(known.__getitem__, venues))
@@ -209,7 +234,7 @@ def _rules(venues: Sequence[str]) -> Ints:
 
 def _settles(market: Ints, table: MarketTable) -> Words[str]:
     """Return the settle assets of some markets by name."""
-    names = Words.of(market.tolist())
+    names = _distinct(market)
     settles = Words.of([table.settle_name(each) for each in names.words])
     return settles.only(names.code)
 
@@ -217,7 +242,7 @@ def _settles(market: Ints, table: MarketTable) -> Words[str]:
 def _numbered(rule: Ints, names: Words[str], number_of: Callable[[str, str], int]) -> Ints:
     """Return the table's number of each (venue, name); new ones are registered in their order."""
     many = max(len(names.words), 1)
-    pairs = Words.of((rule * many + names.code).tolist())
+    pairs = _distinct(rule * many + names.code)
     numbers = [number_of(_VENUES[pair // many], names.words[pair % many]) for pair in pairs.words]
     return np.array(numbers, np.int64)[pairs.code]
 

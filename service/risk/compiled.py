@@ -7,6 +7,7 @@ entry points called once at its start, with nothing to do; the machine code is k
 
 import hashlib
 from collections.abc import Callable
+from functools import cache
 from importlib.resources import files
 from typing import Any, TypeVar, cast
 
@@ -20,14 +21,18 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _ROOMS = ("service.risk", "service.monitor")  # with compiled code, or constants of it
 
 
-def _sources() -> str:
-    """Return a digest of all files that compiled code is made of, or takes a constant from."""
-    found = [file for room in _ROOMS for file in files(room).iterdir() if file.name[-3:] == ".py"]
+@cache
+def _sources(room: str) -> str:
+    """Return a digest of all files that a room's compiled code is made of, or takes constants of.
+
+    What other rooms compile goes by the core and by what they have themselves.
+    """
+    rooms = sorted({*_ROOMS, room})
+    found = [file for each in rooms for file in files(each).iterdir() if file.name[-3:] == ".py"]
     texts = [file.read_bytes() for file in sorted(found, key=str)]
     return hashlib.sha256(b"".join(texts)).hexdigest()[:12]
 
 
-_SOURCES = _sources()
 # No references are counted (`_nrt`): nothing is allocated, and whoever calls holds the arrays.
 # Counting costs a pool five times what judging it does. Divisions by zero are NumPy's.
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "_nrt": False}
@@ -39,7 +44,7 @@ def compiled(function: Function) -> Function:
     It is kept under a name that changes with all our sources: numba looks at the function's own
     file alone, and most of what is compiled into it comes from others.
     """
-    function.__qualname__ += f"-{_SOURCES}"
+    function.__qualname__ += f"-{_sources(function.__module__.rpartition('.')[0])}"
     return cast("Function", numba.njit(**_OPTIONS, cache=True)(function))
 
 

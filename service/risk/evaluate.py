@@ -9,12 +9,13 @@ from service.risk import margin
 from service.risk.batch import build_batch
 from service.risk.closing import filled
 from service.risk.columns import Batch, Holdings, Ints, Legs, Pools
-from service.risk.gaps import max_loss, pool_gaps
 from service.risk.growing import spread
 from service.risk.liquidation import LegPrices, solve_prices
 from service.risk.margin import Assessment
 from service.risk.markets import MarketTable
 from service.risk.restore import to_restore
+from service.risk.summary import summarise
+from service.risk.totals import account_totals
 
 _Columns = TypeVar("_Columns", Pools, Legs, Holdings)
 _Rows = TypeVar("_Rows", Legs, Holdings)
@@ -34,10 +35,10 @@ def warm_up() -> None:
     """Have it compiled, or read from where it was kept: no evaluation waits for that later."""
     batch, _ = build_batch([], MarketTable())
     assessment = assess(batch)
-    solved = prices(batch, assessment)
+    prices(batch, assessment)
     to_restore(batch, assessment)
-    pool_gaps(batch, assessment, solved)
-    max_loss(batch, assessment)
+    summarise(batch, assessment, 0, assessment.pools.level)
+    account_totals(batch, assessment, 0)
     filled(batch, assessment, assessment.legs.mark)
 
 

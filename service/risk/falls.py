@@ -25,8 +25,8 @@ class Falls:
     unsolved: Bools  # one symbol's worth hangs on the price of another
 
 
-class _Found(NamedTuple):
-    """The columns of `Falls`."""
+class FallColumns(NamedTuple):
+    """The columns of `Falls`, as compiled code writes them."""
 
     most: Floats
     unsolved: Bools
@@ -34,14 +34,18 @@ class _Found(NamedTuple):
 
 def worst_falls(batch: Batch, assessment: Assessment) -> Falls:
     """Return how far the equity of every pool can fall."""
-    many = len(batch.pools.rule)
-    found = _Found(np.zeros(many), np.zeros(many, np.bool_))
-    _find(columns_of(batch, assessment), scratch_of(batch), found)
+    found = no_falls(len(batch.pools.rule))
+    find_falls(columns_of(batch, assessment), scratch_of(batch), found)
     return Falls(*found)
 
 
+def no_falls(pools: int) -> FallColumns:
+    """Return room for so many pools, each without a fall."""
+    return FallColumns(np.zeros(pools), np.zeros(pools, np.bool_))
+
+
 @compiled
-def _find(columns: Columns, scratch: Scratch, found: _Found) -> None:
+def find_falls(columns: Columns, scratch: Scratch, found: FallColumns) -> None:
     begin(columns, scratch)
     for pool in range(len(columns.wallet)):
         if columns.unpriced[pool]:

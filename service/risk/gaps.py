@@ -6,20 +6,21 @@ once, the smaller of the two directions. A debt is what `restore.owed` would ans
 any fee for closing.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from service.risk.closing import debt_most
-from service.risk.columns import Batch, Bools, Floats
-from service.risk.falls import worst_falls
+from service.risk.columns import Batch, Floats, Int8s
+from service.risk.compiled import compiled, inlined
+from service.risk.falls import FallColumns, worst_falls
+from service.risk.levels import LIQUIDATION
 from service.risk.liquidation import UNSOLVED as NO_PRICE_SOLVED
-from service.risk.liquidation import LegPrices
-from service.risk.margin import Assessment
-from service.risk.model import Level
-from service.risk.moves import least_moves
+from service.risk.liquidation import LegPrices, PriceColumns, price_columns
+from service.risk.margin import Assessment, Sums, above_nothing, least, sums_of
+from service.risk.moves import MoveColumns, least_moves
 from service.risk.policy import POLICY_COLUMNS, PolicyColumns
+from service.risk.searches import Columns, columns_of
 
 FOUND, UNPRICED, NO_POSITION, NO_ADVERSE_MOVE, PROTECTED, UNSOLVED, UNBOUNDED = range(7)
 # By reason code; "" where there is a figure.
@@ -32,25 +33,40 @@ REASONS = (
     "no_closed_form",
     "unbounded",
 )
-Codes = NDArray[np.int8]
 
 
-@dataclass(slots=True)
-class Gaps:
+class Gaps(NamedTuple):
     """A row a leg, or a pool; percent of the mark, 0 where it is so already, NaN with a reason."""
 
     liquidation_pct: Floats
-    liquidation_reason: Codes
+    liquidation_reason: Int8s
     owe_pct: Floats
-    owe_reason: Codes
+    owe_reason: Int8s
 
 
-@dataclass(slots=True)
-class MaxLoss:
+class MaxLoss(NamedTuple):
     """A row a pool, in its money: NaN with a reason where there is no most."""
 
     money: Floats
-    reason: Codes
+    reason: Int8s
+
+
+class _Gap(NamedTuple):
+    """One gap: a percentage, or why there is none."""
+
+    pct: float
+    reason: int
+
+
+def empty_gaps(rows: int) -> Gaps:
+    """Return room for so many legs, or pools."""
+    liquidation, owe = np.empty((2, rows))
+    return Gaps(liquidation, np.empty(rows, np.int8), owe, np.empty(rows, np.int8))
+
+
+def empty_losses(pools: int) -> MaxLoss:
+    """Return room for so many pools."""
+    return MaxLoss(np.empty(pools), np.empty(pools, np.int8))
 
 
 def leg_gaps(
@@ -60,50 +76,66 @@ def leg_gaps(
     policies: PolicyColumns = POLICY_COLUMNS,
 ) -> Gaps:
     """Return the adverse move of each leg's symbol alone that liquidates, that leaves a debt."""
-    pools, at = assessment.pools, batch.legs.pool
-    mark, long = assessment.legs.mark, assessment.legs.size > 0.0
-    side = np.where(long, 1.0, -1.0)
-    liquidation = 100.0 * side * (mark - np.where(long, prices.below, prices.above)) / mark
-    owe = 100.0 * side * (mark - prices.no_equity) / mark
-    owe[owe < 0.0] = np.nan
-    unsolved = prices.reason == NO_PRICE_SOLVED
-    return _gaps(
-        liquidation,
-        owe,
-        already=pools.level[at] >= Level.LIQUIDATION,
-        short=pools.equity[at] < 0.0,
-        unpriced=pools.unpriced[at],
-        unsolved=unsolved,
-        protected=debt_most(batch, assessment, policies)[at] <= 0.0,
-    )
+    found, pools = empty_gaps(len(batch.legs.pool)), sums_of(assessment.pools)
+    columns, debt = columns_of(batch, assessment), debt_most(batch, assessment, policies)
+    put_leg_gaps(columns, pools, price_columns(prices), debt, found)
+    return found
 
 
-def _gaps(
-    liquidation: Floats,
-    owe: Floats,
-    *,
-    already: Bools,
-    short: Bools,
-    unpriced: Bools,
-    unsolved: Bools,
-    protected: Bools,
-) -> Gaps:
+@compiled
+def put_leg_gaps(
+    columns: Columns, pools: Sums, prices: PriceColumns, debt: Floats, found: Gaps
+) -> None:
+    """Write the gaps of all legs; `debt` is what can be left of a shortfall, a pool."""
+    for row in range(len(columns.pool)):
+        pool, mark, long = columns.pool[row], columns.mark[row], columns.size[row] > 0.0
+        side = 100.0 if long else -100.0
+        nearest = prices.below[row] if long else prices.above[row]
+        owe = side * (mark - prices.no_equity[row]) / mark
+        owe = np.nan if owe < 0.0 else owe
+        liquidation = side * (mark - nearest) / mark
+        unsolved = prices.reason[row] == NO_PRICE_SOLVED
+        _put_gaps(found, row, _Pool(pools, debt, pool), _Unjudged(liquidation, owe, unsolved))
+
+
+class _Unjudged(NamedTuple):
+    """The gaps of a row as they are found; NaN where there is none."""
+
+    liquidation: float
+    owe: float
+    unsolved: bool
+
+
+class _Pool(NamedTuple):
+    """The pool that a row's gaps go by."""
+
+    pools: Sums
+    debt: Floats
+    row: int
+
+
+@inlined
+def _put_gaps(found: Gaps, row: int, pool: _Pool, gaps: _Unjudged) -> None:
     """Put a reason where there is no figure; where it is so already the figure is 0."""
+    pools, unpriced = pool.pools, pool.pools.unpriced[pool.row]
+    already = pools.level[pool.row] >= LIQUIDATION
+    gap = _judged(gaps.liquidation, already, gaps.unsolved, unpriced)
+    found.liquidation_pct[row], found.liquidation_reason[row] = gap.pct, gap.reason
+    gap = _judged(gaps.owe, pools.equity[pool.row] < 0.0, gaps.unsolved, unpriced)
+    if pool.debt[pool.row] <= 0.0 and not unpriced:
+        gap = _Gap(np.nan, PROTECTED)
+    found.owe_pct[row], found.owe_reason[row] = gap.pct, gap.reason
 
-    def judged(gap: Floats, done: Bools) -> tuple[Floats, Codes]:
-        gap = np.where(done, 0.0, gap)
-        reason = np.where(np.isnan(gap), np.where(unsolved, UNSOLVED, NO_ADVERSE_MOVE), FOUND)
-        reason = np.where(unpriced, UNPRICED, reason)
-        return np.where(unpriced, np.nan, gap), reason.astype(np.int8)
 
-    liquidation_pct, liquidation_reason = judged(liquidation, already)
-    owe_pct, owe_reason = judged(owe, short)
-    return Gaps(
-        liquidation_pct,
-        liquidation_reason,
-        np.where(protected, np.nan, owe_pct),
-        np.where(protected & ~unpriced, PROTECTED, owe_reason).astype(np.int8),
-    )
+@inlined
+def _judged(pct: float, already: bool, unsolved: bool, unpriced: bool) -> _Gap:
+    if unpriced:
+        return _Gap(np.nan, UNPRICED)
+    if already:
+        return _Gap(0.0, FOUND)
+    if np.isnan(pct):
+        return _Gap(np.nan, UNSOLVED if unsolved else NO_ADVERSE_MOVE)
+    return _Gap(pct, FOUND)
 
 
 def pool_gaps(
@@ -117,25 +149,25 @@ def pool_gaps(
 
     `beta`: how much of the move each market makes, at least 0; None: all make the same.
     """
-    pools = assessment.pools
+    found, pools = empty_gaps(len(batch.pools.rule)), sums_of(assessment.pools)
     part = np.ones(len(batch.markets.mark)) if beta is None else beta
     assert np.all(part >= 0.0)
     moves = least_moves(batch, assessment, prices, part)
-    found = _gaps(
-        100.0 * moves.liquidation,
-        100.0 * moves.owe,
-        already=pools.level >= Level.LIQUIDATION,
-        short=pools.equity < 0.0,
-        unpriced=pools.unpriced,
-        unsolved=moves.unsolved,
-        protected=debt_most(batch, assessment, policies) <= 0.0,
-    )
-    for gap, reason in (
-        (found.liquidation_pct, found.liquidation_reason),
-        (found.owe_pct, found.owe_reason),
-    ):
-        gap[~pools.open], reason[~pools.open] = np.nan, NO_POSITION
+    debt = debt_most(batch, assessment, policies)
+    put_pool_gaps(pools, MoveColumns(moves.liquidation, moves.owe, moves.unsolved), debt, found)
     return found
+
+
+@compiled
+def put_pool_gaps(pools: Sums, moves: MoveColumns, debt: Floats, found: Gaps) -> None:
+    """Write the gaps of all pools."""
+    for pool in range(len(pools.equity)):
+        liquidation, owe = 100.0 * moves.liquidation[pool], 100.0 * moves.owe[pool]
+        gaps = _Unjudged(liquidation, owe, moves.unsolved[pool])
+        _put_gaps(found, pool, _Pool(pools, debt, pool), gaps)
+        if not pools.open[pool]:
+            found.liquidation_pct[pool] = found.owe_pct[pool] = np.nan
+            found.liquidation_reason[pool] = found.owe_reason[pool] = NO_POSITION
 
 
 def max_loss(
@@ -146,11 +178,22 @@ def max_loss(
     Each symbol goes where the pool has least of it: to nothing, or without bound. No more is lost
     than the wallet where the venue leaves no debt, and what may be left as a debt besides.
     """
-    pools = assessment.pools
-    falls = worst_falls(batch, assessment)
-    at_most = pools.wallet + debt_most(batch, assessment, policies)
-    money = np.maximum(0.0, np.minimum(falls.most - pools.unrealised_pnl, at_most))
-    reason = np.where(np.isinf(money), UNBOUNDED, FOUND)
-    reason = np.where(falls.unsolved, UNSOLVED, reason)
-    reason = np.where(pools.unpriced, UNPRICED, reason)
-    return MaxLoss(np.where(reason == FOUND, money, np.nan), reason.astype(np.int8))
+    falls, found = worst_falls(batch, assessment), empty_losses(len(batch.pools.rule))
+    debt = debt_most(batch, assessment, policies)
+    put_losses(sums_of(assessment.pools), FallColumns(falls.most, falls.unsolved), debt, found)
+    return found
+
+
+@compiled
+def put_losses(pools: Sums, falls: FallColumns, debt: Floats, found: MaxLoss) -> None:
+    """Write what all pools can lose."""
+    for pool in range(len(pools.equity)):
+        lost = falls.most[pool] - pools.unrealised_pnl[pool]
+        money = above_nothing(least(lost, pools.wallet[pool] + debt[pool]))
+        reason = UNBOUNDED if np.isinf(money) else FOUND
+        if falls.unsolved[pool]:
+            reason = UNSOLVED
+        if pools.unpriced[pool]:
+            reason = UNPRICED
+        found.money[pool] = money if reason == FOUND else np.nan
+        found.reason[pool] = reason

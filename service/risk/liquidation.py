@@ -59,8 +59,8 @@ class LegPrices:
     distance_pct: Floats
 
 
-class _Found(NamedTuple):
-    """The columns of `LegPrices`."""
+class PriceColumns(NamedTuple):
+    """The columns of `LegPrices`, as compiled code writes them."""
 
     below: Floats
     above: Floats
@@ -81,10 +81,30 @@ class _UsedUp(NamedTuple):
 
 def solve_prices(batch: Batch, assessment: Assessment) -> LegPrices:
     """Return both liquidation prices and the bankruptcy price of every leg."""
-    rows = len(batch.legs.pool)
+    found = empty_prices(len(batch.legs.pool))
+    solve(columns_of(batch, assessment), scratch_of(batch), found)
+    return LegPrices(*found)
+
+
+def price_columns(prices: LegPrices) -> PriceColumns:
+    """Return prices as compiled code reads them."""
+    return PriceColumns(
+        prices.below,
+        prices.above,
+        prices.liquidation,
+        prices.reason,
+        prices.bankruptcy,
+        prices.bankruptcy_reason,
+        prices.no_equity,
+        prices.distance_pct,
+    )
+
+
+def empty_prices(rows: int) -> PriceColumns:
+    """Return room for so many legs."""
     below, above, nearest, bankruptcy, no_equity, distance = np.empty((6, rows))
     reason, bankruptcy_reason = np.empty((2, rows), np.int8)
-    found = _Found(
+    return PriceColumns(
         below=below,
         above=above,
         liquidation=nearest,
@@ -94,12 +114,10 @@ def solve_prices(batch: Batch, assessment: Assessment) -> LegPrices:
         no_equity=no_equity,
         distance_pct=distance,
     )
-    _solve(columns_of(batch, assessment), scratch_of(batch), found)
-    return LegPrices(*found)
 
 
 @compiled
-def _solve(columns: Columns, scratch: Scratch, found: _Found) -> None:
+def solve(columns: Columns, scratch: Scratch, found: PriceColumns) -> None:
     """Fill in the prices of all legs."""
     begin(columns, scratch)
     for pool in range(len(columns.wallet)):
@@ -118,7 +136,7 @@ def _solve(columns: Columns, scratch: Scratch, found: _Found) -> None:
 
 
 @inlined
-def _put_nothing(scratch: Scratch, found: _Found, pool: int) -> None:
+def _put_nothing(scratch: Scratch, found: PriceColumns, pool: int) -> None:
     """Say of the legs of a pool that it is unpriced."""
     for index in range(scratch.first[pool], scratch.first[pool + 1]):
         row = scratch.rows[index]
@@ -128,7 +146,9 @@ def _put_nothing(scratch: Scratch, found: _Found, pool: int) -> None:
 
 
 @inlined
-def _put_liquidation(columns: Columns, found: _Found, pool: int, group: Any, legs: Records) -> None:
+def _put_liquidation(
+    columns: Columns, found: PriceColumns, pool: int, group: Any, legs: Records
+) -> None:
     rest = rest_of(group, columns.wallet[pool] + group.slack_beside, group.slack_moving)
     below, above, nearest, reason = np.nan, np.nan, np.nan, FULLY_COLLATERALISED
     if columns.level[pool] >= LIQUIDATION:
@@ -160,7 +180,9 @@ def _put_liquidation(columns: Columns, found: _Found, pool: int, group: Any, leg
 
 
 @inlined
-def _put_bankruptcy(columns: Columns, found: _Found, pool: int, group: Any, legs: Records) -> None:
+def _put_bankruptcy(
+    columns: Columns, found: PriceColumns, pool: int, group: Any, legs: Records
+) -> None:
     """Put where equity is used up: with the closing fee where the venue counts one, and without."""
     rest = rest_of(group, columns.wallet[pool] + group.pnl_beside, group.pnl_moving)
     used = _used_up(group, legs, rest, 1.0)

@@ -73,8 +73,8 @@ class Assessment:
     worth: Floats  # of each holding, in its pool's money
 
 
-class _Pools(NamedTuple):
-    """The columns of `PoolFigures`."""
+class Sums(NamedTuple):
+    """The columns of `PoolFigures`, as compiled code reads them."""
 
     wallet: Floats
     unrealised_pnl: Floats
@@ -120,6 +120,23 @@ def assess(batch: Batch) -> Assessment:
     return Assessment(PoolFigures(*sums), figures, terms, holdings.worth)
 
 
+def sums_of(pools: PoolFigures) -> Sums:
+    """Return the figures of pools as compiled code reads them."""
+    return Sums(
+        pools.wallet,
+        pools.unrealised_pnl,
+        pools.equity,
+        pools.initial_margin,
+        pools.maintenance_margin,
+        pools.margin_ratio,
+        pools.level,
+        pools.open,
+        pools.unpriced,
+        pools.quality,
+        pools.most,
+    )
+
+
 def _empty_terms(rows: int) -> LegTerms:
     size, entry, leverage, initial, fee_rate, at_rate, at_fee, fixed, margin = np.empty((9, rows))
     linear, initial_on_entry, on_entry = np.empty((3, rows), np.bool_)
@@ -153,10 +170,10 @@ def _empty_legs(rows: int) -> AtMark:
     )
 
 
-def _zero_pools(pools: int) -> _Pools:
+def _zero_pools(pools: int) -> Sums:
     wallet, pnl, equity, initial, maintenance, ratio = np.zeros((6, pools))
     open_, unpriced = np.zeros((2, pools), np.bool_)
-    return _Pools(
+    return Sums(
         wallet=wallet,
         unrealised_pnl=pnl,
         equity=equity,
@@ -172,7 +189,7 @@ def _zero_pools(pools: int) -> _Pools:
 
 
 @compiled
-def _assess(given: Given, terms: LegTerms, legs: AtMark, pools: _Pools, held: _Held) -> None:
+def _assess(given: Given, terms: LegTerms, legs: AtMark, pools: Sums, held: _Held) -> None:
     """Write all figures; the columns of `pools` are zero."""
     order_by_pool(given.holder, held.rows, held.first)
     for row in range(len(given.holder)):
@@ -184,6 +201,18 @@ def _assess(given: Given, terms: LegTerms, legs: AtMark, pools: _Pools, held: _H
         _add_up(given, terms, legs, pools, row)
     for pool in range(len(pools.wallet)):
         _sum_up(given, pools, pool)
+
+
+@inlined
+def least(value: float, other: float) -> float:
+    """Return the smaller of two; NaN where one of them is."""
+    return value if np.isnan(value) or value < other else other
+
+
+@inlined
+def above_nothing(value: float) -> float:
+    """Return a value that is above 0, else 0; NaN where it is NaN."""
+    return 0.0 if value <= 0.0 else value
 
 
 @inlined
@@ -205,7 +234,7 @@ def _settle_price(given: Given, held: _Held, row: int) -> float:
 
 
 @inlined
-def _add_up(given: Given, terms: LegTerms, legs: AtMark, pools: _Pools, row: int) -> None:
+def _add_up(given: Given, terms: LegTerms, legs: AtMark, pools: Sums, row: int) -> None:
     """Add a leg to its pool."""
     pool, price = given.pool[row], legs.settle_price[row]
     pools.open[pool] = True
@@ -220,7 +249,7 @@ def _add_up(given: Given, terms: LegTerms, legs: AtMark, pools: _Pools, row: int
 
 
 @inlined
-def _sum_up(given: Given, pools: _Pools, pool: int) -> None:
+def _sum_up(given: Given, pools: Sums, pool: int) -> None:
     """Write what follows from a pool's sums."""
     equity = pools.wallet[pool] + pools.unrealised_pnl[pool]
     maintenance = pools.maintenance_margin[pool]

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from service.risk.columns import Batch, Bools, Floats, Int8s
+from service.risk.columns import Batch, Bools, Floats
 from service.risk.compiled import called, compiled, inlined
 from service.risk.groups import begin, gather, least_slack, price_at
 from service.risk.levels import LIQUIDATION
-from service.risk.liquidation import UNSOLVED, LegPrices
+from service.risk.liquidation import UNSOLVED, LegPrices, PriceColumns, price_columns
 from service.risk.margin import Assessment
 from service.risk.roots import Curve, Tiers, root_above, root_below
 from service.risk.searches import Columns, Scratch, columns_of, scratch_of
@@ -46,8 +46,8 @@ class Moves:
     unsolved: Bools
 
 
-class _Found(NamedTuple):
-    """The columns of `Moves`."""
+class MoveColumns(NamedTuple):
+    """The columns of `Moves`, as compiled code writes them."""
 
     liquidation: Floats
     owe: Floats
@@ -61,27 +61,24 @@ class _Move(NamedTuple):
     owe: float
 
 
-class _Prices(NamedTuple):
-    """What is read of `LegPrices`."""
-
-    below: Floats
-    above: Floats
-    no_equity: Floats
-    reason: Int8s
-
-
 def least_moves(batch: Batch, assessment: Assessment, prices: LegPrices, beta: Floats) -> Moves:
     """Return the least moves of every pool; those that are there already have what they have."""
-    many = len(batch.pools.rule)
-    liquidation, owe = np.full((2, many), np.nan)
-    found = _Found(liquidation, owe, np.zeros(many, np.bool_))
-    of_legs = _Prices(prices.below, prices.above, prices.no_equity, prices.reason)
-    _find(columns_of(batch, assessment), scratch_of(batch), of_legs, beta, found)
+    found = no_moves(len(batch.pools.rule))
+    of_legs = price_columns(prices)
+    find_moves(columns_of(batch, assessment), scratch_of(batch), of_legs, beta, found)
     return Moves(*found)
 
 
+def no_moves(pools: int) -> MoveColumns:
+    """Return room for so many pools, each without a move."""
+    liquidation, owe = np.full((2, pools), np.nan)
+    return MoveColumns(liquidation, owe, np.zeros(pools, np.bool_))
+
+
 @compiled
-def _find(columns: Columns, scratch: Scratch, prices: _Prices, beta: Floats, found: _Found) -> None:
+def find_moves(
+    columns: Columns, scratch: Scratch, prices: PriceColumns, beta: Floats, found: MoveColumns
+) -> None:
     begin(columns, scratch)
     for pool in range(len(columns.wallet)):
         if columns.unpriced[pool] or scratch.first[pool] == scratch.first[pool + 1]:
@@ -99,7 +96,7 @@ def _find(columns: Columns, scratch: Scratch, prices: _Prices, beta: Floats, fou
 
 
 @called
-def _read_off(group: Any, prices: _Prices, row: int, beta: Floats) -> _Move:
+def _read_off(group: Any, prices: PriceColumns, row: int, beta: Floats) -> _Move:
     """Take the move of a pool in one market from the prices of a leg; none moves a part of 0."""
     mark, part = group.mark, beta[group.market]
     if not part > 0.0:

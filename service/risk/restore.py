@@ -29,7 +29,7 @@ class Restoration:
     reduce: Floats  # a leg, contracts to close (>= 0), if nothing else is done
 
 
-class _Columns(NamedTuple):
+class RestoreColumns(NamedTuple):
     """What is read, a row a leg, a pool, a market or a tier; and what is written."""
 
     pool: Ints
@@ -64,9 +64,18 @@ def to_restore(
     batch: Batch, assessment: Assessment, level: NDArray[np.int8] | None = None
 ) -> Restoration:
     """Return what each pool and leg needs; `level` is the pools' standing (None: the table's)."""
+    columns = restore_columns(batch, assessment, assessment.pools.level if level is None else level)
+    restore(columns)
+    return Restoration(columns.deposit, columns.reduce)
+
+
+def restore_columns(
+    batch: Batch, assessment: Assessment, level: NDArray[np.int8]
+) -> RestoreColumns:
+    """Return what is read of an assessed batch, and room for what is found."""
     pools, legs, terms = assessment.pools, assessment.legs, assessment.terms
     tables, many = batch.tables, len(batch.pools.rule)
-    columns = _Columns(
+    return RestoreColumns(
         pool=batch.legs.pool,
         market=batch.legs.market,
         contracts=batch.legs.contracts,
@@ -77,7 +86,7 @@ def to_restore(
         on_entry=terms.on_entry,
         fee_rate=terms.fee_rate,
         fixed_fee=terms.fixed_fee,
-        standing=pools.level if level is None else level,
+        standing=level,
         line=batch.pools.warning - batch.pools.hysteresis,
         wallet=pools.wallet,
         unrealised_pnl=pools.unrealised_pnl,
@@ -94,8 +103,6 @@ def to_restore(
         deposit=np.empty(many),
         reduce=np.empty(len(batch.legs.pool)),
     )
-    _restore(columns)
-    return Restoration(columns.deposit, columns.reduce)
 
 
 def shortfall(equity: Floats) -> Floats:
@@ -109,7 +116,7 @@ def owed(batch: Batch, assessment: Assessment) -> Floats:
 
 
 @compiled
-def _restore(columns: _Columns) -> None:
+def restore(columns: RestoreColumns) -> None:
     for row in range(len(columns.pool)):
         columns.legs[columns.pool[row]] += 1
     for pool in range(len(columns.equity)):
@@ -124,7 +131,7 @@ def _restore(columns: _Columns) -> None:
 
 
 @inlined
-def _deposit(columns: _Columns, pool: int) -> float:
+def _deposit(columns: RestoreColumns, pool: int) -> float:
     if columns.unpriced[pool]:
         return np.nan
     if columns.standing[pool] <= Level.UNPRICED or not columns.legs[pool]:
@@ -136,7 +143,7 @@ def _deposit(columns: _Columns, pool: int) -> float:
 
 
 @inlined
-def _reduction(columns: _Columns, row: int, pool: int) -> float:
+def _reduction(columns: RestoreColumns, row: int, pool: int) -> float:
     """Return contracts to close: the least that leaves the requirement under its budget."""
     weight: float = columns.settle_price[row]
     contracts: float = abs(columns.contracts[row])
@@ -152,7 +159,7 @@ def _reduction(columns: _Columns, row: int, pool: int) -> float:
 
 
 @inlined
-def _share_kept(columns: _Columns, row: int, budget: float) -> float:
+def _share_kept(columns: RestoreColumns, row: int, budget: float) -> float:
     """Return the largest share of a position whose requirement is below the budget; 0: none is.
 
     In each tier the requirement is a line in the share, so each tier has its own largest share.

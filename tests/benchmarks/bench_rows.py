@@ -1,4 +1,4 @@
-"""`POST /v1/evaluate` with positions as rows, against what the same worker takes for no work.
+"""`POST /v1/evaluate` in rows and in columns, against what the same worker takes for no work.
 
 The floor of one position is an empty GET, that of more a route that decodes the same request and
 encodes the same answer with orjson. Calls and floors alternate on one connection of one worker, the
@@ -52,6 +52,7 @@ async def _measured(size: Size) -> list[Measurement]:
         await service.fill(instruments(), [])
         with rows_worker(f"unix://{service.socket}") as worker:
             found = [compared(worker, positions) for positions in COUNTS[size]]
+            found += [compared(worker, each, columns=True) for each in COUNTS[size] if each >= 100]
         service.check_log()
         return found
 
@@ -72,9 +73,9 @@ class Worker:
         return text
 
     def processor_s(self) -> float:
-        """Return what its event loop has had of the processor."""
-        schedule = Path(f"/proc/{self.process}/task/{self.process}/schedstat").read_text()
-        return int(schedule.split()[0]) / 1e9
+        """Return what all its threads have had of the processor."""
+        schedules = Path(f"/proc/{self.process}/task").glob("*/schedstat")
+        return sum(int(each.read_text().split()[0]) for each in schedules) / 1e9
 
 
 @contextlib.contextmanager
@@ -138,6 +139,28 @@ def request_of(positions: int) -> bytes:
     return orjson.dumps({"accounts": accounts, "marks": marks})
 
 
+def in_columns(rows: bytes) -> bytes:
+    """Return the same call in columns."""
+    asked = orjson.loads(rows)
+    accounts = asked.pop("accounts")
+    held = [(account["id"], row) for account in accounts for row in account["positions"]]
+    cash = [(account["id"], row) for account in accounts for row in account["balances"]]
+    asked["columns"] = {
+        "accountId": [name for name, _ in held],
+        "symbol": [row["symbol"] for _, row in held],
+        "quantity": [row["contracts"] * (1 if row["side"] == "long" else -1) for _, row in held],
+        "entryPrice": [row["entryPrice"] for _, row in held],
+        "marginMode": [row["marginMode"] for _, row in held],
+        "leverage": [row["leverage"] for _, row in held],
+    }
+    asked["balanceColumns"] = {
+        "accountId": [name for name, _ in cash],
+        "asset": [row["asset"] for _, row in cash],
+        "amount": [row["amount"] for _, row in cash],
+    }
+    return orjson.dumps(asked)
+
+
 @dataclass
 class _Times:
     """Of one kind of call: medians of each round's, and what it took of the worker's processor."""
@@ -155,12 +178,10 @@ class _Times:
         self.medians_s.append(statistics.median(took_s))
 
 
-def compared(worker: Worker, positions: int) -> Measurement:
-    body = request_of(positions)
+def compared(worker: Worker, positions: int, *, columns: bool = False) -> Measurement:
+    body = in_columns(request_of(positions)) if columns else request_of(positions)
     answer = worker.call("POST", "/v1/evaluate", body)
-    told = orjson.loads(answer)
-    assert not told["problems"], told["problems"]
-    assert sum(len(account["positions"]) for account in told["accounts"]) == positions
+    figures = _equities(answer, positions, columns)
     worker.call("PUT", "/floor", answer)
     floor: Callable[[], bytes] = lambda: worker.call("POST", "/floor", body)  # noqa: E731
     baseline = "a route that decodes the request and encodes the answer with orjson"
@@ -170,10 +191,9 @@ def compared(worker: Worker, positions: int) -> Measurement:
     for _ in range(ROUNDS):
         ours.add(worker, lambda: worker.call("POST", "/v1/evaluate", body), calls)
         theirs.add(worker, floor, calls)
-    figures = np.array([account["equity"] for account in told["accounts"]])
     ours_ms, theirs_ms = (1e3 * statistics.median(each.processor_s) for each in (ours, theirs))
     return Measurement(
-        "evaluate over HTTP, rows",
+        "evaluate over HTTP, columns" if columns else "evaluate over HTTP, rows",
         {"accounts": len(figures), "positions": positions, "bytes": len(body) + len(answer)},
         SEED,
         statistics.median(ours.medians_s),
@@ -187,3 +207,14 @@ def compared(worker: Worker, positions: int) -> Measurement:
             "load": os.getloadavg()[0],
         },
     )
+
+
+def _equities(answer: bytes, positions: int, columns: bool) -> np.ndarray:
+    """Return the equities of an answer that is whole."""
+    told = orjson.loads(answer)
+    if columns:
+        assert len(told["positions"]["row"]) == positions
+        return np.array(told["accounts"]["equity"])
+    assert not told["problems"], told["problems"]
+    assert sum(len(account["positions"]) for account in told["accounts"]) == positions
+    return np.array([account["equity"] for account in told["accounts"]])

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from service.api.answers import answer_accounts
+from service.api.weaving import each
 from service.contract.accounts import decode_document, encode_document
 from service.contract.evaluation import AccountAnswer
 from service.contract.instruments import decode_instrument, encode_instrument
@@ -281,6 +282,6 @@ def large_answer(positions: int) -> RiskAnswer:
             long(symbol, entryPrice=entry, markPrice=100.0, marginMode="isolated", leverage=10)
         )
     document = decode_document(json.dumps(account(*rows)).encode())
-    text = answer_accounts(["a"], state([document]).statements, table, 0).texts.text(0)
+    text = answer_accounts(each(["a"]), state([document]).statements, table, 0).texts.text(0)
     found = msgspec.json.decode(text, type=AccountAnswer)
     return RiskAnswer(**msgspec.structs.asdict(found), timestamp=0, version=1, monitored=[])

@@ -12,10 +12,11 @@ from service.risk.batch import build_batch
 from service.risk.book import Book
 from service.risk.columns import Batch
 from service.risk.evaluate import assess, prices, select, warm_up
-from service.risk.gaps import leg_gaps, max_loss, pool_gaps
 from service.risk.markets import MarketTable
 from service.risk.model import Mark
 from service.risk.restore import to_restore
+from service.risk.summary import summarise
+from service.risk.totals import account_totals
 from tests.risk.building import BTC
 from tests.risk.test_evaluate import market, varied
 
@@ -46,11 +47,12 @@ def batches() -> Iterator[Batch]:
 
 def evaluate(batch: Batch) -> None:
     assessment = assess(batch)
-    solved = prices(batch, assessment)
+    prices(batch, assessment)
     to_restore(batch, assessment, assessment.pools.level)
-    leg_gaps(batch, assessment, solved)
-    pool_gaps(batch, assessment, solved, np.full(len(batch.markets.mark), 0.5))
-    max_loss(batch, assessment)
+    accounts = int(batch.pools.account.max(initial=-1)) + 1
+    for beta in (None, np.full(len(batch.markets.mark), 0.5)):
+        summarise(batch, assessment, accounts, assessment.pools.level, beta)
+    account_totals(batch, assessment, accounts)
     aftermath(batch, assessment, np.full(len(batch.legs.pool), 0.9))
 
 
@@ -62,7 +64,7 @@ def main() -> None:
         evaluate(batch)
     later = variants()
     batch.legs.contracts = np.repeat(batch.legs.contracts, 2)[::2]
-    max_loss(batch, assess(batch))  # one function of all: each takes seconds
+    assess(batch)  # one function of all: each takes seconds
     print(warm, later, variants())
 
 

@@ -20,7 +20,7 @@ from service.risk.health.stops import stop_rules
 from service.risk.liquidation import LegPrices
 from service.risk.margin import Assessment
 from service.risk.model import HealthLimits
-from service.risk.totals import account_totals, currency
+from service.risk.totals import account_totals, worth_of
 from service.risk.volatility import NO_MARK, Volatility
 
 _ORDER: dict[Severity, int] = {"critical": 0, "warning": 1, "info": 2}
@@ -47,14 +47,15 @@ def check_health(
     What a rule needs and does not have is no finding of that rule; that it is missing is one.
     """
     accounts = int(batch.pools.account.max(initial=-1)) + 1
+    totals = account_totals(batch, assessment, accounts)
     examined = Examined(
         batch=batch,
         assessment=assessment,
         prices=prices,
         limits=limits,
         inputs=inputs,
-        in_account=currency(batch, accounts)[1],
-        equity=account_totals(batch, assessment, accounts).equity,
+        in_account=worth_of(batch, totals),
+        equity=totals.equity,
     )
     with np.errstate(all="ignore"):  # what has no measure is NaN or inf, and over no limit
         rules = chain(

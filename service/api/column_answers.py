@@ -1,0 +1,97 @@
+"""`POST /v1/evaluate` in columns: the same figures as tables of accounts, pools and positions."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.api.answers import Asking, Told, answer_columns, no_standing
+from service.api.figures import Supposed
+from service.api.follower import MarketFollower
+from service.api.overlay import overlaid
+from service.api.tables import Columns, Table, owners, reordered, table_of, texts
+from service.api.weaving import Coded, each
+from service.contract.columns_request import FAULTS_MAX, TabledRequest
+from service.errors import Fault, InvalidInput, StoreUnavailable
+from service.risk.batch import batch_of
+from service.risk.columns import Ints
+from service.risk.markets import MarketTable
+
+_NOT_COLUMNS = {"findings", "likelihood"}  # only said of accounts that are listed one by one
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedTable:
+    """A call in columns whose markets have their numbers."""
+
+    call: TabledRequest
+    told: Told
+    table: MarketTable
+    now_ms: int
+
+    def answered(self) -> bytes:
+        """Return the whole answer; raises InvalidInput where a figure is too large."""
+        question = self.call.question
+        move = None if question.gap is None else question.gap.move_pct
+        asking = Asking(no_standing(self.told.batch), Supposed(question.betas or {}, move))
+        accounts, left_out = answer_columns(self.told, self.table, self.now_ms, asking)
+        if left_out:
+            detail = "a figure is too large for a number: of the account that comes as number {}"
+            faults = [Fault("/columns", "out_of_range", detail.format(at)) for at in left_out]
+            raise InvalidInput.of(*faults[:FAULTS_MAX])
+        whole = table_of(accounts)
+        tables = _tables(whole.columns, whole.lists, whole.counts, self.call.rows)
+        return b"".join(_joined(tables))
+
+
+def prepare_table(call: TabledRequest, follower: MarketFollower) -> PreparedTable:
+    """Number the markets of a call; raises InvalidInput, StoreUnavailable."""
+    question, stored = call.question, follower.table
+    instruments = question.instruments or ()
+    table = overlaid(question, instruments, call.venues, stored, question.price_basis)
+    given = call.given
+    venue = np.repeat(np.array(given.venue, object), given.positions)
+    pairs = dict.fromkeys(zip(venue.tolist(), given.symbol.listed(), strict=True))
+    missing = [pair for pair in pairs if table.find_instrument(*pair) is None]
+    if missing and not follower.known:
+        raise StoreUnavailable("the instruments are not known yet: give them in the body")
+    if missing:
+        rows = zip(call.rows.tolist(), venue.tolist(), given.symbol.listed(), strict=True)
+        detail = "no instrument of this symbol at the account's venue, nor a generic one"
+        faults = [
+            Fault(f"/columns/symbol/{row}", "unknown_symbol", detail)
+            for row, *pair in rows
+            if tuple(pair) in missing
+        ]
+        raise InvalidInput.of(*faults[:FAULTS_MAX])
+    told = Told(each(call.ids), given, batch_of(given, table))
+    return PreparedTable(call, told, table, follower.clock_ms())
+
+
+def _tables(
+    accounts: Columns, lists: dict[str, Table], counts: dict[str, Ints], rows: Ints
+) -> dict[str, Columns]:
+    """Return the tables of an answer; positions stand in the order of the call's `rows`."""
+    ids = accounts["id"]
+    assert isinstance(ids, Coded)
+    of_account = {
+        name: {"accountId": owners(ids, counts[name]), **lists[name].columns} for name in lists
+    }
+    order = np.argsort(rows)
+    positions = reordered(of_account["positions"], order)
+    return {
+        "accounts": {name: accounts[name] for name in accounts if name not in _NOT_COLUMNS},
+        "pools": {name: one for name, one in of_account["pools"].items() if name != "afterGap"},
+        "positions": {"row": rows[order], **positions},
+        "reductions": of_account["toRestoreReduce"],
+    }
+
+
+def _joined(tables: dict[str, Columns]) -> Iterator[bytes | memoryview]:
+    begin = f'{{"timestamp":{int(time.time() * 1_000)}'.encode()
+    yield begin
+    for name, columns in tables.items():
+        yield f',"{name}":'.encode()
+        yield from texts(columns)
+    yield b"}"

@@ -1,0 +1,137 @@
+"""The evaluate call as most ask it: accounts of positions and balances, and nothing wrong with it.
+
+Its accounts become columns where they are read, without a record of any. Whatever else a call may
+have in it, and whatever may be wrong, is left to `evaluate_request`, which says so in words.
+"""
+
+import secrets
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.contract.evaluate_request import EvaluateQuestion, open_request
+from service.contract.names import VENUES
+from service.contract.stated import default_lines
+from service.errors import InvalidInput, MalformedBody
+from service.risk.columns import Bools, Ints, Statements, Words
+from service.risk.model import GENERIC_VENUE
+from service.text import soundness
+from service.text.accounts import scan_accounts
+from service.text.scanned import (
+    ACCOUNTS,
+    ASSETS,
+    BALANCES,
+    HELD_ROWS,
+    IDS,
+    MODE,
+    MULTI,
+    OPEN_ROWS,
+    POSITIONS,
+    ROWS,
+    SYMBOL,
+    SYMBOLS,
+    VENUE,
+    Scanned,
+)
+from service.text.scanning import END, KIND, START, names
+
+_NAMES = names(VENUES)
+_GENERIC = VENUES.index(GENERIC_VENUE)
+_SEED = secrets.randbits(62)  # of the words' places: nobody can have them all in one
+
+
+@dataclass(frozen=True, slots=True)
+class PlainRequest:
+    """A call; `starts` and `ends` say where in `letters` the accounts' ids stand."""
+
+    question: EvaluateQuestion
+    given: Statements
+    positions: int  # closed ones too
+    letters: bytes
+    starts: Ints
+    ends: Ints
+
+    @property
+    def accounts(self) -> int:
+        return len(self.given.venue)
+
+    @property
+    def venues(self) -> set[str]:
+        return set(self.given.venue)
+
+
+def read_plain(raw: bytes, accounts_max: int, positions_max: int) -> PlainRequest | None:
+    """Return a call as columns; None: it is not plain, or too large, or something is wrong."""
+    try:
+        question = open_request(raw)
+    except (InvalidInput, MalformedBody):
+        return None
+    if _asks_more(question):
+        return None
+    scanned = scan_accounts(bytes(question.accounts), _NAMES, _SEED)
+    if scanned is None:
+        return None
+    letters, found = scanned
+    if found.counts[ACCOUNTS] > accounts_max or found.counts[ROWS] > positions_max:
+        return None
+    symbols = _words(letters, found, SYMBOLS)
+    if not soundness.settle(found, _unread(question, symbols)):
+        return None
+    ids = found.words.columns[:, : found.words.counts[-2]]
+    ids = ids[:, ids[KIND] == IDS]
+    given = _statements(found, symbols, _words(letters, found, ASSETS))
+    rows = int(found.counts[ROWS])
+    return PlainRequest(question, given, rows, letters, ids[START], ids[END])
+
+
+def warm_up() -> None:
+    """Have it compiled, or read from where it was kept: no call waits for that later."""
+    read_plain(b'{"accounts":[{"id":"a"}]}', 1, 1)
+
+
+def _asks_more(question: EvaluateQuestion) -> bool:
+    """Whether what is asked beside the figures needs records of the accounts."""
+    more = (question.findings, question.health_limits, question.likelihood, question.volatility)
+    return any(each is not None for each in more)
+
+
+def _words(letters: bytes, found: Scanned, kind: int) -> list[str]:
+    """Return the words of a kind by their numbers."""
+    words = found.words.columns[:, : found.words.counts[-2]]
+    some = words[:, words[KIND] == kind]
+    places = zip(some[START].tolist(), some[END].tolist(), strict=True)
+    return [letters[start:end].decode() for start, end in places]
+
+
+def _unread(question: EvaluateQuestion, symbols: list[str]) -> Bools:
+    """Return of which symbols positions' own marks are not read: others go first, or no mark."""
+    if question.price_basis != "mark":
+        return np.ones(len(symbols), np.bool_)
+    marked = question.marks or ()
+    return np.array([symbol in marked for symbol in symbols], np.bool_)
+
+
+def _statements(found: Scanned, symbols: list[str], assets: list[str]) -> Statements:
+    accounts, rows, held = found.counts[[ACCOUNTS, OPEN_ROWS, HELD_ROWS]].tolist()
+    venue = found.accounts[VENUE, :accounts]
+    named = np.where(venue < 0, _GENERIC, venue).tolist()
+    figures, held_figures = found.figures[:, :rows], found.held[:, :held]
+    return Statements(
+        venue=list(map(VENUES.__getitem__, named)),
+        multi=found.accounts[MULTI, :accounts] == 1,
+        **default_lines(accounts),
+        positions=found.accounts[POSITIONS, :accounts],
+        balances=found.accounts[BALANCES, :accounts],
+        symbol=Words(symbols, found.positions[SYMBOL, :rows]),
+        isolated=found.positions[MODE, :rows] == 1,
+        contracts=figures[soundness.CONTRACTS],
+        entry_price=figures[soundness.ENTRY_PRICE],
+        contract_size=figures[soundness.CONTRACT_SIZE],
+        leverage=figures[soundness.LEVERAGE],
+        margin=figures[soundness.MARGIN],
+        mark=figures[soundness.MARK],
+        asset=Words(assets, found.balances[0, :held]),
+        amount=held_figures[soundness.AMOUNT],
+        weight=held_figures[soundness.WEIGHT],
+        price=held_figures[soundness.PRICE],
+    )

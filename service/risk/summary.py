@@ -1,0 +1,190 @@
+"""Every figure of an answer of an assessed batch, by one call of compiled code.
+
+What each figure is stands where it is found; for a few positions calling all of these one by one
+takes longer than what they do.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.risk.closing import debt_most
+from service.risk.columns import Batch, Bools, Floats
+from service.risk.compiled import compiled, inlined
+from service.risk.falls import FallColumns, find_falls, no_falls
+from service.risk.gaps import (
+    Gaps,
+    MaxLoss,
+    empty_gaps,
+    empty_losses,
+    put_leg_gaps,
+    put_losses,
+    put_pool_gaps,
+)
+from service.risk.liquidation import PriceColumns, empty_prices, solve
+from service.risk.margin import Assessment, Sums, sums_of
+from service.risk.moves import MoveColumns, find_moves, no_moves
+from service.risk.restore import RestoreColumns, restore, restore_columns
+from service.risk.searches import Columns, Scratch, columns_of, scratch_of
+from service.risk.totals import (
+    AccountTotals,
+    Converted,
+    Derived,
+    add_up,
+    converted_of,
+    empty_derived,
+    empty_totals,
+)
+
+
+class Summary(NamedTuple):
+    """What is found, a row a leg, a pool, or an account."""
+
+    prices: PriceColumns
+    leg_gaps: Gaps
+    falls: FallColumns
+    moves: MoveColumns
+    pool_gaps: Gaps
+    max_loss: MaxLoss
+    derived: Derived
+    totals: AccountTotals
+    restored: RestoreColumns
+    overflown: Bools  # accounts with a figure that has all it needs and is no finite number
+
+
+class _Basis(NamedTuple):
+    """What is read beside the columns that prices are searched by."""
+
+    pools: Sums
+    by: Converted
+    beta: Floats
+    initial_margin: Floats  # of legs
+    leverage: Floats
+    holding_price: Floats
+    explained: Bools  # for notes: pools that are unpriced because something is missing; none yet
+
+
+def summarise(
+    batch: Batch,
+    assessment: Assessment,
+    accounts: int,
+    level: NDArray[np.int8],
+    beta: Floats | None = None,
+) -> Summary:
+    """Return every figure of so many accounts.
+
+    `level` is where pools stand, which is what they are restored from. `beta`: how much of a pool's
+    move each market makes, at least 0; None: all make the same.
+    """
+    legs, pools = len(batch.legs.pool), len(batch.pools.rule)
+    part = np.ones(len(batch.markets.mark)) if beta is None else beta
+    assert np.all(part >= 0.0)
+    found = Summary(
+        prices=empty_prices(legs),
+        leg_gaps=empty_gaps(legs),
+        falls=no_falls(pools),
+        moves=no_moves(pools),
+        pool_gaps=empty_gaps(pools),
+        max_loss=empty_losses(pools),
+        derived=empty_derived(pools),
+        totals=empty_totals(accounts),
+        restored=restore_columns(batch, assessment, level),
+        overflown=np.zeros(accounts, np.bool_),
+    )
+    basis = _Basis(
+        pools=sums_of(assessment.pools),
+        by=converted_of(batch, debt_most(batch, assessment)),
+        beta=part,
+        initial_margin=assessment.legs.initial_margin,
+        leverage=assessment.legs.leverage,
+        holding_price=batch.holdings.price,
+        explained=np.zeros(pools, np.bool_),
+    )
+    _summarise(columns_of(batch, assessment), scratch_of(batch), basis, found)
+    return found
+
+
+@compiled
+def _summarise(columns: Columns, scratch: Scratch, basis: _Basis, found: Summary) -> None:
+    pools, debt = basis.pools, basis.by.debt_most
+    solve(columns, scratch, found.prices)
+    put_leg_gaps(columns, pools, found.prices, debt, found.leg_gaps)
+    find_moves(columns, scratch, found.prices, basis.beta, found.moves)
+    put_pool_gaps(pools, found.moves, debt, found.pool_gaps)
+    find_falls(columns, scratch, found.falls)
+    put_losses(pools, found.falls, debt, found.max_loss)
+    add_up(pools, basis.by, found.derived, found.totals)
+    restore(found.restored)
+    _find_overflown(columns, basis, found)
+
+
+@inlined
+def _find_overflown(columns: Columns, basis: _Basis, found: Summary) -> None:
+    explained = basis.explained
+    for row in range(len(columns.holder)):
+        pool, price = columns.holder[row], basis.by.asset_price[columns.asset[row]]
+        lacking = np.isnan(price) and np.isnan(basis.holding_price[row])
+        explained[pool] |= lacking and columns.multi[pool]
+    for row in range(len(columns.pool)):
+        pool = columns.pool[row]
+        lacking = np.isnan(columns.mark[row]) or np.isnan(columns.settle_price[row])
+        explained[pool] |= lacking or columns.table[columns.market[row]] < 0
+        found.overflown[basis.by.account[pool]] |= _leg_overflows(columns, basis, found, row)
+    for pool in range(len(explained)):
+        overflows = _pool_overflows(basis.pools, found.derived, pool)
+        overflows |= basis.pools.unpriced[pool] and not explained[pool]
+        found.overflown[basis.by.account[pool]] |= overflows
+    for account in range(len(found.overflown)):
+        found.overflown[account] |= _account_overflows(found.totals, account)
+
+
+@inlined
+def _leg_overflows(columns: Columns, basis: _Basis, found: Summary, row: int) -> bool:
+    prices = found.prices
+    return bool(
+        np.isinf(columns.notional[row])
+        or np.isinf(columns.unrealised_pnl[row])
+        or np.isinf(basis.initial_margin[row])
+        or np.isinf(columns.maintenance_margin[row])
+        or np.isinf(basis.leverage[row])
+        or np.isinf(prices.liquidation[row])
+        or np.isinf(prices.below[row])
+        or np.isinf(prices.above[row])
+        or np.isinf(prices.bankruptcy[row])
+        or np.isinf(prices.distance_pct[row])
+    )
+
+
+@inlined
+def _pool_overflows(pools: Sums, derived: Derived, pool: int) -> bool:
+    return bool(
+        np.isinf(pools.wallet[pool])
+        or np.isinf(pools.unrealised_pnl[pool])
+        or np.isinf(pools.equity[pool])
+        or np.isinf(pools.initial_margin[pool])
+        or np.isinf(pools.maintenance_margin[pool])
+        or np.isinf(pools.margin_ratio[pool])
+        or np.isinf(derived.health_factor[pool])
+        or np.isinf(derived.available_margin[pool])
+        or np.isinf(derived.margin_deficit[pool])
+        or np.isinf(derived.shortfall[pool])
+        or np.isinf(derived.owed[pool])
+    )
+
+
+@inlined
+def _account_overflows(totals: AccountTotals, account: int) -> bool:
+    return bool(
+        np.isinf(totals.wallet[account])
+        or np.isinf(totals.unrealised_pnl[account])
+        or np.isinf(totals.equity[account])
+        or np.isinf(totals.initial_margin[account])
+        or np.isinf(totals.maintenance_margin[account])
+        or np.isinf(totals.margin_ratio[account])
+        or np.isinf(totals.health_factor[account])
+        or np.isinf(totals.available_margin[account])
+        or np.isinf(totals.margin_deficit[account])
+        or np.isinf(totals.shortfall[account])
+        or np.isinf(totals.owed[account])
+    )

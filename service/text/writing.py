@@ -1,0 +1,139 @@
+"""Compiled: records of columns written as JSON, without the interpreter's lock.
+
+A program has a step for each field: the text before it, and what kind of column its value is in. A
+list has steps of its own, which are gone through once for each of its items.
+"""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+
+from service.risk.columns import Bytes, Ints
+from service.risk.compiled import Direct, compiled
+from service.text.decimals import FIGURE_BYTES_MAX, SLACK, put_number
+from service.text.machine import copy_bytes
+
+LISTS_MAX = 8  # one inside the other
+
+
+class Step(IntEnum):
+    """The columns of a program, a row a step."""
+
+    ADDRESS = 0  # of the text before the value
+    LENGTH = 1
+    KIND = 2
+    PLACE = 3  # of the column's first value, among all bits, or all codes
+    BASE = 4  # a word's column: of its first word; a list's: the first step of its items
+    ROWS = 5  # of the record that the step is of
+
+
+class Kind(IntEnum):
+    """What a value is."""
+
+    FIGURE = 0
+    WORD = 1
+    LIST = 2  # its codes are where its items begin, and one more where the last ones end
+    END = 3  # no value: the text is the last of the record
+
+
+_ADDRESS, _LENGTH, _KIND, _PLACE, _BASE, _ROWS = map(int, Step)
+_FIGURE, _WORD, _LIST, _ = map(int, Kind)
+_COMMA, _OPEN, _CLOSE = map(ord, ",[]")
+
+
+class Program(NamedTuple):
+    """The steps, and the columns they are about, one after the other; who calls holds the texts."""
+
+    steps: Ints  # (steps, 6), see `Step`
+    bits: Ints  # of figures
+    codes: Ints
+    addresses: Ints  # of words
+    lengths: Ints
+
+
+def _room(program: Program) -> int:
+    steps, room = program.steps, SLACK
+    for step in range(len(steps)):
+        rows = steps[step, _ROWS]
+        room += rows * (steps[step, _LENGTH] + 1)  # and a comma
+        if steps[step, _KIND] == _FIGURE:
+            room += rows * FIGURE_BYTES_MAX
+        if steps[step, _KIND] == _WORD:
+            for row in range(rows):
+                code = program.codes[steps[step, _PLACE] + row]
+                room += program.lengths[steps[step, _BASE] + code]
+    return room
+
+
+def _write(program: Program, stack: Ints, out: Bytes, ends: Ints) -> None:
+    steps, at, depth = program.steps, 0, 0
+    step, begin, row, last = 0, 0, 0, len(ends)
+    while row < last:
+        copy_bytes(out, at, steps[step, _ADDRESS], steps[step, _LENGTH])
+        at += steps[step, _LENGTH]
+        kind, place = steps[step, _KIND], steps[step, _PLACE] + row
+        if kind == _FIGURE:
+            at = put_number(out, at, program.bits[place])
+        elif kind == _WORD:
+            word = steps[step, _BASE] + program.codes[place]
+            copy_bytes(out, at, program.addresses[word], program.lengths[word])
+            at += program.lengths[word]
+        elif kind == _LIST:
+            if program.codes[place] < program.codes[place + 1]:
+                stack[depth, 0], stack[depth, 1] = step + 1, begin
+                stack[depth, 2], stack[depth, 3] = row, last
+                row, last = program.codes[place], program.codes[place + 1]
+                begin = steps[step, _BASE]
+                step = begin - 1
+                depth += 1
+        else:
+            if depth == 0:
+                ends[row] = at
+            row += 1
+            if row < last:
+                out[at] = _COMMA
+                at += 1
+                step = begin - 1
+            elif depth:
+                depth -= 1
+                step, begin = stack[depth, 0] - 1, stack[depth, 1]
+                row, last = stack[depth, 2], stack[depth, 3]
+            elif len(ends):
+                return
+        step += 1
+
+
+_write_all = Direct(compiled(_write))
+_room_for = Direct(compiled(_room))
+
+
+def write(program: Program, rows: int) -> tuple[Bytes, Ints]:
+    """Return the texts of so many records, with commas between them, and where each of them ends.
+
+    The first step is the first of these records. Behind the last of them the bytes mean nothing.
+    """
+    out, ends = np.empty(_room_for(program), np.uint8), np.empty(rows, np.int64)
+    _write_all(program, np.empty((LISTS_MAX, 4), np.int64), out, ends)
+    return out, ends
+
+
+def _write_words(addresses: Ints, lengths: Ints, codes: Ints, out: Bytes) -> int:
+    at = 0
+    for row in range(len(codes)):
+        out[at] = _COMMA if row else _OPEN
+        copy_bytes(out, at + 1, addresses[codes[row]], lengths[codes[row]])
+        at += 1 + lengths[codes[row]]
+    out[at] = _CLOSE
+    return at + 1
+
+
+_write_list = Direct(compiled(_write_words))
+
+
+def write_words(addresses: Ints, lengths: Ints, codes: Ints) -> memoryview:
+    """Return a list of words by their codes, as JSON; who calls holds the words."""
+    if not len(codes):
+        return memoryview(b"[]")
+    out = np.empty(int(lengths[codes].sum()) + len(codes) + 1, np.uint8)
+    return out[: _write_list(addresses, lengths, codes, out)].data
