@@ -33,6 +33,7 @@ from service.openapi_cli import openapi
 from service.owe_cli import owe
 from service.part import run_part
 from service.settings import Settings
+from service.store_cli import backup, migrate_data, restore_backup
 from service.supervisor.children import SUPERVISOR, StartError
 from service.supervisor.console import prefixed
 from service.supervisor.serve import Running, running
@@ -55,6 +56,9 @@ cli.command()(feed)
 cli.add_typer(instruments, name="instruments")
 cli.command()(owe)
 cli.command()(openapi)
+cli.command()(backup)
+cli.command("restore")(restore_backup)
+cli.command("migrate")(migrate_data)
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]

@@ -1,6 +1,7 @@
 """`plimsoll serve --role feed`: the process that takes marks from venues, put together."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -21,6 +22,7 @@ from service.running import kept
 from service.settings import Settings
 from service.store import keys
 from service.store.client import connect
+from service.store.formats import refuse_other_data
 from service.store.health import Roll
 from service.store.market_stream import MarketStream
 
@@ -36,6 +38,8 @@ async def run_feeds(settings: Settings) -> None:
     if not settings.feeds:
         raise InvalidInput(f"name the feeds in PLIMSOLL_FEEDS: {', '.join(FEEDS)}")
     async with connect(settings.redis_url) as client:
+        with contextlib.suppress(StoreUnavailable):  # it may come later
+            await refuse_other_data(client)
         stream = MarketStream(client, gate_of(settings))
         feeds = [_feed_of(settings, name, stream) for name in settings.feeds]
         roll = Roll(client, f"{socket.gethostname()}-{os.getpid()}", keys.FEEDS)

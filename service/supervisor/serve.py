@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,8 @@ import orjson
 from service.errors import StoreUnavailable
 from service.settings import Settings
 from service.store import embedded
+from service.store.client import connect
+from service.store.formats import found_format, migrate, refuse_other
 from service.supervisor import resources
 from service.supervisor.children import SUPERVISOR, Child, Part, Say, StartError
 from service.supervisor.targets import check_targets
@@ -28,6 +31,7 @@ Result = TypeVar("Result")
 
 VALKEY = "valkey"
 READY_WITHIN_S = 120.0
+FORMAT_WITHIN_S = 2.0
 READY_POLL_S = 0.05
 READY_SAY_EVERY_S = 3.0
 STOP_API_S = 8.0  # five of them are the notice to those who listen
@@ -98,7 +102,10 @@ async def running(settings: Settings, say: Say, monitors: int = 1) -> AsyncItera
             part, socket_file = await _valkey(settings, stack)
             redis_url = f"unix://{socket_file}"
             add(part)
-            await _unless_ended(_answers(socket_file), tasks)
+            await _unless_ended(answers(socket_file), tasks)
+            await _unless_ended(_brought_up(redis_url, say), tasks)
+        else:
+            await _refuse_other_format(redis_url)
         url = resources.url_of(sockets[0])
         settings = settings.model_copy(update={"redis_url": redis_url, "workers": 1})
         for part in _parts(settings, sockets, monitors):
@@ -124,7 +131,22 @@ async def _valkey(settings: Settings, stack: contextlib.AsyncExitStack) -> tuple
     return Part(VALKEY, tuple(argv), STOP_VALKEY_S, descriptors=(held,)), socket_file
 
 
-async def _answers(socket_file: Path) -> None:
+async def _brought_up(redis_url: str, say: Say) -> None:
+    """Bring data of an earlier release up to our format: nobody else works over it yet."""
+    async with connect(redis_url) as client:
+        await migrate(client, partial(say, SUPERVISOR))
+
+
+async def _refuse_other_format(redis_url: str) -> None:
+    """Raise WrongFormat where others' data is of another format; later, if it is away now."""
+    async with connect(redis_url, timeout_s=FORMAT_WITHIN_S) as client:
+        with contextlib.suppress(StoreUnavailable):
+            found = await found_format(client)
+            if found is not None:
+                refuse_other(found)
+
+
+async def answers(socket_file: Path) -> None:
     """Return once Valkey answers: it does not while it reads its file."""
     while True:
         with contextlib.suppress(OSError, TimeoutError):
