@@ -47,7 +47,7 @@ from service.rules import (
     meter_of,
     stream_limits_of,
 )
-from service.running import calm_collector, kept
+from service.running import calm_collector, kept, tell_ready
 from service.settings import Settings
 from service.store.api_keys import ApiKeys
 from service.store.silences import Silences
@@ -158,4 +158,4 @@ def serve_api(app: FastAPI, settings: Settings, listening: socket.socket) -> Non
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
-    DrainingServer(config, app.state.drain).run(sockets=[listening])
+    DrainingServer(config, app.state.drain, tell_ready).run(sockets=[listening])

@@ -37,6 +37,7 @@ from service.store_cli import backup, migrate_data, restore_backup
 from service.supervisor.children import SUPERVISOR, StartError
 from service.supervisor.console import prefixed
 from service.supervisor.serve import Running, running
+from service.supervisor.signals import on_hangup
 from service.terminal import DataDir, RedisUrl, fail, log, out, run, settings_of
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -106,7 +107,8 @@ async def _serve(settings: Settings, monitors: int) -> None:
     say(SUPERVISOR, "starting")
     async with running(settings, say, monitors) as service:
         typer.echo(_ready_line(settings, service, loop.time() - started_s))
-        await service.ended
+        with on_hangup(service.renew):
+            await service.ended
 
 
 def _ready_line(settings: Settings, service: Running, took_s: float) -> str:

@@ -9,11 +9,10 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
 
 import httpx
 import orjson
@@ -22,14 +21,12 @@ from service.errors import StoreUnavailable
 from service.settings import Settings
 from service.store import embedded
 from service.store.client import connect
-from service.store.formats import found_format, migrate, refuse_other
+from service.store.formats import migrate, refuse_other_data
 from service.supervisor import resources
-from service.supervisor.children import SUPERVISOR, Child, Part, Say, StartError
+from service.supervisor.children import SUPERVISOR, Part, Say, StartError
+from service.supervisor.crew import VALKEY, Crew
 from service.supervisor.targets import check_targets
 
-Result = TypeVar("Result")
-
-VALKEY = "valkey"
 READY_WITHIN_S = 120.0
 FORMAT_WITHIN_S = 2.0
 READY_POLL_S = 0.05
@@ -46,8 +43,8 @@ class Running:
 
     url: str
     redis_url: str
-    children: tuple[Child, ...]  # the last to start comes last
-    ended: asyncio.Task[None]
+    ended: asyncio.Future[None]
+    renew: Callable[[], Awaitable[None]]  # every process but Valkey, one after the other
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
@@ -83,16 +80,9 @@ async def running(settings: Settings, say: Say, monitors: int = 1) -> AsyncItera
     check_bind(settings)
     check_targets(settings)
     resources.allow_descriptors()
-    children: list[Child] = []
-    tasks: list[asyncio.Task[None]] = []
-
-    def add(part: Part) -> None:
-        child = Child(part, say)
-        children.append(child)
-        tasks.append(asyncio.create_task(child.keep_running(), name=f"keep {part.name} running"))
-
+    crew = Crew(say)
     async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(_stop_all, children, tasks)
+        stack.push_async_callback(crew.stop)
         sockets = resources.listen(settings.host, settings.port, settings.workers)
         for listening in sockets:
             # Before the workers stop: who comes now is refused and does not wait in the backlog.
@@ -101,21 +91,18 @@ async def running(settings: Settings, say: Say, monitors: int = 1) -> AsyncItera
         if redis_url is None:
             part, socket_file = await _valkey(settings, stack)
             redis_url = f"unix://{socket_file}"
-            add(part)
-            await _unless_ended(answers(socket_file), tasks)
-            await _unless_ended(_brought_up(redis_url, say), tasks)
+            crew.add(part)
+            await crew.unless_ended(answers(socket_file))
+            await crew.unless_ended(_brought_up(redis_url, say))
         else:
             await _refuse_other_format(redis_url)
         url = resources.url_of(sockets[0])
         settings = settings.model_copy(update={"redis_url": redis_url, "workers": 1})
         for part in _parts(settings, sockets, monitors):
-            add(part)
-        await _unless_ended(_ready(f"{url}/readyz" if monitors else f"{url}/livez", say), tasks)
-        for child in children:
-            child.settled = True
-        ended = asyncio.create_task(_first_end(tasks), name="wait for the end of a process")
-        stack.callback(ended.cancel)
-        yield Running(url, redis_url, tuple(children), ended)
+            crew.add(part)
+        await crew.unless_ended(_ready(f"{url}/readyz" if monitors else f"{url}/livez", say))
+        crew.settle()
+        yield Running(url, redis_url, crew.ended, crew.renew)
 
 
 async def _valkey(settings: Settings, stack: contextlib.AsyncExitStack) -> tuple[Part, Path]:
@@ -141,9 +128,7 @@ async def _refuse_other_format(redis_url: str) -> None:
     """Raise WrongFormat where others' data is of another format; later, if it is away now."""
     async with connect(redis_url, timeout_s=FORMAT_WITHIN_S) as client:
         with contextlib.suppress(StoreUnavailable):
-            found = await found_format(client)
-            if found is not None:
-                refuse_other(found)
+            await refuse_other_data(client)
 
 
 async def answers(socket_file: Path) -> None:
@@ -191,41 +176,6 @@ def _parts(settings: Settings, sockets: Sequence[socket.socket], monitors: int) 
 
 def _numbered(name: str, number: int, count: int) -> str:
     return name if count == 1 else f"{name}-{number}"
-
-
-async def _stop_all(children: Sequence[Child], tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Stop everything at once but Valkey, then Valkey; interrupted, kill what is left."""
-    try:
-        for last in (False, True):
-            async with asyncio.TaskGroup() as stops:
-                for child in children:
-                    if (child.part.name == VALKEY) is last:
-                        stops.create_task(child.stop(), name=f"stop {child.part.name}")
-    finally:
-        for child in children:
-            child.kill()
-        for task in tasks:
-            task.cancel()
-
-
-async def _unless_ended(
-    work: Coroutine[Any, Any, Result], tasks: Sequence[asyncio.Task[None]]
-) -> Result:
-    """Return what `work` returns, or raise what ended a child for good before that."""
-    working = asyncio.create_task(work, name="wait for the service")
-    try:
-        await asyncio.wait([working, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            await _first_end(tasks)
-        return await working
-    finally:
-        working.cancel()
-
-
-async def _first_end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in done:
-        task.result()
 
 
 async def _ready(url: str, say: Say) -> None:
