@@ -70,9 +70,10 @@ class Crew:
         try:
             for last in (False, True):
                 async with asyncio.TaskGroup() as stops:
-                    for child in list(self._kept):
+                    for child, task in self._kept.items():
                         if (child.part.name == VALKEY) is last:
-                            stops.create_task(child.stop(), name=f"stop {child.part.name}")
+                            ending = _end(child, task)
+                            stops.create_task(ending, name=f"stop {child.part.name}")
         finally:
             self.ended.cancel()
             for child, task in self._kept.items():
@@ -105,5 +106,11 @@ class Crew:
         return f"the new {new.part.name} was not at work within {AT_WORK_WITHIN_S:g} s"
 
     async def _stop(self, child: Child) -> None:
-        await child.stop()
+        await _end(child, self._kept[child])
         del self._kept[child]
+
+
+async def _end(child: Child, task: asyncio.Task[None]) -> None:
+    """Stop a child; one that is just being started is there only in a moment, and ends then."""
+    await child.stop()
+    await asyncio.wait((task,), timeout=child.part.stop_within_s)

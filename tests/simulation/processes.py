@@ -174,7 +174,13 @@ class WholeService(Processes):
     def renew(self) -> None:
         self.renew_children("api")
 
-    def said(self, name: str) -> str:
+    def kill_children(self, name: str) -> None:
+        """End the API's worker; the others have names of their own."""
+        for pid in self.children(name):
+            if b"--role\0api" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+
+    def said(self, _name: str) -> str:
         """What all of them said: it is in one file."""
         return super().said("api")
 
