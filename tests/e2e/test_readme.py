@@ -1,4 +1,8 @@
-"""The README does what it says: snippets run for real, its settings are the service's."""
+"""The README and the documents do what they say: snippets run for real, settings are the service's.
+
+Sections of the README have tests of their own; the blocks of `docs/` are run one by one, by the
+conventions of `documents.py`.
+"""
 
 import contextlib
 import os
@@ -13,6 +17,15 @@ import orjson
 import pytest
 
 from service.settings import Settings
+from tests.e2e.documents import (
+    DOCUMENTS,
+    EVERYWHERE,
+    SHOWN,
+    blocks_of,
+    check_answer,
+    check_shown,
+    is_within,
+)
 from tests.simulation.processes import Processes, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -207,3 +220,87 @@ def settings_table() -> str:
 
 def test_the_settings_are_those_of_the_service() -> None:
     assert settings_table() in README, settings_table()
+
+
+TESTED = (
+    "Ask it",
+    "Will I owe money?",
+    "Watch your own account",
+    "Other doors to the same log",
+    "Telling people",
+    "Who has seen it, and who need not",
+)
+LANGUAGES = {"sh", "python", "json", "console", "text", ""}
+
+
+def test_no_block_of_the_readme_is_left_out() -> None:
+    tested = sum(
+        len(snippets(language, heading)) for heading in TESTED for language in ("sh", "python")
+    )
+    assert tested == len(re.findall(r"^```(?:sh|python)$", README, re.MULTILINE))
+
+
+def test_what_is_shown_and_not_run_can_be_parsed() -> None:
+    blocks = [block for document in EVERYWHERE for block in blocks_of(document)]
+    assert {block.language for block in blocks} <= LANGUAGES
+    shown = [block for block in blocks if block.language == "console"]
+    for block in shown:
+        check_shown(block)
+    text = "\n".join(block.text for block in shown)
+    assert [name for name in SHOWN if not re.search(rf"\b{name}\b", text)] == []
+
+
+@pytest.fixture(scope="module")
+def programs(service: Processes, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A path with `plimsoll`, and with a curl that fails when it is answered an error."""
+    folder = tmp_path_factory.mktemp("programs")
+    for name, command in (
+        ("plimsoll", f"{sys.executable} -m service"),
+        ("curl", "/usr/bin/curl --fail-with-body"),
+    ):
+        (folder / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        (folder / name).chmod(0o755)
+    return {
+        "PATH": f"{folder}:/usr/bin:/bin",
+        "PYTHONPATH": os.pathsep.join((str(ROOT), os.environ.get("PYTHONPATH", ""))),
+        "PLIMSOLL_DATA_DIR": str(service.directory / "valkey"),
+        "PLIMSOLL_URL": service.url,
+    }
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_the_blocks_of_a_document_do_what_it_says(
+    document: Path, service: Processes, programs: dict[str, str], tmp_path: Path
+) -> None:
+    said: str | None = None
+    for block in blocks_of(document):
+        here = block.text.replace(ADDRESS, f"127.0.0.1:{service.port}")
+        if block.language == "json":
+            if said is not None and "answer" in block.before:
+                check_answer(block, said)
+            else:
+                orjson.loads(block.text)
+            said = None
+        elif block.language == "sh":
+            said = run(["bash", "-euo", "pipefail", "-c", here], tmp_path, **programs)
+        elif block.language == "python":
+            run([sys.executable, "-c", here], tmp_path, **programs)
+
+
+@pytest.mark.parametrize(
+    ("shown", "answer", "within"),
+    [
+        ({"a": 1}, {"a": 1.0, "b": 2}, True),
+        ({"a": 1}, {"a": 1.001}, False),
+        ({"a": 1}, {}, False),
+        ({"a": None}, {"a": 0}, False),
+        ({"a": True}, {"a": 1}, False),
+        ({"a": 1}, {"a": True}, False),
+        ([1], [1, 2], False),
+        ([{"a": 1}], [{"a": 1, "b": 2}], True),
+        ("x", "y", False),
+        ({}, [], False),
+    ],
+)
+def test_an_excerpt_is_within_an_answer(shown: object, answer: object, within: bool) -> None:
+    assert is_within(shown, answer) is within
