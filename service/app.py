@@ -48,14 +48,13 @@ from service.rules import (
     stream_limits_of,
 )
 from service.running import calm_collector, kept, tell_ready
-from service.settings import Settings
+from service.settings import RELEASE, Settings
 from service.store.api_keys import ApiKeys
 from service.store.silences import Silences
 from service.store.units import Units
 from service.store.volatility import VolatilityStore
 from service.wiring import Store, store_of
 
-RELEASE = "0.1.0"  # as pyproject.toml has it, also where nothing is installed
 PICTURE_WITHIN_S = 2.0
 KEEP_ALIVE_S = 5  # a connection without a request
 GRACE_S = 1  # for requests that are being answered

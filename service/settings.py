@@ -7,6 +7,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.feeds.venue import FeedName
 
+RELEASE = "0.1.0"  # as pyproject.toml has it, also where nothing is installed
+
 
 class Settings(BaseSettings):
     """One field a setting; the description is what `plimsoll config` and the README print."""

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from service.errors import StoreUnavailable
-from service.settings import Settings
+from service.settings import RELEASE, Settings
 from service.store import embedded
 from service.store.client import connect
 from service.store.formats import FORMAT, STEPS, found_format, migrate, refuse_other, steps_between
@@ -26,8 +26,6 @@ def backup(
 
 
 async def _backup(settings: Settings, target: Path) -> None:
-    from service.app import RELEASE  # noqa: PLC0415 - costs a second
-
     async with AsyncExitStack() as stack:
         manifest = await back_up(await _store(settings, stack), target, RELEASE)
     typer.echo(_told(manifest, target))

@@ -28,9 +28,7 @@ EVERYWHERE = [ROOT / "README.md", *DOCUMENTS]
 DIGITS = 5e-4
 # By program: why its lines are shown and not run.
 SHOWN = {
-    "curl": "asks a service that the page describes and a test does not run",
     "docker": "needs an engine for containers; tests/docker runs the Compose file",
-    "git": "fetches from elsewhere",
     "kill": "of a service that runs elsewhere; tests/simulation and tests/e2e send the signal",
     "kubectl": "needs a cluster; tests/deploy checks what is applied",
     "ln": "beside a service that runs elsewhere; tests/simulation changes the link",
@@ -89,7 +87,7 @@ def is_within(shown: Any, answer: Any) -> bool:
             and not isinstance(answer, bool)
             and math.isclose(shown, answer, rel_tol=DIGITS, abs_tol=1e-9)
         )
-    return bool(shown == answer)
+    return type(shown) is type(answer) and bool(shown == answer)
 
 
 def check_answer(block: Block, said: str) -> None:

@@ -230,6 +230,8 @@ TESTED = (
     "Telling people",
     "Who has seen it, and who need not",
 )
+# Documents whose blocks another test runs, one by one.
+ELSEWHERE = {"instruments.md": "test_instruments.py, where a line of the import is refused"}
 LANGUAGES = {"sh", "python", "json", "console", "text", ""}
 
 
@@ -238,6 +240,12 @@ def test_no_block_of_the_readme_is_left_out() -> None:
         len(snippets(language, heading)) for heading in TESTED for language in ("sh", "python")
     )
     assert tested == len(re.findall(r"^```(?:sh|python)$", README, re.MULTILINE))
+
+
+def test_every_document_is_a_page_of_the_site() -> None:
+    site = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    listed = re.findall(r"^ +- .*: ([\w-]+\.md)$", site, re.MULTILINE)
+    assert sorted(listed) == [document.name for document in DOCUMENTS]
 
 
 def test_what_is_shown_and_not_run_can_be_parsed() -> None:
@@ -268,7 +276,11 @@ def programs(service: Processes, tmp_path_factory: pytest.TempPathFactory) -> di
     }
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "document",
+    [path for path in DOCUMENTS if path.name not in ELSEWHERE],
+    ids=lambda path: path.name,
+)
 def test_the_blocks_of_a_document_do_what_it_says(
     document: Path, service: Processes, programs: dict[str, str], tmp_path: Path
 ) -> None:

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-import service.app
+import service.settings
 
-HERE = Path(service.app.__file__).parent
+HERE = Path(service.settings.__file__).parent
 NEXT = "9.9.9"
 
 
@@ -21,12 +21,12 @@ class Releases:
         package = self._next / "service"
         package.mkdir(parents=True)
         for path in HERE.iterdir():
-            if path.name not in ("app.py", "__pycache__"):
+            if path.name not in ("settings.py", "__pycache__"):
                 (package / path.name).symlink_to(path)
-        text = (HERE / "app.py").read_text(encoding="utf-8")
-        assert text.count(service.app.RELEASE) == 1
-        changed = text.replace(service.app.RELEASE, NEXT)
-        (package / "app.py").write_text(changed, encoding="utf-8")
+        text = (HERE / "settings.py").read_text(encoding="utf-8")
+        assert text.count(service.settings.RELEASE) == 1
+        changed = text.replace(service.settings.RELEASE, NEXT)
+        (package / "settings.py").write_text(changed, encoding="utf-8")
         self._link.symlink_to(HERE.parent)
         paths = (str(self._link), os.environ.get("PYTHONPATH", ""))
         # Safe: else the directory that the tests are run in would come first.
