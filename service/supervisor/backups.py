@@ -62,7 +62,7 @@ async def back_up(url: str, target: Path, release: str) -> Manifest:
         snapshot = await fetch_snapshot(url, partial / SNAPSHOT)
         holds = await _loaded(snapshot.path, partial / _LOADED)
         shutil.rmtree(partial / _LOADED)
-        if holds.epoch is None:
+        if not holds.shards:
             raise WrongBackup(f"there is no data of a service at {url}")
         size, digest = snapshot.size_bytes, snapshot.sha256
         manifest = Manifest(MANIFEST_VERSION, release, made_at, size, digest, holds)
