@@ -24,10 +24,9 @@ from service.store.client import connect
 from service.store.formats import migrate, refuse_other_data
 from service.supervisor import resources
 from service.supervisor.children import SUPERVISOR, Part, Say, StartError
-from service.supervisor.crew import VALKEY, Crew
+from service.supervisor.crew import AT_WORK_WITHIN_S, VALKEY, Crew
 from service.supervisor.targets import check_targets
 
-READY_WITHIN_S = 120.0
 FORMAT_WITHIN_S = 2.0
 READY_POLL_S = 0.05
 READY_SAY_EVERY_S = 3.0
@@ -186,8 +185,8 @@ async def _ready(url: str, say: Say) -> None:
             reason = await _why_not_ready(client, url)
             if reason is None:
                 return
-            if loop.time() - started_s > READY_WITHIN_S:
-                raise StartError(f"not ready after {READY_WITHIN_S:g} s: {reason}")
+            if loop.time() - started_s > AT_WORK_WITHIN_S:
+                raise StartError(f"not ready after {AT_WORK_WITHIN_S:g} s: {reason}")
             if loop.time() - told_s > READY_SAY_EVERY_S:
                 told_s = loop.time()
                 say(SUPERVISOR, f"starting for {told_s - started_s:.0f} s: {reason}")

@@ -113,7 +113,7 @@ def check_shown(block: Block) -> None:
 
 def _check_words(place: str, program: str, words: list[str]) -> None:
     if program == "plimsoll":
-        _parse(words)
+        _parse(place, words)
     elif program == "make":
         targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
         assert words[0] in targets, f"{place}: make {words[0]}"
@@ -128,12 +128,13 @@ def _check_words(place: str, program: str, words: list[str]) -> None:
         assert named or alone, f"{place}: {words} names no service of {sorted(known)}"
 
 
-def _parse(words: list[str]) -> None:
-    """Raise what the command line would raise at an option or a command that it does not know."""
+def _parse(place: str, words: list[str]) -> None:
+    """Insist on commands and options that our command line knows."""
     command: Any = typer.main.get_command(cli)
-    context = command.make_context("plimsoll", [], resilient_parsing=True)
     while hasattr(command, "commands"):
-        command = command.commands[words[0]]
-        context = type(context)(command, parent=context, info_name=words[0])
-        words = words[1:]
-    command.make_parser(context).parse_args(list(words))
+        assert words[0] in command.commands, f"{place}: there is no command {words[0]}"
+        command, words = command.commands[words[0]], words[1:]
+    known = {option for parameter in command.params for option in parameter.opts}
+    for word in words:
+        option = word.partition("=")[0]
+        assert not option.startswith("-") or option in known, f"{place}: no option {option}"
