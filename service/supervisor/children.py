@@ -107,26 +107,33 @@ class Child:
         loop = asyncio.get_running_loop()
         started_s = loop.time()
         ready, told = os.pipe()
-        try:
-            self._process = await self._start(told)
-        finally:
-            os.close(told)  # or we would never hear that it has gone
         loop.add_reader(ready, self._heard, ready)
+        try:
+            try:
+                self._process = await self._start(told)
+            finally:
+                os.close(told)  # or we would never hear that it has gone
+            code = await self._ended(self._process)
+            return loop.time() - started_s, code
+        finally:
+            loop.remove_reader(ready)
+            os.close(ready)
+
+    async def _ended(self, process: asyncio.subprocess.Process) -> int:
+        """Pass on what it says until it ends; return its code."""
         if self._stopping.is_set():  # stopped while it was being started
             self._signal(signal.SIGTERM)
-        assert self._process.stdout is not None
+        assert process.stdout is not None
         words = asyncio.create_task(
-            self._pass_on(self._process.stdout), name=f"output of {self.part.name}"
+            self._pass_on(process.stdout), name=f"output of {self.part.name}"
         )
         try:
-            code = await self._process.wait()
+            code = await process.wait()
             # Something it started may hold the pipe open: that must not hold up the restart.
             await asyncio.wait([words], timeout=LAST_WORDS_S)
         finally:
             words.cancel()
-            loop.remove_reader(ready)
-            os.close(ready)
-        return loop.time() - started_s, code
+        return code
 
     def _heard(self, ready: int) -> None:
         asyncio.get_running_loop().remove_reader(ready)

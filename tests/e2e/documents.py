@@ -124,6 +124,7 @@ def _check_words(place: str, program: str, words: list[str]) -> None:
         compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
         known = {*compose["services"]}
         named = [word.partition("=")[0] for word in words if word.partition("=")[0] in known]
+        named += [word for word in words if word.partition(":")[0] in known]
         alone = {"up", "ps", "stop", "logs", "pull", "build"} & set(words)
         assert named or alone, f"{place}: {words} names no service of {sorted(known)}"
 
