@@ -2,8 +2,12 @@
 
 import re
 
+import orjson
 import pytest
 
+from service import errors
+from service.contract import frames
+from service.push.close_codes import CloseCode
 from tests.e2e.documents import (
     DOCUMENTS,
     EVERYWHERE,
@@ -48,6 +52,41 @@ def test_what_is_shown_and_not_run_can_be_parsed() -> None:
         check_shown(block)
     text = "\n".join(block.text for block in shown)
     assert [name for name in SHOWN if not re.search(rf"\b{name}\b", text)] == []
+
+
+def table(document: str, heading: str) -> str:
+    """The lines of a section's table."""
+    text = (ROOT / "docs" / document).read_text(encoding="utf-8")
+    section = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return "\n".join(line for line in section.splitlines() if line.startswith("|"))
+
+
+def test_every_call_is_in_the_table_of_calls() -> None:
+    paths = orjson.loads((ROOT / "openapi" / "openapi.json").read_bytes())["paths"]
+    listed = table("api.md", "The calls")
+    nouns = {re.split(r"[/:{]", path.removeprefix("/v1/").strip("/"))[0] for path in paths}
+    assert {noun for noun in nouns if not re.search(rf"/{noun}\b", listed)} == set()
+
+
+def test_errors_frames_and_close_codes_are_named_as_they_are() -> None:
+    codes = {
+        kind.code
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.ServiceError)
+    }
+    named = set(
+        re.findall(r"`([a-z]+_[a-z_]+)`", table("api.md", "What is sent and what comes back"))
+    )
+    assert named <= codes
+    tags = {
+        kind.__struct_config__.tag
+        for kind in vars(frames).values()
+        if isinstance(kind, type) and issubclass(kind, frames.ServerFrame)
+    }
+    told = re.findall(r"^\| `([a-z]+)` \|", table("stream.md", "Subscribing"), re.MULTILINE)
+    assert set(told) <= tags
+    closed = table("stream.md", "Why it is closed, and what to do")
+    assert set(re.findall(r"\b4\d{3}\b", closed)) == {str(code.value) for code in CloseCode}
 
 
 def shown(text: str) -> Block:
