@@ -46,7 +46,7 @@ def selects(selector: Manifest, labels: dict[str, str]) -> bool:
     return wanted and all(labels.get(rule["key"]) in rule["values"] for rule in rules)
 
 
-@pytest.mark.parametrize(("folder", "version"), zip(KUSTOMIZATIONS, VERSIONS, strict=True))
+@pytest.mark.parametrize(("folder", "version"), list(zip(KUSTOMIZATIONS, VERSIONS, strict=True)))
 def test_each_is_what_the_schema_of_its_kind_allows(folder: Path, version: str) -> None:
     manifests = resolved(folder)
     assert len(manifests) >= 12
