@@ -66,6 +66,7 @@ soak: $(DEV) ## Run the long form of the tests that have one, with their figures
 
 study: $(DEV) ## Play the recorded crash and write its table and picture: make study DATA=DIR
 	$(BIN)/python -m studies.crash --data $(or $(DATA),$(error make study DATA=DIR, see docs/crash.md))
+	$(BIN)/python -m studies.marks --data $(DATA)
 
 docs: $(DEV) ## Build the documentation as a site: out/site/index.html
 	$(BIN)/zensical build --clean --strict

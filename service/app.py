@@ -25,6 +25,7 @@ from service.api.follower import MarketFollower
 from service.api.load import ReleaseBodies
 from service.api.metrics import Metrics, Timing
 from service.api.moves import MarketMoves
+from service.api.own_marks import OwnMarks
 from service.api.packing import PackedDocuments
 from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
@@ -68,13 +69,14 @@ def build_api(settings: Settings) -> FastAPI:
     entrance = Entrance(door, meter)
     follower = MarketFollower(store.market, settings.pegged_assets, settings.event_time)
     follower.taker = moves = MarketMoves(store.market, follower, VolatilityStore(store.client))
+    follower.maker = own = OwnMarks(store.market)
     hub = _hub_of(settings, store, follower, meter)
     admission = Admission(door, hub, admission_rules_of(settings))
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         work = {"markets": follower.run, "stream": hub.run, "keys": admission.run}
-        async with store.client, store.blocking, kept(**work, moves=moves.run):
+        async with store.client, store.blocking, kept(**work, moves=moves.run, own=own.run):
             # Nobody is let in before we know the markets, unless Redis keeps us waiting.
             await follower.reached(0, PICTURE_WITHIN_S)
             calm_collector()
@@ -82,11 +84,7 @@ def build_api(settings: Settings) -> FastAPI:
                 yield
 
     app = FastAPI(
-        title="Plimsoll",
-        version=RELEASE,
-        lifespan=lifespan,
-        redirect_slashes=False,
-        redoc_url=None,
+        title="Plimsoll", version=RELEASE, lifespan=lifespan, redirect_slashes=False, redoc_url=None
     )
     collector = CollectorClock()
     metrics = Metrics(follower.newest_age_s, lambda: len(hub.sessions), collector.share)

@@ -38,6 +38,7 @@ from service.supervisor.children import SUPERVISOR, StartError
 from service.supervisor.console import prefixed
 from service.supervisor.serve import Running, running
 from service.supervisor.signals import on_hangup
+from service.sync_cli import sync
 from service.terminal import DataDir, RedisUrl, fail, log, out, run, settings_of
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -60,6 +61,7 @@ cli.command()(openapi)
 cli.command()(backup)
 cli.command("restore")(restore_backup)
 cli.command("migrate")(migrate_data)
+cli.command()(sync)
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
@@ -79,7 +81,7 @@ def serve(
     data_dir: DataDir = None,
     redis_url: RedisUrl = None,
     role: Annotated[
-        Literal["all", "api", "monitor", "webhooks", "targets", "feed"],
+        Literal["all", "api", "monitor", "webhooks", "targets", "feed", "sync"],
         typer.Option(help="Which part runs here."),
     ] = "all",
     workers: Annotated[int | None, typer.Option(help="API worker processes.")] = None,

@@ -21,7 +21,7 @@ from service.settings import Settings
 from service.supervisor.children import StartError
 from service.supervisor.signals import until_signalled
 
-Role: TypeAlias = Literal["api", "monitor", "webhooks", "targets", "feed"]
+Role: TypeAlias = Literal["api", "monitor", "webhooks", "targets", "feed", "sync"]
 
 
 def run_part(settings: Settings, role: Role, listening: socket.socket | None = None) -> None:
@@ -57,6 +57,10 @@ def _work_of(role: Role) -> Callable[[Settings], Coroutine[Any, Any, None]]:
         from service.supervisor.targets import run_targets  # noqa: PLC0415
 
         return run_targets
+    if role == "sync":
+        from service.supervisor.sync import run_sync  # noqa: PLC0415
+
+        return run_sync
     from service.supervisor.feeds import run_feeds  # noqa: PLC0415
 
     return run_feeds

@@ -10,6 +10,7 @@ from service.api.accounts import build_accounts_router
 from service.api.adl import build_adl_router
 from service.api.alerts import build_alerts_router
 from service.api.bodies import BodyReader
+from service.api.ccxt import build_ccxt_router
 from service.api.checkup import Examiner
 from service.api.entrance import Entrance
 from service.api.evaluation import build_evaluate_router
@@ -57,6 +58,7 @@ def rest_routers(
     yield build_evaluate_router(
         entrance, follower, bodies, limits, queue=load.queue, metrics=metrics, examiner=examiner
     )
+    yield build_ccxt_router(entrance, follower, bodies, limits, queue=load.queue, examiner=examiner)
     monitored = Monitored(store.questions, store.accounts, limits)
     maps = LiquidationMaps(entrance, store.questions, follower, settings.map_timeout_s)
     yield build_simulate_router(
@@ -95,6 +97,9 @@ def _checks_of(settings: Settings, store: Store) -> Checks:
         settings.shards,
         lambda: members(store.client, keys.FEEDS),
         settings.feeds,
+        store.market.refusals.read,
+        lambda: members(store.client, keys.SYNCS),
+        settings.sync_file is not None,
     )
 
 

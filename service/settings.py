@@ -2,10 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_serializer, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_serializer, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from service.feeds.venue import FeedName
+from service.contract.quality import AllowsName
+from service.feeds.venue import check_feed
+
+AnyFeed = Annotated[str, AfterValidator(check_feed)]
 
 RELEASE = "0.1.0"  # as pyproject.toml has it, also where nothing is installed
 
@@ -55,15 +58,55 @@ class Settings(BaseSettings):
     mark_max_ahead_s: float = Field(
         60.0, gt=0.0, description="a mark further in the future is refused"
     )
+    mark_band: float = Field(
+        0.0,
+        ge=0.0,
+        lt=1.0,
+        description="a mark that is posted and jumps by a larger share is held; 0: none is",
+    )
+    feed_mark_band: float = Field(
+        0.1, ge=0.0, lt=1.0, description="the same of the marks of `feeds`"
+    )
+    mark_confirm_s: float = Field(
+        2.0, ge=0.0, le=3_600.0, description="a jump that has lasted so long is believed"
+    )
+    mark_confirm_marks: int = Field(
+        3, ge=1, le=1_000, description="and that was said by so many marks"
+    )
+    mark_implausible_factor: float = Field(
+        4.0, gt=1.0, le=1_000.0, description="a jump up or down by this factor must last longer"
+    )
+    mark_implausible_s: float = Field(
+        60.0, ge=0.0, le=86_400.0, description="so long, unless another source agrees"
+    )
+    mark_warmup_marks: int = Field(
+        3, ge=1, le=1_000, description="marks that a stale symbol needs before it is believed again"
+    )
+    mark_sources_min: int = Field(
+        1, ge=1, le=16, description="sources that must agree; with fewer a symbol is degraded"
+    )
+    mark_allows: dict[Literal["degraded", "suspect", "stale"], AllowsName] = Field(
+        {}, description="what marks of a quality raise accounts to (JSON object), see docs/marks.md"
+    )
     pegged_assets: tuple[str, ...] = Field(
         (), description="assets counted at exactly 1 USD besides USD (JSON list)"
     )
 
-    feeds: Annotated[tuple[FeedName, ...], NoDecode] = Field(
-        (), description="venues whose marks are taken, with commas: `binance,okx`"
+    feeds: Annotated[tuple[AnyFeed, ...], NoDecode] = Field(
+        (), description="venues whose marks are taken, with commas: `binance,okx,ccxt:gate`"
     )
-    feed_urls: dict[FeedName, str] = Field(
+    feed_symbols: dict[AnyFeed, tuple[str, ...]] = Field(
+        {}, description="which symbols of a `ccxt:` feed (JSON object); all, where it is not named"
+    )
+    feed_urls: dict[AnyFeed, str] = Field(
         {}, description="other hosts by feed (JSON object): of its streams, then of its lists"
+    )
+
+    sync_file: str | None = Field(
+        None, description="accounts that are kept as their venues say (sync.toml; extra `ccxt`)"
+    )
+    sync_url: str | None = Field(
+        None, description="the service that they are written to, where the file does not say"
     )
 
     body_max_bytes: int = Field(
@@ -168,6 +211,14 @@ class Settings(BaseSettings):
         if not isinstance(given, str):
             return given
         return tuple(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
+
+    @field_validator("mark_allows")
+    @classmethod
+    def _no_liquidation_by_old_marks(cls, allows: dict[str, AllowsName]) -> dict[str, AllowsName]:
+        """A stale mark liquidates nobody, whatever is set."""
+        if allows.get("stale") == "liquidate":
+            raise ValueError("a stale mark liquidates nobody")
+        return allows
 
     @field_serializer("feeds", when_used="json")
     def _joined(self, feeds: tuple[str, ...]) -> str:

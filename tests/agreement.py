@@ -47,8 +47,8 @@ def table_of(world: World) -> MarketTable:
         table.put_instrument(instrument)
     for mark in world.marks.values():
         table.put_mark(mark, 0)
-    for venue, symbol in world.stale:
-        table.set_stale(venue, symbol, True)
+    for (venue, symbol), verdict in world.verdicts.items():
+        table.judge_marks(venue, symbol, verdict)
     return table
 
 

@@ -9,6 +9,7 @@ from service.contract.accounts import decode_account
 from service.contract.instruments import decode_instrument
 from service.contract.marks import decode_mark
 from service.risk.model import Level
+from service.risk.quality import verdict_of
 from service.store.accounts import ACK, AccountChange
 from service.store.keys import split_tenant_key
 from service.store.market_stream import MarketEntry
@@ -30,7 +31,8 @@ def _payload(raw: MarketEntry, changes: Sequence[AccountChange]) -> Any:
             return decode_instrument(raw.payload)
         case "q":
             said = orjson.loads(raw.payload)
-            return Quality(said["venue"], said["symbol"], said["stale"])
+            verdict = verdict_of(said["quality"], said["allows"])
+            return Quality(said["venue"], said["symbol"], verdict)
         case "a":
             return tuple(_change(one) for one in changes)
     return None

@@ -15,11 +15,13 @@ from service.risk.model import (
     Account,
     Balance,
     Instrument,
+    Level,
     Mark,
     Position,
     Thresholds,
     Tier,
 )
+from service.risk.quality import STALE, Quality, Verdict
 from tests.reference.rules import RULES
 from tests.reference.world import World
 
@@ -248,6 +250,14 @@ def accounts(
     )
 
 
+DOUBTS = [
+    STALE,
+    Verdict(Quality.SUSPECT, Level.WARNING),
+    Verdict(Quality.SUSPECT, Level.HEALTHY),
+    Verdict(Quality.DEGRADED, Level.BANKRUPT),
+]
+
+
 @st.composite
 def scenes(draw: st.DrawFn, nasty: bool = False) -> tuple[World, Account]:
     """A world and one account in it, now and then with marks of its own."""
@@ -255,7 +265,8 @@ def scenes(draw: st.DrawFn, nasty: bool = False) -> tuple[World, Account]:
     symbols = tuple(draw(st.lists(st.sampled_from(SYMBOLS), min_size=1, max_size=3, unique=True)))
     world = draw(worlds(venue, symbols, nasty))
     if world.marks:
-        world.stale = draw(st.sets(st.sampled_from(sorted(world.marks)), max_size=1))
+        doubted = draw(st.sets(st.sampled_from(sorted(world.marks)), max_size=1))
+        world.verdicts = {key: draw(st.sampled_from(DOUBTS)) for key in doubted}
     account = draw(accounts(world, venue, symbols))
     if draw(st.integers(0, 5)) != 1:
         return world, account

@@ -10,14 +10,16 @@ from service.api.figures import Figures
 from service.api.weaving import Texts, each, figures, nothing, records, words
 from service.contract.alerts import LevelName, ToRestore
 from service.contract.evaluation import AfterGap, PoolAnswer, PositionAnswer
+from service.contract.quality import QUALITY_NAMES
 from service.risk.aftermath import REASONS as AFTERMATH_REASONS
-from service.risk.columns import Batch, Bools, Ints, Statements, Words
+from service.risk.columns import Batch, Bools, Int8s, Ints, Statements, Words
 from service.risk.gaps import REASONS as GAP_REASONS
 from service.risk.gaps import Gaps
 from service.risk.levels import Levels
 from service.risk.liquidation import REASONS as PRICE_REASONS
 from service.risk.margin import Assessment
 from service.risk.markets import MarketTable
+from service.risk.quality import Quality
 from service.risk.restore import Restoration
 
 FROM_REQUEST_MS = -1  # the event time of marks that came in the body of the call
@@ -40,9 +42,14 @@ class Evaluated:
     assessment: Assessment
     figures: Figures
     restoration: Restoration
-    level: Levels  # of pools, without what only a stale mark says
+    level: Levels  # of pools, without what only a doubtful mark says
     side: Texts  # of legs
     symbol: Texts  # of legs
+
+
+def quality_columns(quality: Int8s) -> tuple[Texts, Texts]:
+    """Return whether marks are stale, and the word for their quality."""
+    return words(FLAGS, quality == Quality.STALE), words(QUALITY_NAMES, quality)
 
 
 def pool_answers(asked: Evaluated, table: MarketTable, reductions: Texts) -> Texts:
@@ -63,7 +70,7 @@ def pool_answers(asked: Evaluated, table: MarketTable, reductions: Texts) -> Tex
             side,
             words(LEVELS, asked.level),
             words(_POOL_REASONS, _pool_reasons(asked)),
-            words(FLAGS, asked.assessment.pools.stale),
+            *quality_columns(asked.assessment.pools.quality),
             *money,
             most,
             words(_GAP_REASONS, found.max_loss.reason),
@@ -148,7 +155,7 @@ def position_answers(asked: Evaluated, table: MarketTable, now_ms: int) -> Texts
             source,
             mark,
             age,
-            words(FLAGS, batch.markets.stale[legs.market] & ~own),
+            *quality_columns(np.where(own, Quality.GOOD, batch.markets.quality[legs.market])),
             *money[: len(found.of_legs)],
             words(_PRICE_REASONS, solved.reason),
             below,

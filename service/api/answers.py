@@ -10,12 +10,12 @@ from typing import Protocol
 import numpy as np
 
 from service.api.answer_parts import (
-    FLAGS,
     LEVELS,
     SIDES,
     Evaluated,
     pool_answers,
     position_answers,
+    quality_columns,
 )
 from service.api.figures import Supposed, figures_of, overflown
 from service.api.weaving import Texts, each, figures, lists, nothing, records, words
@@ -26,7 +26,7 @@ from service.contract.likelihood import AccountLikelihood
 from service.risk.batch import batch_of, pool_keys
 from service.risk.columns import Batch, Bools, Floats, Ints, Statements, Words, sums_by
 from service.risk.evaluate import assess
-from service.risk.levels import Levels, cap_stale
+from service.risk.levels import Levels, held_back
 from service.risk.markets import MarketTable
 from service.risk.model import USD, PoolKey
 from service.risk.restore import to_restore
@@ -78,8 +78,8 @@ def answer_accounts(
 ) -> Answers:
     """Return the answers of accounts, by the ids they are answered under.
 
-    `standing` are by account the levels that pools are at already: a stale mark raises nobody to
-    LIQUIDATION or BANKRUPT, but it does not bring anybody down either.
+    `standing` are by account the levels that pools are at already: a doubtful mark raises nobody
+    further than its quality allows, but it does not bring anybody down either.
     """
     with np.errstate(all="ignore"):  # what overflows is found and left out
         asked = _evaluated(names, given, table, standing=standing, supposed=supposed)
@@ -100,7 +100,7 @@ def _evaluated(
     batch = batch_of(given, table)
     assessment = assess(batch)
     current = _standing(batch, table, standing)
-    level = cap_stale(assessment.pools.level, current, assessment.pools.stale)
+    level = held_back(assessment.pools.level, current, assessment.pools.most)
     restoration = to_restore(batch, assessment, level)
     found = figures_of(batch, assessment, given.symbol.listed(), len(names), supposed)
     side = words(SIDES, batch.legs.contracts < 0.0)
@@ -124,7 +124,8 @@ def _account_answers(asked: Evaluated, table: MarketTable, now_ms: int, remarks:
     account, many = batch.pools.account, len(asked.names)
     level = np.zeros(many, np.int8)
     np.maximum.at(level, account, asked.level)
-    stale = np.bincount(account, asked.assessment.pools.stale, many) > 0.0
+    quality = np.zeros(many, np.int8)
+    np.maximum.at(quality, account, asked.assessment.pools.quality)
     deposit = _account_deposits(asked, totals.settle == IN_USD)
     pools = np.bincount(account, minlength=many)
     reductions, of_pools = _reductions(asked)
@@ -137,7 +138,7 @@ def _account_answers(asked: Evaluated, table: MarketTable, now_ms: int, remarks:
             words(LEVELS, level),
             _currencies(totals.settle, table),
             words(_TOTALS_REASONS, totals.reason),
-            words(FLAGS, stale),
+            *quality_columns(quality),
             *figures(asked.figures.of_accounts),
             to_restore,
             lists(pool_answers(asked, table, lists(reductions, of_pools)), pools),

@@ -78,18 +78,19 @@ def build_evaluate_router(
             check_prices(asked, len(venues_of(asked.accounts)), limits)
             await entrance.charge(request, caller, max(len(asked.accounts), positions))
             metrics.positions.observe(positions)
-            return text_reply(_evaluated(asked, places, faults, follower, examiner))
+            return text_reply(evaluated(asked, places, faults, follower, examiner))
 
     return router
 
 
-def _evaluated(
+def evaluated(
     asked: EvaluateRequest,
     places: list[int],
     faults: list[Fault],
     follower: MarketFollower,
     examiner: Examiner,
 ) -> bytes:
+    """Return the answer's JSON; `places` says where each account stands in the body."""
     venues = venues_of(asked.accounts)
     table = overlaid(asked, asked.instruments or (), venues, follower.table, asked.price_basis)
     found = _sort(asked, places, faults, table)

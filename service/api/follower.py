@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Literal, Protocol
 
@@ -16,9 +17,11 @@ import msgspec
 
 from service.contract.instruments import decode_instrument
 from service.contract.marks import decode_mark
+from service.contract.quality import QualityEntry, read_quality
 from service.errors import InvalidInput, MalformedBody, StoreUnavailable
 from service.risk.markets import MarketTable
-from service.risk.model import Mark
+from service.risk.model import Instrument, Mark
+from service.risk.quality import GOOD, Quality
 from service.store.market_stream import MarketEntry, MarketPicture, NewestMark
 
 BLOCK_MS = 1_000
@@ -56,13 +59,12 @@ class MarkTaker(Protocol):
     def lose(self) -> None: ...
 
 
-class _Quality(msgspec.Struct):
-    venue: str
-    symbol: str
-    stale: bool
+class MarkMaker(Protocol):
+    """Who makes marks of what others say; both return at once."""
 
+    def list(self, instrument: Instrument) -> None: ...
 
-_quality_decoder = msgspec.json.Decoder(_Quality)
+    def observe(self, mark: Mark, market_id: int, now_ms: int) -> None: ...
 
 
 @contextlib.contextmanager
@@ -87,6 +89,7 @@ class MarketFollower:
         self._pegged = tuple(pegged_assets)
         self.listener: MarketListener | None = None  # is told of every entry too
         self.taker: MarkTaker | None = None  # of every mark, and when some were missed
+        self.maker: MarkMaker | None = None  # of instruments and of what marks are made of
         self._moved = asyncio.Condition()
         self._by_source = event_time == "source"
         self._event_time_ms = 0
@@ -139,17 +142,21 @@ class MarketFollower:
         """Return "venue symbol" of every symbol whose marks are stale."""
         return sorted(f"{mark.venue} {mark.symbol}" for mark in self.newest.values() if mark.stale)
 
+    def qualities(self) -> Counter[Quality]:
+        """Return how many symbols are of each quality."""
+        return Counter(mark.verdict.quality for mark in self.newest.values())
+
     async def _start(self) -> None:
         picture = await self._stream.picture()
         table = MarketTable(pegged=self._pegged)
         marks = {}
         for _venue, _symbol, doc in picture.instruments:
             with _unreadable_left_out():
-                table.put_instrument(decode_instrument(doc))
+                self._list(table, doc)
         for mark in picture.marks:
             with _unreadable_left_out():
                 table.put_mark(decode_mark(mark.payload), mark.event_time_ms)
-                table.set_stale(mark.venue, mark.symbol, mark.stale)
+                table.judge_marks(mark.venue, mark.symbol, mark.verdict)
                 marks[(mark.venue, mark.symbol)] = mark
         self.table, self.newest = table, marks
         self._event_time_ms = picture.event_time_ms
@@ -200,18 +207,27 @@ class MarketFollower:
                 mark.symbol,
                 entry.market_id,
                 entry.event_time_ms,
-                before is not None and before.stale,
+                GOOD if before is None else before.verdict,
                 entry.payload,
             )
         elif entry.kind == "i":
-            self.table.put_instrument(decode_instrument(entry.payload))
+            self._list(self.table, entry.payload)
+        elif entry.kind == "o" and self.maker is not None:
+            mark = decode_mark(entry.payload)
+            self.maker.observe(mark, entry.market_id, entry.event_time_ms)
         elif entry.kind == "q":
-            self._apply_quality(_quality_decoder.decode(entry.payload))
+            self._apply_quality(read_quality(entry.payload))
 
-    def _apply_quality(self, quality: _Quality) -> None:
-        self.table.set_stale(quality.venue, quality.symbol, quality.stale)
-        mark = self.newest.get((quality.venue, quality.symbol))
+    def _list(self, table: MarketTable, document: bytes) -> None:
+        instrument = decode_instrument(document)
+        table.put_instrument(instrument)
+        if self.maker is not None:
+            self.maker.list(instrument)
+
+    def _apply_quality(self, word: QualityEntry) -> None:
+        self.table.judge_marks(word.venue, word.symbol, word.verdict)
+        mark = self.newest.get((word.venue, word.symbol))
         if mark is not None:
             key = (mark.venue, mark.symbol)
             place = (mark.market_id, mark.event_time_ms)
-            self.newest[key] = NewestMark(*key, *place, quality.stale, mark.payload)
+            self.newest[key] = NewestMark(*key, *place, word.verdict, mark.payload)

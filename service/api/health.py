@@ -8,15 +8,16 @@ from typing import Literal
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from service.api import feeds, syncs
 from service.api.documents import answer, operation, text_answer
 from service.api.entrance import Entrance
-from service.api.feeds import amiss
 from service.api.follower import MarketFollower
 from service.api.metrics import EXPOSITION_TYPE, Metrics
 from service.api.replies import json_reply
 from service.contract.funds import FundView
 from service.contract.results import Health
 from service.errors import StoreUnavailable
+from service.store.refusals import Refusals
 
 CHECK_S = 2.0
 LISTED_MAX = 20
@@ -33,6 +34,9 @@ class Checks:
     shards: int  # there are
     feeds: Callable[[], Awaitable[dict[str, bytes]]]  # the same of the processes that take marks
     feeds_expected: Sequence[str]  # by name
+    refusals: Callable[[], Awaitable[list[Refusals]]]  # of marks
+    syncs: Callable[[], Awaitable[dict[str, bytes]]]  # the same of those that keep accounts
+    syncs_expected: bool
 
 
 class _Served(msgspec.Struct):
@@ -67,7 +71,8 @@ def build_health_router(
         degraded = [f"stale marks: {name}" for name in stale[:LISTED_MAX]]
         if len(stale) > LISTED_MAX:
             degraded.append(f"stale marks: {len(stale) - LISTED_MAX} more")
-        degraded += amiss(await _told(checks.feeds), checks.feeds_expected)
+        degraded += feeds.amiss(await _told(checks.feeds), checks.feeds_expected)
+        degraded += syncs.amiss(await _told(checks.syncs), expected=checks.syncs_expected)
         status: Literal["ok", "degraded"] = "degraded" if degraded else "ok"
         return json_reply(Health(status, degraded=degraded, monitors=serving))
 
@@ -75,6 +80,9 @@ def build_health_router(
     async def show_metrics(request: Request) -> Response:
         await entrance.admit(request, "admin")
         metrics.monitors, metrics.feeds.told, metrics.funds = await _figures(checks)
+        metrics.marks.refused = await _refusals(checks)
+        metrics.marks.qualities = follower.qualities()
+        metrics.syncs.told = await _told(checks.syncs)
         return Response(metrics.exposition(), media_type=EXPOSITION_TYPE)
 
     return router
@@ -103,6 +111,14 @@ async def _told(by: Callable[[], Awaitable[dict[str, bytes]]]) -> dict[str, byte
             return await by()
     except (StoreUnavailable, TimeoutError):
         return {}
+
+
+async def _refusals(checks: Checks) -> list[Refusals]:
+    try:
+        async with asyncio.timeout(CHECK_S):
+            return await checks.refusals()
+    except (StoreUnavailable, TimeoutError):
+        return []
 
 
 async def _figures(

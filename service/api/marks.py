@@ -1,5 +1,7 @@
 """`/v1/marks`: prices in, each by itself and in order; newest out, with age and quality."""
 
+from collections.abc import Mapping
+
 import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
@@ -13,9 +15,12 @@ from service.api.queries import MARKET_PARAMETERS, asked_market
 from service.api.replies import json_reply, results_reply
 from service.contract.mark_lists import newest_of, read_marks
 from service.contract.marks import MarkDocument
+from service.contract.quality import QUALITY_NAMES, allowed_name
 from service.contract.results import BatchResult, MarksRequest, MarksView, MarkView
 from service.errors import InvalidInput, StoreUnavailable, TooManyItems
+from service.risk.reports import Key
 from service.store.market_stream import MarketStream, NewestMark
+from service.store.refusals import MarkRefusals
 
 _EXAMPLE = {"marks": [{"venue": "binance", "symbol": "BTC/USDT:USDT", "markPrice": 61_000.5}]}
 _TAKEN = {
@@ -28,6 +33,9 @@ _NEWEST = _EXAMPLE["marks"][0] | {
     "eventTime": 1_760_000_000_000,
     "ageMs": 120,
     "stale": False,
+    "quality": "good",
+    "allows": "liquidate",
+    "refused": {"stale_timestamp": 2},
 }
 
 
@@ -53,6 +61,8 @@ def build_marks_router(
         given = read_marks(body, limits.positions_max)
         await entrance.charge(request, caller, given.count)
         taken = await stream.append_marks(given.marks)
+        if given.unread:
+            await stream.refusals.add(given.unread)
         if newest := newest_of(taken):
             await follower.reached(newest, limits.reach_s)
         return results_reply(given.results(taken))
@@ -69,12 +79,13 @@ def build_marks_router(
             for key, mark in sorted(follower.newest.items())
             if venue in (None, key[0]) and symbol in (None, key[1])
         ]
-        return json_reply(MarksView([_view(mark, now_ms) for mark in found]))
+        told = await _refused(stream.refusals)
+        return json_reply(MarksView([_view(mark, now_ms, told) for mark in found]))
 
     return router
 
 
-def _view(mark: NewestMark, now_ms: int) -> MarkView:
+def _view(mark: NewestMark, now_ms: int, refused: Mapping[Key, dict[str, int]]) -> MarkView:
     document = _mark_decoder.decode(mark.payload)
     age_ms = max(0, now_ms - mark.event_time_ms)
     return MarkView(
@@ -91,7 +102,23 @@ def _view(mark: NewestMark, now_ms: int) -> MarkView:
         event_time=mark.event_time_ms,
         age_ms=age_ms,
         stale=mark.stale,
+        quality=QUALITY_NAMES[mark.verdict.quality],
+        allows=allowed_name(mark.verdict.most),
+        refused=refused.get((mark.venue, mark.symbol), {}),
     )
+
+
+async def _refused(refusals: MarkRefusals) -> dict[Key, dict[str, int]]:
+    """Return by market how many of its marks were refused, by reason; nothing while Redis is away:
+    the marks are shown all the same."""
+    found: dict[Key, dict[str, int]] = {}
+    try:
+        counts = await refusals.read()
+    except StoreUnavailable:
+        return found
+    for each in counts:
+        found.setdefault((each.venue, each.symbol), {})[each.reason] = each.count
+    return found
 
 
 _TAKE = operation(

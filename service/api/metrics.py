@@ -21,12 +21,15 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.feeds import FeedMetrics
+from service.api.mark_metrics import MarkMetrics
+from service.api.syncs import SyncMetrics
 from service.contract.funds import FundView
 
 _LATENCY_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _CAPITAL = re.compile(r"([A-Z])")
 _SIZES = (1, 10, 100, 1_000, 10_000, 100_000)
 _MARK_AGE = "Since the newest mark of any symbol came; NaN before the first."
+_SOCKETS = "Open streams: WebSocket connections and event streams."
 _COLLECTING = "Part of all time that the garbage collector took."
 _FUND_FIGURES = {
     "balance": "Of an insurance fund, as the operator put it.",
@@ -81,14 +84,13 @@ class Metrics:
             registry=self.registry,
         )
         self.show("plimsoll_newest_mark_age_seconds", _MARK_AGE, mark_age_s)
-        self.show(
-            "plimsoll_sockets", "Open streams: WebSocket connections and event streams.", sockets
-        )
+        self.show("plimsoll_sockets", _SOCKETS, sockets)
         self.show("plimsoll_collector_share", _COLLECTING, collector_share)
         self.monitors: Mapping[str, bytes] = {}  # the newest figures of each, JSON
         self.funds: Sequence[FundView] = ()  # as they are now
         self.registry.register(_MonitorFigures(self))
-        self.feeds = FeedMetrics(self.registry)
+        self.feeds, self.syncs = FeedMetrics(self.registry), SyncMetrics(self.registry)
+        self.marks = MarkMetrics(self.registry)
         self.registry.register(_FundFigures(self))
 
     def show(self, name: str, text: str, figure: Callable[[], float]) -> None:

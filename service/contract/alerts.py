@@ -14,6 +14,7 @@ from typing import Annotated, Literal, TypeAlias, get_args
 import msgspec
 from msgspec import Meta, Struct
 
+from service.contract.quality import QualityName
 from service.risk.model import Level, PoolKey
 
 LevelName: TypeAlias = Literal[
@@ -137,6 +138,9 @@ class Alert(Struct, rename="camel", frozen=True, gc=False, omit_defaults=True):
     timestamp: EpochMs
     repeat_of: str | None = None
     positions_omitted: Count = 0
+    quality: Annotated[
+        QualityName, Meta(description="The worst of the marks it goes by; good where absent.")
+    ] = "good"
 
 
 ALERT_ID_PATTERN = r"^[A-Za-z0-9._:@-]{1,128}-[1-9][0-9]{0,14}$"

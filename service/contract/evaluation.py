@@ -14,6 +14,7 @@ from service.contract.likelihood import (
     AccountLikelihood,
 )
 from service.contract.problems import FaultAnswer
+from service.contract.quality import QualityName
 
 Figure: TypeAlias = Annotated[float | None, Meta(description="null: has no value, see the reason")]
 MarkSource: TypeAlias = Literal["request", "position", "stream"]
@@ -32,6 +33,7 @@ class PositionAnswer(Struct, rename="camel", gc=False):
     mark_price: Figure
     mark_age_ms: int | None
     stale: bool
+    quality: QualityName
     notional: Figure
     unrealized_pnl: Figure
     initial_margin: Figure
@@ -79,6 +81,7 @@ class PoolAnswer(Struct, rename="camel", gc=False):
     level: LevelName
     reason: str | None
     stale: bool
+    quality: QualityName
     wallet_balance: Figure
     unrealized_pnl: Figure
     equity: Figure
@@ -108,6 +111,7 @@ class AccountAnswer(Struct, rename="camel"):
     currency: str
     totals_reason: str | None
     stale: bool
+    quality: Annotated[QualityName, Meta(description="The worst of the marks it goes by.")]
     equity: Figure
     wallet_balance: Figure
     unrealized_pnl: Figure

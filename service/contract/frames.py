@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from service.contract.alerts import Alert, EpochMs, LevelName, PoolState
+from service.contract.quality import QualityName
 from service.contract.results import RiskUpdate
 
 SUBSCRIPTION_ID_MAX = 64
@@ -154,6 +155,7 @@ class MarkUpdate(Struct, rename="camel", frozen=True, omit_defaults=True):
     source: str | None = None
     market_id: int | None = None
     event_time: EpochMs | None = None
+    quality: QualityName = "good"
 
 
 class MarksFrame(ServerFrame, tag="marks"):

@@ -7,6 +7,14 @@ import msgspec
 from msgspec import Meta, Struct
 
 from service.contract.decoding import decode
+from service.contract.mark_rule import (
+    MarkRuleDocument,
+    OwnMarkDocument,
+    from_own_mark,
+    from_rule,
+    to_own_mark,
+    to_rule,
+)
 from service.contract.names import Asset, Symbol, Venue
 from service.contract.numbers import LARGEST, Fraction, NotNegative, Number, Positive
 from service.errors import Fault, InvalidInput
@@ -55,6 +63,8 @@ class InstrumentDocument(Struct, rename="camel", omit_defaults=True):
     ) = None
     tiering: Literal["marginal", "whole"] | None = None
     tier_unit: Literal["notional", "contracts"] | None = None
+    mark_rule: MarkRuleDocument | None = None
+    own_mark: OwnMarkDocument | None = None
 
 
 class StrictlyTyped(Struct):
@@ -105,6 +115,8 @@ def to_instrument(document: InstrumentDocument, pointer: str = "") -> Instrument
         document.taker_fee,
         document.tiering,
         document.tier_unit or "notional",
+        None if document.mark_rule is None else to_rule(document.mark_rule),
+        None if document.own_mark is None else to_own_mark(document.own_mark),
     )
 
 
@@ -137,4 +149,6 @@ def from_instrument(instrument: Instrument) -> InstrumentDocument:
         taker_fee=instrument.taker_fee,
         tiering=instrument.tiering,
         tier_unit=instrument.tier_unit,
+        mark_rule=None if instrument.mark_rule is None else from_rule(instrument.mark_rule),
+        own_mark=None if instrument.own_mark is None else from_own_mark(instrument.own_mark),
     )

@@ -2,6 +2,7 @@
 where and why. The same for `POST /v1/marks` and for the frames of `/v1/marks/stream`.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,13 @@ _REFUSALS = {
     "future_timestamp": "the timestamp is in the future",
     "timestamp_required": "the service goes by the marks' own timestamps",
     "repeated": "taken before",
+    "beyond_band": "a jump; it is believed when it lasts",
+    "implausible": "a jump by orders of scale; it is believed when it lasts",
+    "unconfirmed": "the first price of a symbol; it is believed when the next says the same",
+    "disagreement": "the other source says otherwise",
+    "outlier": "most other sources say otherwise",
+    "reserved_source": "its marks are made here: this source is the service's",
+    "too_many_sources": "the symbol has as many sources as it may have",
 }
 
 
@@ -49,6 +57,11 @@ class MarkList:
     def count(self) -> int:
         """Return how many there were."""
         return len(self.marks) + len(self.refused)
+
+    @property
+    def unread(self) -> Counter[str]:
+        """Return by reason how many were no marks."""
+        return Counter(item.errors[0].code for item in self.refused if item.errors)
 
     def results(self, taken: Sequence[int | str]) -> list[ItemResult]:
         """Return what became of each mark, given what the stream said of the good; in no order."""
@@ -94,7 +107,8 @@ def _new_mark(document: MarkDocument) -> NewMark:
     venue = document.venue = document.venue or "generic"
     document.source = document.source or None
     payload, source = _encoder.encode(document), document.source or ""
-    return NewMark(venue, document.symbol, payload, document.timestamp, source)
+    price = document.mark_price
+    return NewMark(venue, document.symbol, payload, document.timestamp, source, price)
 
 
 def _result(index: int, outcome: int | str) -> ItemResult:

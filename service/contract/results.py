@@ -13,6 +13,7 @@ from service.contract.marks import MarkDocument
 from service.contract.names import Asset
 from service.contract.numbers import Number
 from service.contract.problems import ItemResult
+from service.contract.quality import AllowsName, QualityName
 
 Reason = Literal["funding", "deposit", "withdrawal", "fee", "pnl"]
 
@@ -110,6 +111,13 @@ class MarkView(MarkDocument, rename="camel", omit_defaults=True, kw_only=True):
     event_time: int
     age_ms: int
     stale: bool
+    quality: QualityName
+    allows: Annotated[
+        AllowsName, Meta(description="What accounts may be raised to by it: see docs/marks.md.")
+    ]
+    refused: Annotated[
+        dict[str, int], Meta(description="Marks of it refused so far, by reason.")
+    ] = msgspec.field(default_factory=dict)
 
 
 class MarksView(Struct):

@@ -49,4 +49,6 @@ class StoreSink:
 
 def _new_mark(document: MarkDoc) -> NewMark:
     mark = decode_mark(orjson.dumps(document))
-    return NewMark(mark.venue, mark.symbol, encode_mark(mark), mark.timestamp_ms, mark.source)
+    return NewMark(
+        mark.venue, mark.symbol, encode_mark(mark), mark.timestamp_ms, mark.source, mark.mark_price
+    )

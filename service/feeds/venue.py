@@ -6,17 +6,27 @@ clocks: text in, marks into the intake, text to answer with.
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Literal, NamedTuple, Protocol, TypeAlias, TypeVar, get_args
 
 import msgspec
 
 from service.feeds.intake import Intake
 from service.feeds.symbols import perpetual
+from service.imports.conventions import VENUES_OF_CLASSES
 
 FeedName: TypeAlias = Literal["binance", "bybit", "okx", "hyperliquid", "deribit", "krakenfutures"]
+CCXT = "ccxt:"
 Markets: TypeAlias = Mapping[str, str]  # the venue's name of a market -> the unified symbol
 Get: TypeAlias = Callable[[str], Awaitable[bytes]]  # a path with its query -> the answer's body
 Item = TypeVar("Item")
+
+
+def check_feed(name: str) -> str:
+    """Return a feed's name: one of ours, or `ccxt:` and a class of ccxt's; raises ValueError."""
+    by_ccxt = name.startswith(CCXT) and name.removeprefix(CCXT) in VENUES_OF_CLASSES
+    if name in get_args(FeedName) or by_ccxt:
+        return name
+    raise ValueError(f"{name}: none of {', '.join(get_args(FeedName))}, nor {CCXT}CLASS")
 
 
 class Rejected(Exception):

@@ -70,6 +70,10 @@ def compare(stored: Iterable[InstrumentDocument], reading: Reading) -> Compariso
             changes.append(Change(document, True, (_summary(document),)))
             continue
         after = _with_terms_of(before, document) if reading.keeps_terms else document
+        if after.mark_rule is None:  # no venue tells it: it stays the operator's
+            after = msgspec.structs.replace(after, mark_rule=before.mark_rule)
+        if after.own_mark is None:
+            after = msgspec.structs.replace(after, own_mark=before.own_mark)
         if before == after:
             unchanged += 1
         else:

@@ -34,6 +34,7 @@ _UNITS: dict[str, tuple[TierUnit | None, TierUnit | None]] = {
     "binance": ("notional", "notional"),  # COIN-M: qtyFloor and qtyCap, in the coin
     "bitget": ("notional", None),
     "bybit": ("notional", "notional"),  # inverse: in the coin
+    "bybit-classic": ("notional", "notional"),
     "gate": ("notional", None),
     "htx": ("contracts", "contracts"),
     "krakenfutures": ("notional", "contracts"),  # numNonContractUnits, contracts
@@ -42,10 +43,15 @@ _UNITS: dict[str, tuple[TierUnit | None, TierUnit | None]] = {
 }
 
 # Venues whose linear contracts are one coin each, so that a table alone says enough.
-_ONE_COIN_A_CONTRACT = frozenset({"binance", "bybit", "bitget", "hyperliquid"})
+_ONE_COIN_A_CONTRACT = frozenset({"binance", "bybit", "bybit-classic", "bitget", "hyperliquid"})
 
 # Where ccxt leaves the deduction: only in `info`, under each venue's own name.
-_DEDUCTIONS = {"binance": "cum", "bybit": "mmDeduction", "gate": "deduction"}
+_DEDUCTIONS = {
+    "binance": "cum",
+    "bybit": "mmDeduction",
+    "bybit-classic": "mmDeduction",
+    "gate": "deduction",
+}
 
 
 def unit_of(venue: str, *, linear: bool) -> TierUnit | None:

@@ -6,6 +6,7 @@ ccxt blocks: every call is a thread's, one after the other, at the pace ccxt kee
 
 import asyncio
 import importlib
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -41,6 +42,7 @@ def exchange_of(name: str) -> Any:
         ccxt = importlib.import_module("ccxt")
     except ImportError:
         raise InvalidInput(INSTALL) from None
+    keep_ccxt_quiet()
     if not hasattr(ccxt, name):
         raise InvalidInput(f"ccxt {ccxt.__version__} has no class {name}")
     options = {"defaultType": "swap", "fetchMargins": False}
@@ -50,6 +52,11 @@ def exchange_of(name: str) -> Any:
     # Tiers need no list of coins, which Binance shows to keys with more rights only.
     exchange.has["fetchCurrencies"] = False
     return exchange
+
+
+def keep_ccxt_quiet() -> None:
+    """Let ccxt log no requests: at level debug it writes their headers, and our keys with them."""
+    logging.getLogger("ccxt").setLevel(logging.WARNING)
 
 
 def keys_of(environment: Mapping[str, str]) -> dict[str, str]:

@@ -24,6 +24,7 @@ from service.contract.alerts import (
     encode_alert,
     pool_name,
 )
+from service.contract.quality import QualityName
 from service.monitor.figures import Figures, PoolNames, figures_of
 from service.monitor.reminders import Reminders
 from service.risk.book import Book
@@ -200,6 +201,7 @@ class AlertWriter:
             repeat(moment.now_ms),
             repeated,
             told.omitted,
+            told.qualities,
         )
         return keys, list(map(encode_alert, alerts))
 
@@ -258,6 +260,7 @@ class AlertWriter:
         restorations: list[ToRestore | None] = [None] * many
         positions: list[list[AlertPosition]] = [[]] * many
         omitted = [0] * many
+        qualities: list[QualityName] = ["good"] * many
         if there.any():
             told = figures_of(self._book, slots[there], levels[there])
             places = np.flatnonzero(there)
@@ -266,8 +269,9 @@ class AlertWriter:
             for index, place in enumerate(places.tolist()):
                 restorations[place] = told.restorations[index]
                 positions[place], omitted[place] = told.positions[index], told.omitted[index]
+                qualities[place] = told.qualities[index]
         columns = [column.tolist() for column in (ratio, *money)]
-        return Figures(columns, restorations, positions, omitted)
+        return Figures(columns, restorations, positions, omitted, qualities)
 
 
 def _doubled(accounts: Ints) -> Ints:

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from service.risk.columns import Bools, Floats, Ints
-from service.risk.rows import Int8s, Int32s, Records
+from service.risk.columns import Bools, Floats, Int8s, Ints
+from service.risk.rows import Int32s, Records
 
 # Columns of `scratch`, a row a leg of the pool at hand.
 X, EQUITY, MAINTENANCE, LOW, HIGH, FIRST = range(6)

@@ -14,15 +14,11 @@ from msgspec import Struct
 
 from service.contract.instruments import decode_instrument
 from service.contract.marks import decode_mark
+from service.contract.quality import QualityEntry, read_quality
 from service.risk.columns import Ints
 from service.risk.markets import MarketTable
 from service.risk.model import Mark
-
-
-class _Quality(Struct):
-    venue: str
-    symbol: str
-    stale: bool
+from service.risk.quality import GOOD
 
 
 class _MarkFact(Struct, array_like=True):
@@ -33,11 +29,10 @@ class _MarkFact(Struct, array_like=True):
 class _Snapshot(Struct):
     event_time_ms: int
     marks: list[_MarkFact]
-    stale: list[tuple[str, str]]
+    qualities: list[QualityEntry]  # of the symbols that are not good
     instruments: list[msgspec.Raw]
 
 
-_quality_decoder = msgspec.json.Decoder(_Quality)
 _snapshot_decoder = msgspec.json.Decoder(_Snapshot)
 _encoder = msgspec.json.Encoder()
 
@@ -62,7 +57,7 @@ class MarketFacts:
         self.table = MarketTable(pegged=pegged)
         self.event_time_ms = 0
         self._marks: dict[tuple[str, str], _MarkFact] = {}
-        self._stale: set[tuple[str, str]] = set()
+        self._qualities: dict[tuple[str, str], QualityEntry] = {}
         self._instruments: dict[tuple[str, str], bytes] = {}
 
     def mark(self, payload: bytes, event_time_ms: int) -> Touched:
@@ -73,9 +68,9 @@ class MarketFacts:
         self._marks[mark.venue, mark.symbol] = _MarkFact(event_time_ms, msgspec.Raw(payload))
         marked, changed = [], []
         for row in rows:
-            (stale, *prices), (stale_now, *prices_now) = before[row], table.seen(row)
-            # A venue's first own mark may take over from a stale one of generic's.
-            if stale_now != stale:
+            (standing, *prices), (standing_now, *prices_now) = before[row], table.seen(row)
+            # A venue's first own mark may take over from a doubtful one of generic's.
+            if standing_now != standing:
                 changed.append(row)
             if prices_now != prices:
                 marked.append(row)
@@ -87,11 +82,15 @@ class MarketFacts:
         self.table.renew_mark(mark, event_time_ms, markets)
 
     def quality(self, payload: bytes) -> Touched:
-        """Take the gate's word that a symbol's marks are stale, or fresh again."""
-        word = _quality_decoder.decode(payload)
+        """Take the gate's word on a symbol's marks."""
+        return self._judge(read_quality(payload))
+
+    def _judge(self, word: QualityEntry) -> Touched:
         name = (word.venue, word.symbol)
-        (self._stale.add if word.stale else self._stale.discard)(name)
-        return Touched(changed=tuple(self.table.set_stale(*name, word.stale)))
+        self._qualities.pop(name, None)
+        if word.verdict != GOOD:
+            self._qualities[name] = word
+        return Touched(changed=tuple(self.table.judge_marks(*name, word.verdict)))
 
     def instrument(self, payload: bytes) -> Touched:
         """Take a contract's new terms."""
@@ -106,8 +105,8 @@ class MarketFacts:
     def snapshot(self) -> bytes:
         """Return everything as one blob."""
         instruments = [msgspec.Raw(payload) for payload in self._instruments.values()]
-        marks, stale = list(self._marks.values()), sorted(self._stale)
-        return _encoder.encode(_Snapshot(self.event_time_ms, marks, stale, instruments))
+        marks, qualities = list(self._marks.values()), list(self._qualities.values())
+        return _encoder.encode(_Snapshot(self.event_time_ms, marks, qualities, instruments))
 
     def restore(self, blob: bytes) -> None:
         """Take in a blob; nothing may have been taken in before."""
@@ -117,6 +116,5 @@ class MarketFacts:
             self.instrument(bytes(raw))
         for mark in snapshot.marks:
             self.mark(bytes(mark.payload), mark.event_time_ms)
-        for venue, symbol in snapshot.stale:
-            self._stale.add((venue, symbol))
-            self.table.set_stale(venue, symbol, True)
+        for word in snapshot.qualities:
+            self._judge(word)

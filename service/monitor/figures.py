@@ -16,6 +16,7 @@ from service.contract.alerts import (
     ToRestore,
     pool_name,
 )
+from service.contract.quality import QUALITY_NAMES, QualityName
 from service.risk.book import Book
 from service.risk.columns import Batch, Floats, Ints
 from service.risk.evaluate import assess, prices
@@ -60,12 +61,13 @@ class PoolNames(dict[tuple[int, int, bool], PoolName]):
 @dataclass(frozen=True, slots=True)
 class Figures:
     """Columns in the order of an alert's fields: those from `margin_ratio` to `owed`, then the next
-    two, and the number of positions that are not named."""
+    two, the number of positions that are not named, and the quality of the marks."""
 
     columns: list[list[float]]
     restorations: list[ToRestore | None]
     positions: list[list[AlertPosition]]
     omitted: list[int]
+    qualities: list[QualityName]
 
 
 def figures_of(book: Book, slots: Ints, levels: Levels) -> Figures:
@@ -81,7 +83,8 @@ def figures_of(book: Book, slots: Ints, levels: Levels) -> Figures:
         shortfall(pools.equity).tolist(),
         owed(batch, assessment).tolist(),
     ]
-    return Figures(columns, *_of_legs(book, batch, assessment, levels))
+    qualities = [QUALITY_NAMES[quality] for quality in pools.quality.tolist()]
+    return Figures(columns, *_of_legs(book, batch, assessment, levels), qualities)
 
 
 def _of_legs(

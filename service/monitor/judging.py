@@ -11,7 +11,7 @@ import numpy as np
 from service.risk.book import Book
 from service.risk.columns import Batch, Bools, Ints
 from service.risk.evaluate import assess
-from service.risk.levels import NOT_PENDING, Levels, cap_stale, next_level, step
+from service.risk.levels import NOT_PENDING, Levels, held_back, next_level, step
 from service.risk.margin import PoolFigures
 
 
@@ -78,7 +78,7 @@ def judge(book: Book, slots: Ints, event_time_ms: int) -> Judgement:
     level, since = step(
         before,
         pending,
-        cap_stale(heading(batch, figures, before), before, figures.stale),
+        held_back(heading(batch, figures, before), before, figures.most),
         ease_after_ms=batch.pools.ease_after_ms,
         event_time=event_time_ms,
         open_=figures.open,
@@ -87,7 +87,7 @@ def judge(book: Book, slots: Ints, event_time_ms: int) -> Judgement:
 
 
 def heading(batch: Batch, figures: PoolFigures, current: Levels) -> Levels:
-    """Return where pools that stand at `current` would be by their figures, were none stale."""
+    """Return where pools that stand at `current` would be by their figures, were all marks good."""
     lines = batch.pools
     return next_level(
         figures.level,

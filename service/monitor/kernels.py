@@ -35,6 +35,7 @@ from service.risk.levels import (
     LIQUIDATION,
     MARGIN_CALL,
     NOT_PENDING,
+    UNPRICED,
     WARNING,
     LevelTable,
     table_level,
@@ -45,7 +46,6 @@ from service.risk.market_rows import (
     ISOLATED_ON_ENTRY,
     KNOWN,
     LINEAR,
-    STALE,
 )
 from service.risk.rows import ISOLATED, SIMPLE, STRICT
 
@@ -65,7 +65,7 @@ def judge_pool(columns: Columns, found: Found, slot: int, event_time_ms: int, wr
     """Bring one pool up to date, or name it as one to be judged elsewhere."""
     counts, pool = found.counts, columns.pools[slot]
     counts[JUDGED] += 1
-    equity, maintenance, gross, stale, known = _figures(columns, slot)
+    equity, maintenance, gross, most, known = _figures(columns, slot)
     if not (known and pool.traits & SIMPLE):
         found.elsewhere[counts[ELSEWHERE]] = slot
         counts[ELSEWHERE] += 1
@@ -75,8 +75,9 @@ def judge_pool(columns: Columns, found: Found, slot: int, event_time_ms: int, wr
     heading = HEALTHY
     if pool.legs and not (maintenance == 0.0 and equity >= 0.0):
         heading = heading_of(lines, before, equity, maintenance, pool.traits & STRICT)
-    if stale:
-        heading = min(heading, max(before, MARGIN_CALL))
+    if heading > most:
+        standing = before if before != UNPRICED else HEALTHY
+        heading = min(heading, max(standing, most))
     level, pending = heading, NOT_PENDING
     if heading < before and pool.legs:
         begun = event_time_ms if since == NOT_PENDING else since
@@ -115,8 +116,9 @@ def heading_of(lines: Any, before: int, equity: float, maintenance: float, stric
 
 
 @inlined
-def _figures(columns: Columns, slot: int) -> tuple[float, float, float, bool, bool]:
-    """Return equity, maintenance, gross size, whether a mark is stale and whether all are known.
+def _figures(columns: Columns, slot: int) -> tuple[float, float, float, int, bool]:
+    """Return equity, maintenance, gross size, the highest level that the marks raise it to, and
+    whether all are known.
 
     Leaves in `scratch` each leg's x, what one unit of x does to equity and to maintenance, and the
     x at the borders of its tier.
@@ -124,15 +126,15 @@ def _figures(columns: Columns, slot: int) -> tuple[float, float, float, bool, bo
     pool, scratch = columns.pools[slot], columns.scratch
     isolated = (pool.traits & ISOLATED) != 0
     on_entry = ISOLATED_ON_ENTRY if isolated else CROSS_ON_ENTRY
-    pnl, maintenance, gross, stale = 0.0, 0.0, abs(pool.wallet), False
+    pnl, maintenance, gross, most = 0.0, 0.0, abs(pool.wallet), BANKRUPT
     for index in range(pool.legs):
         row = pool.leg + index
         leg = columns.legs[row]
         market = columns.markets[leg.market]
         mark, entry, size = market.mark, leg.entry_price, abs(leg.size)
         if not market.traits & KNOWN or np.isnan(mark):
-            return 0.0, 0.0, 0.0, False, False
-        stale |= (market.traits & STALE) != 0
+            return 0.0, 0.0, 0.0, most, False
+        most = min(most, market.most)
         moved = leg.size * (mark - entry)
         if market.traits & LINEAR:
             x, at_entry = mark, entry
@@ -162,4 +164,4 @@ def _figures(columns: Columns, slot: int) -> tuple[float, float, float, bool, bo
             if tier + 1 < columns.floor.shape[1]:
                 high = min(high, columns.floor[market.table, tier + 1] / size * (1.0 - EDGE))
         scratch[index, LOW], scratch[index, HIGH], scratch[index, FIRST] = low, high, index
-    return pool.wallet + pnl, maintenance, gross, stale, True
+    return pool.wallet + pnl, maintenance, gross, most, True

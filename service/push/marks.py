@@ -8,19 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from service.contract.frames import MarkUpdate
+from service.contract.quality import QUALITY_NAMES, QualityName, read_quality
 from service.push.conflated import Conflated
 from service.push.outbox import Outbox
 from service.store.market_stream import MarketEntry, NewestMark
 
-
-class _Quality(msgspec.Struct):
-    venue: str
-    symbol: str
-    stale: bool
-
-
 _MARK = msgspec.json.Decoder(MarkUpdate)
-_QUALITY = msgspec.json.Decoder(_Quality)
 
 
 class MarkSubscription(Conflated):
@@ -45,7 +38,7 @@ class MarkBoard:
     def __init__(self, changed: Callable[[str, str, bool], None]) -> None:
         self._changed = changed
         self._newest: dict[tuple[str, str], MarkUpdate] = {}
-        self._stale: set[tuple[str, str]] = set()
+        self._qualities: dict[tuple[str, str], QualityName] = {}  # of those that are not good
         self._listeners: set[MarkSubscription] = set()
 
     def __iter__(self) -> Iterator[MarkSubscription]:
@@ -56,15 +49,15 @@ class MarkBoard:
         for mark in marks:
             entry = MarketEntry(mark.market_id, "m", mark.event_time_ms, mark.payload)
             self._put(entry)
-            self._judge(mark.venue, mark.symbol, mark.stale)
+            self._judge(mark.venue, mark.symbol, QUALITY_NAMES[mark.verdict.quality])
 
     def entry(self, entry: MarketEntry) -> None:
         """Take an entry of the market stream."""
         if entry.kind == "m":
             self._put(entry)
         elif entry.kind == "q":
-            quality = _QUALITY.decode(entry.payload)
-            self._judge(quality.venue, quality.symbol, quality.stale)
+            word = read_quality(entry.payload)
+            self._judge(word.venue, word.symbol, word.quality)
 
     def add(self, subscription: MarkSubscription) -> None:
         """Put a subscription through: it gets the newest marks, then every change."""
@@ -76,9 +69,17 @@ class MarkBoard:
         self._listeners.discard(subscription)
 
     def _put(self, entry: MarketEntry) -> None:
-        mark = msgspec.structs.replace(
-            _MARK.decode(entry.payload), market_id=entry.market_id, event_time=entry.event_time_ms
+        mark = _MARK.decode(entry.payload)
+        self._show(
+            msgspec.structs.replace(
+                mark,
+                market_id=entry.market_id,
+                event_time=entry.event_time_ms,
+                quality=self._qualities.get((mark.venue, mark.symbol), "good"),
+            )
         )
+
+    def _show(self, mark: MarkUpdate) -> None:
         if self._newest.get((mark.venue, mark.symbol)) == mark:
             return
         self._newest[mark.venue, mark.symbol] = mark
@@ -87,11 +88,15 @@ class MarkBoard:
             for subscription in self._listeners:
                 subscription.note(mark, encoded)
 
-    def _judge(self, venue: str, symbol: str, stale: bool) -> None:
+    def _judge(self, venue: str, symbol: str, quality: QualityName) -> None:
         name = (venue, symbol)
-        if stale != (name in self._stale):
-            (self._stale.add if stale else self._stale.discard)(name)
-            self._changed(venue, symbol, stale)
+        before = self._qualities.pop(name, "good")
+        if quality != "good":
+            self._qualities[name] = quality
+        if (quality == "stale") != (before == "stale"):
+            self._changed(venue, symbol, quality == "stale")
+        if quality != before and (mark := self._newest.get(name)) is not None:
+            self._show(msgspec.structs.replace(mark, quality=quality))
 
 
 def _encoded(mark: MarkUpdate) -> str:

@@ -8,7 +8,8 @@ store does not answer, every batch of the call is refused, and may have been car
 same: the same marks again do no harm, since equal timestamps are taken.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Protocol
 
@@ -31,8 +32,17 @@ REFUSED_BYTES = 512  # the most that one refused mark takes of a frame
 _AWAY = "the store did not answer: these marks may be in, and may be sent again"
 
 
+class RefusalCounter(Protocol):
+    """Where it is counted what was no mark; raises StoreUnavailable."""
+
+    async def add(self, reasons: Mapping[str, int]) -> None: ...
+
+
 class MarkStore(Protocol):
     """Where marks go; raises StoreUnavailable."""
+
+    @property
+    def refusals(self) -> RefusalCounter: ...
 
     async def append_marks(self, marks: Sequence[NewMark]) -> list[int | str]: ...
 
@@ -79,16 +89,20 @@ class Producer(Connection):
         """Take marks into the stream and answer, until there is nothing more to come."""
         while waiting := await self._inbox.take():
             batches = [item for item in waiting if isinstance(item, Batch)]
-            taken = await self._append([mark for batch in batches for mark in batch.given.marks])
+            taken = await self._append(batches)
             outcomes = None if taken is None else iter(taken)
             for item in waiting:
                 for frame in self._answers(item, outcomes):
                     await self.say(frame)
         self.outbox.seal()
 
-    async def _append(self, marks: Sequence[NewMark]) -> list[int | str] | None:
+    async def _append(self, batches: Sequence[Batch]) -> list[int | str] | None:
         """Return what became of the marks; None where that is not known."""
+        unread = sum((batch.given.unread for batch in batches), Counter[str]())
         try:
+            if unread:
+                await self._market.refusals.add(unread)
+            marks = [mark for batch in batches for mark in batch.given.marks]
             return await self._market.append_marks(marks)
         except StoreUnavailable:
             return None

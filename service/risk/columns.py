@@ -13,10 +13,13 @@ from typing import Generic, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from service.risk.quality import GOOD
+
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 Bytes: TypeAlias = NDArray[np.uint8]
 Bools: TypeAlias = NDArray[np.bool_]
+Int8s: TypeAlias = NDArray[np.int8]
 
 
 @dataclass(slots=True)
@@ -30,7 +33,8 @@ class Markets:
     base: Ints  # asset
     settle: Ints  # asset
     mark: Floats
-    stale: Bools
+    quality: Int8s  # quality.Quality of the mark
+    most: Int8s  # the highest level that it raises a pool to
 
 
 @dataclass(slots=True)
@@ -193,7 +197,8 @@ def empty_markets(rows: int) -> Markets:
         base=np.zeros(rows, dtype=np.int64),
         settle=np.zeros(rows, dtype=np.int64),
         mark=np.full(rows, np.nan),
-        stale=np.zeros(rows, dtype=np.bool_),
+        quality=np.full(rows, GOOD.quality, np.int8),
+        most=np.full(rows, GOOD.most, np.int8),
     )
 
 

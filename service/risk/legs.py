@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from service.risk.columns import Batch, Bools, Floats, Ints
+from service.risk.columns import Batch, Bools, Floats, Int8s, Ints
 from service.risk.compiled import inlined
 from service.risk.venues import RULE_COLUMNS
 
@@ -42,7 +42,8 @@ class Given(NamedTuple):
     table: Ints
     settle: Ints
     market_mark: Floats
-    market_stale: Bools
+    market_quality: Int8s
+    market_most: Int8s
     by_contracts: Bools  # of tables
     floor: Floats
     rate: Floats
@@ -111,7 +112,8 @@ def given_of(batch: Batch) -> Given:
         markets.table,
         markets.settle,
         markets.mark,
-        markets.stale,
+        markets.quality,
+        markets.most,
         tables.by_contracts,
         tables.floor,
         tables.rate,

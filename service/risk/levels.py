@@ -1,4 +1,4 @@
-"""The level of a pool: the lines, what a fall waits for, what a stale mark may not say.
+"""The level of a pool: the lines, what a fall waits for, what a doubtful mark may not say.
 
 Every comparison is maintenance >= line x equity, never a division, so nothing blows up at equity 0.
 Functions work on columns, one row a pool, but for the table itself, which compiled code goes by;
@@ -85,10 +85,14 @@ def next_level(
     return np.maximum(table, held)
 
 
-def cap_stale(level: Levels, current: Levels, stale: Bools) -> Levels:
-    """Return the level without a LIQUIDATION or BANKRUPT that only a stale mark would raise."""
-    most = np.maximum(current, np.int8(Level.MARGIN_CALL))
-    return np.where(stale, np.minimum(level, most), level)
+def held_back(level: Levels, current: Levels, most: Levels) -> Levels:
+    """Return the level without a rise beyond `most`, which is all that the marks allow.
+
+    Where a pool is it may stay. UNPRICED is no word of the marks: it is not held back.
+    """
+    standing = np.where(current == Level.UNPRICED, np.int8(Level.HEALTHY), current)
+    allowed = np.minimum(level, np.maximum(standing, most))
+    return np.where(level == Level.UNPRICED, level, allowed)
 
 
 def step(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from service.risk.columns import Batch, Floats
+from service.risk.columns import Batch, Floats, Int8s
 from service.risk.compiled import called, compiled, inlined
 from service.risk.groups import (
     Rest,
@@ -30,7 +30,7 @@ from service.risk.groups import (
 from service.risk.levels import LIQUIDATION
 from service.risk.margin import Assessment
 from service.risk.roots import Curve, Root, Tiers, root_above, root_below, tier_margin
-from service.risk.rows import Int8s, Records
+from service.risk.rows import Records
 from service.risk.searches import Columns, Scratch, columns_of, scratch_of
 
 FOUND, UNPRICED, ALREADY_LIQUIDATABLE, FULLY_COLLATERALISED, PRICE_INDEPENDENT, UNSOLVED = range(6)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.risk.by_pool import order_by_pool
-from service.risk.columns import Batch, Bools, Floats, Ints
+from service.risk.columns import Batch, Bools, Floats, Int8s, Ints
 from service.risk.compiled import compiled, inlined
 from service.risk.legs import (
     AtMark,
@@ -23,7 +23,7 @@ from service.risk.legs import (
     put_terms,
 )
 from service.risk.levels import LevelTable, table_level
-from service.risk.rows import Int8s
+from service.risk.quality import GOOD
 from service.risk.venues import RULE_COLUMNS
 
 _STRICT = RULE_COLUMNS.strict
@@ -56,10 +56,11 @@ class PoolFigures:
     initial_margin: Floats
     maintenance_margin: Floats
     margin_ratio: Floats  # NaN where equity <= 0
-    level: NDArray[np.int8]  # by the table alone: no hysteresis, no staleness
+    level: NDArray[np.int8]  # by the table alone: no hysteresis, whatever the marks' quality
     open: Bools  # it has a position
     unpriced: Bools
-    stale: Bools  # a mark it goes by is stale
+    quality: Int8s  # of the marks it goes by the worst
+    most: Int8s  # the highest level that all of them raise it to
 
 
 @dataclass(slots=True)
@@ -84,7 +85,8 @@ class _Pools(NamedTuple):
     level: Int8s
     open: Bools
     unpriced: Bools
-    stale: Bools
+    quality: Int8s
+    most: Int8s
 
 
 class _Held(NamedTuple):
@@ -153,7 +155,7 @@ def _empty_legs(rows: int) -> AtMark:
 
 def _zero_pools(pools: int) -> _Pools:
     wallet, pnl, equity, initial, maintenance, ratio = np.zeros((6, pools))
-    open_, unpriced, stale = np.zeros((3, pools), np.bool_)
+    open_, unpriced = np.zeros((2, pools), np.bool_)
     return _Pools(
         wallet=wallet,
         unrealised_pnl=pnl,
@@ -164,7 +166,8 @@ def _zero_pools(pools: int) -> _Pools:
         level=np.zeros(pools, np.int8),
         open=open_,
         unpriced=unpriced,
-        stale=stale,
+        quality=np.full(pools, GOOD.quality, np.int8),
+        most=np.full(pools, GOOD.most, np.int8),
     )
 
 
@@ -206,8 +209,10 @@ def _add_up(given: Given, terms: LegTerms, legs: AtMark, pools: _Pools, row: int
     """Add a leg to its pool."""
     pool, price = given.pool[row], legs.settle_price[row]
     pools.open[pool] = True
-    if np.isnan(given.mark[row]) and given.market_stale[given.market[row]]:
-        pools.stale[pool] = True
+    if np.isnan(given.mark[row]):
+        market = given.market[row]
+        pools.quality[pool] = max(pools.quality[pool], given.market_quality[market])
+        pools.most[pool] = min(pools.most[pool], given.market_most[market])
     pools.wallet[pool] += terms.margin[row]
     pools.unrealised_pnl[pool] += legs.unrealised_pnl[row] * price
     pools.initial_margin[pool] += legs.initial_margin[row] * price

@@ -17,16 +17,16 @@ MARKET = np.dtype(
         ("isolated_fee", np.float64),
         ("table", np.int32),
         ("traits", np.uint8),
+        ("most", np.int8),  # the highest level that the mark raises a pool to
     ],
     align=True,
 )
 # Bits of `traits`.
 LINEAR = 1
-STALE = 2
-KNOWN = 4  # it has terms and a mark, all of a size that cannot overflow
-BY_CONTRACTS = 8
-CROSS_ON_ENTRY = 16  # the requirement is taken of the notional at entry
-ISOLATED_ON_ENTRY = 32
+KNOWN = 2  # it has terms and a mark, all of a size that cannot overflow
+BY_CONTRACTS = 4
+CROSS_ON_ENTRY = 8  # the requirement is taken of the notional at entry
+ISOLATED_ON_ENTRY = 16
 
 # Three factors of this size and their sums stay far inside what a float can hold.
 LARGEST = 1e60
@@ -42,7 +42,7 @@ class MarketRows:
 
     def _show(self, rows: Records) -> None:
         self.rows = rows
-        self._mark, self._traits = rows["mark"], rows["traits"]  # views, made once
+        self._mark, self._most = rows["mark"], rows["most"]  # views, made once
 
     def sync(self) -> list[int]:
         """Copy what the table has touched since; returns the markets whose terms are others."""
@@ -83,5 +83,4 @@ class MarketRows:
         markets = self._table.columns()
         mark = float(markets.mark[market])
         self._mark[market] = mark if SMALLEST <= mark <= LARGEST else np.nan
-        if bool(self._traits[market] & STALE) != bool(markets.stale[market]):
-            self._traits[market] ^= STALE
+        self._most[market] = markets.most[market]

@@ -1,4 +1,4 @@
-"""What is known of every market now: instruments, marks, staleness, an asset's worth in USD.
+"""What is known of every market now: instruments, marks, their quality, an asset's worth in USD.
 
 A market is a (venue, symbol) as an account of that venue sees it: its own instrument and mark where
 there are any, else generic's. A table made with a parent is a layer over it: what it was given
@@ -15,6 +15,7 @@ import numpy as np
 from service.risk.columns import empty_markets, enlarged
 from service.risk.model import USD, Instrument, Mark
 from service.risk.numbered import NumberedMarkets
+from service.risk.quality import GOOD, Verdict
 from service.risk.reports import Basis, Key, Report, lookups, price_in_usd, price_on, worth_of
 from service.risk.symbols import base_of, settle_of, sources
 from service.risk.tiers import widened, width_for, write_table
@@ -37,7 +38,7 @@ class MarketTable(NumberedMarkets):
         self.pegged: frozenset[str] = parent.pegged if parent else frozenset(pegged) | {USD}
         self._instruments: dict[Key, Instrument] = {}
         self._reports: dict[Key, Report] = {}
-        self._stale: dict[Key, bool] = {}
+        self._verdicts: dict[Key, Verdict] = {}
         super().__init__()
         self._shares = parent is not None and basis == parent._basis
         if parent is not None and self._shares:
@@ -121,14 +122,13 @@ class MarketTable(NumberedMarkets):
         rows = self.shown_by(mark.venue, mark.symbol)
         return [row for row in rows if self._refresh_mark(row)]
 
-    def set_stale(self, venue: str, symbol: str, stale: bool) -> list[int]:
-        """Take the gate's word on a symbol's marks; returns the markets whose flag it is."""
-        self._stale[(venue, symbol)] = stale
+    def judge_marks(self, venue: str, symbol: str, verdict: Verdict) -> list[int]:
+        """Take the gate's word on a symbol's marks; returns the markets that it is said of."""
+        self._verdicts[(venue, symbol)] = verdict
         rows = []
         for row in self.shown_by(venue, symbol):
             if self._used[row][1] == (venue, symbol):
-                self._markets.stale[row] = stale
-                self._marked.add(row)
+                self._show_verdict(row, verdict)
                 rows.append(row)
         return rows
 
@@ -139,12 +139,12 @@ class MarketTable(NumberedMarkets):
                 return self._instruments[key]
         return self._parent.find_instrument(venue, symbol) if self._parent else None
 
-    def find_report(self, venue: str, symbol: str) -> tuple[Key, Report, bool] | None:
-        """Return the report a venue's accounts go by, whose it is, whether stale; as it is now."""
+    def find_report(self, venue: str, symbol: str) -> tuple[Key, Report, Verdict] | None:
+        """Return the report a venue's accounts go by, whose it is, what the gate says."""
         for key in lookups(venue, symbol):
             report = self._reports.get(key)
             if report is not None:
-                return key, report, self._stale.get(key, False)
+                return key, report, self._verdicts.get(key, GOOD)
         return self._parent.find_report(venue, symbol) if self._parent else None
 
     # Inside
@@ -190,11 +190,14 @@ class MarketTable(NumberedMarkets):
         found = self.find_report(venue, symbol)
         if found is None or found[1] is self._used[row][2]:
             return False
-        key, report, stale = found
-        self._markets.stale[row] = stale
-        self._marked.add(row)
+        key, report, verdict = found
+        self._show_verdict(row, verdict)
         self._show(row, key, report)
         return True
+
+    def _show_verdict(self, row: int, verdict: Verdict) -> None:
+        self._markets.quality[row], self._markets.most[row] = verdict
+        self._marked.add(row)
 
     def _show(self, row: int, key: Key, report: Report) -> None:
         self._used[row] = (self._used[row][0], key, report)

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal
 
+from service.risk.mark_rule import MarkRule, OwnMark
+
 Tiering = Literal["marginal", "whole"]
 TierUnit = Literal["notional", "contracts"]
 CollateralMode = Literal["single", "multi"]
@@ -53,6 +55,8 @@ class Instrument:
     taker_fee: float | None = None  # fraction; None: the venue's default where it counts a fee
     tiering: Tiering | None = None  # None takes the venue's
     tier_unit: TierUnit = "notional"
+    mark_rule: MarkRule | None = None  # its own, for the gate; no evaluation asks for it
+    own_mark: OwnMark | None = None  # None: marks are as they come
 
 
 @dataclass(frozen=True, slots=True)

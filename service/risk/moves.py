@@ -10,14 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from service.risk.columns import Batch, Bools, Floats
+from service.risk.columns import Batch, Bools, Floats, Int8s
 from service.risk.compiled import called, compiled, inlined
 from service.risk.groups import begin, gather, least_slack, price_at
 from service.risk.levels import LIQUIDATION
 from service.risk.liquidation import UNSOLVED, LegPrices
 from service.risk.margin import Assessment
 from service.risk.roots import Curve, Tiers, root_above, root_below
-from service.risk.rows import Int8s
 from service.risk.searches import Columns, Scratch, columns_of, scratch_of
 
 _IS_BASE, _PART = range(2)  # columns of `in_asset` as they are used here

@@ -94,13 +94,14 @@ class NumberedMarkets:
         report = self._used[market][2]
         return report.event_time_ms if report else None
 
-    def seen(self, market: int) -> tuple[bool, float | None, list[float]]:
-        """Return what a judgement sees of a market: whether its mark is stale, the mark, and the
-        prices of the assets that may move with it."""
+    def seen(self, market: int) -> tuple[tuple[int, int], float | None, list[float]]:
+        """Return what a judgement sees of a market: its mark's quality and what that
+        allows, the mark, and the prices of the assets that may move with it."""
         report, assets = self._used[market][2], self._priced_by.get(market)
         price = report.mark.mark_price if report else None
         worth = self._asset_price[assets].tolist() if assets else []
-        return bool(self._markets.stale[market]), price, worth
+        standing = (int(self._markets.quality[market]), int(self._markets.most[market]))
+        return standing, price, worth
 
     def market_key(self, market: int) -> Key:
         """Return the (venue, symbol) that a number stands for."""

@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.risk.closing import debt_most
-from service.risk.columns import Batch, Bools, Floats, Ints
+from service.risk.columns import Batch, Bools, Floats, Int8s, Ints
 from service.risk.compiled import compiled, inlined
 from service.risk.margin import Assessment
 from service.risk.model import Level
-from service.risk.rows import Int8s
 
 # Answers are this much on the safe side (relative), so that whoever acts on them is below the line.
 _SAFELY = 1e-12

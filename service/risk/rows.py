@@ -10,10 +10,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from service.risk.columns import Bools, Floats, Ints
+from service.risk.columns import Bools, Floats, Int8s, Ints
 
 Int32s: TypeAlias = NDArray[np.int32]
-Int8s: TypeAlias = NDArray[np.int8]
 UInt8s: TypeAlias = NDArray[np.uint8]
 Records: TypeAlias = NDArray[np.void]
 

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from service.risk.columns import Batch, Bools, Floats, Ints
+from service.risk.columns import Batch, Bools, Floats, Int8s, Ints
 from service.risk.margin import Assessment
-from service.risk.rows import Int8s, Records
+from service.risk.rows import Records
 
 # A leg of the pool at hand. Its requirement at a notional n is rate x n + fixed and, where it
 # bends, what its tier asks of n; a frozen one and one by contracts held stay in their tiers.

@@ -15,10 +15,9 @@ import msgspec
 
 from service.store import keys
 from service.store.client import Client
-from service.store.commands import Command, Part, ScriptCall, load_script
+from service.store.commands import Command, Part, ScriptCall, load_script, pairs
 from service.store.keys import ShardKeys
 from service.store.log_entries import LogBlock, LogEntry, read_entry, write_block
-from service.store.market_stream import pairs
 
 Outcome = Literal["committed", "repeated", "lease_lost", "out_of_step"]
 

@@ -86,3 +86,8 @@ def _plain(command: Command, known: set[str]) -> Sequence[Part]:
         return ("EVALSHA", script.sha, *tail)
     known.add(script.sha)
     return ("EVAL", script.text, *tail)
+
+
+def pairs(flat: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    """Pair up a flat answer of fields and values."""
+    return list(zip(flat[::2], flat[1::2], strict=True))

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from service.errors import StoreUnavailable, WrongShards
 from service.store import keys
 from service.store.client import Client
-from service.store.commands import Part, load_script
+from service.store.commands import Part, load_script, pairs
 from service.store.formats import FORMAT, refuse_other
 from service.store.keys import ShardKeys
-from service.store.market_stream import pairs
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ async def ping(client: Client, timeout_s: float) -> float:
 async def members(client: Client, key: str = keys.MONITORS) -> dict[str, bytes]:
     """Return the newest figures (JSON) of those alive, by name; the dead ones' are dropped.
 
-    `key` is the list that is asked: `keys.MONITORS` or `keys.FEEDS`.
+    `key` is the list that is asked: `keys.MONITORS`, `keys.FEEDS` or `keys.SYNCS`.
     """
     flat, now_ms = await client.call("HGETALL", key), await client.time_ms(key)
     live, dead = {}, []

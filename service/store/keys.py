@@ -10,8 +10,14 @@ A line a key: its type, what it holds; how long it lives.
 {market}:clock            hash: `sequence` last market id, `eventTime` ms; for good
 {market}:newest           hash: market -> `<market id> <event time> <mark JSON>`; for good
 {market}:sources          hash: (venue, symbol, source) -> newest timestamp ms; for good
-{market}:times            zset: market by event time of its mark, fresh ones only; for good
-{market}:stale            set: markets that are stale; for good
+{market}:times            zset: market by the event time at which its next mark is overdue, fresh
+                          ones only; for good
+{market}:qualities        hash: market -> `<quality> <allows> <marks since it returned> <ms of the
+                          last of them>`, of those that are not good; for good
+{market}:gates            hash: market -> what its band goes by (preludes/mark_gate.lua) as
+                          MessagePack; for good
+{market}:rules            hash: market -> its instrument's rule of marks, JSON; as the instrument
+{market}:refusals         hash: `<reason> <market>` -> marks refused; no market: unknown; for good
 {market}:instruments      hash: market -> instrument JSON; for good
 {market}:snapshots        hash: market id -> the monitor's blob of marks and instruments; until a
                           newer one serves every shard
@@ -51,6 +57,7 @@ A line a key: its type, what it holds; how long it lives.
 {ask}:monitors            hash: live monitor -> `<ms it is good until> <figures JSON>`; a minute
                           after the last monitor
 {ask}:feeds               hash: live feed process -> the same of its feeds
+{ask}:syncs               hash: live account sync process -> the same of its accounts
 {ask}:answer:<id>         list: `<shards> <payload>`; half a minute
 {keys}:records            hash: key id -> API key JSON (of its secret a hash); for good
 {units <key id>}:full     string: when all units taken by a key have grown back, epoch microseconds;
@@ -84,7 +91,10 @@ CLOCK = "{market}:clock"
 NEWEST = "{market}:newest"
 SOURCES = "{market}:sources"
 MARK_TIMES = "{market}:times"
-STALE = "{market}:stale"
+QUALITIES = "{market}:qualities"
+GATES = "{market}:gates"
+MARK_RULES = "{market}:rules"
+REFUSALS = "{market}:refusals"
 INSTRUMENTS = "{market}:instruments"
 SNAPSHOTS = "{market}:snapshots"
 VOLATILITY = "{market}:volatility"
@@ -98,6 +108,7 @@ MIGRATING = "{market}:migrating"
 QUESTIONS = "{ask}:questions"
 MONITORS = "{ask}:monitors"
 FEEDS = "{ask}:feeds"
+SYNCS = "{ask}:syncs"
 API_KEYS = "{keys}:records"
 SILENCES = "{silences}:records"
 SILENCES_CHANGED = "{silences}:changed"

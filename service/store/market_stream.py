@@ -2,35 +2,54 @@
 
 Marks, changes of a symbol's quality, instruments, clock entries and notices of account changes are
 entries of one stream, numbered 1, 2, 3 ... without gaps. Event time never goes backwards. Which
-mark is too old, from the future or stale is decided here, in the script that appends it, so that
-every reader sees the same. A retried append with the same (producer, batch) appends nothing and
-answers what it answered then.
+mark is let through, and of which quality a symbol's marks are, is decided here, in the script that
+appends it, so that every reader sees the same, and every run over the stream too. A retried append
+with the same (producer, batch) appends nothing and answers what it answered then.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from math import nan
 from typing import Any, Literal
 
 import orjson
 
+from service.risk.mark_rule import DOOR, MarkRule
+from service.risk.quality import GOOD, Quality, Verdict, verdict_of
 from service.store import keys
 from service.store.client import Client, at_most
-from service.store.commands import Part, load_script
+from service.store.commands import Part, load_script, pairs
+from service.store.refusals import MarkRefusals
 
 EntryKind = Literal["m", "q", "i", "c", "a"]
 
 MARKS_A_CALL = 500  # some milliseconds of the server at most
 PRODUCER_MEMORY_MS = 86_400_000
 CLOCK_SILENCE_MS = 1_000
+OWN_SOURCE, OWN_PRODUCER = "own", "own-marks"  # of the marks that are made here
+_GATE_KEYS = (
+    keys.STREAM,
+    keys.CLOCK,
+    keys.NEWEST,
+    keys.SOURCES,
+    keys.MARK_TIMES,
+    keys.QUALITIES,
+    keys.GATES,
+    keys.MARK_RULES,
+    keys.REFUSALS,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The mark gate's rules; `event_time`: our clock at receipt, or the marks' own timestamps."""
+    """The mark gate of one door; `event_time`: our clock at receipt, or the marks' own timestamps.
+
+    What an instrument says of its own marks goes before `rule`, which must say everything.
+    """
 
     event_time: Literal["received", "source"] = "received"
-    max_age_ms: int = 10_000
+    rule: MarkRule = DOOR
     max_ahead_ms: int = 60_000
 
 
@@ -43,14 +62,15 @@ class NewMark:
     payload: bytes
     timestamp_ms: int | None = None
     source: str = ""
+    price: float = nan  # what a band is about; not known: none lets it through
 
 
 @dataclass(frozen=True, slots=True)
 class MarketEntry:
     """One entry of the stream.
 
-    Kinds: m mark, q quality {venue, symbol, stale}, i instrument, c clock, a account changes
-    {shard, upto}.
+    Kinds: m mark, o what a mark is made of (a mark of another source), q quality {venue, symbol,
+    quality, allows}, i instrument, c clock, a account changes {shard, upto}.
     """
 
     market_id: int
@@ -67,8 +87,12 @@ class NewestMark:
     symbol: str
     market_id: int
     event_time_ms: int
-    stale: bool
+    verdict: Verdict
     payload: bytes
+
+    @property
+    def stale(self) -> bool:
+        return self.verdict.quality is Quality.STALE
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +114,8 @@ class MarketStream:
         self._client = client
         self._blocking = blocking
         self._gate = gate or Gate()
+        self._rule = orjson.dumps(self._gate.rule.document())
+        self.refusals = MarkRefusals(client)
         self._append_marks = load_script("append_marks")
         self._append_entries = load_script("append_entries")
         self._trim = load_script("trim_market")
@@ -99,13 +125,11 @@ class MarketStream:
     ) -> list[int | str]:
         """Append marks in order; by mark the market id, or why it was refused.
 
-        Refusals: `stale_timestamp`, `future_timestamp`, `timestamp_required`; `repeated` when a
-        batch of this producer was appended before and its answer is no longer known. Batches of a
-        producer must be numbered upwards.
+        The reasons are in docs/marks.md; `repeated` when a batch of this producer was appended
+        before and its answer is no longer known. Batches of a producer must be numbered upwards.
         """
         results: list[int | str] = []
-        iterator = iter(marks)
-        part = 0
+        iterator, part = iter(marks), 0
         while chunk := list(islice(iterator, MARKS_A_CALL)):
             answer = await self._append(chunk, producer, batch, part, -1)
             part += 1
@@ -125,19 +149,19 @@ class MarketStream:
     async def _append(
         self, marks: Sequence[NewMark], producer: str | None, batch: int, part: int, silence_ms: int
     ) -> bytes:
-        gate = self._gate
-        arguments: list[Part] = [gate.event_time, gate.max_age_ms, gate.max_ahead_ms, silence_ms]
-        arguments += [-1 if producer is None else batch, part, PRODUCER_MEMORY_MS]
+        arguments: list[Part] = [self._gate.event_time, self._gate.max_ahead_ms, silence_ms]
+        arguments += [-1 if producer is None else batch, part, PRODUCER_MEMORY_MS, self._rule]
         for mark in marks:
             arguments += (
                 keys.market_name(mark.venue, mark.symbol),
                 keys.source_name(mark.venue, mark.symbol, mark.source),
                 "" if mark.timestamp_ms is None else mark.timestamp_ms,
                 mark.payload,
+                repr(mark.price),
+                mark.source,
             )
-        names = (keys.STREAM, keys.CLOCK, keys.NEWEST, keys.SOURCES, keys.MARK_TIMES, keys.STALE)
         answer: bytes = await self._client.run(
-            self._append_marks, (*names, keys.producer(producer or "")), arguments
+            self._append_marks, (*_GATE_KEYS, keys.producer(producer or "")), arguments
         )
         return answer
 
@@ -160,7 +184,9 @@ class MarketStream:
             for entry in entries[start : start + MARKS_A_CALL]:
                 arguments += entry
             results += await self._client.run(
-                self._append_entries, (keys.STREAM, keys.CLOCK, keys.INSTRUMENTS), arguments
+                self._append_entries,
+                (keys.STREAM, keys.CLOCK, keys.INSTRUMENTS, keys.MARK_RULES),
+                arguments,
             )
         return results
 
@@ -189,11 +215,11 @@ class MarketStream:
 
     async def picture(self) -> MarketPicture:
         """Return newest marks and instruments as of one market id; `read` goes on from it."""
-        clock, marks, stale, instruments = await self._client.batch(
+        clock, marks, qualities, instruments = await self._client.batch(
             [
                 ("HMGET", keys.CLOCK, "sequence", "eventTime"),
                 ("HGETALL", keys.NEWEST),
-                ("SMEMBERS", keys.STALE),
+                ("HGETALL", keys.QUALITIES),
                 ("HGETALL", keys.INSTRUMENTS),
             ],
             atomic=True,
@@ -201,16 +227,16 @@ class MarketStream:
         return MarketPicture(
             int(clock[0] or 0),
             int(clock[1] or 0),
-            _newest_marks(marks, set(stale)),
+            _newest_marks(marks, qualities),
             [(*keys.market_of(name.decode()), doc) for name, doc in pairs(instruments)],
         )
 
     async def newest(self) -> list[NewestMark]:
         """Return the newest mark of every (venue, symbol)."""
-        marks, stale = await self._client.batch(
-            [("HGETALL", keys.NEWEST), ("SMEMBERS", keys.STALE)], atomic=True
+        marks, qualities = await self._client.batch(
+            [("HGETALL", keys.NEWEST), ("HGETALL", keys.QUALITIES)], atomic=True
         )
-        return _newest_marks(marks, set(stale))
+        return _newest_marks(marks, qualities)
 
     async def instruments(
         self, venue: str | None = None, symbol: str | None = None
@@ -245,11 +271,6 @@ class MarketStream:
         return int(await self._client.run(self._trim, names, (committed, keep)))
 
 
-def pairs(flat: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
-    """Pair up a flat answer of fields and values."""
-    return list(zip(flat[::2], flat[1::2], strict=True))
-
-
 def _result(text: str) -> int | str:
     return int(text) if text.isdigit() else text
 
@@ -259,12 +280,21 @@ def _entry(row: Any) -> MarketEntry:
     return MarketEntry(int(identifier[:-2]), kind.decode(), int(event_time), payload)
 
 
-def _newest_marks(flat: Sequence[bytes], stale: set[bytes]) -> list[NewestMark]:
+def _newest_marks(flat: Sequence[bytes], qualities: Sequence[bytes]) -> list[NewestMark]:
+    words = {name: said.decode().split(" ") for name, said in pairs(qualities)}
+    verdicts = {name: verdict_of(quality, allows) for name, (quality, allows, *_) in words.items()}
     marks = []
     for name, value in pairs(flat):
         market_id, event_time, payload = value.split(b" ", 2)
         venue, symbol = keys.market_of(name.decode())
         marks.append(
-            NewestMark(venue, symbol, int(market_id), int(event_time), name in stale, payload)
+            NewestMark(
+                venue,
+                symbol,
+                int(market_id),
+                int(event_time),
+                verdicts.get(name, GOOD),
+                payload,
+            )
         )
     return marks

@@ -6,17 +6,18 @@ import logging
 import os
 import socket
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import msgspec
 
 from service.errors import InvalidInput, StoreUnavailable
 from service.feeds.catalogue import FEEDS
+from service.feeds.ccxt_feed import CcxtFeed
 from service.feeds.connection import Origins, Pace
 from service.feeds.intake import ClockRules
 from service.feeds.live import LiveFeed
 from service.feeds.store_sink import StoreSink
-from service.feeds.venue import FeedName
+from service.feeds.venue import CCXT, FeedName
 from service.rules import gate_of
 from service.running import kept
 from service.settings import Settings
@@ -36,30 +37,30 @@ async def run_feeds(settings: Settings) -> None:
     if settings.redis_url is None:
         raise InvalidInput("a feed needs the Redis or Valkey of the service: give --redis-url")
     if not settings.feeds:
-        raise InvalidInput(f"name the feeds in PLIMSOLL_FEEDS: {', '.join(FEEDS)}")
+        raise InvalidInput(f"name the feeds in PLIMSOLL_FEEDS: {', '.join(FEEDS)}, or ccxt:CLASS")
     async with connect(settings.redis_url) as client:
         with contextlib.suppress(StoreUnavailable):  # it may come later
             await refuse_other_data(client)
-        stream = MarketStream(client, gate_of(settings))
+        stream = MarketStream(client, gate_of(settings, settings.feed_mark_band))
         feeds = [_feed_of(settings, name, stream) for name in settings.feeds]
         roll = Roll(client, f"{socket.gethostname()}-{os.getpid()}", keys.FEEDS)
         async with kept(**{f"feed of {feed.name}": feed.run for feed in feeds}):
             await _report(feeds, roll)
 
 
-def _feed_of(settings: Settings, name: FeedName, stream: MarketStream) -> LiveFeed:
+def _feed_of(settings: Settings, name: str, stream: MarketStream) -> LiveFeed | CcxtFeed:
     pace = Pace()
     stream_origin, _, listing_origin = settings.feed_urls.get(name, "").partition(" ")
-    return LiveFeed(
-        FEEDS[name],
-        StoreSink(stream, pace.store_within_s),
-        pace=pace,
-        clock=ClockRules(age_max_ms=int(settings.mark_max_age_s * 1_000.0)),
-        origins=Origins(stream_origin or None, listing_origin or None),
-    )
+    origins = Origins(stream_origin or None, listing_origin or None)
+    clock = ClockRules(age_max_ms=int(settings.mark_max_age_s * 1_000.0))
+    sink = StoreSink(stream, pace.store_within_s)
+    if name.startswith(CCXT):
+        symbols = settings.feed_symbols.get(name, ())
+        return CcxtFeed(name, sink, symbols, pace=pace, clock=clock, origins=origins)
+    return LiveFeed(FEEDS[cast("FeedName", name)], sink, pace=pace, clock=clock, origins=origins)
 
 
-async def _report(feeds: Sequence[LiveFeed], roll: Roll) -> NoReturn:
+async def _report(feeds: Sequence[LiveFeed | CcxtFeed], roll: Roll) -> NoReturn:
     """Tell the store every second how the feeds are doing."""
     while True:
         figures = {feed.name: feed.figures() for feed in feeds}

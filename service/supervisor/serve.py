@@ -25,6 +25,7 @@ from service.store.formats import migrate, refuse_other_data
 from service.supervisor import resources
 from service.supervisor.children import SUPERVISOR, Part, Say, StartError
 from service.supervisor.crew import AT_WORK_WITHIN_S, VALKEY, Crew
+from service.supervisor.extras import by_process, check_extras
 from service.supervisor.targets import check_targets
 
 FORMAT_WITHIN_S = 2.0
@@ -78,6 +79,7 @@ async def running(settings: Settings, say: Say, monitors: int = 1) -> AsyncItera
     """
     check_bind(settings)
     check_targets(settings)
+    check_extras(settings)
     resources.allow_descriptors()
     crew = Crew(say)
     async with contextlib.AsyncExitStack() as stack:
@@ -96,7 +98,8 @@ async def running(settings: Settings, say: Say, monitors: int = 1) -> AsyncItera
         else:
             await _refuse_other_format(redis_url)
         url = resources.url_of(sockets[0])
-        settings = settings.model_copy(update={"redis_url": redis_url, "workers": 1})
+        given = {"redis_url": redis_url, "workers": 1, "sync_url": settings.sync_url or url}
+        settings = settings.model_copy(update=given)
         for part in _parts(settings, sockets, monitors):
             crew.add(part)
         await crew.unless_ended(_ready(f"{url}/readyz" if monitors else f"{url}/livez", say))
@@ -162,9 +165,12 @@ def _parts(settings: Settings, sockets: Sequence[socket.socket], monitors: int) 
     if monitors and settings.targets:
         targets = (*run, "--role", "targets")
         parts.append(Part("targets", targets, STOP_WEBHOOKS_S, environment))
-    if monitors and settings.feeds:
-        feeds = (*run, "--role", "feed")
-        parts.append(Part("feeds", feeds, STOP_WEBHOOKS_S, environment))
+    for name, of_process in by_process(settings.feeds) if monitors else ():
+        own = {**environment, "PLIMSOLL_FEEDS": of_process}
+        parts.append(Part(name, (*run, "--role", "feed"), STOP_WEBHOOKS_S, own))
+    if monitors and settings.sync_file is not None:
+        sync = (*run, "--role", "sync")
+        parts.append(Part("sync", sync, STOP_WEBHOOKS_S, environment))
     for number, listening in enumerate(sockets, start=1):
         descriptor = listening.fileno()
         argv = (*run, "--role", "api", "--listen-fd", str(descriptor))

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 ACCOUNTS, SEED = 20_000, 7
 PICTURE = Path("docs") / "crash.svg"
 SHORT, LONG = Path("README.md"), Path("docs") / "crash.md"
-_BEGIN, _END = "<!-- python -m studies.crash writes from here -->", "<!-- to here -->"
+_BEGIN, _END = "<!-- python -m studies.{} writes from here -->", "<!-- to here -->"
 
 
 def main(given: list[str] | None = None) -> int:
@@ -60,12 +60,13 @@ def written(study: Study, root: Path) -> dict[Path, str]:
 _PICTURE_TEXT = "Prices, accounts liquidated and the shortfall, on the last price and on spot"
 
 
-def put_in(document: str, part: str) -> str:
-    """Return a document with this between its two marks."""
-    before, _, rest = document.partition(_BEGIN)
+def put_in(document: str, part: str, study: str = "crash") -> str:
+    """Return a document with this between the two marks of a study."""
+    begin = _BEGIN.format(study)
+    before, _, rest = document.partition(begin)
     _, end, after = rest.partition(_END)
     assert end, "a document has lost its marks"
-    return f"{before}{_BEGIN}\n{part}\n{_END}{after}"
+    return f"{before}{begin}\n{part}\n{_END}{after}"
 
 
 if __name__ == "__main__":

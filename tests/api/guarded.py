@@ -48,6 +48,16 @@ CALLS = [
     ),
     Call(
         "POST",
+        "/v1/evaluate:ccxt",
+        ("evaluate",),
+        {
+            "venue": "binance",
+            "positions": [],
+            "balance": {"info": {"assets": [{"asset": "USDT", "crossWalletBalance": "1"}]}},
+        },
+    ),
+    Call(
+        "POST",
         "/v1/simulate",
         ("evaluate",),
         {"accounts": [HOLDER | {"id": "a1"}], "scenarios": [{"shocks": {"allPct": -10}}]},
@@ -101,7 +111,7 @@ CALLS = [
     Call("GET", "/v1/funds/binance/USDT", ("admin",)),
     Call("GET", "/metrics", ("admin",)),
 ]
-PURE = ("/v1/evaluate", "/v1/simulate", "/v1/size")  # they write nothing
+PURE = ("/v1/evaluate", "/v1/evaluate:ccxt", "/v1/simulate", "/v1/size")  # they write nothing
 WRITES = [call for call in CALLS if call.method != "GET" and call.path not in PURE]
 
 

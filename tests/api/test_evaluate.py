@@ -2,11 +2,13 @@
 
 import asyncio
 import math
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
+from service.risk.mark_rule import DOOR
 from service.store.client import connect
 from service.store.market_stream import Gate, MarketStream
 from tests.api.workers import account, errors_of, instrument, long, open_worker, settings_of
@@ -239,7 +241,7 @@ async def test_a_stale_mark_liquidates_nobody_and_the_answer_says_so(redis_url: 
         body = {"accounts": [account(long(), id="a0")]}
         fresh = (await worker.post("/v1/evaluate", json=body)).json()["accounts"][0]
         assert (fresh["level"], fresh["stale"]) == ("BANKRUPT", False)
-        gate = MarketStream(client, Gate(max_age_ms=200))
+        gate = MarketStream(client, Gate(rule=replace(DOOR, max_age_s=0.2)))
         async with asyncio.timeout(10.0):
             while not (await worker.get("/v1/marks")).json()["marks"][0]["stale"]:
                 await gate.append_clock()

@@ -8,6 +8,7 @@ import pytest
 
 from service.api.follower import MarketFollower
 from service.errors import StoreUnavailable
+from service.risk.quality import GOOD
 from service.store.market_stream import MarketEntry, MarketPicture, NewestMark
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +29,7 @@ class Script:
     async def picture(self) -> MarketPicture:
         market_id = 9 if self.pictures else 4
         self.pictures.append(market_id)
-        mark = NewestMark("okx", "A", market_id, 400, False, MARK % market_id)
+        mark = NewestMark("okx", "A", market_id, 400, GOOD, MARK % market_id)
         return MarketPicture(market_id, 400, [mark], [])
 
     async def tail(self) -> tuple[int, int]:
@@ -54,18 +55,21 @@ async def following(script: Script) -> AsyncIterator[MarketFollower]:
         task.cancel()
 
 
-def quality(market_id: int, stale: bytes) -> MarketEntry:
-    return MarketEntry(market_id, "q", 500, b'{"venue":"okx","symbol":"A","stale":%s}' % stale)
+STALE, FINE = b'"quality":"stale","allows":"call"', b'"quality":"good","allows":"liquidate"'
+
+
+def quality(market_id: int, words: bytes) -> MarketEntry:
+    return MarketEntry(market_id, "q", 500, b'{"venue":"okx","symbol":"A",%s}' % words)
 
 
 async def test_quality_is_kept_until_it_is_said_to_be_better() -> None:
-    bad = [quality(5, b"true"), MarketEntry(6, "m", 600, MARK % 2)]
+    bad = [quality(5, STALE), MarketEntry(6, "m", 600, MARK % 2)]
     async with following(Script(bad)) as follower:
         assert await follower.reached(6, WAIT_S)
         newest = follower.newest[("okx", "A")]
         assert (newest.stale, newest.payload, newest.market_id) == (True, MARK % 2, 6)
         assert follower.stale() == ["okx A"]
-    async with following(Script(bad, [quality(7, b"false")])) as follower:
+    async with following(Script(bad, [quality(7, FINE)])) as follower:
         assert await follower.reached(7, WAIT_S)
         assert follower.stale() == []
         assert follower.newest_age_s() < WAIT_S

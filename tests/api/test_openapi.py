@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 FILE = ROOT / "openapi" / "openapi.json"
 CALLS = {
     "POST /v1/evaluate",
+    "POST /v1/evaluate:ccxt",
     "POST /v1/simulate",
     "PUT /v1/instruments",
     "GET /v1/instruments",

@@ -21,6 +21,11 @@ LEFT_OUT = {
     # Marks are posted; a producer that is in a hurry speaks the stream itself.
     "MarkBatch",
     "Taken",
+    # What ccxt returns goes as it is, in one post; nothing of it is a model of ours.
+    "CcxtAnswer",
+    "CcxtReadAnswer",
+    "CcxtRequest",
+    "RemarkAnswer",
     # Scenarios and liquidation maps are asked for by desks, in their own tools.
     "AxisDocument",
     "CascadeDocument",

@@ -3,15 +3,19 @@
 - `sh` is run by bash, stops at the first failure, and fails when curl is answered an error.
 - `python` is run.
 - `json` behind an `sh` block, with "answer" in the text between, is an excerpt of what it printed:
-  what stands in it is in there, numbers to the digits worth showing. Any other is parsed.
+  what stands in it is in there, numbers to the digits worth showing. Any other is parsed, and so
+  are `toml` and `yaml`, and `pycon`: Python with its prompts, that needs a venue.
 - `console`, a `$` before each line, is shown and not run: `SHOWN` says why. It is parsed as far as
   can be: commands of ours by the command line itself, targets by the Makefile, services by Compose.
 """
 
+import doctest
 import math
 import re
 import shlex
 import subprocess
+import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +43,16 @@ SHOWN = {
     "python": "makes an environment, or measures for minutes",
     "valkey-cli": "is not in the wheel that has the server",
     "valkey-server": "runs until it is stopped; tests/valkey_cluster.py starts the same",
+}
+# Languages that are parsed, and by what.
+PARSED: dict[str, Callable[[str], object]] = {
+    "json": orjson.loads,
+    "pycon": lambda text: [
+        compile(example.source, "pycon", "exec")
+        for example in doctest.DocTestParser().get_examples(text)
+    ],
+    "toml": tomllib.loads,
+    "yaml": lambda text: list(yaml.safe_load_all(text)),
 }
 _BLOCK = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 

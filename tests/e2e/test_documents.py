@@ -11,6 +11,7 @@ from service.push.close_codes import CloseCode
 from tests.e2e.documents import (
     DOCUMENTS,
     EVERYWHERE,
+    PARSED,
     ROOT,
     SHOWN,
     Block,
@@ -28,7 +29,7 @@ TESTED = (
     "Telling people",
     "Who has seen it, and who need not",
 )
-LANGUAGES = {"sh", "python", "json", "console", "text", ""}
+LANGUAGES = {"sh", "python", *PARSED, "console", "text", ""}
 
 
 def test_no_block_of_the_readme_is_left_out() -> None:
@@ -47,6 +48,9 @@ def test_every_document_is_a_page_of_the_site() -> None:
 def test_what_is_shown_and_not_run_can_be_parsed() -> None:
     blocks = [block for document in EVERYWHERE for block in blocks_of(document)]
     assert {block.language for block in blocks} <= LANGUAGES
+    for block in blocks:
+        if block.language in PARSED:
+            PARSED[block.language](block.text)
     shown = [block for block in blocks if block.language == "console"]
     for block in shown:
         check_shown(block)

@@ -18,8 +18,14 @@ from service.contract.marks import decode_mark
 from service.feeds.catalogue import FEEDS
 from service.feeds.connection import Origins, Pace
 from service.feeds.live import LiveFeed
+from service.feeds.sinks import MarkSink
+from service.feeds.store_sink import StoreSink
 from service.feeds.tape import MarkDoc
 from service.feeds.venue import FeedName
+from service.rules import gate_of
+from service.settings import Settings
+from service.store.client import Client
+from service.store.market_stream import MarketStream
 from tests.feeds.venues.binance import BinanceDialect
 from tests.feeds.venues.bybit import BybitDialect
 from tests.feeds.venues.deribit import DeribitDialect
@@ -45,22 +51,26 @@ FAR_OFF = 1.5  # a price that is so many times the true one is wrong
 
 
 class Recorder:
-    """Takes marks as the store would read them, and remembers them."""
+    """Takes marks, and remembers those that were accepted: by a gate, else as they can be read."""
 
-    def __init__(self) -> None:
+    def __init__(self, gate: MarkSink | None = None) -> None:
+        self._gate = gate
         self.newest: dict[str, MarkDoc] = {}
         self.updates: Counter[str] = Counter()
         self.backwards = 0
 
     async def send(self, marks: Sequence[MarkDoc]) -> list[str | None]:
-        for mark in marks:
+        answers: list[str | None] = [None] * len(marks)
+        if self._gate is not None:
+            answers = await self._gate.send(marks)
+        for mark in (mark for mark, no in zip(marks, answers, strict=True) if no is None):
             decode_mark(orjson.dumps(mark))
             symbol = str(mark["symbol"])
             before = self.newest.get(symbol, mark)
             self.backwards += float(mark.get("timestamp", 0)) < float(before.get("timestamp", 0))
             self.newest[symbol] = mark
             self.updates[symbol] += 1
-        return [None] * len(marks)
+        return answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +90,18 @@ class Outcome:
 
 @asynccontextmanager
 async def running(
-    name: FeedName, count: int, pace: Pace = PACE, period_s: float = 0.02, ping_s: float = 20.0
+    name: FeedName,
+    count: int,
+    pace: Pace = PACE,
+    period_s: float = 0.02,
+    ping_s: float = 20.0,
+    *,
+    gate: MarkSink | None = None,
 ) -> AsyncIterator[tuple[MockVenue, LiveFeed, Recorder]]:
     """Yield a venue of `count` markets, its feed at work, and what the feed sends."""
     async with MockVenue(DIALECTS[name](count), period_s).running() as venue:
         lines = tuple(dataclasses.replace(line, ping_every_s=ping_s) for line in FEEDS[name].lines)
-        recorder = Recorder()
+        recorder = Recorder(gate)
         feed = LiveFeed(
             dataclasses.replace(FEEDS[name], lines=lines),
             recorder,
@@ -110,9 +126,15 @@ async def until(true: Callable[[], bool], within_s: float = WITHIN_S) -> float:
     return loop.time() - started_s
 
 
-async def case(name: FeedName, fault: Fault, count: int = 8) -> Outcome:
-    """Run one case."""
-    async with running(name, count) as (venue, feed, recorder):
+def gate_of_feeds(client: Client) -> MarkSink:
+    """The way of a feed's marks into the market stream, by the settings' defaults."""
+    settings = Settings()
+    return StoreSink(MarketStream(client, gate_of(settings, settings.feed_mark_band)), 2.0)
+
+
+async def case(name: FeedName, fault: Fault, gate: MarkSink, count: int = 8) -> Outcome:
+    """Run one case: what goes through, goes through the gate too."""
+    async with running(name, count, gate=gate) as (venue, feed, recorder):
         await until(lambda: set(recorder.newest) == set(venue.prices(0)))
         intake = feed.intake
         refused, sent = Counter(intake.refused), sum(recorder.updates.values())

@@ -80,8 +80,18 @@ def put_instrument(instrument: Instrument, wait_ms: int = 0) -> Step:
     return lambda store, _: store.append("i", encode_instrument(instrument), wait_ms)
 
 
-def put_quality(venue: str, symbol: str, stale: bool, wait_ms: int = 0) -> Step:
-    word = orjson.dumps({"venue": venue, "symbol": symbol, "stale": stale})
+VERDICTS = [
+    ("good", "liquidate"),
+    ("stale", "call"),
+    ("suspect", "warn"),
+    ("suspect", "evaluate"),
+    ("degraded", "liquidate"),
+]
+
+
+def put_quality(venue: str, symbol: str, verdict: tuple[str, str], wait_ms: int = 0) -> Step:
+    quality, allows = verdict
+    word = orjson.dumps({"venue": venue, "symbol": symbol, "quality": quality, "allows": allows})
     return lambda store, _: store.append("q", word, wait_ms)
 
 
@@ -178,7 +188,7 @@ def _steps(
         place = draw(st.sampled_from(_PLACES))
         return put_edge_mark(draw(st.integers(0, 9)), draw(st.booleans()), place, wait_ms)
     if kind == "q":
-        return put_quality(of, symbol, draw(st.booleans()), wait_ms)
+        return put_quality(of, symbol, draw(st.sampled_from(VERDICTS)), wait_ms)
     if kind == "i":
         instrument = draw(instruments(symbol, of, 1_000.0))
         if draw(st.booleans()):

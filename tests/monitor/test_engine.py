@@ -15,6 +15,8 @@ from service.store.market_stream import MarketEntry
 from tests.monitor.streams import document_of
 from tests.risk.building import BTC, ETH, contract, one_rate
 
+FINE = {"quality": "good", "allows": "liquidate"}
+
 
 class Driver:
     """An engine and the stream it is fed with."""
@@ -43,7 +45,8 @@ class Driver:
         return self.feed("c", b"{}", wait_ms)
 
     def stale(self, stale: bool) -> list[dict[str, Any]]:
-        word = {"venue": "generic", "symbol": BTC, "stale": stale}
+        words = {"quality": "stale", "allows": "call"} if stale else FINE
+        word = {"venue": "generic", "symbol": BTC} | words
         return self.feed("q", orjson.dumps(word))
 
     def write(self, *accounts: tuple[str, Account | None], cause: str = "account") -> Any:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from service.push import notices
+from service.risk.quality import GOOD, STALE
 from service.store.market_stream import MarketEntry, NewestMark
 from tests.push.log_writer import LogWriter
 from tests.push.stream import Client, Worker, until
@@ -17,14 +18,18 @@ def mark(market_id: int, symbol: str, price: float) -> MarketEntry:
     return MarketEntry(market_id, "m", 1_000 + market_id, json.dumps(payload).encode())
 
 
+FINE = {"quality": "good", "allows": "liquidate"}
+
+
 def quality(market_id: int, symbol: str, *, stale: bool) -> MarketEntry:
-    payload = {"venue": "generic", "symbol": symbol, "stale": stale}
+    words = {"quality": "stale", "allows": "call"} if stale else FINE
+    payload = {"venue": "generic", "symbol": symbol} | words
     return MarketEntry(market_id, "q", 1_000 + market_id, json.dumps(payload).encode())
 
 
 def newest(market_id: int, symbol: str, price: float, *, stale: bool = False) -> NewestMark:
-    entry = mark(market_id, symbol, price)
-    return NewestMark("generic", symbol, market_id, entry.event_time_ms, stale, entry.payload)
+    entry, verdict = mark(market_id, symbol, price), STALE if stale else GOOD
+    return NewestMark("generic", symbol, market_id, entry.event_time_ms, verdict, entry.payload)
 
 
 async def subscribe(client: Client, **more: object) -> None:

@@ -3,15 +3,16 @@
 from dataclasses import dataclass
 
 from service.risk.model import Account, Instrument, Level, Mark, PoolKey
+from service.risk.quality import Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """A symbol's marks became stale, or fresh again."""
+    """What the marks of a symbol are worth from now on."""
 
     venue: str
     symbol: str
-    stale: bool
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)

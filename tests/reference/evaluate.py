@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from service.risk.model import USD, Account, Level, PoolKey, Position
+from service.risk.quality import Quality
 from tests.reference.legs import Leg, initial, isolated_wallet, maintenance, notional
 from tests.reference.legs import unrealised as unrealised_of
 from tests.reference.pools import Figures, Pool, borrowed, figures, pools_of, table_level
@@ -36,7 +37,8 @@ class PoolAnswer:
     key: PoolKey
     worth: Figures | None
     level: Level
-    stale: bool
+    quality: Quality
+    most: Level
     shortfall: Fraction | None
     owed: Fraction | None
     deposit: Fraction | None
@@ -78,7 +80,8 @@ def answer_pool(pool: Pool) -> PoolAnswer:
         pool.key,
         worth,
         table_level(pool, worth),
-        any(leg.stale for leg in pool.legs),
+        pool.quality,
+        pool.most,
         shortfall,
         None if shortfall is None else owed(pool, shortfall),
         None if worth is None else deposit(pool, worth),

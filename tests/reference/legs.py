@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from service.risk.model import Instrument, Position
+from service.risk.quality import Verdict
 from tests.reference.rational import Fraction
 from tests.reference.rules import ZERO, Fee, Rule
 
@@ -16,7 +17,7 @@ class Leg:
     position: Position
     instrument: Instrument | None
     mark: Fraction | None
-    stale: bool
+    verdict: Verdict
     rule: Rule
 
     @property

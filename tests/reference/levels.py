@@ -23,7 +23,7 @@ class Judgement:
     name: Name
     table: Level
     is_open: bool
-    stale: bool
+    most: Level  # that its marks raise it to
     thresholds: Thresholds
     equity: Fraction | float | None
     maintenance: Fraction | float | None
@@ -56,9 +56,12 @@ def next_level(judged: Judgement, current: Level) -> Level:
     return max(judged.table, max(held, default=Level.HEALTHY))
 
 
-def capped(level: Level, current: Level, stale: bool) -> Level:
-    """A pool on stale marks is not raised to LIQUIDATION or BANKRUPT; what it is, it may stay."""
-    return min(level, max(Level.MARGIN_CALL, current)) if stale else level
+def capped(level: Level, current: Level, most: Level) -> Level:
+    """A pool is not raised further than its marks allow; what it is, it may stay."""
+    if level is Level.UNPRICED:
+        return level
+    standing = Level.HEALTHY if current is Level.UNPRICED else current
+    return min(level, max(most, standing))
 
 
 def step(standing: Standing, following: Level, is_open: bool, wait_ms: int, now: int) -> Standing:

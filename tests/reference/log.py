@@ -66,10 +66,8 @@ class ExactEvaluator:
                 return
         elif isinstance(payload, Instrument):
             self._world.instruments[payload.venue, payload.symbol] = payload
-        elif isinstance(payload, Quality) and payload.stale:
-            self._world.stale.add((payload.venue, payload.symbol))
         elif isinstance(payload, Quality):
-            self._world.stale.discard((payload.venue, payload.symbol))
+            self._world.verdicts[payload.venue, payload.symbol] = payload.verdict
         self._forget(payload)
 
     def _forget(self, payload: object) -> None:
@@ -123,7 +121,7 @@ def judge_pool(account_key: str, pool: Pool) -> Judgement:
         (account_key, pool.key),
         table_level(pool, worth),
         bool(pool.legs),
-        any(leg.stale for leg in pool.legs),
+        pool.most,
         pool.thresholds,
         None if worth is None else worth.equity,
         None if worth is None else worth.maintenance,
@@ -251,7 +249,7 @@ class LogWriter:
 
 def _follow(judged: Judgement, before: Standing, now: int) -> Standing:
     following = next_level(judged, before.level)
-    following = capped(following, before.level, judged.stale)
+    following = capped(following, before.level, judged.most)
     return step(before, following, judged.is_open, judged.thresholds.ease_after_ms, now)
 
 

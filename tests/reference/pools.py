@@ -13,6 +13,7 @@ from service.risk.model import (
     Position,
     Thresholds,
 )
+from service.risk.quality import GOOD, Quality
 from tests.reference.legs import Leg, initial, isolated_wallet, maintenance, unrealised
 from tests.reference.rational import Fraction
 from tests.reference.rules import RULES, ZERO, Rule
@@ -31,6 +32,16 @@ class Pool:
     venue: str
     rule: Rule
     world: World
+
+    @property
+    def quality(self) -> Quality:
+        """The worst of its marks."""
+        return max((leg.verdict.quality for leg in self.legs), default=Quality.GOOD)
+
+    @property
+    def most(self) -> Level:
+        """The highest level that all its marks raise it to."""
+        return min((leg.verdict.most for leg in self.legs), default=Level.BANKRUPT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +158,7 @@ def make_leg(account: Account, position: Position, world: World) -> Leg:
         position,
         look_up(world.instruments, account.venue, position.symbol),
         None if price is None else Fraction(price),
-        own is None and (at, position.symbol) in world.stale,
+        GOOD if own is not None else world.verdicts.get((at, position.symbol), GOOD),
         RULES[account.venue],
     )
 

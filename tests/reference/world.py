@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from service.risk.model import GENERIC_VENUE, USD, Instrument, Mark
+from service.risk.quality import Verdict
 from tests.reference.rational import Fraction
 
 Key = tuple[str, str]  # venue, symbol
@@ -13,11 +14,11 @@ Value = TypeVar("Value")
 
 @dataclass(slots=True)
 class World:
-    """Contracts, newest marks and which of them are stale, each by (venue, symbol)."""
+    """Contracts, newest marks and what they are worth where not good, each by (venue, symbol)."""
 
     instruments: dict[Key, Instrument] = field(default_factory=dict)
     marks: dict[Key, Mark] = field(default_factory=dict)
-    stale: set[Key] = field(default_factory=set)
+    verdicts: dict[Key, Verdict] = field(default_factory=dict)
     pegged: frozenset[str] = frozenset()
 
 

@@ -12,6 +12,7 @@ from service.risk import volatility
 from service.risk.health.check import check_health, no_inputs
 from service.risk.health.findings import Change, Finding, HealthInputs
 from service.risk.model import Account, Balance, HealthLimits, Instrument, Position
+from service.risk.quality import STALE
 from service.risk.volatility import Volatility
 from tests.risk.building import BTC, BTC_COIN, ETH, Outcome, contract, outcome, table_with
 
@@ -50,7 +51,7 @@ class Patient:
     def outcome(self) -> Outcome:
         table = table_with(*self.instruments, pegged=("USDT",), marks=self.marks)
         for symbol in self.stale:
-            table.set_stale("generic", symbol, True)
+            table.judge_marks("generic", symbol, STALE)
         return outcome(table, self.account)
 
     def findings(self) -> list[Finding]:

@@ -10,6 +10,7 @@ from service.risk.columns import Holdings, Legs
 from service.risk.evaluate import assess, prices, select
 from service.risk.markets import MarketTable
 from service.risk.model import Account, Balance, Level, Position
+from service.risk.quality import GOOD, STALE
 from service.risk.restore import to_restore
 from tests.risk.building import BTC, BTC_COIN, ETH, contract, held, one_rate, outcome, table_with
 
@@ -51,11 +52,14 @@ def test_a_position_without_a_mark_is_unpriced_and_one_without_a_pool_is_not() -
 def test_a_pool_is_stale_by_the_marks_it_goes_by() -> None:
     market = table()
     market.market("generic", BTC)
-    market.set_stale("generic", BTC, True)
+    market.judge_marks("generic", BTC, STALE)
     account = held(LONG, Position(ETH, 1.0, 10.0), usdt=5.0)
-    assert outcome(market, account).assessment.pools.stale.tolist() == [False, True]
+    assert outcome(market, account).assessment.pools.quality.tolist() == [
+        GOOD.quality,
+        STALE.quality,
+    ]
     own = held(Position(BTC, 1.0, 100.0, mark_price=99.0), usdt=5.0)
-    assert outcome(market, own).assessment.pools.stale.tolist() == [False]
+    assert outcome(market, own).assessment.pools.quality.tolist() == [GOOD.quality]
 
 
 def test_an_empty_batch_has_an_empty_answer() -> None:

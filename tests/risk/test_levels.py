@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from service.risk.levels import NOT_PENDING, LevelTable, cap_stale, next_level, step, table_level
+from service.risk.levels import NOT_PENDING, LevelTable, held_back, next_level, step, table_level
 from service.risk.model import Level
 
 HEALTHY, UNPRICED, WARNING, MARGIN_CALL, LIQUIDATION, BANKRUPT = Level
@@ -125,22 +125,26 @@ def test_nothing_is_held_by_a_pool_that_is_closed_unpriced_or_free(current: Leve
 
 
 @pytest.mark.parametrize(
-    ("level", "current", "stale", "expected"),
+    ("level", "current", "most", "expected"),
     [
-        (BANKRUPT, HEALTHY, False, BANKRUPT),
-        (BANKRUPT, HEALTHY, True, MARGIN_CALL),
-        (LIQUIDATION, MARGIN_CALL, True, MARGIN_CALL),
-        (LIQUIDATION, LIQUIDATION, True, LIQUIDATION),
-        (BANKRUPT, LIQUIDATION, True, LIQUIDATION),
-        (WARNING, HEALTHY, True, WARNING),
-        (UNPRICED, HEALTHY, True, UNPRICED),
+        (BANKRUPT, HEALTHY, BANKRUPT, BANKRUPT),
+        (BANKRUPT, HEALTHY, MARGIN_CALL, MARGIN_CALL),
+        (LIQUIDATION, MARGIN_CALL, MARGIN_CALL, MARGIN_CALL),
+        (LIQUIDATION, LIQUIDATION, MARGIN_CALL, LIQUIDATION),
+        (BANKRUPT, LIQUIDATION, MARGIN_CALL, LIQUIDATION),
+        (WARNING, HEALTHY, MARGIN_CALL, WARNING),
+        (MARGIN_CALL, HEALTHY, WARNING, WARNING),
+        (WARNING, HEALTHY, HEALTHY, HEALTHY),
+        (WARNING, UNPRICED, HEALTHY, HEALTHY),  # it has a price now, which raises nobody
+        (UNPRICED, HEALTHY, HEALTHY, UNPRICED),
+        (HEALTHY, LIQUIDATION, HEALTHY, HEALTHY),  # a fall is not held back
     ],
 )
-def test_a_stale_mark_raises_no_liquidation(
-    level: Level, current: Level, stale: bool, expected: Level
+def test_doubtful_marks_raise_nobody_further_than_they_may(
+    level: Level, current: Level, most: Level, expected: Level
 ) -> None:
-    capped = cap_stale(one(level, np.int8), one(current, np.int8), one(stale, bool))
-    assert Level(int(capped[0])) is expected
+    told = held_back(one(level, np.int8), one(current, np.int8), one(most, np.int8))
+    assert Level(int(told[0])) is expected
 
 
 def walk(start: Level, heads: list[tuple[int, Level]], wait_ms: int) -> list[tuple[Level, int]]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from service.risk.markets import SHARED_MAX, MarketTable
 from service.risk.model import Mark, Tier
+from service.risk.quality import GOOD, STALE, Quality
 from service.risk.symbols import base_of, settle_of
 from tests.risk.building import BTC, BTC_COIN, INF, THREE_TIERS, contract, put_marks
 from tests.strategies import effort
@@ -22,7 +23,7 @@ def price_of(table: MarketTable, asset: str, venue: str = "generic") -> float:
 
 def is_stale(table: MarketTable, venue: str, symbol: str) -> bool:
     market = table.market(venue, symbol)
-    return bool(table.columns().stale[market])
+    return bool(table.columns().quality[market] == Quality.STALE)
 
 
 def mark_of(table: MarketTable, market: int) -> float:
@@ -143,18 +144,18 @@ def test_staleness_is_of_the_mark_that_is_shown() -> None:
     okx, gate = table.market("okx", BTC), table.market("gate", BTC)
     put_marks(table, {BTC: 100.0})
     put_marks(table, {BTC: 100.0}, venue="okx")
-    assert table.set_stale("generic", BTC, True) == [gate]
-    assert table.columns().stale[[okx, gate]].tolist() == [False, True]
+    assert table.judge_marks("generic", BTC, STALE) == [gate]
+    assert table.columns().quality[[okx, gate]].tolist() == [Quality.GOOD, Quality.STALE]
     put_marks(table, {BTC: 101.0})
-    assert table.columns().stale[gate], "only the gate's word ends staleness"
-    assert table.set_stale("generic", BTC, False) == [gate]
-    assert not table.columns().stale.any()
+    assert table.columns().quality[gate] == Quality.STALE, "only the gate's word ends staleness"
+    assert table.judge_marks("generic", BTC, GOOD) == [gate]
+    assert not table.columns().quality.any()
 
 
 def test_staleness_is_remembered_for_markets_that_come_later() -> None:
     table = MarketTable()
     put_marks(table, {BTC: 100.0})
-    table.set_stale("generic", BTC, True)
+    table.judge_marks("generic", BTC, STALE)
     assert is_stale(table, "okx", BTC)
     layer = MarketTable(table)
     assert is_stale(layer, "okx", BTC)
@@ -231,7 +232,7 @@ def tell(table: MarketTable, kind: str, place: tuple[str, str], value: float) ->
     elif kind == "mark":
         table.put_mark(Mark(symbol, value, venue=venue), int(value))
     else:
-        table.set_stale(venue, symbol, bool(value))
+        table.judge_marks(venue, symbol, STALE if value else GOOD)
 
 
 def answers_of(table: MarketTable, kind: str, place: tuple[str, str]) -> object:
@@ -241,16 +242,15 @@ def answers_of(table: MarketTable, kind: str, place: tuple[str, str]) -> object:
         return repr(price_of(table, base_of(symbol), venue))
     market = table.market(venue, symbol)
     columns, tables = table.columns(), table.tables()
-    row = int(columns.table[market])
-    return repr(
-        (
-            [float(getattr(columns, name)[market]) for name in ("contract_size", "mark", "stale")],
-            [table.asset_name(int(number[market])) for number in (columns.base, columns.settle)],
-            [] if row < 0 else tables.rate[row][np.isfinite(tables.floor[row])].tolist(),
-            (table.instrument(market), table.mark_venue(market), table.mark_time(market)),
-            table.settle_name(market),
-        )
+    row, names = int(columns.table[market]), ("contract_size", "mark", "quality", "most")
+    told = (
+        [float(getattr(columns, name)[market]) for name in names],
+        [table.asset_name(int(number[market])) for number in (columns.base, columns.settle)],
+        [] if row < 0 else tables.rate[row][np.isfinite(tables.floor[row])].tolist(),
+        (table.instrument(market), table.mark_venue(market), table.mark_time(market)),
+        table.settle_name(market),
     )
+    return repr(told)
 
 
 @effort(100, 5_000)

@@ -23,7 +23,8 @@ def assert_pools_agree(world: World, account: Account) -> None:
             continue
         worth = figures(pool)
         level = table_level(pool, worth)
-        assert both.assessment.pools.stale[slot] == any(leg.stale for leg in pool.legs)
+        assert both.assessment.pools.quality[slot] == pool.quality
+        assert both.assessment.pools.most[slot] == pool.most
         if worth is None:
             assert bool(both.assessment.pools.unpriced[slot])
             assert agreement.level_of(both, slot) is level

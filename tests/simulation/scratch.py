@@ -64,7 +64,7 @@ class VectorisedEvaluator:
             self._table.put_instrument(payload)
             self._batch = None
         elif isinstance(payload, Quality):
-            self._table.set_stale(payload.venue, payload.symbol, payload.stale)
+            self._table.judge_marks(payload.venue, payload.symbol, payload.verdict)
 
     def names(self) -> Iterable[Name]:
         self._current()
@@ -88,7 +88,7 @@ class VectorisedEvaluator:
                 self._names[slot],
                 Level(int(pools.level[slot])),
                 bool(pools.open[slot]),
-                bool(pools.stale[slot]),
+                Level(int(pools.most[slot])),
                 account.thresholds,
                 None if unpriced else float(pools.equity[slot]),
                 None if unpriced else float(pools.maintenance_margin[slot]),
@@ -101,9 +101,9 @@ class VectorisedEvaluator:
         with np.errstate(invalid="ignore"):  # NaN where unpriced
             held = [maintenance >= line * equity for line in self._lines]
             flags = [*held, equity < 0.0, maintenance == 0.0]
-        for flag in (*flags, pools.open, pools.stale, pools.unpriced):
+        for flag in (*flags, pools.open, pools.unpriced):
             outcome = 2 * outcome + flag
-        return outcome
+        return 8 * outcome + pools.most
 
     def settled(self, name: Name, standing: Standing) -> None:
         self._standings[identity(name)] = standing

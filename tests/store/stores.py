@@ -2,9 +2,10 @@
 
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.errors import StoreUnavailable
+from service.risk.mark_rule import DOOR
 from service.store.accounts import Accounts
 from service.store.alert_log import AlertLog, ShardState
 from service.store.client import Client, connect, connect_blocking
@@ -28,7 +29,8 @@ class Store:
 
     def received(self, max_age_ms: int = 10_000) -> MarketStream:
         """The market stream by the time of receipt."""
-        return MarketStream(self.client, Gate("received", max_age_ms), self.blocking)
+        rule = replace(DOOR, max_age_s=max_age_ms / 1_000.0)
+        return MarketStream(self.client, Gate("received", rule), self.blocking)
 
 
 async def own(store: Store, shard: int) -> ShardState:

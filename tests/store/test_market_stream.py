@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import pytest
 
 from service.errors import StoreUnavailable
+from service.risk.mark_rule import DOOR
 from service.store import market_stream
 from service.store.client import connect
 from service.store.market_stream import MarketEntry, MarketStream, NewMark
 from tests.cutting_proxy import proxied
-from tests.store.gate_model import GateModel
+from tests.store.gate_model import GateModel, quality
 from tests.store.stores import Store, blocked, open_store
 from tests.valkey_cluster import AnyServer
 
@@ -21,7 +22,7 @@ BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 
 
 def mark(symbol: str, timestamp_ms: int | None, source: str = "", price: int = 1) -> NewMark:
-    return NewMark("binance", symbol, b'{"markPrice":%d}' % price, timestamp_ms, source)
+    return NewMark("binance", symbol, b'{"markPrice":%d}' % price, timestamp_ms, source, price)
 
 
 def shown(entries: Sequence[MarketEntry]) -> list[tuple[int, str, int]]:
@@ -135,7 +136,7 @@ async def test_what_is_too_old_is_noticed_before_the_mark_that_moved_the_time(
     await store.market.append_marks([mark(ETH, 11_001), mark(ETH, 11_002)])
     entries = await store.market.read(2)
     assert shown(entries) == [(3, "q", 11_001), (4, "m", 11_001), (5, "m", 11_002)]
-    assert entries[0].payload == b'{"venue":"binance","symbol":"BTC/USDT:USDT","stale":true}'
+    assert entries[0].payload == quality("binance", BTC, "stale")
     newest = {found.symbol: found.stale for found in await store.market.newest()}
     assert newest == {BTC: True, ETH: False}
 
@@ -145,7 +146,7 @@ async def test_a_symbol_that_returns_is_fresh_after_its_mark(store: Store) -> No
     await store.market.append_marks([mark(BTC, 20_000), mark(BTC, 20_000)])
     entries = await store.market.read(3)
     assert shown(entries) == [(4, "m", 20_000), (5, "q", 20_000), (6, "m", 20_000)]
-    assert entries[1].payload.endswith(b'"stale":false}')
+    assert entries[1].payload == quality("binance", BTC, "good")
     assert not any(found.stale for found in await store.market.newest())
 
 
@@ -157,7 +158,7 @@ async def test_a_mark_does_not_find_itself_too_old(store: Store) -> None:
 @pytest.mark.parametrize("seed", range(6))
 async def test_the_gate_keeps_its_rules_however_marks_are_batched(seed: int, store: Store) -> None:
     chance = random.Random(seed)
-    model, time = GateModel(max_age_ms=10_000), 1_000_000
+    model, time = GateModel(DOOR), 1_000_000
     expected: list[int | str] = []
     results: list[int | str] = []
     for _ in range(40):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from plimsoll.documents import Level, Side
+from plimsoll.documents import Level, Quality, Side
 
 Transition: TypeAlias = Literal["raised", "escalated", "eased", "resolved", "unpriced", "repeat"]
 Cause: TypeAlias = Literal[
@@ -89,6 +89,7 @@ class Alert:
     timestamp: int
     repeat_of: str | None = None
     positions_omitted: int = 0
+    quality: Quality = "good"
 
 
 @dataclass(frozen=True, slots=True)

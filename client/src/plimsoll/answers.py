@@ -9,7 +9,7 @@ from typing import Literal
 
 from plimsoll.alerts import Alert, PoolState, ToRestore
 from plimsoll.checkup import AccountLikelihood, Finding
-from plimsoll.documents import Level, MarginMode, Side
+from plimsoll.documents import Level, MarginMode, Quality, Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class PositionRisk:
     mark_price: float | None
     mark_age_ms: int | None
     stale: bool
+    quality: Quality
     notional: float | None
     unrealized_pnl: float | None
     initial_margin: float | None
@@ -80,6 +81,7 @@ class PoolRisk:
     level: Level
     reason: str | None
     stale: bool
+    quality: Quality
     wallet_balance: float | None
     unrealized_pnl: float | None
     equity: float | None
@@ -110,6 +112,7 @@ class AccountRisk:
     currency: str
     totals_reason: str | None
     stale: bool
+    quality: Quality
     equity: float | None
     wallet_balance: float | None
     unrealized_pnl: float | None

@@ -11,6 +11,8 @@ Level: TypeAlias = Literal[
     "HEALTHY", "UNPRICED", "WARNING", "MARGIN_CALL", "LIQUIDATION", "BANKRUPT"
 ]
 Side: TypeAlias = Literal["long", "short"]
+Quality: TypeAlias = Literal["good", "degraded", "suspect", "stale"]
+Allows: TypeAlias = Literal["evaluate", "warn", "call", "liquidate"]
 MarginMode: TypeAlias = Literal["cross", "isolated"]
 Reason: TypeAlias = Literal["funding", "deposit", "withdrawal", "fee", "pnl"]
 Venue: TypeAlias = Literal[
@@ -141,6 +143,41 @@ class Tier(TypedDict):
     maintenanceAmount: NotRequired[Number | None]
 
 
+class Allowed(TypedDict):
+    """By quality what accounts may be raised to; a stale mark liquidates nobody."""
+
+    degraded: NotRequired[Allows | None]
+    suspect: NotRequired[Allows | None]
+    stale: NotRequired[Literal["evaluate", "warn", "call"] | None]
+
+
+class MarkRule(TypedDict):
+    """Rules of the mark gate for one instrument; what is absent is as the service is set."""
+
+    band: NotRequired[Number | None]
+    confirmS: NotRequired[Number | None]
+    confirmMarks: NotRequired[int | None]
+    implausibleFactor: NotRequired[Number | None]
+    implausibleS: NotRequired[Number | None]
+    warmupMarks: NotRequired[int | None]
+    maxAgeS: NotRequired[Number | None]
+    sourcesMin: NotRequired[int | None]
+    allows: NotRequired[Allowed | None]
+
+
+class OwnMark(TypedDict):
+    """How a symbol's mark is made: of spot sources by name, with weights, and of its book."""
+
+    sources: dict[str, Number]
+    freshS: NotRequired[Number]
+    band: NotRequired[Number]
+    sourcesMin: NotRequired[int]
+    confirmS: NotRequired[Number]
+    basisS: NotRequired[Number]
+    basisEveryS: NotRequired[Number]
+    divergenceMax: NotRequired[Number]
+
+
 class Instrument(TypedDict):
     """A perpetual contract as one venue lists it; not `linear` is inverse, margined in the coin."""
 
@@ -155,6 +192,8 @@ class Instrument(TypedDict):
     takerFee: NotRequired[Number | None]
     tiering: NotRequired[Literal["marginal", "whole"] | None]
     tierUnit: NotRequired[Literal["notional", "contracts"] | None]
+    markRule: NotRequired[MarkRule | None]
+    ownMark: NotRequired[OwnMark | None]
 
 
 class Trade(TypedDict):
@@ -193,6 +232,9 @@ class StoredMark(Mark):
     eventTime: int
     ageMs: int
     stale: bool
+    quality: Quality
+    allows: Allows
+    refused: NotRequired[dict[str, int]]
 
 
 class InstrumentList(TypedDict):

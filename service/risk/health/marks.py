@@ -6,6 +6,7 @@ import numpy as np
 
 from service.risk.columns import Floats, sums_by
 from service.risk.health.findings import Action, Examined, Rule
+from service.risk.quality import Quality
 
 
 def mark_rules(examined: Examined) -> Iterator[Rule]:
@@ -20,7 +21,7 @@ def mark_rules(examined: Examined) -> Iterator[Rule]:
     unlisted = batch.markets.table[market] < 0
     streamed = np.isnan(batch.legs.mark) & ~missing
     limit = examined.limits.mark_age_max_ms
-    old = batch.markets.stale[market] | (inputs.mark_age_ms > limit)
+    old = (batch.markets.quality[market] == Quality.STALE) | (inputs.mark_age_ms > limit)
     nothing = np.full(len(market), np.nan)
     post: dict[Action, Floats] = {"post_mark": nothing}
     age = inputs.mark_age_ms

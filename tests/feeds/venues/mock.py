@@ -26,6 +26,7 @@ Fault = Literal[
     "zero",
     "NaN",
     "10 x",
+    "wick",
     "clock ahead",
     "clock behind",
     "malformed",
@@ -33,6 +34,7 @@ Fault = Literal[
 STEP = 1e-6  # a price's growth in a tick
 MINUTE_MS = 60_000
 SLOW_MS = 15_000
+WICK = 0.6
 
 
 class Quote(NamedTuple):
@@ -161,7 +163,12 @@ class MockVenue:
         """Return a tick's frames, with the fault in them; those of one market touch the first."""
         quotes = self._quotes()
         first = quotes[0]
-        spoilt = {"zero": "0", "NaN": "NaN", "10 x": str(10.0 * float(first.price))}
+        spoilt = {
+            "zero": "0",
+            "NaN": "NaN",
+            "10 x": str(10.0 * float(first.price)),
+            "wick": str(WICK * float(first.price)),
+        }
         if self.fault in spoilt:
             quotes = [first._replace(price=spoilt[self.fault]), *quotes[1:]]
         shift_ms = {"clock ahead": MINUTE_MS, "clock behind": -MINUTE_MS, "slow": -SLOW_MS}
