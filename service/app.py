@@ -49,15 +49,14 @@ from service.rules import (
     meter_of,
     stream_limits_of,
 )
-from service.running import calm_collector, kept
-from service.settings import Settings
+from service.running import calm_collector, kept, tell_ready
+from service.settings import RELEASE, Settings
 from service.store.api_keys import ApiKeys
 from service.store.silences import Silences
 from service.store.units import Units
 from service.store.volatility import VolatilityStore
 from service.wiring import Store, store_of
 
-RELEASE = "0.1.0"  # as pyproject.toml has it, also where nothing is installed
 PICTURE_WITHIN_S = 2.0
 KEEP_ALIVE_S = 5  # a connection without a request
 GRACE_S = 1  # for requests that are being answered
@@ -158,4 +157,4 @@ def serve_api(app: FastAPI, settings: Settings, listening: socket.socket) -> Non
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
-    DrainingServer(config, app.state.drain).run(sockets=[listening])
+    DrainingServer(config, app.state.drain, tell_ready).run(sockets=[listening])

@@ -33,9 +33,11 @@ from service.openapi_cli import openapi
 from service.owe_cli import owe
 from service.part import run_part
 from service.settings import Settings
+from service.store_cli import backup, migrate_data, restore_backup
 from service.supervisor.children import SUPERVISOR, StartError
 from service.supervisor.console import prefixed
 from service.supervisor.serve import Running, running
+from service.supervisor.signals import on_hangup
 from service.sync_cli import sync
 from service.terminal import DataDir, RedisUrl, fail, log, out, run, settings_of
 
@@ -56,6 +58,9 @@ cli.command()(feed)
 cli.add_typer(instruments, name="instruments")
 cli.command()(owe)
 cli.command()(openapi)
+cli.command()(backup)
+cli.command("restore")(restore_backup)
+cli.command("migrate")(migrate_data)
 cli.command()(sync)
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
@@ -104,7 +109,8 @@ async def _serve(settings: Settings, monitors: int) -> None:
     say(SUPERVISOR, "starting")
     async with running(settings, say, monitors) as service:
         typer.echo(_ready_line(settings, service, loop.time() - started_s))
-        await service.ended
+        with on_hangup(service.renew):
+            await service.ended
 
 
 def _ready_line(settings: Settings, service: Running, took_s: float) -> str:

@@ -188,6 +188,18 @@ class WrongShards(ServiceError):
     code = "wrong_shards"
 
 
+class WrongFormat(ServiceError):
+    """The data is written in another version than this release reads and writes."""
+
+    code = "wrong_format"
+
+
+class WrongBackup(ServiceError):
+    """A backup that is not whole, or a place where there can be none."""
+
+    code = "wrong_backup"
+
+
 class OutOfStep(ServiceError):
     """What the store has does not go with its owner's state: only a start from the store helps."""
 

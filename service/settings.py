@@ -10,6 +10,8 @@ from service.feeds.venue import check_feed
 
 AnyFeed = Annotated[str, AfterValidator(check_feed)]
 
+RELEASE = "0.1.0"  # as pyproject.toml has it, also where nothing is installed
+
 
 class Settings(BaseSettings):
     """One field a setting; the description is what `plimsoll config` and the README print."""

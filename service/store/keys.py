@@ -24,10 +24,12 @@ A line a key: its type, what it holds; how long it lives.
 {market}:volatility       hash: `id` market id, `state` JSON of every market's volatility as of
                           it; for good
 {market}:producer:<name>  string: `<batch> <part> <results>` of its last append; a day after it
-{market}:shards           string: shard count; for good, as are the next three
+{market}:shards           string: shard count; for good, as are the next four
+{market}:format           string: the version in which all of this is written, see formats.py
 {market}:epoch            string: the log's epoch
 {market}:servers          string: `<node id>:<run id>` of every server that holds data
 {market}:begun            string: 1 once every shard has its stamp
+{market}:migrating        string: token of who changes the format; half a minute unless renewed
 {s07}:accounts            hash: account key -> account JSON, newest; until deleted
 {s07}:versions            hash: account key -> `<version> <newest change id>`; for good: a
                           re-created account goes on
@@ -100,6 +102,8 @@ SHARD_COUNT = "{market}:shards"
 EPOCH = "{market}:epoch"
 SERVERS = "{market}:servers"
 BEGUN = "{market}:begun"
+FORMAT = "{market}:format"
+MIGRATING = "{market}:migrating"
 
 QUESTIONS = "{ask}:questions"
 MONITORS = "{ask}:monitors"

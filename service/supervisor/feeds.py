@@ -1,11 +1,12 @@
 """`plimsoll serve --role feed`: the process that takes marks from venues, put together."""
 
+import contextlib
 import logging
 import os
 import socket
 from typing import cast
 
-from service.errors import InvalidInput
+from service.errors import InvalidInput, StoreUnavailable
 from service.feeds.catalogue import FEEDS
 from service.feeds.ccxt_feed import CcxtFeed
 from service.feeds.connection import Origins, Pace
@@ -18,6 +19,7 @@ from service.running import kept
 from service.settings import Settings
 from service.store import keys
 from service.store.client import connect
+from service.store.formats import refuse_other_data
 from service.store.health import Roll
 from service.store.market_stream import MarketStream
 from service.supervisor.reports import keep_reporting
@@ -32,6 +34,8 @@ async def run_feeds(settings: Settings) -> None:
     if not settings.feeds:
         raise InvalidInput(f"name the feeds in PLIMSOLL_FEEDS: {', '.join(FEEDS)}, or ccxt:CLASS")
     async with connect(settings.redis_url) as client:
+        with contextlib.suppress(StoreUnavailable):  # it may come later
+            await refuse_other_data(client)
         stream = MarketStream(client, gate_of(settings, settings.feed_mark_band))
         feeds = [_feed_of(settings, name, stream) for name in settings.feeds]
         roll = Roll(client, f"{socket.gethostname()}-{os.getpid()}", keys.FEEDS)
