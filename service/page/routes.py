@@ -108,7 +108,5 @@ def _charts() -> PageFile:
     raise HTTPException(404)
 
 
-def _route(
-    router: APIRouter, path: str, answer: Callable[[Request], Awaitable[Response]]
-) -> None:
+def _route(router: APIRouter, path: str, answer: Callable[[Request], Awaitable[Response]]) -> None:
     router.add_api_route(path, answer, methods=["GET", "HEAD"], response_class=Response)

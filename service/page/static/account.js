@@ -73,8 +73,9 @@ class AccountPage {
     });
     const alerts = { channel: "alerts", accounts: [this.id], silenced: true };
     this.unlisten = this.stream.subscribe(alerts, (frame) => {
-      if (frame.type === "alerts" || frame.type === "subscribed") this.#readAlerts();
+      if (frame.type === "alerts") this.#readAlerts();
     });
+    this.#readAlerts();
     this.checking = setInterval(() => this.#check(), FINDINGS_MS);
     this.#check();
   }

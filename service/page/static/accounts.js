@@ -107,7 +107,7 @@ class Accounts {
   }
 
   #makeTiles() {
-    const tiles = LEVELS.toReversed().map((level) => {
+    const tiles = ["HEALTHY", ...LEVELS.slice(1).toReversed()].map((level) => {
       const count = el("b", {}, "–");
       const input = el("input", { type: "radio", name: "level", value: level, on: { change: () => this.#choose(level) } });
       input.checked = level === chosen.level;

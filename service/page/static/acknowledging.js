@@ -22,7 +22,7 @@ export async function acknowledge(id) {
 
 /** A button that acknowledges; `done()` is called when it was. */
 export function acknowledgeButton(id, done) {
-  const button = el("button.small", { type: "button", "aria-label": `Acknowledge ${id}` }, "Acknowledge");
+  const button = el("button.small.quiet", { type: "button", "aria-label": `Acknowledge ${id}` }, "Acknowledge");
   button.addEventListener("click", async () => {
     button.disabled = true;
     try {

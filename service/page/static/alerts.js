@@ -39,9 +39,11 @@ export class Feed extends EventTarget {
     stream.subscribe({ channel: "alerts", accounts: ["*"] }, (frame) => this.#take(frame));
   }
 
+  /** Somebody looks: nothing is new any more. */
   looked() {
+    if (this.fresh === 0) return;
     this.fresh = 0;
-    this.#soon();
+    this.dispatchEvent(new Event("seen"));
   }
 
   #take(frame) {
@@ -142,7 +144,6 @@ class AlertsView {
   start() {
     this.onChange = () => this.paused || this.draw();
     this.feed.addEventListener("change", this.onChange);
-    this.feed.looked();
     this.reading = setInterval(() => this.readSilences(), SILENCES_MS);
     this.readSilences();
     this.draw();
@@ -158,7 +159,7 @@ class AlertsView {
     const shown = this.feed.alerts.filter((alert) =>
       chosen.levels.has(alert.level) && !(chosen.unseen && (alert.acknowledged || acknowledgedAt(alert.id))));
     this.list.show(shown.reverse());
-    this.feed.fresh = 0;
+    this.feed.looked();
     const lost = this.feed.lost ? " · some came while the page was away, see the log" : "";
     const held = this.paused ? " · held" : "";
     write(this.status, `${number(shown.length)} of the newest ${number(this.feed.alerts.length)} alerts${held}${lost}`);

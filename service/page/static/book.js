@@ -96,20 +96,20 @@ class Book {
     const unpriced = map.unpricedPools ? `, ${number(map.unpricedPools)} pools without a price are in no figure` : "";
     write(this.status, `${number(map.accounts)} accounts, ${number(map.pools)} pools, as of ${clock(map.timestamp)}${unpriced}`);
     const moves = map.points.map((point) => point.movePct);
-    const line = (name, field, tint, more = {}) => (colour) => ({
+    const line = (name, field, tint, { dash = "solid", ...more }) => (colour) => ({
       type: "scatter", mode: "lines", name, x: moves, y: map.points.map((point) => point[field]),
-      line: { color: colour(tint), width: 2 }, ...more,
+      line: { color: colour(tint), width: 2, dash }, ...more,
     });
     const of = (...lines) => (colour) => lines.map((make) => make(colour));
     const xaxis = { ticksuffix: " %", hoverformat: "+.1f" };
-    const dollars = { tickprefix: "$", tickformat: "~s", hoverformat: "$,.4s" };
+    const dollars = { tickprefix: "$", exponentformat: "B" };
     const failed = (error) => write(this.status, error.message);
     this.fallen.show(
       of(
         line("Notional liquidated", "notionalUsd", "--liquidation", { fill: "tozeroy" }),
-        line("Accounts liquidated", "accounts", "--accent", { yaxis: "y2", line: { dash: "dot", width: 2 } }),
+        line("Accounts liquidated", "accounts", "--accent", { yaxis: "y2", dash: "dot" }),
       ),
-      { xaxis, yaxis: dollars, yaxis2: { tickformat: "~s", hoverformat: ",d" } },
+      { xaxis, yaxis: dollars, yaxis2: { tickmode: "auto", nticks: 6, separatethousands: true, hoverformat: ",d" } },
     ).catch(failed);
     this.missing.show(
       of(
@@ -127,7 +127,7 @@ class Book {
     if (point === undefined) return;
     const move = `${point.movePct > 0 ? "+" : ""}${percent(point.movePct)}`;
     this.move.setAttribute("aria-valuetext", move);
-    write(this.pointTitle, `At ${move}: ${number(point.accounts)} accounts liquidated, $${short(point.notionalUsd)} closed, $${short(point.shortfallUsd)} missing, $${short(point.owedUsd)} owed by ${number(point.accountsShort)} short accounts or their payers`);
+    write(this.pointTitle, `At ${move}: ${number(point.accounts)} accounts liquidated, $${short(point.notionalUsd)} closed, $${short(point.shortfallUsd)} missing of ${number(point.accountsShort)} accounts, $${short(point.owedUsd)} owed by traders`);
     const right = true;
     const columns = [
       { title: "Venue" }, { title: "Asset" }, { title: "Pools", right }, { title: "Longs closed", right }, { title: "Shorts closed", right },

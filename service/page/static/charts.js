@@ -6,6 +6,7 @@ const SCRIPT = "/page/plotly.js";
 // Plotly writes its few rules into the sheet of the element with this id: a sheet of ours, so that
 // the policy need not allow inline styles.
 const SHEET_ID = "plotly.js-style-global";
+const narrow = matchMedia("(max-width: 720px)");
 let loading = null;
 
 function load() {
@@ -34,10 +35,10 @@ function layout(more) {
     font: { family: "inherit", size: 12, color: colour("--muted") },
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
-    margin: { l: 8, r: 8, t: 28, b: 8 },
+    margin: { l: 8, r: 8, t: narrow.matches ? 48 : 30, b: 8 },
     hovermode: "x unified",
     hoverlabel: { bgcolor: colour("--raised"), bordercolor: colour("--line-strong"), font: { color: colour("--text") } },
-    legend: { orientation: "h", x: 0, y: 1.14, font: { color: colour("--text") } },
+    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { color: colour("--text") } },
     xaxis: { ...axis, ...xaxis },
     yaxis: { ...axis, rangemode: "tozero", ...yaxis },
     ...(yaxis2 ? { yaxis2: { ...axis, rangemode: "tozero", overlaying: "y", side: "right", showgrid: false, ...yaxis2 } } : {}),

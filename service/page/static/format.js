@@ -70,9 +70,9 @@ export const clock = (ms) => (ms === null || ms === undefined ? NONE : clocks.fo
 /** A code of the API in words: "already_liquidatable" -> "already liquidatable". */
 export const words = (code) => (code ? String(code).replaceAll("_", " ") : "");
 
-/** A pool by the name that people use. */
+/** A pool by the name that people use: one of a symbol is isolated. */
 export function poolName(pool) {
-  return pool.kind === "cross" ? `cross ${pool.settle}` : `${pool.symbol} ${pool.side} isolated`;
+  return pool.kind === "cross" ? `cross ${pool.settle}` : `${pool.symbol} ${pool.side}`;
 }
 
 /** The position that is liquidated first: the one with the smallest distance, if any has one. */

@@ -106,7 +106,7 @@ async function queueOf({ market, side }) {
       el("a", { href: `#/accounts/${encodeURIComponent(one.accountId)}` }, one.accountId),
       one.marginMode,
       [number(one.score, 4), "right"],
-      [number(one.size, 4), "right"],
+      [money(one.size), "right"],
     ),
   );
   const right = true;

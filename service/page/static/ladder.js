@@ -6,8 +6,8 @@
 import { choice, el, mark, svg } from "./dom.js";
 import { nearest, percent, price, words } from "./format.js";
 
-const WIDTH = 460;
-const HEIGHT = 300;
+const LEAST_WIDTH = 260;
+const HEIGHT = 300; // as the style has it
 const EDGE = 18;
 const LABEL_GAP = 20;
 const AXIS = 96;
@@ -25,7 +25,7 @@ export class Ladder {
       this.#domain = null;
       this.#draw();
     });
-    this.image = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "ladder", role: "img" });
+    this.image = svg("svg", { class: "ladder", role: "img" });
     this.node = el("div", {}, this.field, this.image);
   }
 
@@ -46,11 +46,13 @@ export class Ladder {
   }
 
   #draw() {
+    const width = Math.max(LEAST_WIDTH, this.node.clientWidth);
+    this.image.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`); // a pixel is a pixel
     const position = this.#positions.find((one) => nameOf(one) === this.#chosen);
     const lines = position === undefined ? [] : linesOf(position, this.#entryOf(position));
     if (!lines.some((line) => line.kind === "mark")) {
       const why = position === undefined ? "No position is open." : "It has no mark.";
-      this.image.replaceChildren(svg("text", { x: WIDTH / 2, y: HEIGHT / 2, class: "ladder-empty" }, why));
+      this.image.replaceChildren(svg("text", { x: width / 2, y: HEIGHT / 2, class: "ladder-empty" }, why));
       mark(this.image, "aria-label", why);
       return;
     }

@@ -86,6 +86,7 @@ stream.addEventListener("live", () => {
 stream.addEventListener("lost", () => (lost = setTimeout(showLive, GRACE_MS)));
 setTimeout(() => stream.live || showLive(), 3000); // never came up at all
 feed.addEventListener("change", showBadge);
+feed.addEventListener("seen", showBadge);
 onKeyWanted(wanted);
 document.getElementById("key-button").addEventListener("click", () => askForKey(reconnect));
 addEventListener("hashchange", () => {
