@@ -134,16 +134,17 @@ def test_a_worker_that_dies_or_hangs_is_told_of_and_come_back_to(
 ) -> None:
     page = open_page("marks")
     word = page.locator("#live-word")
-    (worker,) = desk.service.children("--listen-fd")
     for blow in (signal.SIGKILL, signal.SIGSTOP):
-        (worker,) = desk.service.children("--listen-fd")
+        (worker,) = until(lambda: desk.service.children("--listen-fd"))
         started = time.monotonic()
         os.kill(worker, blow)
-        expect(word).to_have_text("not live", timeout=NOT_LIVE_WITHIN_S * 1_000)
-        assert time.monotonic() - started < NOT_LIVE_WITHIN_S
-        expect(page.get_by_role("alert")).to_contain_text("what you see is old")
-        if blow == signal.SIGSTOP:
-            os.kill(worker, signal.SIGCONT)
+        try:
+            expect(word).to_have_text("not live", timeout=NOT_LIVE_WITHIN_S * 1_000)
+            assert time.monotonic() - started < NOT_LIVE_WITHIN_S
+            expect(page.get_by_role("alert")).to_contain_text("what you see is old")
+        finally:
+            if blow == signal.SIGSTOP:
+                os.kill(worker, signal.SIGCONT)
         expect(word).to_have_text("live", timeout=20_000)
         expect(page.get_by_role("alert")).to_have_count(0)
         # Marks come again, not only the word.
@@ -168,7 +169,9 @@ def test_every_view_is_accessible_and_fits(
     axe = Path(found.origin).with_name("axe.min.js").read_text(encoding="utf-8")
     page = open_page(theme=theme, size=size)
     page.evaluate(axe)
-    name = desk.get("/v1/accounts", level="WARNING", limit=1)["accounts"][0]["id"]
+    desk.level = 0.93
+    ranked = until(lambda: desk.get("/v1/accounts", level="MARGIN_CALL", limit=1)["accounts"])
+    name = ranked[0]["id"]
     for view in (*VIEWS, f"accounts/{name}"):
         at(page, view)
         page.wait_for_function("!document.querySelector('main').innerText.includes('Asking…')")

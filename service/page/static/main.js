@@ -8,7 +8,7 @@ import { clock, number } from "./format.js";
 import { askForKey } from "./login.js";
 import { Stream } from "./stream.js";
 
-const GRACE_MS = 700; // a connection that is made anew at once is not worth a word
+const GRACE_MS = 300; // a connection that is made anew at once is not worth a word
 // Views besides the first are fetched when they are opened.
 const VIEWS = {
   accounts: async () => openAccounts,

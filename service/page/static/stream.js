@@ -1,16 +1,17 @@
 /**
  * The WebSocket: one connection, subscriptions that outlive it, and whether it is live.
  *
- * Live means heard: a ping goes out every second, and one without any answer for two seconds ends
- * the connection, so a worker that hangs is noticed as one that dies. A subscription to alerts goes
- * on behind the last cursor it was given.
+ * Live means heard: a ping that nothing answers for a while ends the connection, so that a worker
+ * that hangs is noticed as one that dies: the three times together are below three seconds. A
+ * subscription to alerts goes on behind the last cursor it was given.
  */
 
 import { keyFrame, wantKey } from "./api.js";
 
-const PING_MS = 1000;
-const SILENCE_MS = 2000;
-const LOOK_MS = 250;
+const PING_MS = 700;
+const SILENCE_MS = 1400;
+const LOOK_MS = 200;
+const HELD_UP_MS = 1000; // a look so late says that this page was busy, not that the other side is silent
 const FIRST_DELAY_MS = 200;
 const LONGEST_DELAY_MS = 4000;
 const NO_RETURN = 4500; // close codes from here on say: do not come back
@@ -24,6 +25,7 @@ export class Stream extends EventTarget {
   #tries = 0;
   #pingedAt = null; // a ping that nothing has answered yet
   #lastPing = 0;
+  #lastLook = Date.now();
   #retry = null;
 
   constructor() {
@@ -95,7 +97,10 @@ export class Stream extends EventTarget {
   /** Look whether whoever is there still answers; ask again from time to time. */
   #look() {
     const now = Date.now();
+    const heldUp = now - this.#lastLook > HELD_UP_MS;
+    this.#lastLook = now;
     if (this.#socket === null) return;
+    if (heldUp && this.#pingedAt !== null) this.#pingedAt = now;
     if (this.#pingedAt !== null && now - this.#pingedAt > SILENCE_MS) {
       const silent = this.#socket;
       this.#closed(silent, 4000);
