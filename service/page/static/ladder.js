@@ -25,7 +25,7 @@ export class Ladder {
       this.#domain = null;
       this.#draw();
     });
-    this.image = svg("svg", { class: "ladder", role: "img" });
+    this.image = svg("svg", { class: "ladder", role: "img", "aria-label": "No position yet" });
     this.node = el("div", {}, this.field, this.image);
   }
 

@@ -14,6 +14,7 @@ export class VirtualList {
   #items = [];
   #rows = [];
   #body;
+  #head;
   #space;
   #active = 0;
   #asked = false;
@@ -36,15 +37,12 @@ export class VirtualList {
       el("span", { role: "columnheader", class: style }, title),
     );
     this.#space = el("div.list-space", { role: "rowgroup" });
-    this.#body = el("div.list-body", {}, this.#space);
-    this.node = el(
-      "div.list",
-      { role: "grid", "aria-label": options.label, tabindex: 0 },
-      el("div.list-head", { role: "rowgroup" }, el("div.row", { role: "row" }, ...heads)),
-      this.#body,
-    );
+    this.#head = el("div.list-head", { role: "rowgroup" }, el("div.row", { role: "row" }, ...heads));
+    const attributes = { role: "grid", "aria-label": options.label, tabindex: 0 };
+    this.#body = el("div.list-body", attributes, this.#head, this.#space);
+    this.node = el("div.list", {}, this.#body);
     this.#body.addEventListener("scroll", () => this.#soon(), { passive: true });
-    this.node.addEventListener("keydown", (event) => this.#key(event));
+    this.#body.addEventListener("keydown", (event) => this.#key(event));
     this.watcher = new ResizeObserver(() => this.#layout());
     this.watcher.observe(this.#body);
   }
@@ -58,11 +56,16 @@ export class VirtualList {
     return Math.floor(this.#body.scrollTop / this.options.rowHeight());
   }
 
+  /** The height of the window below the heads, which stay on top. */
+  get #room() {
+    return this.#body.clientHeight - this.#head.offsetHeight;
+  }
+
   /** Show other items; `total` is how many there are, where not all are here. */
   show(items, total = items.length) {
     this.#items = items;
     this.#active = Math.min(this.#active, Math.max(0, items.length - 1));
-    this.node.setAttribute("aria-rowcount", String(total + 1));
+    this.#body.setAttribute("aria-rowcount", String(total + 1));
     this.#layout();
   }
 
@@ -95,7 +98,7 @@ export class VirtualList {
   #layout() {
     const height = this.options.rowHeight();
     this.#space.style.height = `${this.#items.length * height}px`;
-    const needed = Math.ceil(this.#body.clientHeight / height) + 2 * SPARE;
+    const needed = Math.ceil(this.#room / height) + 2 * SPARE;
     while (this.#rows.length < needed) this.#add();
     this.#draw(true);
   }
@@ -131,7 +134,7 @@ export class VirtualList {
       this.options.fill(row.node, this.#items[index]);
     }
     this.#point();
-    const seen = [this.first, Math.min(end, this.first + Math.ceil(this.#body.clientHeight / height) + 1)];
+    const seen = [this.first, Math.min(end, this.first + Math.ceil(this.#room / height) + 1)];
     if (all || seen[0] !== this.#range[0] || seen[1] !== this.#range[1]) {
       this.#range = seen;
       this.options.seen?.(...seen);
@@ -140,13 +143,13 @@ export class VirtualList {
 
   #point() {
     const here = this.#rows.find((row) => !row.hidden && row.index === this.#active);
-    mark(this.node, "aria-activedescendant", here?.node.id ?? null);
+    mark(this.#body, "aria-activedescendant", here?.node.id ?? null);
     for (const row of this.#rows) row.node.classList.toggle("active", row === here);
   }
 
   #key(event) {
-    if (event.target !== this.node) return; // a button inside has its own keys
-    const page = Math.max(1, Math.floor(this.#body.clientHeight / this.options.rowHeight()) - 1);
+    if (event.target !== this.#body) return; // a button inside has its own keys
+    const page = Math.max(1, Math.floor(this.#room / this.options.rowHeight()) - 1);
     const last = this.#items.length - 1;
     const to = {
       ArrowDown: this.#active + 1,
@@ -170,9 +173,7 @@ export class VirtualList {
     const top = index * height;
     const body = this.#body;
     if (top < body.scrollTop) body.scrollTop = top;
-    else if (top + height > body.scrollTop + body.clientHeight) {
-      body.scrollTop = top + height - body.clientHeight;
-    }
+    else if (top + height > body.scrollTop + this.#room) body.scrollTop = top + height - this.#room;
     this.#draw(false);
   }
 }
