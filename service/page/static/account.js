@@ -1,11 +1,12 @@
 /** One account: its pools and positions as they move, what would fix it, and what if. */
 
-import { call, reason } from "./api.js";
+import { poolsTable, positionsTable } from "./account_tables.js";
 import { openFor } from "./acknowledging.js";
+import { call, reason } from "./api.js";
 import { announce, el, panel, row, table, write } from "./dom.js";
-import { age, clock, money, number, percent, poolName, price, ratio, WORDS, words } from "./format.js";
+import { clock, money, number, poolName, ratio, WORDS, words } from "./format.js";
 import { Ladder } from "./ladder.js";
-import { change, chip, figure, measured, monitoredLevel, ratioBar, ratioText, restoring, setChip, setRatioBar } from "./parts.js";
+import { change, chip, figure, measured, monitoredLevel, ratioText, restoring, setChip } from "./parts.js";
 import { Shock } from "./shock.js";
 
 const FINDINGS_MS = 10_000;
@@ -69,7 +70,7 @@ class AccountPage {
 
   start() {
     this.unsubscribe = this.stream.subscribe({ channel: "risk", accounts: [this.id] }, (frame) => {
-      if (frame.type === "risk") this.#take(frame.accounts[0].risk);
+      if (frame.type === "risk") this.#take(frame.accounts[0]);
     });
     const alerts = { channel: "alerts", accounts: [this.id], silenced: true };
     this.unlisten = this.stream.subscribe(alerts, (frame) => {
@@ -87,7 +88,7 @@ class AccountPage {
     this.shock.end();
   }
 
-  #take(risk) {
+  #take({ risk, omitted = 0 }) {
     if (risk === null) {
       write(this.trouble, "There is no such account, or none that you may see.");
       return;
@@ -99,8 +100,9 @@ class AccountPage {
     if (this.#level !== null && this.#level !== level) announce(`${this.id} is now at ${WORDS[level]}`);
     this.#level = level;
     this.#writeFigures(risk);
-    this.#writePools(risk);
-    this.#writePositions(risk);
+    keep(this.pools, poolsTable(risk, this.#stored));
+    keep(this.positions, positionsTable(risk));
+    if (omitted) this.positions.append(el("p.muted", {}, `${number(omitted)} more are not shown.`));
     this.#writeFixes(risk);
     openFor(this.open, this.id, risk.monitored);
     this.ladder.show(risk, this.#stored);
@@ -111,7 +113,10 @@ class AccountPage {
     try {
       const account = await call("GET", `/v1/accounts/${encodeURIComponent(this.id)}`);
       this.#stored = account;
-      write(this.about, `${account.venue ?? "generic"} · ${account.collateralMode === "multi" ? "multi-asset" : "single-asset"} · version ${version}`);
+      write(
+        this.about,
+        `${account.venue ?? "generic"} · ${account.collateralMode === "multi" ? "multi-asset" : "single-asset"} · version ${version}`,
+      );
       this.shock.show(account);
     } catch (error) {
       this.#version = null;
@@ -134,65 +139,22 @@ class AccountPage {
     );
   }
 
-  #writePools(risk) {
-    const rows = risk.pools.map((pool) => {
-      const bar = ratioBar(this.#stored?.thresholds);
-      setRatioBar(bar, pool.marginRatio, pool.level);
-      const share = el("span.ratio-cell", {}, bar, el("span", {}, ratioText(pool.marginRatio, pool.level)));
-      const reach = pool.gapToLiquidationPct;
-      return row(
-        poolName(pool),
-        chip(pool.level),
-        share,
-        [money(pool.equity, pool.settle), "right"],
-        [money(pool.maintenanceMargin, pool.settle), "right"],
-        [reach === null ? words(pool.gapToLiquidationReason) : percent(reach, 2), "right"],
-        [pool.gapToOwePct === null ? words(pool.gapToOweReason) : percent(pool.gapToOwePct, 2), "right"],
-      );
-    });
-    const right = true;
-    const columns = [
-      { title: "Pool" }, { title: "Level" }, { title: "Margin ratio" }, { title: "Equity", right },
-      { title: "Maintenance", right }, { title: "Liquidated after", right }, { title: "In debt after", right },
-    ];
-    keep(this.pools, table("Margin pools", columns, rows));
-  }
-
-  #writePositions(risk) {
-    const rows = risk.positions.map((position) =>
-      row(
-        el("b", {}, position.symbol),
-        el("span.side", { "data-side": position.side }, `${position.side} ${position.marginMode}`),
-        [number(position.contracts, position.contracts < 100 ? 4 : 0), "right"],
-        [price(position.markPrice), "right"],
-        [el("span", { class: position.stale ? "stale" : null }, age(position.markAgeMs)), "right"],
-        [money(position.notional), "right"],
-        [el("span", { class: position.unrealizedPnl < 0 ? "loss" : "gain" }, money(position.unrealizedPnl)), "right"],
-        [position.liquidationPrice === null ? words(position.liquidationPriceReason) : price(position.liquidationPrice), "right"],
-        [percent(position.distancePct, 2), "right"],
-        [price(position.bankruptcyPrice), "right"],
-      ),
-    );
-    const right = true;
-    const columns = [
-      { title: "Symbol" }, { title: "Side" }, { title: "Contracts", right }, { title: "Mark", right },
-      { title: "Age", right }, { title: "Notional", right }, { title: "Unrealised", right },
-      { title: "Liquidation", right }, { title: "Distance", right }, { title: "Bankruptcy", right },
-    ];
-    keep(this.positions, table("Positions", columns, rows));
-    if (risk.omitted) this.positions.append(el("p.muted", {}, `${number(risk.omitted)} more are not shown.`));
-  }
-
   #writeFixes(risk) {
     const items = risk.pools.flatMap((pool) => {
       const ways = restoring(pool.toRestore, pool.settle);
       if (!ways.length) return [];
-      const or = ways.flatMap((way, index) => (index ? [el("span.or", {}, "or"), el("b", {}, way)] : [el("b", {}, way)]));
+      const or = ways.flatMap((way, index) =>
+        index ? [el("span.or", {}, "or"), el("b", {}, way)] : [el("b", {}, way)],
+      );
       return [el("li", {}, el("span.muted", {}, `${poolName(pool)}: `), ...or)];
     });
     const told = items.length
       ? el("ul.plain", {}, ...items)
-      : el("p.muted", {}, this.#level === "UNPRICED" ? "A price is missing: nothing can be said." : "Nothing needs fixing.");
+      : el(
+          "p.muted",
+          {},
+          this.#level === "UNPRICED" ? "A price is missing: nothing can be said." : "Nothing needs fixing.",
+        );
     this.fixes.replaceChildren(told);
   }
 
@@ -201,16 +163,27 @@ class AccountPage {
       const health = await call("GET", `/v1/accounts/${encodeURIComponent(this.id)}/health`);
       const items = health.findings.map((finding) => {
         const of = finding.symbol ? `${finding.symbol} ${finding.side ?? ""}` : poolName(finding.pool);
-        const over = finding.unit === "none" ? "" : `${measured(finding.measured, finding.unit)}, limit ${measured(finding.limit, finding.unit)}`;
+        const over =
+          finding.unit === "none"
+            ? ""
+            : `${measured(finding.measured, finding.unit)}, limit ${measured(finding.limit, finding.unit)}`;
         const ways = finding.changes.map(change).join(" or ");
         return el(
           "li.finding",
           { "data-severity": finding.severity },
           el("span.severity", {}, finding.severity),
-          el("div", {}, el("b", {}, words(finding.code)), ` · ${of}`, el("div.muted", {}, [over, ways].filter(Boolean).join(" · "))),
+          el(
+            "div",
+            {},
+            el("b", {}, words(finding.code)),
+            ` · ${of}`,
+            el("div.muted", {}, [over, ways].filter(Boolean).join(" · ")),
+          ),
         );
       });
-      this.findings.replaceChildren(items.length ? el("ul.plain", {}, ...items) : el("p.muted", {}, "Nothing is over a limit."));
+      this.findings.replaceChildren(
+        items.length ? el("ul.plain", {}, ...items) : el("p.muted", {}, "Nothing is over a limit."),
+      );
     } catch (error) {
       this.findings.replaceChildren(el("p.muted", {}, reason(error)));
     }
@@ -220,17 +193,28 @@ class AccountPage {
     try {
       const query = new URLSearchParams({ accountId: this.id, limit: "1000" });
       const { alerts } = await call("GET", `/v1/alerts?${query}`);
-      const rows = alerts.slice(-ALERTS_SHOWN).reverse().map((alert) =>
-        row(
-          clock(alert.eventTime),
-          chip(alert.level),
-          `${words(alert.transition)} by ${alert.cause}`,
-          poolName(alert.pool),
-          [ratioText(alert.marginRatio, alert.level), "right"],
-        ),
-      );
-      const columns = [{ title: "Time" }, { title: "Level" }, { title: "Change" }, { title: "Pool" }, { title: "Ratio", right: true }];
-      const told = rows.length ? table("Alerts of this account, newest first", columns, rows) : el("p.muted", {}, "None in the log.");
+      const rows = alerts
+        .slice(-ALERTS_SHOWN)
+        .reverse()
+        .map((alert) =>
+          row(
+            clock(alert.eventTime),
+            chip(alert.level),
+            `${words(alert.transition)} by ${alert.cause}`,
+            poolName(alert.pool),
+            [ratioText(alert.marginRatio, alert.level), "right"],
+          ),
+        );
+      const columns = [
+        { title: "Time" },
+        { title: "Level" },
+        { title: "Change" },
+        { title: "Pool" },
+        { title: "Ratio", right: true },
+      ];
+      const told = rows.length
+        ? table("Alerts of this account, newest first", columns, rows)
+        : el("p.muted", {}, "None in the log.");
       keep(this.history, told);
     } catch (error) {
       this.history.replaceChildren(el("p.muted", {}, reason(error)));

@@ -6,11 +6,11 @@
  * seen the order is asked for again and again; it is held while one is further down.
  */
 
+import { COLUMNS, fillRow, makeRow } from "./account_row.js";
 import { call, reason } from "./api.js";
 import { announce, el, write } from "./dom.js";
-import { age, clock, LEVELS, money, nearest, number, percent, price, WORDS, words } from "./format.js";
+import { clock, LEVELS, number, WORDS } from "./format.js";
 import { VirtualList } from "./list.js";
-import { chip, monitoredLevel, ratioBar, ratioText, setChip, setRatioBar, worstPool } from "./parts.js";
 
 const PAGE = 200;
 const NEXT_PAGE = 1000;
@@ -20,15 +20,6 @@ const TYPING_MS = 120;
 const SETTLED_MS = 120;
 const KEPT = 2000; // accounts whose figures are remembered
 const UNFIT = /[^A-Za-z0-9._:@-]/g; // no id has these
-const COLUMNS = [
-  ["Level", "c-level"],
-  ["Account", "c-id"],
-  ["Margin ratio", "c-ratio"],
-  ["Equity", "c-equity right"],
-  ["Nearest liquidation", "c-near"],
-  ["Distance", "c-distance right"],
-  ["Mark age", "c-age right"],
-];
 const narrow = matchMedia("(max-width: 720px)");
 // Kept from one visit of the view to the next.
 const chosen = { level: "HEALTHY", match: "" };
@@ -109,11 +100,20 @@ class Accounts {
   #makeTiles() {
     const tiles = ["HEALTHY", ...LEVELS.slice(1).toReversed()].map((level) => {
       const count = el("b", {}, "–");
-      const input = el("input", { type: "radio", name: "level", value: level, on: { change: () => this.#choose(level) } });
+      const input = el("input", {
+        type: "radio",
+        name: "level",
+        value: level,
+        on: { change: () => this.#choose(level) },
+      });
       input.checked = level === chosen.level;
       const said = level === "HEALTHY" ? "All" : WORDS[level];
       const title = level === "HEALTHY" ? "Every account" : `${WORDS[level]} or worse`;
-      return { level, count, node: el("label.tile", { "data-level": level, title }, input, el("span", {}, said), count) };
+      return {
+        level,
+        count,
+        node: el("label.tile", { "data-level": level, title }, input, el("span", {}, said), count),
+      };
     });
     const legend = el("legend.sr-only", {}, "Accounts at this level or worse");
     return { tiles, node: el("fieldset.tiles", {}, legend, ...tiles.map((tile) => tile.node)) };
@@ -162,11 +162,17 @@ class Accounts {
       this.#say(reason(error));
     }
     const wait = Math.max(EVERY_MS, SHARE * (performance.now() - started));
-    this.#timer = setTimeout(() => (document.hidden || !this.stream.live ? this.#later() : this.#load()), wait);
+    this.#timer = setTimeout(
+      () => (document.hidden || !this.stream.live ? this.#later() : this.#load()),
+      wait,
+    );
   }
 
   #later() {
-    this.#timer = setTimeout(() => (document.hidden || !this.stream.live ? this.#later() : this.#load()), EVERY_MS);
+    this.#timer = setTimeout(
+      () => (document.hidden || !this.stream.live ? this.#later() : this.#load()),
+      EVERY_MS,
+    );
   }
 
   #ask({ limit, counts = false, cursor = null }, signal) {
@@ -199,7 +205,8 @@ class Accounts {
   #show() {
     for (const { level, count } of this.tiles.tiles) {
       const counted = this.#counts?.[level] ?? null;
-      const all = level === "HEALTHY" ? LEVELS.reduce((sum, one) => sum + (this.#counts?.[one] ?? 0), 0) : counted;
+      const all =
+        level === "HEALTHY" ? LEVELS.reduce((sum, one) => sum + (this.#counts?.[one] ?? 0), 0) : counted;
       write(count, all === null ? "–" : number(all));
     }
     this.list.show(this.#items, this.#total());
@@ -208,7 +215,10 @@ class Accounts {
 
   #say(trouble) {
     const total = this.#total();
-    const shown = this.#items.length < total ? `${number(this.#items.length)} of ${number(total)} loaded` : `${number(total)} accounts`;
+    const shown =
+      this.#items.length < total
+        ? `${number(this.#items.length)} of ${number(total)} loaded`
+        : `${number(total)} accounts`;
     const order = this.orderedAt ? ` · order of ${clock(this.orderedAt)}` : "";
     const held = this.list.first > PAGE / 2 ? ", held while you are here" : "";
     write(this.status, trouble || `${shown}${order}${held}`);
@@ -252,45 +262,4 @@ class Accounts {
       this.#dirty.clear();
     });
   }
-}
-
-function makeRow() {
-  const cells = COLUMNS.map(([, style]) => el("span", { role: "gridcell", class: style }));
-  const [level, id, share] = cells;
-  level.append(chip("HEALTHY"));
-  id.append(el("a", { tabindex: -1 }));
-  share.append(ratioBar(), el("span.ratio-text"));
-  return el("div.row", {}, ...cells);
-}
-
-/** Write a row: by what the stream says of the account, until then by the list's own figures. */
-function fillRow(row, item, known) {
-  const [level, id, share, equity, near, distance, old] = row.children;
-  const risk = known?.risk ?? null;
-  const pool = risk === null ? null : worstPool(risk.pools);
-  const at = risk === null ? item.level : monitoredLevel(risk.monitored);
-  const value = pool === null ? item.marginRatio : pool.marginRatio;
-  row.setAttribute("data-level", at);
-  setChip(level.firstChild, at);
-  write(id.firstChild, item.id);
-  id.firstChild.setAttribute("href", `#/accounts/${encodeURIComponent(item.id)}`);
-  setRatioBar(share.firstChild, value, at);
-  write(share.lastChild, ratioText(value, at));
-  const first = risk === null ? null : nearest(risk.positions);
-  write(equity, risk === null ? "" : money(risk.equity, risk.currency));
-  write(near, risk === null ? "" : nearText(first, risk.positions));
-  write(distance, first === null ? "" : percent(first.distancePct, 2));
-  write(old, risk === null ? "" : oldest(risk.positions, Date.now() - known.at));
-  old.classList.toggle("stale", risk?.stale === true);
-}
-
-function nearText(first, positions) {
-  if (first !== null) return `${first.symbol} ${price(first.liquidationPrice)}`;
-  return words(positions[0]?.liquidationPriceReason ?? "");
-}
-
-/** The age of the oldest mark that the account hangs on. */
-function oldest(positions, sinceMs) {
-  const ages = positions.map((position) => position.markAgeMs).filter((ms) => ms !== null);
-  return ages.length ? age(Math.max(...ages) + sinceMs) : "";
 }

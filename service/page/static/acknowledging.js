@@ -6,7 +6,13 @@ import { clock, LEVELS, poolName, WORDS } from "./format.js";
 import { chip } from "./parts.js";
 
 const MINUTE_MS = 60_000;
-const LENGTHS = [[15, "15 minutes"], [60, "1 hour"], [240, "4 hours"], [1440, "1 day"], [10080, "1 week"]];
+const LENGTHS = [
+  [15, "15 minutes"],
+  [60, "1 hour"],
+  [240, "4 hours"],
+  [1440, "1 day"],
+  [10080, "1 week"],
+];
 const acknowledged = new Map(); // alert id -> when
 
 /** When an alert was acknowledged from this page, if it was. */
@@ -22,7 +28,11 @@ export async function acknowledge(id) {
 
 /** A button that acknowledges; `done()` is called when it was. */
 export function acknowledgeButton(id, done) {
-  const button = el("button.small.quiet", { type: "button", "aria-label": `Acknowledge ${id}` }, "Acknowledge");
+  const button = el(
+    "button.small.quiet",
+    { type: "button", "aria-label": `Acknowledge ${id}` },
+    "Acknowledge",
+  );
   button.addEventListener("click", async () => {
     button.disabled = true;
     try {
@@ -50,16 +60,35 @@ export function openFor(place, account, states) {
       ? el("span.muted", {}, "acknowledged")
       : acknowledgeButton(id, () => openFor(place, account, states));
     const since = state.since ? `since ${clock(state.since)}` : "";
-    return el("li.open-alert", {}, chip(state.level), el("span", {}, poolName(state.pool)), el("span.muted", {}, since), done);
+    return el(
+      "li.open-alert",
+      {},
+      chip(state.level),
+      el("span", {}, poolName(state.pool)),
+      el("span.muted", {}, since),
+      done,
+    );
   });
-  const silence = el("button.small.quiet", { type: "button", on: { click: () => openSilence(account) } }, "Silence…");
-  const told = items.length ? el("ul.plain", {}, ...items) : el("p.muted", {}, "None: every pool is healthy.");
+  const silence = el(
+    "button.small.quiet",
+    { type: "button", on: { click: () => openSilence(account) } },
+    "Silence…",
+  );
+  const told = items.length
+    ? el("ul.plain", {}, ...items)
+    : el("p.muted", {}, "None: every pool is healthy.");
   place.replaceChildren(told, silence);
 }
 
 /** Ask for how long an account's alerts are to be passed over, and say so to the service. */
 export function openSilence(account, done = () => {}) {
-  const who = el("input", { name: "accounts", value: account, required: true, maxlength: 129, pattern: "[A-Za-z0-9._:@\\-]{1,128}\\*?|\\*" });
+  const who = el("input", {
+    name: "accounts",
+    value: account,
+    required: true,
+    maxlength: 129,
+    pattern: "[A-Za-z0-9._:@\\-]{1,128}\\*?|\\*",
+  });
   const [length, lengths] = choice("For", "length", LENGTHS, () => {});
   const levels = LEVELS.toReversed().map((level) => {
     const box = el("input", { type: "checkbox", value: level });
@@ -73,7 +102,11 @@ export function openSilence(account, done = () => {}) {
     "form",
     { method: "dialog" },
     el("h2", { id: "silence-title" }, "Silence alerts"),
-    el("p.muted", {}, "They stay in the log. No door tells of them while it lasts; it begins after two seconds."),
+    el(
+      "p.muted",
+      {},
+      "They stay in the log. No door tells of them while it lasts; it begins after two seconds.",
+    ),
     el("label.field", {}, el("span", {}, "Account, or a beginning and *"), who),
     length,
     el("fieldset.checks", {}, el("legend", {}, "Levels"), ...levels.map(({ node }) => node)),

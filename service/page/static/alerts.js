@@ -18,8 +18,14 @@ const DRAW_MS = 250;
 const ANNOUNCE_MS = 5000;
 const SILENCES_MS = 10_000;
 const COLUMNS = [
-  ["Time", "a-time"], ["Level", "a-level"], ["Account", "a-id"], ["Pool", "a-pool"], ["Change", "a-change"],
-  ["Ratio", "a-ratio right"], ["Would fix it", "a-fix"], ["", "a-do right"],
+  ["Time", "a-time"],
+  ["Level", "a-level"],
+  ["Account", "a-id"],
+  ["Pool", "a-pool"],
+  ["Change", "a-change"],
+  ["Ratio", "a-ratio right"],
+  ["Would fix it", "a-fix"],
+  ["", "a-do right"],
 ];
 const narrow = matchMedia("(max-width: 720px)");
 const URGENT = LEVELS.indexOf("MARGIN_CALL");
@@ -51,7 +57,8 @@ export class Feed extends EventTarget {
       this.lost = this.alerts.length > 0;
       this.alerts = [];
     } else if (frame.type === "snapshot") {
-      for (const account of frame.accounts) this.alerts.push(...account.pools.map((state) => standing(account, state)));
+      for (const account of frame.accounts)
+        this.alerts.push(...account.pools.map((state) => standing(account, state)));
       if (frame.complete) this.#inOrder();
     } else if (frame.type === "alerts") {
       this.alerts.push(...frame.alerts);
@@ -86,13 +93,21 @@ export class Feed extends EventTarget {
 }
 
 const isUrgent = (alert) =>
-  LEVELS.indexOf(alert.level) >= URGENT && (alert.transition === "raised" || alert.transition === "escalated");
+  LEVELS.indexOf(alert.level) >= URGENT &&
+  (alert.transition === "raised" || alert.transition === "escalated");
 
 /** A pool that is not healthy as the alert that brought it there, without that one's figures. */
 function standing({ accountId }, state) {
   return {
-    id: `${accountId}-${state.seq}`, accountId, pool: state.pool, level: state.level, eventTime: state.since,
-    transition: "standing", acknowledged: state.acknowledged, toRestore: null, positions: [],
+    id: `${accountId}-${state.seq}`,
+    accountId,
+    pool: state.pool,
+    level: state.level,
+    eventTime: state.since,
+    transition: "standing",
+    acknowledged: state.acknowledged,
+    toRestore: null,
+    positions: [],
   };
 }
 
@@ -118,18 +133,28 @@ class AlertsView {
     });
     this.status = el("p.status", { role: "status" });
     this.silences = el("div", {}, el("p.muted", {}, "Asking…"));
-    const boxes = LEVELS.toReversed().map((level) => checkbox(WORDS[level], chosen.levels.has(level), (on) => {
-      if (on) chosen.levels.add(level);
-      else chosen.levels.delete(level);
-      this.draw();
-    }));
+    const boxes = LEVELS.toReversed().map((level) =>
+      checkbox(WORDS[level], chosen.levels.has(level), (on) => {
+        if (on) chosen.levels.add(level);
+        else chosen.levels.delete(level);
+        this.draw();
+      }),
+    );
     const unseen = checkbox("Unacknowledged only", chosen.unseen, (on) => {
       chosen.unseen = on;
       this.draw();
     });
-    this.hold = el("button.quiet.small", { type: "button", "aria-pressed": "false", on: { click: () => this.#pause() } }, "Hold");
+    this.hold = el(
+      "button.quiet.small",
+      { type: "button", "aria-pressed": "false", on: { click: () => this.#pause() } },
+      "Hold",
+    );
     const filters = el("fieldset.checks", {}, el("legend.sr-only", {}, "Show"), ...boxes, unseen);
-    const silence = el("button.quiet.small", { type: "button", on: { click: () => openSilence("*", () => this.readSilences()) } }, "New silence…");
+    const silence = el(
+      "button.quiet.small",
+      { type: "button", on: { click: () => openSilence("*", () => this.readSilences()) } },
+      "New silence…",
+    );
     this.node = el(
       "div.alerts.fill-view",
       {},
@@ -137,7 +162,12 @@ class AlertsView {
       el("div.toolbar", {}, filters, el("div.buttons", {}, this.hold)),
       this.list.node,
       this.status,
-      el("details.silences", {}, el("summary", {}, "Silences"), panel("What nobody is told of", this.silences, silence)),
+      el(
+        "details.silences",
+        {},
+        el("summary", {}, "Silences"),
+        panel("What nobody is told of", this.silences, silence),
+      ),
     );
   }
 
@@ -156,13 +186,19 @@ class AlertsView {
   }
 
   draw() {
-    const shown = this.feed.alerts.filter((alert) =>
-      chosen.levels.has(alert.level) && !(chosen.unseen && (alert.acknowledged || acknowledgedAt(alert.id))));
+    const shown = this.feed.alerts.filter(
+      (alert) =>
+        chosen.levels.has(alert.level) &&
+        !(chosen.unseen && (alert.acknowledged || acknowledgedAt(alert.id))),
+    );
     this.list.show(shown.reverse());
     this.feed.looked();
     const lost = this.feed.lost ? " · some came while the page was away, see the log" : "";
     const held = this.paused ? " · held" : "";
-    write(this.status, `${number(shown.length)} of the newest ${number(this.feed.alerts.length)} alerts${held}${lost}`);
+    write(
+      this.status,
+      `${number(shown.length)} of the newest ${number(this.feed.alerts.length)} alerts${held}${lost}`,
+    );
   }
 
   /** Hold the list still, to read it while more come. */
@@ -176,11 +212,25 @@ class AlertsView {
   async readSilences() {
     try {
       const { silences } = await call("GET", "/v1/silences");
-      const columns = [{ title: "Accounts" }, { title: "Levels" }, { title: "Until" }, { title: "Why" }, { title: "" }];
+      const columns = [
+        { title: "Accounts" },
+        { title: "Levels" },
+        { title: "Until" },
+        { title: "Why" },
+        { title: "" },
+      ];
       const rows = silences.map((one) =>
-        row(one.accounts.join(", "), one.levels?.map((level) => WORDS[level]).join(", ") ?? "all", clock(one.until), one.comment, this.#endButton(one)),
+        row(
+          one.accounts.join(", "),
+          one.levels?.map((level) => WORDS[level]).join(", ") ?? "all",
+          clock(one.until),
+          one.comment,
+          this.#endButton(one),
+        ),
       );
-      this.silences.replaceChildren(rows.length ? table("Silences", columns, rows) : el("p.muted", {}, "Nothing is silenced."));
+      this.silences.replaceChildren(
+        rows.length ? table("Silences", columns, rows) : el("p.muted", {}, "Nothing is silenced."),
+      );
     } catch (error) {
       this.silences.replaceChildren(el("p.muted", {}, reason(error)));
     }
@@ -188,10 +238,16 @@ class AlertsView {
 
   #endButton({ id }) {
     const end = async () => {
-      await call("DELETE", `/v1/silences/${id}`, undefined, { once: true }).catch((error) => announce(reason(error)));
+      await call("DELETE", `/v1/silences/${id}`, undefined, { once: true }).catch((error) =>
+        announce(reason(error)),
+      );
       this.readSilences();
     };
-    return el("button.small.quiet", { type: "button", "aria-label": `End silence ${id}`, on: { click: end } }, "End");
+    return el(
+      "button.small.quiet",
+      { type: "button", "aria-label": `End silence ${id}`, on: { click: end } },
+      "End",
+    );
   }
 }
 
@@ -219,9 +275,15 @@ function fillRow(node, alert) {
   write(pool, poolName(alert.pool));
   const first = nearest(alert.positions);
   const near = first === null ? "" : `, ${first.symbol} ${percent(first.distancePct, 2)} away`;
-  write(change, `${words(alert.transition)}${alert.cause && alert.cause !== "mark" ? ` by ${alert.cause}` : ""}${near}`);
+  write(
+    change,
+    `${words(alert.transition)}${alert.cause && alert.cause !== "mark" ? ` by ${alert.cause}` : ""}${near}`,
+  );
   write(share, alert.transition === "standing" ? "" : ratioText(alert.marginRatio, alert.level));
-  write(fix, alert.toRestore?.deposit > 0 ? `deposit ${money(alert.toRestore.deposit, alert.pool.settle ?? "")}` : "");
+  write(
+    fix,
+    alert.toRestore?.deposit > 0 ? `deposit ${money(alert.toRestore.deposit, alert.pool.settle ?? "")}` : "",
+  );
   fillActions(act, alert, () => fillRow(node, alert));
 }
 
@@ -235,4 +297,3 @@ function fillActions(cell, alert, done) {
   else if (at !== null || alert.acknowledged) cell.replaceChildren(el("span.muted", {}, "acknowledged"));
   else cell.replaceChildren(acknowledgeButton(alert.id, done));
 }
-

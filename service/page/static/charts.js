@@ -29,7 +29,13 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 
 /** The look of all charts, in the colours of the theme that is on. */
 function layout(more) {
-  const axis = { gridcolor: colour("--line"), zerolinecolor: colour("--line-strong"), linecolor: colour("--line-strong"), automargin: true, fixedrange: true };
+  const axis = {
+    gridcolor: colour("--line"),
+    zerolinecolor: colour("--line-strong"),
+    linecolor: colour("--line-strong"),
+    automargin: true,
+    fixedrange: true,
+  };
   const { xaxis, yaxis, yaxis2, ...rest } = more;
   return {
     font: { family: "inherit", size: 12, color: colour("--muted") },
@@ -37,11 +43,26 @@ function layout(more) {
     plot_bgcolor: "rgba(0,0,0,0)",
     margin: { l: 8, r: 8, t: narrow.matches ? 48 : 30, b: 8 },
     hovermode: "x unified",
-    hoverlabel: { bgcolor: colour("--raised"), bordercolor: colour("--line-strong"), font: { color: colour("--text") } },
+    hoverlabel: {
+      bgcolor: colour("--raised"),
+      bordercolor: colour("--line-strong"),
+      font: { color: colour("--text") },
+    },
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { color: colour("--text") } },
     xaxis: { ...axis, ...xaxis },
     yaxis: { ...axis, rangemode: "tozero", ...yaxis },
-    ...(yaxis2 ? { yaxis2: { ...axis, rangemode: "tozero", overlaying: "y", side: "right", showgrid: false, ...yaxis2 } } : {}),
+    ...(yaxis2
+      ? {
+          yaxis2: {
+            ...axis,
+            rangemode: "tozero",
+            overlaying: "y",
+            side: "right",
+            showgrid: false,
+            ...yaxis2,
+          },
+        }
+      : {}),
     ...rest,
   };
 }
@@ -54,7 +75,9 @@ export class Chart {
     this.node = el("div.chart", { role: "img", "aria-label": label });
     this.onTheme = () => this.#last && this.show(...this.#last);
     addEventListener("themechange", this.onTheme);
-    this.watcher = new ResizeObserver(() => this.node.classList.contains("js-plotly-plot") && window.Plotly.Plots.resize(this.node));
+    this.watcher = new ResizeObserver(
+      () => this.node.classList.contains("js-plotly-plot") && window.Plotly.Plots.resize(this.node),
+    );
     this.watcher.observe(this.node);
   }
 

@@ -47,7 +47,13 @@ export function table(caption, columns, rows) {
     el("th", { scope: "col", class: right ? "right" : null }, title),
   );
   const body = el("tbody", {}, ...rows);
-  const node = el("table", {}, el("caption.sr-only", {}, caption), el("thead", {}, el("tr", {}, ...head)), body);
+  const node = el(
+    "table",
+    {},
+    el("caption.sr-only", {}, caption),
+    el("thead", {}, el("tr", {}, ...head)),
+    body,
+  );
   // Wide tables scroll by themselves, by keyboard too; the page never does sideways.
   return el("div.scroller", { tabindex: 0, role: "region", "aria-label": caption }, node);
 }

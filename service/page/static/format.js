@@ -34,7 +34,12 @@ export function money(value, asset = "") {
 /** Money in three digits: 1.23 m, for heads and axes. */
 export function short(value) {
   if (value === null || value === undefined) return NONE;
-  for (const [unit, word] of [[1e12, "tn"], [1e9, "bn"], [1e6, "m"], [1e3, "k"]]) {
+  for (const [unit, word] of [
+    [1e12, "tn"],
+    [1e9, "bn"],
+    [1e6, "m"],
+    [1e3, "k"],
+  ]) {
     if (Math.abs(value) >= unit) return `${(value / unit).toPrecision(3)} ${word}`;
   }
   return number(value, Math.abs(value) < 10 && value !== 0 ? 2 : 0);

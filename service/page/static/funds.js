@@ -17,10 +17,18 @@ export function openFunds(root) {
     asked.market = value;
     readQueue();
   });
-  const [sides] = choice("Side", "side", [["long", "longs"], ["short", "shorts"]], (value) => {
-    asked.side = value;
-    readQueue();
-  });
+  const [sides] = choice(
+    "Side",
+    "side",
+    [
+      ["long", "longs"],
+      ["short", "shorts"],
+    ],
+    (value) => {
+      asked.side = value;
+      readQueue();
+    },
+  );
   root.replaceChildren(
     el(
       "div.funds",
@@ -54,15 +62,25 @@ async function fill(place, make) {
 
 async function fundTable() {
   const { funds } = await call("GET", "/v1/funds");
-  if (!funds.length) return el("p.muted", {}, "No fund is set: the operator puts one by PUT /v1/funds/{venue}/{asset}.");
+  if (!funds.length)
+    return el("p.muted", {}, "No fund is set: the operator puts one by PUT /v1/funds/{venue}/{asset}.");
   const rows = funds.map((fund) => {
-    const share = fund.claimed === null || fund.balance === 0 ? null : Math.min(1, fund.claimed / fund.balance);
+    const share =
+      fund.claimed === null || fund.balance === 0 ? null : Math.min(1, fund.claimed / fund.balance);
     return row(
       fund.venue,
       fund.asset,
       [money(fund.balance), "right"],
       [fund.claimed === null ? words(fund.reason) : money(fund.claimed), "right"],
-      el("meter", { min: 0, max: 1, low: 0.5, high: 0.8, optimum: 0, value: share ?? 0, "aria-label": `Share of ${fund.venue} ${fund.asset} that is claimed` }),
+      el("meter", {
+        min: 0,
+        max: 1,
+        low: 0.5,
+        high: 0.8,
+        optimum: 0,
+        value: share ?? 0,
+        "aria-label": `Share of ${fund.venue} ${fund.asset} that is claimed`,
+      }),
       [money(fund.free), "right"],
       [el("span", { class: fund.missing > 0 ? "loss" : null }, money(fund.missing)), "right"],
       [number(fund.claims), "right"],
@@ -71,8 +89,15 @@ async function fundTable() {
   });
   const right = true;
   const columns = [
-    { title: "Venue" }, { title: "Asset" }, { title: "Balance", right }, { title: "Claimed", right }, { title: "Share" },
-    { title: "Free", right }, { title: "Missing", right }, { title: "Pools that claim", right }, { title: "As of", right },
+    { title: "Venue" },
+    { title: "Asset" },
+    { title: "Balance", right },
+    { title: "Claimed", right },
+    { title: "Share" },
+    { title: "Free", right },
+    { title: "Missing", right },
+    { title: "Pools that claim", right },
+    { title: "As of", right },
   ];
   return table("Insurance funds", columns, rows);
 }
@@ -81,7 +106,10 @@ async function fundTable() {
 async function listMarkets(select) {
   try {
     const { instruments } = await call("GET", "/v1/instruments");
-    const pairs = instruments.map(({ venue, symbol }) => [`${venue ?? "generic"} ${symbol}`, `${symbol} at ${venue ?? "generic"}`]);
+    const pairs = instruments.map(({ venue, symbol }) => [
+      `${venue ?? "generic"} ${symbol}`,
+      `${symbol} at ${venue ?? "generic"}`,
+    ]);
     select.append(...pairs.map(([value, said]) => el("option", { value }, said)));
     return pairs[0]?.[0] ?? null;
   } catch {
@@ -96,7 +124,8 @@ async function queueOf({ market, side }) {
   try {
     page = await call("GET", `/v1/adl/${encodeURIComponent(symbol)}?${query}`);
   } catch (error) {
-    if (error instanceof Problem && error.status === 422) return el("p.muted", {}, `${venue} has no such queue: ${error.message}`);
+    if (error instanceof Problem && error.status === 422)
+      return el("p.muted", {}, `${venue} has no such queue: ${error.message}`);
     throw error;
   }
   const rows = page.queue.map((one) =>
@@ -110,13 +139,33 @@ async function queueOf({ market, side }) {
     ),
   );
   const right = true;
-  const columns = [{ title: "Rank", right }, { title: "Lights" }, { title: "Account" }, { title: "Margin" }, { title: "Score", right }, { title: "Size", right }];
-  const head = el("p.muted", {}, `${number(page.positions)} positions, ${number(page.size, 2)} in all; five lights are the first to be reduced.`);
-  return el("div", {}, head, rows.length ? table("The first of the queue", columns, rows) : el("p.muted", {}, "Nobody is in it."));
+  const columns = [
+    { title: "Rank", right },
+    { title: "Lights" },
+    { title: "Account" },
+    { title: "Margin" },
+    { title: "Score", right },
+    { title: "Size", right },
+  ];
+  const head = el(
+    "p.muted",
+    {},
+    `${number(page.positions)} positions, ${number(page.size, 2)} in all; five lights are the first to be reduced.`,
+  );
+  return el(
+    "div",
+    {},
+    head,
+    rows.length ? table("The first of the queue", columns, rows) : el("p.muted", {}, "Nobody is in it."),
+  );
 }
 
 /** Five lights, by word for who does not see them. */
 function lights(count) {
   const dots = Array.from({ length: 5 }, (_, index) => el("i", { class: index < count ? "on" : null }));
-  return el("span.lights", { role: "img", "aria-label": `${count} of 5 lights`, "data-count": count }, ...dots);
+  return el(
+    "span.lights",
+    { role: "img", "aria-label": `${count} of 5 lights`, "data-count": count },
+    ...dots,
+  );
 }

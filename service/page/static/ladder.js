@@ -57,15 +57,27 @@ export class Ladder {
       return;
     }
     this.#fit(lines.map((line) => line.at));
-    const y = (at) => EDGE + ((this.#domain[1] - at) / (this.#domain[1] - this.#domain[0])) * (HEIGHT - 2 * EDGE);
+    const y = (at) =>
+      EDGE + ((this.#domain[1] - at) / (this.#domain[1] - this.#domain[0])) * (HEIGHT - 2 * EDGE);
     const placed = spread(lines.map((line) => ({ ...line, y: y(line.at) })).sort((a, b) => a.y - b.y));
-    this.image.replaceChildren(...zones(position, y), axis(), ...placed.flatMap((line) => draw(line, position.markPrice)));
-    mark(this.image, "aria-label", `${this.#chosen}: ${lines.map((line) => `${line.word} at ${price(line.at)}`).join(", ")}`);
+    this.image.replaceChildren(
+      ...zones(position, y),
+      axis(),
+      ...placed.flatMap((line) => draw(line, position.markPrice)),
+    );
+    mark(
+      this.image,
+      "aria-label",
+      `${this.#chosen}: ${lines.map((line) => `${line.word} at ${price(line.at)}`).join(", ")}`,
+    );
   }
 
   #entryOf(position) {
     return this.#stored?.positions.find(
-      (one) => one.symbol === position.symbol && one.side === position.side && (one.marginMode ?? "cross") === position.marginMode,
+      (one) =>
+        one.symbol === position.symbol &&
+        one.side === position.side &&
+        (one.marginMode ?? "cross") === position.marginMode,
     );
   }
 
@@ -113,8 +125,19 @@ function spread(lines) {
 
 /** The prices at which the position is liquidated. */
 function zones(position, y) {
-  const { liquidationPriceBelow: below, liquidationPriceAbove: above, liquidationPriceReason: why } = position;
-  const zone = (top, bottom) => svg("rect", { x: AXIS - 14, y: Math.max(0, top), width: 28, height: Math.max(0, Math.min(HEIGHT, bottom) - Math.max(0, top)), class: "ladder-zone" });
+  const {
+    liquidationPriceBelow: below,
+    liquidationPriceAbove: above,
+    liquidationPriceReason: why,
+  } = position;
+  const zone = (top, bottom) =>
+    svg("rect", {
+      x: AXIS - 14,
+      y: Math.max(0, top),
+      width: 28,
+      height: Math.max(0, Math.min(HEIGHT, bottom) - Math.max(0, top)),
+      class: "ladder-zone",
+    });
   if (below === null && above === null) return words(why) === "already liquidatable" ? [zone(0, HEIGHT)] : [];
   return [
     ...(below === null ? [] : [zone(y(below), HEIGHT)]),
@@ -125,11 +148,21 @@ function zones(position, y) {
 const axis = () => svg("line", { x1: AXIS, x2: AXIS, y1: 0, y2: HEIGHT, class: "ladder-axis" });
 
 function draw(line, markPrice) {
-  const away = line.kind === "mark" ? "" : ` ${line.at >= markPrice ? "+" : "−"}${percent((100 * Math.abs(line.at - markPrice)) / markPrice, 2)}`;
+  const away =
+    line.kind === "mark"
+      ? ""
+      : ` ${line.at >= markPrice ? "+" : "−"}${percent((100 * Math.abs(line.at - markPrice)) / markPrice, 2)}`;
   const style = `ladder-line ${line.kind}`;
   return [
     svg("text", { x: AXIS - 24, y: line.label + 4, class: "ladder-price" }, price(line.at)),
-    svg("path", { d: `M${AXIS - 18} ${line.label} L${AXIS - 14} ${line.y} H${AXIS + 14} L${AXIS + 28} ${line.label} H${AXIS + 36}`, class: style }),
-    svg("text", { x: AXIS + 42, y: line.label + 4, class: `ladder-word ${line.kind}` }, `${line.word}${away}`),
+    svg("path", {
+      d: `M${AXIS - 18} ${line.label} L${AXIS - 14} ${line.y} H${AXIS + 14} L${AXIS + 28} ${line.label} H${AXIS + 36}`,
+      class: style,
+    }),
+    svg(
+      "text",
+      { x: AXIS + 42, y: line.label + 4, class: `ladder-word ${line.kind}` },
+      `${line.word}${away}`,
+    ),
   ];
 }

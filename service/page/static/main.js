@@ -19,7 +19,15 @@ const VIEWS = {
   marks: async () => (await import("./marks.js")).openMarks,
   service: async () => (await import("./service.js")).openService,
 };
-const TITLES = { accounts: "Accounts", account: "Account", alerts: "Alerts", book: "Book", funds: "Funds", marks: "Marks", service: "Service" };
+const TITLES = {
+  accounts: "Accounts",
+  account: "Account",
+  alerts: "Alerts",
+  book: "Book",
+  funds: "Funds",
+  marks: "Marks",
+  service: "Service",
+};
 
 const root = document.getElementById("view");
 const stream = new Stream();

@@ -7,7 +7,15 @@ import { age, number, percent, price, words } from "./format.js";
 const READ_MS = 5000;
 const AGES_MS = 250;
 const COLUMNS = [
-  ["Venue", ""], ["Symbol", ""], ["Mark", "right"], ["Index", "right"], ["Basis", "right"], ["Funding", "right"], ["Source", ""], ["Age", "right"], ["Quality", ""],
+  ["Venue", ""],
+  ["Symbol", ""],
+  ["Mark", "right"],
+  ["Index", "right"],
+  ["Basis", "right"],
+  ["Funding", "right"],
+  ["Source", ""],
+  ["Age", "right"],
+  ["Quality", ""],
 ];
 
 /** Open the view; returns what closes it. */
@@ -25,11 +33,22 @@ class Marks {
 
   constructor(stream) {
     this.stream = stream;
-    this.search = el("input", { type: "search", placeholder: "Symbol or venue", "aria-label": "Filter by symbol or venue", on: { input: () => this.#filter() } });
+    this.search = el("input", {
+      type: "search",
+      placeholder: "Symbol or venue",
+      "aria-label": "Filter by symbol or venue",
+      on: { input: () => this.#filter() },
+    });
     this.body = el("tbody");
     this.status = el("p.status", { role: "status" });
     const heads = COLUMNS.map(([title, style]) => el("th", { scope: "col", class: style || null }, title));
-    const node = el("table", {}, el("caption.sr-only", {}, "Marks"), el("thead", {}, el("tr", {}, ...heads)), this.body);
+    const node = el(
+      "table",
+      {},
+      el("caption.sr-only", {}, "Marks"),
+      el("thead", {}, el("tr", {}, ...heads)),
+      this.body,
+    );
     this.node = el(
       "div.marks.fill-view",
       {},
@@ -69,7 +88,10 @@ class Marks {
         writeAge(row);
       }
       const stale = marks.filter((mark) => mark.stale).length;
-      write(this.status, `${number(marks.length)} marks${stale ? `, ${number(stale)} stale` : ", all fresh"}`);
+      write(
+        this.status,
+        `${number(marks.length)} marks${stale ? `, ${number(stale)} stale` : ", all fresh"}`,
+      );
     } catch (error) {
       write(this.status, reason(error));
     }
@@ -79,7 +101,8 @@ class Marks {
     const name = `${mark.venue} ${mark.symbol}`;
     let row = this.#rows.get(name);
     if (row === undefined) this.#rows.set(name, (row = this.#add(mark, name)));
-    if (row.mark !== null && mark.markPrice !== row.mark.markPrice) row.rising = mark.markPrice > row.mark.markPrice;
+    if (row.mark !== null && mark.markPrice !== row.mark.markPrice)
+      row.rising = mark.markPrice > row.mark.markPrice;
     row.mark = mark;
     row.at = at;
     this.#moved.add(row);
@@ -111,7 +134,10 @@ class Marks {
       markPrice.dataset.move = rising === null ? "" : rising ? "up" : "down";
       write(index, price(mark.indexPrice));
       write(basis, mark.indexPrice ? percent(100 * (mark.markPrice / mark.indexPrice - 1), 3) : "");
-      write(funding, mark.fundingRate === undefined || mark.fundingRate === null ? "" : percent(100 * mark.fundingRate, 4));
+      write(
+        funding,
+        mark.fundingRate === undefined || mark.fundingRate === null ? "" : percent(100 * mark.fundingRate, 4),
+      );
       write(source, mark.source ?? "");
     }
     this.#moved.clear();
@@ -144,6 +170,7 @@ function writeAge(row) {
 
 function qualityWord({ quality, stale }) {
   if (typeof quality === "string") return words(quality.toLowerCase());
-  if (quality !== null && typeof quality === "object") return words(String(quality.state ?? quality.level ?? "").toLowerCase());
+  if (quality !== null && typeof quality === "object")
+    return words(String(quality.state ?? quality.level ?? "").toLowerCase());
   return stale ? "stale" : "fresh";
 }

@@ -15,12 +15,22 @@ export function openService(root, { stream }) {
   const links = el(
     "ul.plain",
     {},
-    ...[["/docs", "REST calls"], ["/asyncapi", "Stream"], ["/openapi.json", "OpenAPI document"], ["/metrics", "Metrics"]].map(([href, words]) =>
-      el("li", {}, el("a", { href }, words)),
-    ),
+    ...[
+      ["/docs", "REST calls"],
+      ["/asyncapi", "Stream"],
+      ["/openapi.json", "OpenAPI document"],
+      ["/metrics", "Metrics"],
+    ].map(([href, words]) => el("li", {}, el("a", { href }, words))),
   );
   root.replaceChildren(
-    el("div.service", {}, el("h1.sr-only", {}, "Service"), panel("Health", status, lists), panel("Who owns which shard", shards), panel("Documents", links)),
+    el(
+      "div.service",
+      {},
+      el("h1.sr-only", {}, "Service"),
+      panel("Health", status, lists),
+      panel("Who owns which shard", shards),
+      panel("Documents", links),
+    ),
   );
   const read = async () => {
     if (document.hidden) return;
@@ -29,9 +39,16 @@ export function openService(root, { stream }) {
       const response = await fetch("/readyz", { cache: "no-store" });
       const health = await response.json();
       status.dataset.status = health.status;
-      write(status, `${{ ok: "Ready", degraded: "Ready, with less than it should have", unavailable: "Not ready" }[health.status]}, as of ${clock(Date.now())}`);
+      write(
+        status,
+        `${{ ok: "Ready", degraded: "Ready, with less than it should have", unavailable: "Not ready" }[health.status]}, as of ${clock(Date.now())}`,
+      );
       const said = [...(health.reasons ?? []), ...(health.degraded ?? [])];
-      lists.replaceChildren(said.length ? el("ul", {}, ...said.map((line) => el("li", {}, line))) : el("p.muted", {}, "Nothing is amiss."));
+      lists.replaceChildren(
+        said.length
+          ? el("ul", {}, ...said.map((line) => el("li", {}, line)))
+          : el("p.muted", {}, "Nothing is amiss."),
+      );
       shards.replaceChildren(shardMap(health.monitors ?? {}));
     } catch (error) {
       status.dataset.status = "unavailable";
@@ -54,15 +71,33 @@ function shardMap(monitors) {
   const owner = new Map(names.flatMap((name, index) => monitors[name].map((shard) => [shard, index])));
   const count = Math.max(...owner.keys()) + 1;
   const across = 16;
-  const image = svg("svg", { viewBox: `0 0 ${across} ${Math.ceil(count / across)}`, class: "shards", role: "img", "aria-label": `${count} shards of ${names.length} monitors` });
+  const image = svg("svg", {
+    viewBox: `0 0 ${across} ${Math.ceil(count / across)}`,
+    class: "shards",
+    role: "img",
+    "aria-label": `${count} shards of ${names.length} monitors`,
+  });
   for (let shard = 0; shard < count; shard++) {
     const of = owner.get(shard);
-    const cell = svg("rect", { x: (shard % across) + 0.06, y: Math.floor(shard / across) + 0.06, width: 0.88, height: 0.88, rx: 0.12, "data-owner": of === undefined ? "none" : of % COLOURS });
+    const cell = svg("rect", {
+      x: (shard % across) + 0.06,
+      y: Math.floor(shard / across) + 0.06,
+      width: 0.88,
+      height: 0.88,
+      rx: 0.12,
+      "data-owner": of === undefined ? "none" : of % COLOURS,
+    });
     cell.append(svg("title", {}, `shard ${shard}: ${of === undefined ? "nobody" : names[of]}`));
     image.append(cell);
   }
   const told = names.map((name, index) =>
-    el("li", {}, el("i.swatch", { "data-owner": index % COLOURS }), el("b", {}, name), ` serves ${number(monitors[name].length)} shards: ${ranges(monitors[name])}`),
+    el(
+      "li",
+      {},
+      el("i.swatch", { "data-owner": index % COLOURS }),
+      el("b", {}, name),
+      ` serves ${number(monitors[name].length)} shards: ${ranges(monitors[name])}`,
+    ),
   );
   return el("div", {}, image, el("ul.plain", {}, ...told));
 }

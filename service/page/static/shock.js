@@ -15,7 +15,13 @@ const STEP = 1; // of the strip
 const SETTLED_MS = 60;
 const STRIP_MS = 15_000;
 const ALL = "";
-const PAYERS = [["fund", "insurance fund"], ["deleveraged", "others, deleveraged"], ["socialised", "everybody"], ["venue", "the venue"], ["owed", "the trader"]];
+const PAYERS = [
+  ["fund", "insurance fund"],
+  ["deleveraged", "others, deleveraged"],
+  ["socialised", "everybody"],
+  ["venue", "the venue"],
+  ["owed", "the trader"],
+];
 
 export class Shock {
   #account = null;
@@ -30,14 +36,32 @@ export class Shock {
       this.#ask();
     });
     this.slider = el("input", {
-      type: "range", min: -MOST, max: MOST, step: 0.5, value: 0, id: "shock",
-      "aria-label": "Move of the mark in percent", on: { input: () => this.#moved() },
+      type: "range",
+      min: -MOST,
+      max: MOST,
+      step: 0.5,
+      value: 0,
+      id: "shock",
+      "aria-label": "Move of the mark in percent",
+      on: { input: () => this.#moved() },
     });
     this.said = el("output", { for: "shock", class: "shock-move" }, "0 %");
-    this.strip = svg("svg", { viewBox: `0 0 ${(2 * MOST) / STEP + 1} 1`, preserveAspectRatio: "none", class: "strip", role: "img", "aria-label": "Level at each move" });
+    this.strip = svg("svg", {
+      viewBox: `0 0 ${(2 * MOST) / STEP + 1} 1`,
+      preserveAspectRatio: "none",
+      class: "strip",
+      role: "img",
+      "aria-label": "Level at each move",
+    });
     this.outcome = el("div.outcome", { "aria-live": "polite" }, el("p.muted", {}, "Move the slider."));
     const head = el("div.shock-head", {}, this.field, el("span", {}, "moves by"), this.said);
-    const ends = el("div.shock-ends", { "aria-hidden": "true" }, el("span", {}, `−${MOST} %`), el("span", {}, "0"), el("span", {}, `+${MOST} %`));
+    const ends = el(
+      "div.shock-ends",
+      { "aria-hidden": "true" },
+      el("span", {}, `−${MOST} %`),
+      el("span", {}, "0"),
+      el("span", {}, `+${MOST} %`),
+    );
     this.node = el("div.shock", {}, head, this.strip, this.slider, ends, this.outcome);
     this.redrawing = setInterval(() => this.#drawStrip(), STRIP_MS);
   }
@@ -108,16 +132,27 @@ export class Shock {
 /** What a scenario leaves of the one account, pool by pool. */
 function outcome(scenario) {
   const [account] = scenario.accounts;
-  const head = el("p", {}, "It would be at ", chip(account.level), account.liquidated ? " and liquidated:" : "; nothing is liquidated.");
+  const head = el(
+    "p",
+    {},
+    "It would be at ",
+    chip(account.level),
+    account.liquidated ? " and liquidated:" : "; nothing is liquidated.",
+  );
   const pools = scenario.liquidations.map((one) => {
     const { settle } = one.pool;
-    const left = one.shortfall > 0 ? `${money(one.shortfall, settle)} missing` : `${money(one.kept, settle)} left`;
-    const payers = PAYERS.filter(([field]) => one[field] > 0).map(([field, who]) => `${who} pays ${money(one[field], settle)}`);
+    const left =
+      one.shortfall > 0 ? `${money(one.shortfall, settle)} missing` : `${money(one.kept, settle)} left`;
+    const payers = PAYERS.filter(([field]) => one[field] > 0).map(
+      ([field, who]) => `${who} pays ${money(one[field], settle)}`,
+    );
     const closed = `${poolName(one.pool)}, ${one.whole ? "whole" : "in part"}: ${money(one.notional, settle)} closed`;
     return el("li", {}, `${closed}, ${left}`, payers.length ? `; ${payers.join(", ")}` : "");
   });
   const owed = account.money.filter((one) => one.owed > 0).map((one) => money(one.owed, one.asset));
-  const debt = owed.length ? el("p.trouble", {}, `The trader would owe ${owed.join(" and ")}.`) : el("p.muted", {}, "Nobody would owe money.");
+  const debt = owed.length
+    ? el("p.trouble", {}, `The trader would owe ${owed.join(" and ")}.`)
+    : el("p.muted", {}, "Nobody would owe money.");
   const unrest = scenario.atRest ? null : el("p.muted", {}, words("not_at_rest"));
   return [head, pools.length ? el("ul.plain", {}, ...pools) : null, debt, unrest].filter(Boolean);
 }
