@@ -1,14 +1,15 @@
 """Who is worst? A tenant's accounts in one order, found without holding up a mark.
 
-A ranking is put together some accounts at a time, each at the marks of its moment. It serves
-questions for as long as five like it take to make: of a few accounts it is always new, of very
-many it is some seconds old, and never is more than a sixth of a monitor's time spent on rankings.
+A ranking is put together some accounts at a time, each at the marks of its moment, and sorted and
+searched in another thread. It serves questions for as long as five like it take to make: of a few
+accounts it is always new, of very many it may be a second old, and never is more than a sixth of a
+monitor's time spent on rankings. With counts it is of all accounts, whatever level is asked for.
 """
 
 import asyncio
 import time
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -21,12 +22,15 @@ from service.contract.questions import (
     WorstAnswer,
     WorstQuestion,
 )
+from service.monitor.seeking import Spelling, sought
 from service.monitor.shards import Shards
-from service.risk.columns import Bools, Floats, Ints
+from service.risk.columns import Floats, Ints
 from service.risk.evaluate import assess
+from service.risk.model import Level
 from service.risk.names import Names
 
 ACCOUNTS_AT_ONCE = 1_000  # a millisecond or two
+WORK_S = 0.005  # before others have their turn
 KEPT_TIMES = 5.0
 
 
@@ -55,20 +59,13 @@ class Rankings:
 
     async def worst(self, shards: Shards, asked: WorstQuestion) -> tuple[list[int], WorstAnswer]:
         """Return the first accounts after a place, and for which shards these speak."""
-        counted = await _counted(shards, asked) if asked.counts else []
-        ranking, keys = await self._ranking(shards, asked.level), shards.engine.book.keys
+        least = Level.HEALTHY.value if asked.counts else asked.level
+        ranking, keys = await self._ranking(shards, least), shards.engine.book.keys
         served = sorted(ranking.served & shards.ledgers.keys())
         first = 0 if asked.after is None else _after(keys, ranking, asked.after)
-        rows = first + np.flatnonzero(np.isin(ranking.shard[first:], served))
-        found: list[RankedPlace] = []
-        for some in _pieces(rows):
-            wanted = some[_wanted(keys, ranking.account[some], asked)]
-            room = asked.limit - len(found)
-            found += [ranking.place(keys, row) for row in wanted[:room].tolist()]
-            if len(found) == asked.limit:
-                break
-            await asyncio.sleep(0)
-        return served, WorstAnswer(found, [one for one in counted if one.shard in served])
+        spelling = Spelling(*keys.spelled())
+        rows, counts = await asyncio.to_thread(_found, ranking, served, spelling, asked, first)
+        return served, WorstAnswer([ranking.place(keys, row) for row in rows], counts)
 
     async def _ranking(self, shards: Shards, level: int) -> _Ranking:
         now_s = time.monotonic()
@@ -83,17 +80,20 @@ class Rankings:
 
 async def _made(shards: Shards, level: int) -> _Ranking:
     """Return all accounts at or beyond a level; a shard that comes or goes is not in it."""
-    ledgers = dict(shards.ledgers)
-    parts = [_part(shards, level, np.zeros(0, np.int64))]
-    for some in _pieces(np.arange(len(shards.engine.book.keys), dtype=np.int64)):
-        owners = shards.residents.shards_of(some)
-        parts.append(_part(shards, level, some[np.isin(owners, list(ledgers))]))
-        await asyncio.sleep(0)
+    ledgers, numbers = dict(shards.ledgers), np.arange(len(shards.engine.book.keys))
+    parts, turn_ends_s = [_part(shards, level, numbers[:0])], time.monotonic() + WORK_S
+    for start in range(0, len(numbers), ACCOUNTS_AT_ONCE):
+        some = numbers[start : start + ACCOUNTS_AT_ONCE]
+        some = some[np.isin(shards.residents.shards_of(some), list(ledgers))]
+        parts.append(_part(shards, level, some))
+        if time.monotonic() > turn_ends_s:
+            await asyncio.sleep(0)
+            turn_ends_s = time.monotonic() + WORK_S
     level_, ratio, account, shard = (
         np.concatenate([getattr(part, name) for part in parts])
         for name in ("level", "ratio", "account", "shard")
     )
-    order = _in_order(shards.engine.book.keys, level_, ratio, account)
+    order = await asyncio.to_thread(_in_order, shards.engine.book.keys, level_, ratio, account)
     served = frozenset(one for one, ledger in ledgers.items() if shards.ledgers.get(one) is ledger)
     return _Ranking(level_[order], ratio[order], account[order], shard[order], served)
 
@@ -104,7 +104,10 @@ def _part(shards: Shards, level: int, accounts: Ints) -> _Ranking:
     An account is ranked by its worst pool: the level it is at, its ratio at the marks as they are.
     """
     book = shards.engine.book
-    slots, owners, worst = _levels(shards, accounts)
+    slots = book.slots_of_all(accounts)
+    owners = np.repeat(np.arange(len(accounts)), book.accounts.pools[accounts])
+    worst = np.full(len(accounts), -1, np.int64)  # of one without a pool
+    np.maximum.at(worst, owners, book.pools.level[slots].astype(np.int64))
     leading = (book.pools.level[slots] == worst[owners]) & (worst[owners] >= level)
     slots, owners = slots[leading], owners[leading]
     ratios = assess(book.batch(slots)).pools.margin_ratio
@@ -115,47 +118,21 @@ def _part(shards: Shards, level: int, accounts: Ints) -> _Ranking:
     return _Ranking(worst[rows], top[rows], accounts[rows], shard)
 
 
-def _levels(shards: Shards, accounts: Ints) -> tuple[Ints, Ints, Ints]:
-    """Return the accounts' slots, whose each is (an index), and the accounts' worst levels."""
-    book = shards.engine.book
-    slots = book.slots_of_all(accounts)
-    owners = np.repeat(np.arange(len(accounts)), book.accounts.pools[accounts])
-    worst = np.full(len(accounts), -1, np.int64)  # of one without a pool
-    np.maximum.at(worst, owners, book.pools.level[slots].astype(np.int64))
-    return slots, owners, worst
-
-
-async def _counted(shards: Shards, asked: WorstQuestion) -> list[ShardCount]:
-    """Return how many accounts that are asked about each shard has at each level."""
-    keys = shards.engine.book.keys
-    by_shard = {shard: np.zeros(len(LEVELS), np.int64) for shard in shards.ledgers}
-    for some in _pieces(np.arange(len(keys), dtype=np.int64)):
-        _, _, worst = _levels(shards, some)
-        there = np.flatnonzero(worst >= 0)
-        there = there[_wanted(keys, some[there], asked)]
-        owners = shards.residents.shards_of(some[there])
-        for shard in np.unique(owners).tolist():
-            if shard in by_shard:
-                found = np.bincount(worst[there[owners == shard]], minlength=len(LEVELS))
-                by_shard[shard] += found
-        await asyncio.sleep(0)
-    return [ShardCount(shard, counts.tolist()) for shard, counts in by_shard.items()]
-
-
-def _pieces(rows: Ints) -> Iterator[Ints]:
-    for start in range(0, len(rows), ACCOUNTS_AT_ONCE):
-        yield rows[start : start + ACCOUNTS_AT_ONCE]
-
-
-def _wanted(keys: Names, accounts: Ints, asked: WorstQuestion) -> Bools:
-    """Whether these are the tenant's, and have what is sought in their ids."""
-    prefix = f"{asked.tenant}/"
-    wanted = keys.begin_with(accounts, prefix)
-    if asked.match is not None:
-        sought, skipped = asked.match.lower(), len(prefix)
-        for index in np.flatnonzero(wanted).tolist():
-            wanted[index] = sought in keys[int(accounts[index])][skipped:].lower()
-    return wanted
+def _found(
+    ranking: _Ranking, served: Sequence[int], spelling: Spelling, asked: WorstQuestion, first: int
+) -> tuple[list[int], list[ShardCount]]:
+    """Return the rows that a question asks for from row `first` on, and what it counts."""
+    # Accounts that came since it was put together are not in it, so all of it is spelled.
+    wanted = sought(spelling, asked.tenant, asked.match)[ranking.account]
+    wanted &= np.isin(ranking.shard, served)
+    behind = np.flatnonzero(wanted[first:] & (ranking.level[first:] >= asked.level))
+    rows = (first + behind[: asked.limit]).tolist()
+    if not asked.counts:
+        return rows, []
+    cells = ranking.shard[wanted] * len(LEVELS) + ranking.level[wanted]
+    most = (max(served, default=-1) + 1) * len(LEVELS)
+    counts = np.bincount(cells, minlength=most).reshape(-1, len(LEVELS))
+    return rows, [ShardCount(shard, counts[shard].tolist()) for shard in served]
 
 
 def _in_order(keys: Names, level: Ints, ratio: Floats, account: Ints) -> Ints:

@@ -4,6 +4,8 @@ import asyncio
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.contract.questions import (
     LEVELS,
@@ -15,7 +17,9 @@ from service.contract.questions import (
     encode_question,
 )
 from service.monitor import worst
+from service.monitor.seeking import Spelling, sought
 from service.risk.model import Account, Balance, Level, Position
+from service.risk.names import Names
 from service.store.questions import Questions
 from tests.monitor.streams import document_of
 from tests.monitor.test_service import (
@@ -101,6 +105,24 @@ async def test_a_ranking_is_one_order_however_it_is_asked_for(
 def _expected(everybody: list[RankedPlace], key: str) -> tuple[int, float, str]:
     (place,) = (one for one in everybody if one.account_key == key)
     return -place.level, -(math.inf if place.margin_ratio is None else place.margin_ratio), key
+
+
+tenants = st.sampled_from(["desk", "desk-2", "d"])
+ids = st.text("aAbB-", min_size=1, max_size=6)
+
+
+@given(st.lists(st.tuples(tenants, ids), unique=True), tenants, st.none() | ids)
+def test_a_search_finds_what_looking_at_each_name_finds(
+    held: list[tuple[str, str]], tenant: str, match: str | None
+) -> None:
+    names = Names()
+    for owner, account_id in held:
+        names.enter(f"{owner}/{account_id}")
+    expected = [
+        owner == tenant and (match is None or match.lower() in account_id.lower())
+        for owner, account_id in held
+    ]
+    assert sought(Spelling(*names.spelled()), tenant, match).tolist() == expected
 
 
 async def test_a_new_ranking_is_made_once_the_kept_one_has_served(

@@ -1,12 +1,15 @@
-"""The page's files as the worker serves them: what they are, who may use them, what is not in them."""
+"""The page's files as the worker serves them: what they are, and what is not in them."""
 
 import gzip
 import re
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
-from service.page.routes import FOLDER, HEADERS, MEDIA_TYPES
+from service.app import build_api
+from service.page.routes import FOLDER, HEADERS, MEDIA_TYPES, page_file
 from service.settings import Settings
 from tests.api.workers import documented_client
 
@@ -14,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 NAMES = sorted(path.name for path in FOLDER.iterdir())
 SCRIPTS = [name for name in NAMES if name.endswith(".js")]
-LINES_MAX, COLUMNS_MAX = 300, 200
+LINES_MAX, COLUMNS_MAX = 300, 130
 # What would make text of an account, an alert or an error into markup or code.
 FORBIDDEN = re.compile(
     r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|DOMParser"
@@ -22,12 +25,15 @@ FORBIDDEN = re.compile(
 )
 
 
-@pytest.fixture
-async def worker() -> httpx.AsyncClient:
-    from service.app import build_api  # noqa: PLC0415 - reads the whole service
+@pytest.fixture(scope="module")
+def app() -> FastAPI:
+    return build_api(Settings.model_validate({"redis_url": "redis://127.0.0.1:1/0"}))
 
-    app = build_api(Settings.model_validate({"redis_url": "redis://127.0.0.1:1/0"}))
-    return documented_client(httpx.ASGITransport(app, raise_app_exceptions=False))
+
+@pytest.fixture
+async def worker(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with documented_client(httpx.ASGITransport(app, raise_app_exceptions=False)) as client:
+        yield client
 
 
 async def test_the_page_is_at_the_root(worker: httpx.AsyncClient) -> None:
@@ -86,7 +92,9 @@ def test_what_it_refers_to_is_there() -> None:
 
 def test_the_document_has_no_script_or_style_of_its_own() -> None:
     html = (FOLDER / "index.html").read_text()
-    assert re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)|javascript:", html) is None
+    assert (
+        re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)|javascript:", html) is None
+    )
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -99,8 +107,6 @@ def test_a_script_is_short_and_text_stays_text(name: str) -> None:
 
 
 def test_what_is_packed_is_the_same() -> None:
-    from service.page.routes import page_file  # noqa: PLC0415
-
     made = page_file(FOLDER / "main.js")
     assert made.packed is not None
     assert gzip.decompress(made.packed) == made.content

@@ -189,19 +189,10 @@ class AsyncClient:
         return await self._send(calls.size(trade))
 
     async def list_accounts(
-        self,
-        level: Level,
-        *,
-        limit: int | None = None,
-        cursor: str | None = None,
-        match: str | None = None,
-        counts: bool = False,
+        self, level: Level, *, limit: int | None = None, cursor: str | None = None
     ) -> RankedAccounts:
-        """Return a page of the accounts at or beyond a level, worst first.
-
-        `match`: only those with this in their id; `counts`: also how many are at each level.
-        """
-        return await self._send(calls.list_accounts(level, limit, cursor, match, counts))
+        """Return a page of the accounts at or beyond a level, worst first."""
+        return await self._send(calls.list_accounts(level, limit, cursor))
 
     async def post_marks(self, marks: Sequence[Mark | Anything]) -> BatchResult:
         """Report prices; they are judged in this order, each of them."""

@@ -183,11 +183,8 @@ def size(trade: Trade | Anything) -> Call[Size]:
     return _json("POST", "/v1/size", trade, lambda answer: decode(Size, answer))
 
 
-def list_accounts(
-    level: Level, limit: int | None, cursor: str | None, match: str | None, counts: bool
-) -> Call[RankedAccounts]:
-    told = "true" if counts else None
-    query = _given(level=level, limit=limit, cursor=cursor, match=match, counts=told)
+def list_accounts(level: Level, limit: int | None, cursor: str | None) -> Call[RankedAccounts]:
+    query = _given(level=level, limit=limit, cursor=cursor)
     return Call("GET", "/v1/accounts", lambda answer: decode(RankedAccounts, answer), query)
 
 

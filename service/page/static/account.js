@@ -113,10 +113,8 @@ class AccountPage {
     try {
       const account = await call("GET", `/v1/accounts/${encodeURIComponent(this.id)}`);
       this.#stored = account;
-      write(
-        this.about,
-        `${account.venue ?? "generic"} · ${account.collateralMode === "multi" ? "multi-asset" : "single-asset"} · version ${version}`,
-      );
+      const mode = account.collateralMode === "multi" ? "multi-asset" : "single-asset";
+      write(this.about, `${account.venue ?? "generic"} · ${mode} · version ${version}`);
       this.shock.show(account);
     } catch (error) {
       this.#version = null;

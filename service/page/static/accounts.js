@@ -82,7 +82,7 @@ class Accounts {
 
   start() {
     this.ticking = setInterval(() => this.list.refresh(), 1000); // ages go on
-    this.onLive = () => Date.now() - (this.orderedAt ?? 0) > EVERY_MS && this.#load();
+    this.onLive = () => this.#loading === null && this.#load();
     this.stream.addEventListener("live", this.onLive);
     this.#load();
   }
@@ -147,7 +147,7 @@ class Accounts {
     clearTimeout(this.#timer);
     this.#loading?.abort();
     const stop = (this.#loading = new AbortController());
-    const started = performance.now();
+    let started = performance.now();
     try {
       const held = this.list.first > PAGE / 2;
       const page = await this.#ask({ limit: held ? 1 : PAGE, counts: true }, stop.signal);
@@ -160,7 +160,9 @@ class Accounts {
     } catch (error) {
       if (error.name === "AbortError") return;
       this.#say(reason(error));
+      started = performance.now(); // what failed is tried again soon
     }
+    this.#loading = null;
     const wait = Math.max(EVERY_MS, SHARE * (performance.now() - started));
     this.#timer = setTimeout(
       () => (document.hidden || !this.stream.live ? this.#later() : this.#load()),

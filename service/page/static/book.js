@@ -184,10 +184,10 @@ class Book {
     if (point === undefined) return;
     const move = `${point.movePct > 0 ? "+" : ""}${percent(point.movePct)}`;
     this.move.setAttribute("aria-valuetext", move);
-    write(
-      this.pointTitle,
-      `At ${move}: ${number(point.accounts)} accounts liquidated, $${short(point.notionalUsd)} closed, $${short(point.shortfallUsd)} missing of ${number(point.accountsShort)} accounts, $${short(point.owedUsd)} owed by traders`,
-    );
+    const [closed, missing, owed] = [point.notionalUsd, point.shortfallUsd, point.owedUsd].map(short);
+    const fallen = `${number(point.accounts)} accounts liquidated, $${closed} closed`;
+    const left = `$${missing} missing of ${number(point.accountsShort)} accounts, $${owed} owed by traders`;
+    write(this.pointTitle, `At ${move}: ${fallen}, ${left}`);
     const right = true;
     const columns = [
       { title: "Venue" },

@@ -6,6 +6,7 @@ import { clock, number } from "./format.js";
 
 const EVERY_MS = 2000;
 const COLOURS = 8;
+const READY = { ok: "Ready", degraded: "Ready, with less than it should have", unavailable: "Not ready" };
 
 /** Open the view; returns what closes it. */
 export function openService(root, { stream }) {
@@ -39,10 +40,7 @@ export function openService(root, { stream }) {
       const response = await fetch("/readyz", { cache: "no-store" });
       const health = await response.json();
       status.dataset.status = health.status;
-      write(
-        status,
-        `${{ ok: "Ready", degraded: "Ready, with less than it should have", unavailable: "Not ready" }[health.status]}, as of ${clock(Date.now())}`,
-      );
+      write(status, `${READY[health.status]}, as of ${clock(Date.now())}`);
       const said = [...(health.reasons ?? []), ...(health.degraded ?? [])];
       lists.replaceChildren(
         said.length
