@@ -15,6 +15,7 @@ import { VirtualList } from "./list.js";
 const PAGE = 200;
 const NEXT_PAGE = 1000;
 const EVERY_MS = 2000;
+const AGAIN_MS = 500; // after a call that failed
 const SHARE = 10; // a ranking is asked for again after ten times as long as it took
 const TYPING_MS = 120;
 const SETTLED_MS = 120;
@@ -147,7 +148,8 @@ class Accounts {
     clearTimeout(this.#timer);
     this.#loading?.abort();
     const stop = (this.#loading = new AbortController());
-    let started = performance.now();
+    const started = performance.now();
+    let failed = false;
     try {
       const held = this.list.first > PAGE / 2;
       const page = await this.#ask({ limit: held ? 1 : PAGE, counts: true }, stop.signal);
@@ -160,10 +162,10 @@ class Accounts {
     } catch (error) {
       if (error.name === "AbortError") return;
       this.#say(reason(error));
-      started = performance.now(); // what failed is tried again soon
+      failed = true;
     }
     this.#loading = null;
-    const wait = Math.max(EVERY_MS, SHARE * (performance.now() - started));
+    const wait = failed ? AGAIN_MS : Math.max(EVERY_MS, SHARE * (performance.now() - started));
     this.#timer = setTimeout(
       () => (document.hidden || !this.stream.live ? this.#later() : this.#load()),
       wait,
