@@ -2,10 +2,12 @@
 
 import { call, reason } from "./api.js";
 import { el, write } from "./dom.js";
-import { age, number, percent, price, words } from "./format.js";
+import { age, number, percent, price } from "./format.js";
 
 const READ_MS = 5000;
 const AGES_MS = 250;
+// What accounts may be raised to by a mark that is not good enough for all.
+const ALLOWS = { evaluate: "only evaluate", warn: "warn", call: "call, not liquidate" };
 const COLUMNS = [
   ["Venue", ""],
   ["Symbol", ""],
@@ -61,7 +63,7 @@ class Marks {
 
   start() {
     this.unsubscribe = this.stream.subscribe({ channel: "marks" }, (frame) => {
-      if (frame.type === "marks") for (const mark of frame.marks) this.#take(mark);
+      if (frame.type === "marks") for (const mark of frame.marks) this.#hear(mark);
     });
     this.onNotice = ({ detail }) => this.#notice(detail);
     this.stream.addEventListener("notice", this.onNotice);
@@ -85,6 +87,7 @@ class Marks {
         const row = this.#take(mark, Date.now() - mark.ageMs);
         row.stale = mark.stale;
         row.quality = mark.quality ?? null;
+        row.allows = mark.allows ?? null;
         writeAge(row);
       }
       const stale = marks.filter((mark) => mark.stale).length;
@@ -95,6 +98,12 @@ class Marks {
     } catch (error) {
       write(this.status, reason(error));
     }
+  }
+
+  /** Take a mark of the stream, which says a quality only where it is less than good. */
+  #hear(mark) {
+    const row = this.#take(mark);
+    if (row.quality !== null) row.quality = mark.quality ?? "good";
   }
 
   #take(mark, at = Date.now()) {
@@ -116,7 +125,17 @@ class Marks {
   #add(mark, name) {
     const cells = COLUMNS.map(([, style]) => el("td", { class: style || null }));
     const node = el("tr", {}, ...cells);
-    const row = { mark: null, at: 0, stale: false, quality: null, rising: null, node, cells, name };
+    const row = {
+      mark: null,
+      at: 0,
+      stale: false,
+      quality: null,
+      allows: null,
+      rising: null,
+      node,
+      cells,
+      name,
+    };
     const after = [...this.#rows.entries()].find(([other]) => other > name);
     this.body.insertBefore(node, after?.[1].node ?? null);
     this.#rows = new Map([...this.#rows, [name, row]].sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -159,18 +178,13 @@ class Marks {
   }
 }
 
-/** Quality as the service says it; one that does not is fresh or stale. */
+/** Write how old a mark is, and its quality as the service says it: what that allows, where not all. */
 function writeAge(row) {
   const [old, quality] = row.cells.slice(-2);
   write(old, row.at ? age(Date.now() - row.at) : "");
-  const said = qualityWord(row);
-  write(quality, said);
+  const said = row.quality ?? (row.stale ? "stale" : "fresh");
+  const less =
+    row.allows !== null && row.allows !== "liquidate" ? `, may ${ALLOWS[row.allows] ?? row.allows}` : "";
+  write(quality, said + less);
   quality.dataset.quality = said;
-}
-
-function qualityWord({ quality, stale }) {
-  if (typeof quality === "string") return words(quality.toLowerCase());
-  if (quality !== null && typeof quality === "object")
-    return words(String(quality.state ?? quality.level ?? "").toLowerCase());
-  return stale ? "stale" : "fresh";
 }
