@@ -38,17 +38,21 @@ export function fillRow(row, item, known) {
   id.firstChild.setAttribute("href", `#/accounts/${encodeURIComponent(item.id)}`);
   setRatioBar(share.firstChild, value, at);
   write(share.lastChild, ratioText(value, at));
-  const first = risk === null ? null : nearest(risk.positions);
+  const there = risk === null ? null : (risk.positions.find(isPast) ?? nearest(risk.positions));
   write(equity, risk === null ? "" : money(risk.equity, risk.currency));
-  write(near, risk === null ? "" : nearText(first, risk.positions));
-  write(distance, first === null ? "" : percent(first.distancePct, 2));
+  write(near, risk === null ? "" : nearText(there, risk.positions));
+  write(distance, there === null || isPast(there) ? "" : percent(there.distancePct, 2));
   write(old, risk === null ? "" : oldest(risk.positions, Date.now() - known.at));
   old.classList.toggle("stale", risk?.stale === true);
 }
 
-function nearText(first, positions) {
-  if (first !== null) return `${first.symbol} ${price(first.liquidationPrice)}`;
-  return words(positions[0]?.liquidationPriceReason ?? "");
+/** Whether a position's pool is beyond its line already: nothing is nearer than that. */
+const isPast = (position) => position.liquidationPriceReason === "already_liquidatable";
+
+function nearText(there, positions) {
+  const told = there ?? positions[0];
+  if (told === undefined) return "";
+  return `${told.symbol} ${told.liquidationPrice === null ? words(told.liquidationPriceReason) : price(told.liquidationPrice)}`;
 }
 
 /** The age of the oldest mark that the account hangs on. */
