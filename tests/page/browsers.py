@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 FLAGS = (
     "--no-sandbox",  # of Chromium's own, which root cannot have
@@ -23,6 +23,7 @@ FLAGS = (
     "--disable-sync",
 )
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE_MS = 20_000.0
 WIDE, PHONE = (1440, 900), (390, 844)
 # Noted in the page: what the policy forbade, and tasks of 50 ms and more.
 _NOTES = """
@@ -53,6 +54,7 @@ def find_chromium() -> str:
 def chromium() -> Iterator[Browser]:
     """A browser without a window."""
     path = find_chromium()
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         yield browser
@@ -67,7 +69,7 @@ def new_context(
     viewport: Any = {"width": width, "height": height}
     scheme: Any = theme
     context = browser.new_context(viewport=viewport, color_scheme=scheme)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE_MS)
     context.add_init_script(_NOTES)
     return context
 

@@ -17,7 +17,7 @@ from service.feeds.synthetic import SyntheticMarket
 from tests.e2e.running_service import RunningService
 
 KEY = "a-key-that-may-do-everything"
-ACCOUNTS = 1_500
+ACCOUNTS = 600
 EVERY_S = 0.25
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 
