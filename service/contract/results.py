@@ -102,7 +102,7 @@ class RankedAccounts(Struct):
             Meta(description="Accounts by level, below the one asked for too; where asked for."),
         ]
         | None
-    ) = None
+    )
 
 
 class MarksRequest(Struct):
