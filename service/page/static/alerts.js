@@ -59,7 +59,7 @@ export class Feed extends EventTarget {
     } else if (frame.type === "snapshot") {
       for (const account of frame.accounts)
         this.alerts.push(...account.pools.map((state) => standing(account, state)));
-      if (frame.complete) this.#inOrder();
+      if (frame.complete || this.alerts.length > 2 * KEPT) this.#inOrder();
     } else if (frame.type === "alerts") {
       this.alerts.push(...frame.alerts);
       const urgent = frame.alerts.filter(isUrgent).length;
