@@ -1,10 +1,4 @@
-/**
- * The alert feed: what is open when the page comes, then every change, the newest first.
- *
- * It listens from the start, whichever view is shown. A crash brings thousands a second, so frames
- * are only noted when they come and drawn a few times a second; the oldest beyond KEPT go, which
- * the log still has.
- */
+/** The alert feed as a list, the newest first: filter, hold, acknowledge, silence. */
 
 import { acknowledgeButton, acknowledgedAt, openSilence } from "./acknowledging.js";
 import { call, reason } from "./api.js";
@@ -13,9 +7,6 @@ import { clock, LEVELS, money, nearest, number, percent, poolName, WORDS, words 
 import { VirtualList } from "./list.js";
 import { chip, ratioText, setChip } from "./parts.js";
 
-const KEPT = 5000;
-const DRAW_MS = 250;
-const ANNOUNCE_MS = 5000;
 const SILENCES_MS = 10_000;
 const COLUMNS = [
   ["Time", "a-time"],
@@ -28,88 +19,7 @@ const COLUMNS = [
   ["", "a-do right"],
 ];
 const narrow = matchMedia("(max-width: 720px)");
-const URGENT = LEVELS.indexOf("MARGIN_CALL");
 const chosen = { levels: new Set(["MARGIN_CALL", "LIQUIDATION", "BANKRUPT"]), unseen: false };
-
-/** All alerts that this page knows of; tells of changes a few times a second. */
-export class Feed extends EventTarget {
-  alerts = []; // the oldest first
-  fresh = 0; // urgent ones that came since somebody looked
-  lost = false; // the log no longer reached back
-  #timer = null;
-  #untold = 0;
-  #announced = 0;
-
-  constructor(stream) {
-    super();
-    stream.subscribe({ channel: "alerts", accounts: ["*"] }, (frame) => this.#take(frame));
-  }
-
-  /** Somebody looks: nothing is new any more. */
-  looked() {
-    if (this.fresh === 0) return;
-    this.fresh = 0;
-    this.dispatchEvent(new Event("seen"));
-  }
-
-  #take(frame) {
-    if (frame.type === "subscribed" && !frame.recovered) {
-      this.lost = this.alerts.length > 0;
-      this.alerts = [];
-    } else if (frame.type === "snapshot") {
-      for (const account of frame.accounts)
-        this.alerts.push(...account.pools.map((state) => standing(account, state)));
-      if (frame.complete || this.alerts.length > 2 * KEPT) this.#inOrder();
-    } else if (frame.type === "alerts") {
-      this.alerts.push(...frame.alerts);
-      const urgent = frame.alerts.filter(isUrgent).length;
-      this.fresh += urgent;
-      this.#untold += urgent;
-    } else return;
-    if (this.alerts.length > 2 * KEPT) this.alerts = this.alerts.slice(-KEPT);
-    this.#soon();
-  }
-
-  /** Of what was standing before: what began last is the newest. */
-  #inOrder() {
-    this.alerts.sort((a, b) => (a.eventTime ?? 0) - (b.eventTime ?? 0));
-    this.alerts = this.alerts.slice(-KEPT);
-  }
-
-  #soon() {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = null;
-      this.dispatchEvent(new Event("change"));
-      this.#tell();
-    }, DRAW_MS);
-  }
-
-  #tell() {
-    const now = Date.now();
-    if (this.#untold === 0 || now - this.#announced < ANNOUNCE_MS) return;
-    announce(`${number(this.#untold)} new alerts at margin call or worse`);
-    [this.#untold, this.#announced] = [0, now];
-  }
-}
-
-const isUrgent = (alert) =>
-  LEVELS.indexOf(alert.level) >= URGENT &&
-  (alert.transition === "raised" || alert.transition === "escalated");
-
-/** A pool that is not healthy as the alert that brought it there, without that one's figures. */
-function standing({ accountId }, state) {
-  return {
-    id: `${accountId}-${state.seq}`,
-    accountId,
-    pool: state.pool,
-    level: state.level,
-    eventTime: state.since,
-    transition: "standing",
-    acknowledged: state.acknowledged,
-    toRestore: null,
-    positions: [],
-  };
-}
 
 /** Open the view; returns what closes it. */
 export function openAlerts(root, { feed }) {

@@ -2,8 +2,8 @@
 
 import { openAccounts } from "./accounts.js";
 import { onKeyWanted } from "./api.js";
-import { Feed } from "./alerts.js";
 import { announce, write } from "./dom.js";
+import { Feed } from "./feed.js";
 import { clock, number } from "./format.js";
 import { askForKey } from "./login.js";
 import { Stream } from "./stream.js";
