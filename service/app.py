@@ -34,6 +34,7 @@ from service.api.stored_risk import judge_stored
 from service.contract import plain_request
 from service.memory import keep_large_blocks
 from service.monitor.measures import CollectorClock
+from service.page.routes import build_page_router
 from service.push import asyncapi
 from service.push.admission import Admission
 from service.push.event_stream import EventStreamResponse
@@ -98,6 +99,7 @@ def build_api(settings: Settings) -> FastAPI:
     app.include_router(build_alert_stream_router(entrance, open_stream))
     app.include_router(build_stream_router(hub, admission, store.market))
     app.include_router(build_document_router())
+    app.include_router(build_page_router())
     app.add_middleware(PackedDocuments)
     app.add_middleware(LimitHeaders)
     app.add_middleware(ReleaseBodies, room=load.room)
