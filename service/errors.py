@@ -128,6 +128,12 @@ class UnknownAlert(ServiceError):
     code = "unknown_alert"
 
 
+class NoLongerKept(ServiceError):
+    """What an alert was derived from is not kept any more; it says what is missing."""
+
+    code = "no_longer_kept"
+
+
 class UnknownFund(ServiceError):
     code = "unknown_fund"
 

@@ -16,6 +16,7 @@ from service.api.ccxt import build_ccxt_router
 from service.api.checkup import Examiner
 from service.api.entrance import Entrance
 from service.api.evaluation import build_evaluate_router
+from service.api.explained import build_explain_router
 from service.api.follower import MarketFollower
 from service.api.funds import build_funds_router, fund_views
 from service.api.health import Checks, build_health_router
@@ -31,11 +32,13 @@ from service.api.simulate import build_simulate_router
 from service.api.sizing import build_size_router
 from service.api.targets import TargetRules, build_targets_router
 from service.api.webhooks import WebhookRules, build_webhooks_router
+from service.audit.auditor import Auditor
 from service.rules import kept_room_of, limits_of
 from service.settings import Settings
 from service.store import keys
 from service.store.claims import Claims
 from service.store.health import members, ping
+from service.store.history import History
 from service.store.receivers import Targets, Webhooks
 from service.store.silences import Silences
 from service.store.units import Units
@@ -136,6 +139,9 @@ def _alert_routers(
     yield build_alerts_router(
         entrance, store.log, store.settle, store.acks, settings.shards, route_class=route_class
     )
+    history = History(store.client, settings.shards)
+    auditor = Auditor(history, store.market, settings.pegged_assets)
+    yield build_explain_router(entrance, auditor)
     yield from _told(settings, entrance, store, bodies, route_class)
     silences, kept_s = Silences(store.client), settings.log_retention_s
     yield build_silences_router(entrance, silences, bodies, kept_s, route_class=route_class)

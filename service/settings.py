@@ -17,7 +17,11 @@ class Settings(BaseSettings):
     """One field a setting; the description is what `plimsoll config` and the README print."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PLIMSOLL_", frozen=True, extra="ignore", env_ignore_empty=True
+        env_prefix="PLIMSOLL_",
+        env_file=".env",
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,
     )
 
     host: str = Field("127.0.0.1", description="address the API listens on")

@@ -39,6 +39,7 @@ CALLS = {
     "GET /v1/alerts",
     "GET /v1/alerts/stream",
     "POST /v1/alerts/{alert_id}/ack",
+    "GET /v1/alerts/{alert_id}/explain",
     "PUT /v1/webhooks/{webhook_id}",
     "GET /v1/webhooks/{webhook_id}",
     "DELETE /v1/webhooks/{webhook_id}",

@@ -79,6 +79,11 @@ LEFT_OUT = {
     "FundView",
     "FundsView",
     "WrittenFund",
+    # Alerts are explained to people, who ask the command line.
+    "AuditStep",
+    "AuditedAlert",
+    "AuditedField",
+    "AuditedMark",
     # Silences and webhooks are set up by people.
     "SilenceDocument",
     "SilenceView",
