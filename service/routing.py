@@ -10,6 +10,8 @@ from service.api.accounts import build_accounts_router
 from service.api.adl import build_adl_router
 from service.api.alerts import build_alerts_router
 from service.api.bodies import BodyReader
+from service.api.book_parts import BookParts
+from service.api.book_scenarios import BookScenarios
 from service.api.ccxt import build_ccxt_router
 from service.api.checkup import Examiner
 from service.api.entrance import Entrance
@@ -59,11 +61,7 @@ def rest_routers(
         entrance, follower, bodies, limits, queue=load.queue, metrics=metrics, examiner=examiner
     )
     yield build_ccxt_router(entrance, follower, bodies, limits, queue=load.queue, examiner=examiner)
-    monitored = Monitored(store.questions, store.accounts, limits)
-    maps = LiquidationMaps(entrance, store.questions, follower, settings.map_timeout_s)
-    yield build_simulate_router(
-        entrance, follower, bodies, limits, queue=load.queue, maps=maps, monitored=monitored
-    )
+    yield _simulate_router(settings, entrance, store, follower, bodies=bodies, load=load)
     yield build_size_router(entrance, follower, bodies, queue=load.queue)
     yield build_marks_router(entrance, store.market, follower, bodies, limits, route_class=once)
     yield build_accounts_router(
@@ -85,6 +83,29 @@ def rest_routers(
     yield build_funds_router(entrance, store.funds, bodies, route_class=once)
     yield build_adl_router(entrance, store.questions, limits)
     yield build_health_router(entrance, follower, _checks_of(settings, store), metrics)
+
+
+def _simulate_router(
+    settings: Settings,
+    entrance: Entrance,
+    store: Store,
+    follower: MarketFollower,
+    *,
+    bodies: BodyReader,
+    load: Load,
+) -> APIRouter:
+    limits = limits_of(settings)
+    parts = BookParts(store.questions, settings.map_timeout_s)
+    return build_simulate_router(
+        entrance,
+        follower,
+        bodies,
+        limits,
+        queue=load.queue,
+        maps=LiquidationMaps(entrance, parts, follower),
+        books=BookScenarios(entrance, parts, follower, limits),
+        monitored=Monitored(store.questions, store.accounts, limits),
+    )
 
 
 def _checks_of(settings: Settings, store: Store) -> Checks:

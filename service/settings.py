@@ -139,7 +139,7 @@ class Settings(BaseSettings):
     )
 
     map_timeout_s: float = Field(
-        120.0, gt=0.0, description="the monitors must have made a liquidation map by then"
+        120.0, gt=0.0, description="the monitors must have made a map or scenarios by then"
     )
 
     log_retention_s: float = Field(

@@ -14,6 +14,7 @@ from service.contract.questions import (
     encode_answer,
     encode_names,
 )
+from service.contract.scenario_parts import SCENARIOS
 from service.monitor.leases import Leases
 from service.monitor.maps import Maps
 from service.monitor.naming import names
@@ -51,7 +52,7 @@ class Answering:
             await self._answer_worst(question)
         elif question.kind in (QUEUE, AHEAD):
             await self._answer_queue(question)
-        elif question.kind == MAP:
+        elif question.kind in (MAP, SCENARIOS):
             await self._maps.take(question)
         elif question.kind == NAMES:
             await self._answer_names(question)
