@@ -34,7 +34,7 @@ from service.owe_cli import owe
 from service.part import run_part
 from service.settings import Settings
 from service.supervisor.children import SUPERVISOR, StartError
-from service.supervisor.console import prefixed
+from service.supervisor.console import sayer
 from service.supervisor.serve import Running, running
 from service.sync_cli import sync
 from service.terminal import DataDir, RedisUrl, fail, log, out, run, settings_of
@@ -98,12 +98,16 @@ def serve(
 
 
 async def _serve(settings: Settings, monitors: int) -> None:
-    say = prefixed(log)
+    say = sayer(settings.log_format, log)
     loop = asyncio.get_running_loop()
     started_s = loop.time()
     say(SUPERVISOR, "starting")
     async with running(settings, say, monitors) as service:
-        typer.echo(_ready_line(settings, service, loop.time() - started_s))
+        ready = _ready_line(settings, service, loop.time() - started_s)
+        if settings.log_format == "json":
+            say(SUPERVISOR, ready)
+        else:
+            typer.echo(ready)
         await service.ended
 
 

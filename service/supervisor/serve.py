@@ -24,6 +24,7 @@ from service.supervisor import resources
 from service.supervisor.children import SUPERVISOR, Child, Part, Say, StartError
 from service.supervisor.extras import by_process, check_extras
 from service.supervisor.targets import check_targets
+from service.wiring import check_tracing
 
 Result = TypeVar("Result")
 
@@ -80,6 +81,7 @@ async def running(settings: Settings, say: Say, monitors: int = 1) -> AsyncItera
     check_bind(settings)
     check_targets(settings)
     check_extras(settings)
+    check_tracing(settings)
     resources.allow_descriptors()
     children: list[Child] = []
     tasks: list[asyncio.Task[None]] = []
