@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from dataclasses import asdict
 
 import pytest
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
@@ -12,6 +13,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.observe import dashboard
+from service.api.monitor_metrics import FIGURES, HISTOGRAMS
+from service.monitor.measures import Measures
+from service.monitor.stats import EngineStats
 from tests.api.workers import open_worker, settings_of
 from tests.observe.prometheus import ROOT
 
@@ -39,6 +43,11 @@ def test_every_query_names_metrics_that_the_document_has() -> None:
             for query in panel.queries.values():
                 for name in re.findall(r"plimsoll_\w+", query):
                     assert f"`{re.sub('_bucket$', '', name)}`" in documented, name
+
+
+def test_every_figure_that_a_monitor_reports_is_shown() -> None:
+    assert set(asdict(EngineStats())) <= set(FIGURES)
+    assert set(Measures().told()) == set(HISTOGRAMS)
 
 
 @pytest.mark.anyio
