@@ -13,6 +13,7 @@ import orjson
 import uvicorn
 from fastapi import FastAPI
 
+from service.access.log_level import LogLevelBoard
 from service.access.meter import Meter
 from service.access.silences import SilenceBoard
 from service.api import weaving
@@ -29,6 +30,7 @@ from service.api.own_marks import OwnMarks
 from service.api.packing import PackedDocuments
 from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
+from service.api.request_ids import RequestIds
 from service.api.server import DrainingServer
 from service.api.stored_risk import judge_stored
 from service.contract import plain_request
@@ -37,6 +39,7 @@ from service.monitor.measures import CollectorClock
 from service.page.routes import build_page_router
 from service.push import asyncapi
 from service.push.admission import Admission
+from service.push.close_codes import CloseCode
 from service.push.event_stream import EventStreamResponse
 from service.push.hub import Hub, Risks
 from service.push.protocol import StreamProtocol
@@ -53,10 +56,11 @@ from service.rules import (
 from service.running import calm_collector, kept, tell_ready
 from service.settings import RELEASE, Settings
 from service.store.api_keys import ApiKeys
+from service.store.log_level import LogLevels
 from service.store.silences import Silences
 from service.store.units import Units
 from service.store.volatility import VolatilityStore
-from service.wiring import Store, store_of
+from service.wiring import Store, store_of, tracer_of
 
 PICTURE_WITHIN_S = 2.0
 KEEP_ALIVE_S = 5  # a connection without a request
@@ -77,8 +81,10 @@ def build_api(settings: Settings) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        levels = LogLevelBoard(LogLevels(store.client), settings.log_level).run
         work = {"markets": follower.run, "stream": hub.run, "keys": admission.run}
-        async with store.client, store.blocking, kept(**work, moves=moves.run, own=own.run):
+        work |= {"moves": moves.run, "own": own.run, "levels": levels}
+        async with store.client, store.blocking, kept(**work):
             # Nobody is let in before we know the markets, unless Redis keeps us waiting.
             await follower.reached(0, PICTURE_WITHIN_S)
             calm_collector()
@@ -89,11 +95,11 @@ def build_api(settings: Settings) -> FastAPI:
         title="Plimsoll", version=RELEASE, lifespan=lifespan, redirect_slashes=False, redoc_url=None
     )
     collector = CollectorClock()
-    metrics = Metrics(follower.newest_age_s, lambda: len(hub.sessions), collector.share)
-    hub.observe_s = metrics.alert_age_s.observe
+    metrics = _metrics_of(follower, hub, collector)
+    hub.tracer = tracer_of(settings, "api")
     load = load_of(settings, metrics)
     routers = partial(rest_routers, settings, entrance, store, follower, load=load, metrics=metrics)
-    for router in routers(examiner=Examiner(follower, moves)):
+    for router in routers(examiner=Examiner(follower, moves), tracer=hub.tracer):
         app.include_router(router)
     open_stream = partial(EventStreamResponse, hub, admission)
     app.include_router(build_alert_stream_router(entrance, open_stream))
@@ -104,10 +110,20 @@ def build_api(settings: Settings) -> FastAPI:
     app.add_middleware(LimitHeaders)
     app.add_middleware(ReleaseBodies, room=load.room)
     app.add_middleware(Timing, metrics=metrics)
+    app.add_middleware(RequestIds)
     app.state.drain = hub.drain
     install_problems(app)
     install_document(app, ABOUT)
     return app
+
+
+def _metrics_of(follower: MarketFollower, hub: Hub, collector: CollectorClock) -> Metrics:
+    """Return what the worker counts; the hub tells of bursts and of streams it has closed."""
+    metrics = Metrics(follower.newest_age_s, lambda: len(hub.sessions), collector.share)
+    metrics.show_market(follower)
+    hub.observe_s = metrics.alert_age_s.observe
+    hub.count_close = metrics.closes_by(CloseCode)
+    return metrics
 
 
 def _hub_of(settings: Settings, store: Store, follower: MarketFollower, meter: Meter) -> Hub:
@@ -155,7 +171,7 @@ def serve_api(app: FastAPI, settings: Settings, listening: socket.socket) -> Non
         lifespan="on",
         access_log=False,
         server_header=False,
-        log_level=settings.log_level,
+        log_config=None,  # as all of ours, see `logs`
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )

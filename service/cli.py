@@ -29,7 +29,7 @@ from service.replay_cli import replay
 from service.settings import Settings
 from service.store_cli import backup, migrate_data, restore_backup
 from service.supervisor.children import SUPERVISOR, StartError
-from service.supervisor.console import prefixed
+from service.supervisor.console import sayer
 from service.supervisor.serve import Running, running
 from service.supervisor.signals import on_hangup
 from service.sync_cli import sync
@@ -105,12 +105,16 @@ def serve(
 
 
 async def _serve(settings: Settings, monitors: int) -> None:
-    say = prefixed(log)
+    say = sayer(settings.log_format, log)
     loop = asyncio.get_running_loop()
     started_s = loop.time()
     say(SUPERVISOR, "starting")
     async with running(settings, say, monitors) as service:
-        typer.echo(_ready_line(settings, service, loop.time() - started_s))
+        ready = _ready_line(settings, service, loop.time() - started_s)
+        if settings.log_format == "json":
+            say(SUPERVISOR, ready)
+        else:
+            typer.echo(ready)
         with on_hangup(service.renew):
             await service.ended
 

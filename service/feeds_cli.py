@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 import uvloop
 
-from service.running import log_to_stderr
+from service.logs import log_to_stderr
 from service.settings import Settings
 from service.supervisor.feeds import run_feeds
 from service.terminal import DataDir, RedisUrl, run, settings_of, store_url
@@ -25,7 +25,7 @@ def feed(
     """Take marks of venues until stopped: `plimsoll feed binance okx`."""
     named = ",".join(venues) if venues else None
     settings = settings_of(feeds=named, data_dir=data_dir, redis_url=redis_url)
-    log_to_stderr(settings)
+    log_to_stderr(settings.log_level, settings.log_format, "feed")
     run(_feed(settings), uvloop.new_event_loop)
 
 

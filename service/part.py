@@ -16,7 +16,8 @@ from typing import Any, Literal, TypeAlias, get_args
 import uvloop
 
 from service.errors import ServiceError
-from service.running import COLLECT_AFTER, log_to_stderr, tell_ready
+from service.logs import log_to_stderr
+from service.running import COLLECT_AFTER, tell_ready
 from service.settings import Settings
 from service.supervisor.children import StartError
 from service.supervisor.signals import until_signalled
@@ -29,7 +30,7 @@ def run_part(settings: Settings, role: Role, listening: socket.socket | None = N
 
     Raises StartError or ServiceError where it cannot work as it is set.
     """
-    log_to_stderr(settings)
+    log_to_stderr(settings.log_level, settings.log_format, role)
     gc.set_threshold(*COLLECT_AFTER)  # what is imported stays: looking for garbage takes a tenth
     if role == "api":
         from service.app import run_api  # noqa: PLC0415 - as all of these: see above

@@ -23,6 +23,7 @@ from service.api.health import Checks, build_health_router
 from service.api.instruments import build_instruments_router
 from service.api.liquidation_map import LiquidationMaps
 from service.api.load import Load
+from service.api.log_level import build_log_level_router
 from service.api.marks import build_marks_router
 from service.api.metrics import Metrics
 from service.api.monitored import Monitored
@@ -39,9 +40,11 @@ from service.store import keys
 from service.store.claims import Claims
 from service.store.health import members, ping
 from service.store.history import History
+from service.store.log_level import LogLevels
 from service.store.receivers import Targets, Webhooks
 from service.store.silences import Silences
 from service.store.units import Units
+from service.tracing import Tracer
 from service.wiring import Store
 
 
@@ -54,6 +57,7 @@ def rest_routers(
     load: Load,
     metrics: Metrics,
     examiner: Examiner,
+    tracer: Tracer | None,
 ) -> Iterator[APIRouter]:
     """Yield the REST calls, the most frequent first: routes are tried in order."""
     bodies = BodyReader(settings.body_max_bytes, settings.body_timeout_s, load.room)
@@ -66,7 +70,9 @@ def rest_routers(
     yield build_ccxt_router(entrance, follower, bodies, limits, queue=load.queue, examiner=examiner)
     yield _simulate_router(settings, entrance, store, follower, bodies=bodies, load=load)
     yield build_size_router(entrance, follower, bodies, queue=load.queue)
-    yield build_marks_router(entrance, store.market, follower, bodies, limits, route_class=once)
+    yield build_marks_router(
+        entrance, store.market, follower, bodies, limits, route_class=once, tracer=tracer
+    )
     yield build_accounts_router(
         entrance, store.accounts, follower, bodies, limits, route_class=once
     )
@@ -85,6 +91,7 @@ def rest_routers(
     yield from _alert_routers(settings, entrance, store, bodies, route_class=once)
     yield build_funds_router(entrance, store.funds, bodies, route_class=once)
     yield build_adl_router(entrance, store.questions, limits)
+    yield build_log_level_router(entrance, LogLevels(store.client), bodies, route_class=once)
     yield build_health_router(entrance, follower, _checks_of(settings, store), metrics)
 
 

@@ -7,8 +7,6 @@ import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from service.settings import Settings
-
 RESTART_S = 1.0  # between a failure and the next try
 # A collection looks at every object there is: it lifted the slowest call from 1 to 30 ms.
 COLLECT_AFTER = (100_000, 50, 50)
@@ -51,8 +49,3 @@ def calm_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
-
-
-def log_to_stderr(settings: Settings) -> None:
-    """Show what a part of the service logs."""
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s:     %(message)s")

@@ -7,6 +7,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.contract.quality import AllowsName
 from service.feeds.venue import check_feed
+from service.logs import FormatName, LevelName
 
 AnyFeed = Annotated[str, AfterValidator(check_feed)]
 
@@ -199,8 +200,21 @@ class Settings(BaseSettings):
         False, description="chats, mail and the like are told of alerts (needs the extra `notify`)"
     )
 
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="how much the service says"
+    log_level: LevelName = Field("info", description="how much the service says")
+    log_format: FormatName = Field(
+        "text", description="lines for people, or of JSON with the ids of what they are about"
+    )
+
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="collector that traces are sent to (OTLP over HTTP; needs the extra `otel`)",
+    )
+    trace_share: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="part of the calls with marks that is traced without being asked",
     )
 
     @property

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from service.errors import ServiceError
-from service.running import log_to_stderr
+from service.logs import log_to_stderr
 from service.settings import Settings
 from service.supervisor.extras import check_extras, configured_of
 from service.supervisor.sync import opened, run_sync
@@ -29,7 +29,7 @@ def sync(
     """Keep accounts as their venues say, by REST snapshots with keys that read."""
     settings = settings_of(sync_file=file, redis_url=redis_url)
     if not check:
-        log_to_stderr(settings)
+        log_to_stderr(settings.log_level, settings.log_format, "sync")
     run(_check(settings) if check else _keep(settings))
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from service.errors import InvalidInput
 from service.rules import gate_of
 from service.settings import Settings
 from service.store.accounts import Accounts
@@ -12,6 +13,7 @@ from service.store.epoch import settle
 from service.store.funds import Funds
 from service.store.market_stream import MarketStream
 from service.store.questions import Questions
+from service.tracing import Tracer, is_available
 
 REDIS_URL_DEFAULT = "redis://127.0.0.1:6379/0"
 
@@ -46,3 +48,18 @@ def store_of(settings: Settings) -> Store:
     acks = Acknowledgements(client, market, settings.shards)
     funds = Funds(client, settings.shards)
     return Store(client, blocking, market, accounts, log, acks, questions, funds, settings.shards)
+
+
+def tracer_of(settings: Settings, part: str) -> Tracer | None:
+    """Return what makes traces, None where none are wanted; raises InvalidInput."""
+    check_tracing(settings)
+    if settings.otlp_endpoint is None:
+        return None
+    return Tracer(settings.otlp_endpoint, part, settings.trace_share)
+
+
+def check_tracing(settings: Settings) -> None:
+    """Raise InvalidInput where traces are wanted and cannot be made."""
+    if settings.otlp_endpoint is not None and not is_available():
+        detail = "PLIMSOLL_OTLP_ENDPOINT needs OpenTelemetry: pip install 'plimsoll-risk[otel]'"
+        raise InvalidInput(detail)

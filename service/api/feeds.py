@@ -26,7 +26,7 @@ _FIGURES: dict[str, tuple[Family, str, str]] = {
     "quiet_s": (GaugeMetricFamily, "quiet_seconds", "Since the last mark."),
     "clock_offset_ms": (
         GaugeMetricFamily,
-        "clock_offset_ms",
+        "clock_offset_seconds",
         "Our clock minus the venue's, with the way here.",
     ),
 }
@@ -34,6 +34,7 @@ _BY_REASON: dict[str, tuple[Family, str, str]] = {
     "refused": (CounterMetricFamily, "refused", "Marks and frames refused."),
     "left_out": (GaugeMetricFamily, "left_out", "Markets whose marks are not taken."),
 }
+_IN_SECONDS = {"clock_offset_ms": 1e-3}  # by what a figure in milliseconds is multiplied
 _decoder = msgspec.json.Decoder(dict[str, FeedFigures])
 
 
@@ -66,6 +67,7 @@ class FeedMetrics(Collector):
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.told: Mapping[str, bytes] = {}
+        self.expected: Sequence[str] = ()  # by name
         registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
@@ -75,8 +77,12 @@ class FeedMetrics(Collector):
             for process, feed, figures in feeds:
                 value = getattr(figures, name)
                 if value is not None:
-                    family.add_metric((feed, process), value)
+                    family.add_metric((feed, process), value * _IN_SECONDS.get(name, 1))
             yield family
+        expected = GaugeMetricFamily("plimsoll_feed_expected", "1: it is set.", labels=("feed",))
+        for name in self.expected:
+            expected.add_metric((name,), 1.0)
+        yield expected
         for name, (of_kind, shown, text) in _BY_REASON.items():
             family = of_kind(f"plimsoll_feed_{shown}", text, labels=("feed", "process", "reason"))
             for process, feed, figures in feeds:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Request, Response
@@ -12,6 +12,7 @@ from service.api import feeds, syncs
 from service.api.documents import answer, operation, text_answer
 from service.api.entrance import Entrance
 from service.api.follower import MarketFollower
+from service.api.market_metrics import SHARD_STATES, StoreHealth
 from service.api.metrics import EXPOSITION_TYPE, Metrics
 from service.api.replies import json_reply
 from service.contract.funds import FundView
@@ -19,7 +20,10 @@ from service.contract.results import Health
 from service.errors import StoreUnavailable
 from service.store.refusals import Refusals
 
+Result = TypeVar("Result")
+
 CHECK_S = 2.0
+LOOK_S = 1.0  # figures of others are left out beyond it: who scrapes does not wait long either
 LISTED_MAX = 20
 
 
@@ -27,7 +31,7 @@ LISTED_MAX = 20
 class Checks:
     """What is asked of others; everything may raise StoreUnavailable."""
 
-    ping: Callable[[float], Awaitable[object]]  # Redis, within so many seconds
+    ping: Callable[[float], Awaitable[float]]  # Redis, within so many seconds: how long it took
     unowned: Callable[[], Awaitable[list[int]]]  # shards that no monitor holds
     monitors: Callable[[], Awaitable[dict[str, bytes]]]  # figures (JSON) of those that are alive
     funds: Callable[[], Awaitable[list[FundView]]]
@@ -79,10 +83,8 @@ def build_health_router(
     @router.get("/metrics", response_class=Response, openapi_extra=_METRICS)
     async def show_metrics(request: Request) -> Response:
         await entrance.admit(request, "admin")
-        metrics.monitors, metrics.feeds.told, metrics.funds = await _figures(checks)
-        metrics.marks.refused = await _refusals(checks)
+        await _look(checks, metrics)
         metrics.marks.qualities = follower.qualities()
-        metrics.syncs.told = await _told(checks.syncs)
         return Response(metrics.exposition(), media_type=EXPOSITION_TYPE)
 
     return router
@@ -113,22 +115,47 @@ async def _told(by: Callable[[], Awaitable[dict[str, bytes]]]) -> dict[str, byte
         return {}
 
 
-async def _refusals(checks: Checks) -> list[Refusals]:
+async def _look(checks: Checks, metrics: Metrics) -> None:
+    """Bring what is shown of others up to date; nothing is shown where the store is away."""
+    ping_s, shards = None, {}
+    monitors: dict[str, bytes] = {}
+    feeds: dict[str, bytes] = {}
+    funds: Sequence[FundView] = ()
+    syncs: dict[str, bytes] = {}
+    refusals: Sequence[Refusals] = ()
     try:
-        async with asyncio.timeout(CHECK_S):
-            return await checks.refusals()
-    except (StoreUnavailable, TimeoutError):
-        return []
+        async with asyncio.timeout(LOOK_S), asyncio.TaskGroup() as tasks:
+            pinged = tasks.create_task(_awaited(checks.ping(LOOK_S)))
+            unowned = tasks.create_task(_awaited(checks.unowned()))
+            of_monitors = tasks.create_task(_awaited(checks.monitors()))
+            of_feeds = tasks.create_task(_awaited(checks.feeds()))
+            of_funds = tasks.create_task(_awaited(checks.funds()))
+            of_syncs = tasks.create_task(_awaited(checks.syncs()))
+            refused = tasks.create_task(_awaited(checks.refusals()))
+        syncs, refusals = of_syncs.result(), refused.result()
+        monitors, feeds, funds = of_monitors.result(), of_feeds.result(), of_funds.result()
+        ping_s = pinged.result()
+        shards = _shards_by_state(checks.shards, set(unowned.result()), _served(monitors))
+    except* (StoreUnavailable, TimeoutError):
+        pass  # nothing is known of them: that is what is shown
+    metrics.monitors.told, metrics.feeds.told, metrics.funds = monitors, feeds, funds
+    metrics.feeds.expected, metrics.syncs.told = checks.feeds_expected, syncs
+    metrics.marks.refused = refusals
+    metrics.store.told = StoreHealth(ping_s, shards)
 
 
-async def _figures(
-    checks: Checks,
-) -> tuple[dict[str, bytes], dict[str, bytes], list[FundView]]:
-    try:
-        async with asyncio.timeout(CHECK_S):
-            return await checks.monitors(), await checks.feeds(), await checks.funds()
-    except (StoreUnavailable, TimeoutError):
-        return {}, {}, []
+async def _awaited(asked: Awaitable[Result]) -> Result:
+    return await asked
+
+
+def _shards_by_state(shards: int, unowned: set[int], serving: set[int]) -> dict[str, int]:
+    counts = (len(serving - unowned), shards - len(unowned | serving), len(unowned))
+    return dict(zip(SHARD_STATES, counts, strict=True))
+
+
+def _served(told: dict[str, bytes]) -> set[int]:
+    """Return the shards that any monitor serves."""
+    return {shard for figures in told.values() for shard in _shards_decoder.decode(figures).shards}
 
 
 _LIVE = operation("livez", "The process is up", {200: answer("It is.", Health, {"status": "ok"})})

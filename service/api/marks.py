@@ -13,6 +13,7 @@ from service.api.follower import MarketFollower
 from service.api.limits import Limits
 from service.api.queries import MARKET_PARAMETERS, asked_market
 from service.api.replies import json_reply, results_reply
+from service.api.traced import followed, marked
 from service.contract.mark_lists import newest_of, read_marks
 from service.contract.marks import MarkDocument
 from service.contract.quality import QUALITY_NAMES, allowed_name
@@ -21,6 +22,7 @@ from service.errors import InvalidInput, StoreUnavailable, TooManyItems
 from service.risk.reports import Key
 from service.store.market_stream import MarketStream, NewestMark
 from service.store.refusals import MarkRefusals
+from service.tracing import Tracer
 
 _EXAMPLE = {"marks": [{"venue": "binance", "symbol": "BTC/USDT:USDT", "markPrice": 61_000.5}]}
 _TAKEN = {
@@ -50,6 +52,7 @@ def build_marks_router(
     limits: Limits,
     *,
     route_class: type[APIRoute],
+    tracer: Tracer | None = None,
 ) -> APIRouter:
     """Build the routes that take marks and show the newest ones."""
     router = APIRouter(prefix="/v1", tags=["markets"], route_class=route_class)
@@ -58,13 +61,14 @@ def build_marks_router(
     async def take_marks(request: Request) -> Response:
         caller = await entrance.admit_list(request, "marks:write")
         body, _ = await bodies.read(request)
-        given = read_marks(body, limits.positions_max)
-        await entrance.charge(request, caller, given.count)
-        taken = await stream.append_marks(given.marks)
-        if given.unread:
-            await stream.refusals.add(given.unread)
-        if newest := newest_of(taken):
-            await follower.reached(newest, limits.reach_s)
+        with followed(tracer, request) as span:
+            given = read_marks(body, limits.positions_max)
+            await entrance.charge(request, caller, given.count)
+            taken = await stream.append_marks(marked(given.marks, span))
+            if given.unread:
+                await stream.refusals.add(given.unread)
+            if newest := newest_of(taken):
+                await follower.reached(newest, limits.reach_s)
         return results_reply(given.results(taken))
 
     @router.get("/marks", response_class=Response, openapi_extra=_SHOW)

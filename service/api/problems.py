@@ -46,6 +46,7 @@ from service.errors import (
     UnsupportedMediaType,
     VersionMismatch,
 )
+from service.logs import request_id
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -159,7 +160,7 @@ def install_problems(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def answer_bug(_request: Request, _error: Exception) -> Response:
         problem = _problem(500, "internal_error", "the service made a mistake; it is logged", [])
-        return _response(problem, {})
+        return _response(problem, {"x-request-id": request_id()})
 
 
 def _methods(app: FastAPI, request: Request) -> list[str]:

@@ -194,5 +194,18 @@ def join_states(encoded: Sequence[bytes]) -> bytes:
     return b"[" + b",".join(encoded) + b"]" if encoded else b""
 
 
+class _Named(Struct):
+    id: str
+
+
+_named = msgspec.json.Decoder(_Named)
+IDS_TOLD_MAX = 20
+
+
+def ids_of(encoded: Sequence[bytes]) -> list[str]:
+    """Return the ids of the first alerts, as a log names them."""
+    return [_named.decode(alert).id for alert in encoded[:IDS_TOLD_MAX]]
+
+
 def decode_states(raw: bytes) -> list[PoolState]:
     return _STATES_DECODER.decode(raw)

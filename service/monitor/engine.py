@@ -28,6 +28,7 @@ from service.monitor.figures import PoolNames
 from service.monitor.intake import Intake
 from service.monitor.judges import Entries, Judge
 from service.monitor.judging import NOTHING, Changed, both, judge
+from service.monitor.money import MoneySweep
 from service.monitor.reminders import Reminders
 from service.monitor.rounds import Round, left_behind, moves_of, told_again, versions_apart
 from service.monitor.stats import EngineStats
@@ -73,6 +74,7 @@ class Engine:
         self.intake = Intake(self.book, self.stats, self.touched)
         self._suspects: set[int] = set()  # accounts to be evaluated at the next entry
         self._audited_to = 0
+        self.money = MoneySweep()
         self.names = PoolNames(self.book)
         self.writer: Writer = AlertWriter(self.book, self.names, self._reminders, epoch)
 
@@ -162,13 +164,18 @@ class Engine:
         self._audited_to = int(part[-1]) + 1 if len(part) == count else 0
         self.stats.audited += len(part)
         if len(part):
-            self._suspect(judge(self.book, part, self.event_time_ms).changed().slots)
+            judged = judge(self.book, part, self.event_time_ms)
+            self.money.add(self.book, judged)
+            self._suspect(judged.changed().slots)
+        if not self._audited_to:
+            self.money.end(self.book)
 
     def compact(self) -> None:
         """Close the gaps in the book, and find everything again where it is now."""
         self.book.compact()
         self._timers.rebuild()
         self._audited_to = 0
+        self.money.restart()
 
     def suspect_all(self) -> None:
         """Let every pool be evaluated at the next entry: something was missed."""

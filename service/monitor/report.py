@@ -1,10 +1,18 @@
 """What a monitor says of itself: its part in the list of members, and its metrics."""
 
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
+from service.contract.alerts import LEVEL_NAMES
+from service.monitor.shards import Shards
 from service.monitor.sharing import Sharing
 from service.monitor.stats import EngineStats
+from service.risk.columns import Ints
+from service.risk.model import Level
 
 Figures = dict[str, Any]
 
@@ -18,14 +26,53 @@ def figures_of(sharing: Sharing) -> Figures:
     if main is None:
         return figures | asdict(EngineStats())
     engine = main.engine
+    accounts = sum(book.residents.held(book.ledgers) for book in sharing.serving)
     return figures | {
         "marketId": engine.market_id,
         "eventTime": engine.event_time_ms,
-        "accounts": sum(book.residents.held(book.ledgers) for book in sharing.serving),
+        "accounts": accounts,
         "pools": len(engine.book),
         "positions": engine.book.positions,
         "commits": main.commits,
         "gaps": main.gaps,
         **asdict(engine.stats),
         "histograms": main.measures.told(),
+        "levels": levels_of(sharing.serving, accounts),
+        "money": [row for book in sharing.serving for row in book.engine.money.told],
     }
+
+
+def levels_of(books: Collection[Shards], accounts: int) -> dict[str, dict[str, int]]:
+    """Return how many of so many accounts, and of their pools, are at each level.
+
+    Only pools that are not HEALTHY are looked at one by one: mostly they are few.
+    """
+    of_accounts: Counter[int] = Counter()
+    of_pools: Counter[int] = Counter()
+    for shards in books:
+        owners, levels, healthy = _not_healthy(shards)
+        of_pools.update(levels.tolist())
+        of_pools[Level.HEALTHY] += healthy
+        # Sorted by level, the last of an account's pools is its worst.
+        order = np.lexsort((levels, owners))
+        last = np.flatnonzero(np.diff(owners[order], append=-1))
+        of_accounts.update(levels[order][last].tolist())
+    of_accounts[Level.HEALTHY] = accounts - of_accounts.total()
+    return {
+        name: {LEVEL_NAMES[level]: count for level, count in sorted(counts.items())}
+        for name, counts in (("accounts", of_accounts), ("pools", of_pools))
+    }
+
+
+def _not_healthy(shards: Shards) -> tuple[Ints, Ints, int]:
+    """Return account and level of the pools that are told of and not HEALTHY; how many are.
+
+    HEALTHY ones of a shard that is changing hands count as well: nobody looks at them one by one.
+    """
+    book = shards.engine.book
+    slots = book.live_slots()
+    bad = slots[book.pools.level[slots] != Level.HEALTHY]
+    owners = book.pools.account[bad].astype(np.int64)
+    levels = book.pools.level[bad].astype(np.int64)
+    ours = np.isin(shards.residents.shards_of(owners), list(shards.ledgers))
+    return owners[ours], levels[ours], len(slots) - len(bad)

@@ -32,9 +32,12 @@ from service.monitor.outgoing import Commits, Outgoing
 from service.monitor.parts import Parts
 from service.monitor.ports import AccountsPort, LogPort, MarketPort
 from service.monitor.residents import Residents
+from service.monitor.said import say_logged
+from service.monitor.timing import Sent, Timing
 from service.store.accounts import AccountChange
 from service.store.alert_log import Commit, Outcome, ShardState
 from service.store.market_stream import MarketEntry
+from service.tracing import Tracer
 
 _log = logging.getLogger(__name__)
 
@@ -57,9 +60,12 @@ class Shards:
         accounts: AccountsPort,
         log: LogPort,
         shards: int,
+        *,
+        tracer: Tracer | None = None,
     ) -> None:
         self.engine = engine
         self.measures = Measures()
+        self._timing = Timing(self.measures, tracer)
         self.ledgers: dict[int, Ledger] = {}  # of the shards that are taken in
         self.guests: dict[int, int] = {}  # by shard: how far the book has drained it
         self.residents = Residents(engine, shards)
@@ -190,20 +196,15 @@ class Shards:
         """Have what `build` makes on its way, once what went before is answered."""
         await self._outgoing.settled()
         if commits := build():
-            answered = partial(self._answered, commits, time.perf_counter())
-            has_alerts = any(commit.blocks for _, commit in commits)
-            event_time_ms = self.engine.event_time_ms if has_alerts else None
-            await self._outgoing.begin(commits, partial(answered, event_time_ms))
+            commits, sent = self._timing.send(commits)
+            await self._outgoing.begin(commits, partial(self._answered, commits, sent))
         else:
             await asyncio.sleep(0)  # or leases would wait until a thousand entries are applied
 
-    def _answered(
-        self, commits: Commits, began: float, event_time_ms: int | None, outcomes: list[Outcome]
-    ) -> None:
+    def _answered(self, commits: Commits, sent: Sent, outcomes: list[Outcome]) -> None:
         self.commits += len(commits)
-        self.measures.commit_seconds.observe(time.perf_counter() - began)
-        if event_time_ms is not None:
-            self.measures.tick_to_alert_seconds.observe(time.time() - event_time_ms / 1e3)
+        self._timing.answered(sent)
+        say_logged(commits)
         for (shard, _), outcome in zip(commits, outcomes, strict=True):
             if outcome in ("lease_lost", "out_of_step"):
                 _log.warning("shard %d is dropped: its commit was refused, %s", shard, outcome)
@@ -214,19 +215,16 @@ class Shards:
         changes: list[AccountChange] = []
         if entry.kind == "a":
             changes = self._bound_by(entry, fetched)
-        waiting, now_ms, started = 0, time.time_ns() // 1_000_000, time.perf_counter()
-        pools = self.engine.stats.pools_evaluated
+        waiting, taking = 0, self._timing.begin(entry, self.engine.stats.pools_evaluated)
         parts = Parts(partial(self._begin, self._build_parts), lambda: self._outgoing.busy)
-        for page in self.engine.pages(entry, changes, now_ms):
+        for page in self.engine.pages(entry, changes, taking.now_ms):
+            self._timing.wrote(taking)
             write_page(self.ledgers, page, self.residents.shards_of(page.accounts))
             waiting += len(page.alerts)
             if page.left >= PART_LEFT and await parts.offer(waiting):
                 waiting = 0
         await parts.end()
-        self.measures.entry_seconds.observe(time.perf_counter() - started)
-        self.measures.entry_pools.observe(self.engine.stats.pools_evaluated - pools)
-        if entry.kind == "m":
-            self.measures.mark_age_seconds.observe((now_ms - entry.event_time_ms) / 1e3)
+        self._timing.end(taking, self.engine.stats.pools_evaluated)
         if self.engine.touched:
             touched = np.fromiter(self.engine.touched, np.int64, len(self.engine.touched))
             note_touched(self.ledgers, touched, self.residents.shards_of(touched))

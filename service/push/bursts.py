@@ -43,6 +43,7 @@ class Burst:
     ) -> None:
         self.keys = alerts.keys
         self.before = alerts.before
+        self.traces = alerts.traces
         self.after = alerts.offsets(len(alerts.keys))
         self._ordered = alerts
         self._epoch = epoch

@@ -20,7 +20,9 @@ from typing import Protocol
 import anyio
 
 from service.access.silences import SilenceBoard
+from service.contract.alerts import ids_of
 from service.errors import StoreUnavailable
+from service.logs import fields
 from service.push.bursts import Burst
 from service.store.alert_log import LogTail
 from service.store.log_order import Entries, LogGap, LogOrder, Ordered
@@ -186,6 +188,9 @@ class LogFollower:
             alerts = self._order.take(self._known)
             if alerts.keys:
                 self._audience.broadcast(self.burst(alerts))
+                if LOG.isEnabledFor(logging.DEBUG):
+                    said = fields(count=len(alerts.keys), alerts=ids_of(alerts.alerts))
+                    LOG.debug("alerts are handed on", extra=said)
             self._moved.set()
         self._moved.set()
 

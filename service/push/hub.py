@@ -30,6 +30,7 @@ from service.push.risk import Judge, RiskBoard, RiskStore
 from service.push.subscriptions import AlertSubscription, StoredAlerts
 from service.push.watched import RiskSubscription
 from service.store.market_stream import MarketEntry, NewestMark
+from service.tracing import Span, Tracer
 
 _WATCH_S = 0.5
 _FLUSH_S = 1.0
@@ -57,7 +58,8 @@ class Risks:
 class Hub:
     """`settle` makes sure the store is ours and returns the log's epoch (store/alert_log.py).
 
-    `observe_s` hears how long after its event time a burst was handed to all who listen.
+    `observe_s` hears how long after its event time a burst was handed to all who listen,
+    `count_close` of every stream that we closed.
     """
 
     def __init__(
@@ -82,6 +84,8 @@ class Hub:
         self._marks = MarkBoard(self._notices.changed)
         self._risks = RiskBoard(risks.accounts, log, risks.judge, self.limits.frame_bytes)
         self.observe_s: Callable[[float], object] = lambda _: None
+        self.count_close: Callable[[CloseCode], object] = lambda _: None
+        self.tracer: Tracer | None = None
         self._readers = asyncio.Semaphore(_READERS)
         self._draining = False
         self._empty = asyncio.Event()
@@ -115,6 +119,8 @@ class Hub:
 
     def leave(self, session: Connection) -> None:
         self.sessions.discard(session)
+        if session.close_code is not None:
+            self.count_close(session.close_code)
         for subscription in session.subscriptions.values():
             self.disconnect(subscription)
         if not self.sessions:
@@ -139,11 +145,23 @@ class Hub:
 
     def broadcast(self, burst: Burst) -> None:
         """Hand a burst to all who want any of it."""
-        for subscription, frames in self._listeners.frames(burst):
+        spans = self._spans_of(burst)
+        told = self._listeners.frames(burst)
+        for subscription, frames in told:
             if not subscription.deliver(burst, frames):
                 self._listeners.remove(subscription)
+        for span in spans:
+            span.about(subscriptions=len(told))
+            span.end()
         self._risks.burst(burst)
         self.observe_s(max(0.0, time.time() - burst.event_time_ms / 1e3))
+
+    def _spans_of(self, burst: Burst) -> list[Span]:
+        """Begin a span for each mark that somebody follows and that a burst has alerts of."""
+        if self.tracer is None or not burst.traces:
+            return []
+        alerts = len(burst.keys)
+        return [self.tracer.start("push.frame", each, alerts=alerts) for each in burst.traces]
 
     def resync(self) -> None:
         """End every session that follows the log: it is another log now."""

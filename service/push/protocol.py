@@ -21,6 +21,7 @@ SEND_BUFFER_BYTES = 128 * 1_024  # the kernel doubles it
 LINGER_S = 30.0
 
 _LOG = logging.getLogger("plimsoll.stream")
+# At `debug` the library writes every frame and every header: tokens are among them.
 _LOG.setLevel(logging.WARNING)
 
 

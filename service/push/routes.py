@@ -90,6 +90,7 @@ async def _let_in(
         # Who hung up while it was waited for has no use for a reason.
         if socket.client_state is WebSocketState.CONNECTED:
             code = REFUSALS[type(refused)]
+            hub.count_close(code)
             await socket.close(code, REASONS[code])
 
 

@@ -49,8 +49,9 @@ A line a key: its type, what it holds; how long it lives.
                           stamp `begun`; for good
 {s07}:lease               string: fencing token of a live owner; two seconds unless renewed
 {s07}:log                 stream: `n` alerts, `accounts` JSON list, `alerts` JSON list, `runs` JSON
-                          list of ((market id, round, level), count), id `<offset of the last
-                          alert>-0`; by the log's retention
+                          list of ((market id, round, level), count), where somebody follows
+                          a mark `traces` JSON list of (market id, traceparent), id `<offset of
+                          the last alert>-0`; by the log's retention
 {s07}:times               zset: offset by time of its commit; with its log entry
 {s07}:claims              hash: `marketId`, `at` ms, `told` JSON: what the shard's pools ask of each
                           fund as of that market id; replaced as a whole by its owner, for good
@@ -61,6 +62,7 @@ A line a key: its type, what it holds; how long it lives.
                           after the last monitor
 {ask}:feeds               hash: live feed process -> the same of its feeds
 {ask}:syncs               hash: live account sync process -> the same of its accounts
+{ask}:loglevel            string: the log level that all processes follow; until its time is over
 {ask}:answer:<id>         list: `<shards> <payload>`; half a minute
 {keys}:records            hash: key id -> API key JSON (of its secret a hash); for good
 {units <key id>}:full     string: when all units taken by a key have grown back, epoch microseconds;
@@ -112,6 +114,7 @@ QUESTIONS = "{ask}:questions"
 MONITORS = "{ask}:monitors"
 FEEDS = "{ask}:feeds"
 SYNCS = "{ask}:syncs"
+LOG_LEVEL = "{ask}:loglevel"
 API_KEYS = "{keys}:records"
 SILENCES = "{silences}:records"
 SILENCES_CHANGED = "{silences}:changed"

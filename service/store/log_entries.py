@@ -4,8 +4,8 @@ A reader of many shards puts them in order, sends them on or passes over them by
 the alerts, and takes none of them apart.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import orjson
@@ -37,11 +37,12 @@ class Run(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class LogBlock:
     """Alerts that become one log entry: a JSON list, each on a line of its own; `account_keys` says
-    whose each is, `runs` of what rank."""
+    whose each is, `runs` of what rank, `traces` (by market id) which of them somebody follows."""
 
     account_keys: Sequence[str]
     alerts: bytes
     runs: Sequence[Run]
+    traces: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class LogEntry:
     account_keys: list[str]
     alerts: bytes
     runs: list[Run]
+    traces: Mapping[int, str] = field(default_factory=dict)
 
 
 def join_alerts(encoded: Sequence[bytes]) -> bytes:
@@ -69,16 +71,18 @@ def split_alerts(array: bytes) -> list[bytes]:
     return array[1:-1].split(SEPARATOR)
 
 
-def write_block(block: LogBlock) -> tuple[Part, Part, Part, Part]:
+def write_block(block: LogBlock) -> tuple[Part, Part, Part, Part, Part]:
     """Return what `commit_shard.lua` makes an entry of."""
     runs = [(tuple(rank), count) for rank, count in block.runs]
     accounts = orjson.dumps(list(block.account_keys))
-    return len(block.account_keys), accounts, block.alerts, orjson.dumps(runs)
+    traces = orjson.dumps(list(block.traces.items())) if block.traces else b""
+    return len(block.account_keys), accounts, block.alerts, orjson.dumps(runs), traces
 
 
 def read_entry(row: Any) -> LogEntry:
-    """Return the entry that a range of the stream shows as this row."""
-    identifier, (_, count, _, accounts, _, alerts, _, runs) = row
+    """Return the entry that a range of the stream shows as this row; only some have traces."""
+    identifier, (_, count, _, accounts, _, alerts, _, runs, *more) = row
     last = int(identifier[:-2])
     ranked = [Run(Rank(*rank), many) for rank, many in orjson.loads(runs)]
-    return LogEntry(last - int(count) + 1, last, orjson.loads(accounts), alerts, ranked)
+    traces = dict(orjson.loads(more[1])) if more else {}
+    return LogEntry(last - int(count) + 1, last, orjson.loads(accounts), alerts, ranked, traces)

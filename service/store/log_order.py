@@ -31,6 +31,7 @@ class Ordered:
     keys: list[str]
     alerts: list[bytes]
     levels: list[int]
+    traces: tuple[str, ...] = ()  # of marks that somebody follows, each once
 
     def offsets(self, count: int) -> tuple[int, ...]:
         """Return the offsets by shard after the first `count` alerts."""
@@ -45,6 +46,7 @@ class _Piece:
     place: _Place
     keys: list[str]
     alerts: list[bytes]
+    trace: str = ""
 
 
 class Entries(Protocol):
@@ -106,7 +108,9 @@ class LogOrder:
             if start <= stop:
                 part = slice(start - entry.offset_first, stop + 1 - entry.offset_first)
                 place = (rank.market_id, rank.round, -rank.level)
-                self._pieces[shard].append(_Piece(place, entry.account_keys[part], alerts[part]))
+                trace = entry.traces.get(rank.market_id, "")
+                piece = _Piece(place, entry.account_keys[part], alerts[part], trace)
+                self._pieces[shard].append(piece)
             offset += count
         self._read_to[shard] = last
 
@@ -147,9 +151,9 @@ class LogOrder:
         count = len(piece.keys) if last_key is None else bisect_right(piece.keys, last_key)
         if count == len(piece.keys):
             return self._pieces[shard].popleft()
-        rest = _Piece(piece.place, piece.keys[count:], piece.alerts[count:])
+        rest = _Piece(piece.place, piece.keys[count:], piece.alerts[count:], piece.trace)
         self._pieces[shard][0] = rest
-        return _Piece(piece.place, piece.keys[:count], piece.alerts[:count])
+        return _Piece(piece.place, piece.keys[:count], piece.alerts[:count], piece.trace)
 
 
 class _Columns:
@@ -160,6 +164,7 @@ class _Columns:
         self._keys: list[str] = []
         self._alerts: list[bytes] = []
         self._levels: list[int] = []
+        self._traces: dict[str, None] = {}
 
     def add(self, pieces: Sequence[tuple[int, _Piece]]) -> None:
         """Add the pieces of one place: by account, each account in the order of its shard."""
@@ -170,6 +175,7 @@ class _Columns:
             order = sorted(range(len(keys)), key=keys.__getitem__)
             shards, keys = [shards[row] for row in order], [keys[row] for row in order]
             alerts = [alerts[row] for row in order]
+        self._traces |= {piece.trace: None for _, piece in pieces if piece.trace}
         self._shards += shards
         self._keys += keys
         self._alerts += alerts
@@ -177,4 +183,5 @@ class _Columns:
 
     def ordered(self, before: tuple[int, ...]) -> Ordered:
         shards = np.array(self._shards, np.int64)
-        return Ordered(before, shards, self._keys, self._alerts, self._levels)
+        traces = tuple(self._traces)
+        return Ordered(before, shards, self._keys, self._alerts, self._levels, traces)

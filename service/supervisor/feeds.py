@@ -6,6 +6,7 @@ import os
 import socket
 from typing import cast
 
+from service.access.log_level import LogLevelBoard
 from service.errors import InvalidInput, StoreUnavailable
 from service.feeds.catalogue import FEEDS
 from service.feeds.ccxt_feed import CcxtFeed
@@ -21,6 +22,7 @@ from service.store import keys
 from service.store.client import connect
 from service.store.formats import refuse_other_data
 from service.store.health import Roll
+from service.store.log_level import LogLevels
 from service.store.market_stream import MarketStream
 from service.supervisor.reports import keep_reporting
 
@@ -39,7 +41,9 @@ async def run_feeds(settings: Settings) -> None:
         stream = MarketStream(client, gate_of(settings, settings.feed_mark_band))
         feeds = [_feed_of(settings, name, stream) for name in settings.feeds]
         roll = Roll(client, f"{socket.gethostname()}-{os.getpid()}", keys.FEEDS)
-        async with kept(**{f"feed of {feed.name}": feed.run for feed in feeds}):
+        levels = LogLevelBoard(LogLevels(client), settings.log_level)
+        runs = {f"feed of {feed.name}": feed.run for feed in feeds}
+        async with kept(levels=levels.run, **runs):
             await keep_reporting(roll, lambda: {feed.name: feed.figures() for feed in feeds})
 
 

@@ -11,15 +11,17 @@ import socket
 
 import uvloop
 
+from service.access.log_level import LogLevelBoard
 from service.errors import StoreUnavailable
 from service.monitor import judges
 from service.monitor.engine import Engine
 from service.monitor.service import Monitor, Ports, Retention
 from service.monitor.shards import Shards
-from service.running import RESTART_S, calm_collector, tell_ready
+from service.running import RESTART_S, calm_collector, kept, tell_ready
 from service.settings import Settings
 from service.store.health import Roll
-from service.wiring import Store, store_of
+from service.store.log_level import LogLevels
+from service.wiring import Store, store_of, tracer_of
 
 _log = logging.getLogger("plimsoll.monitor")
 
@@ -36,14 +38,16 @@ async def _monitor(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     name = f"{socket.gethostname()}-{os.getpid()}"
-    store = store_of(settings)
-    async with store.client as client, store.blocking:
+    store, tracer = store_of(settings), tracer_of(settings, "monitor")
+    levels = LogLevelBoard(LogLevels(store.client), settings.log_level)
+    async with store.client as client, store.blocking, kept(levels=levels.run):
         if await _settled(store, stop) is None:
             return
 
         async def fresh() -> Shards:
             engine = Engine(await store.settle(), settings.pegged_assets)
-            return Shards(engine, store.market, store.accounts, store.log, settings.shards)
+            room = (store.market, store.accounts, store.log)
+            return Shards(engine, *room, settings.shards, tracer=tracer)
 
         roll = Roll(client, name)
         ports = Ports(store.market, store.accounts, store.log, store.questions, roll, store.funds)

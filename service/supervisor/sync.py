@@ -14,11 +14,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
 
+from service.access.log_level import LogLevelBoard
 from service.running import kept
 from service.settings import Settings
 from service.store import keys
 from service.store.client import connect
 from service.store.health import Roll
+from service.store.log_level import LogLevels
 from service.supervisor.extras import configured_of
 from service.supervisor.reports import keep_reporting
 from service.sync.account_sync import AccountSync
@@ -40,6 +42,8 @@ async def run_sync(settings: Settings) -> None:
         client = None
         if settings.redis_url is not None:
             client = await stack.enter_async_context(connect(settings.redis_url))
+            levels = LogLevelBoard(LogLevels(client), settings.log_level)
+            await stack.enter_async_context(kept(levels=levels.run))
         _log.info("keeping %s", ", ".join(one.name for one in syncs))
         async with kept(**{f"sync of {one.name}": one.run for one in syncs}):
             if client is None:

@@ -6,12 +6,15 @@ Apprise, which it needs, is imported here and nowhere else: what it does stays i
 import importlib.util
 from contextlib import AsyncExitStack
 
+from service.access.log_level import LogLevelBoard
 from service.access.silences import SilenceBoard
 from service.errors import InvalidInput
+from service.running import kept
 from service.settings import Settings
 from service.store.alert_log import AlertLog
 from service.store.client import connect, connect_blocking
 from service.store.epoch import settle
+from service.store.log_level import LogLevels
 from service.store.receivers import Targets
 from service.store.silences import Silences
 from service.supervisor.children import StartError
@@ -39,6 +42,9 @@ async def run_targets(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(connect(url))
         blocking = await stack.enter_async_context(connect_blocking(url))
+
+        levels = LogLevelBoard(LogLevels(client), settings.log_level)
+        await stack.enter_async_context(kept(levels=levels.run))
 
         async def settled() -> str:
             return await settle(client, settings.shards)

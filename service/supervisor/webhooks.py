@@ -5,12 +5,15 @@ It needs little of the service, and imports no more.
 
 from contextlib import AsyncExitStack
 
+from service.access.log_level import LogLevelBoard
 from service.access.silences import SilenceBoard
 from service.errors import InvalidInput
+from service.running import kept
 from service.settings import Settings
 from service.store.alert_log import AlertLog
 from service.store.client import connect, connect_blocking
 from service.store.epoch import settle
+from service.store.log_level import LogLevels
 from service.store.receivers import Webhooks
 from service.store.silences import Silences
 from service.webhooks.calls import SignedCalls
@@ -30,6 +33,8 @@ async def run_webhooks(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(connect(url))
         blocking = await stack.enter_async_context(connect_blocking(url))
+        levels = LogLevelBoard(LogLevels(client), settings.log_level)
+        await stack.enter_async_context(kept(levels=levels.run))
         sender = await stack.enter_async_context(Sender(rules))
 
         async def settled() -> str:

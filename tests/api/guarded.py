@@ -110,6 +110,8 @@ CALLS = [
     Call("PUT", "/v1/funds/binance/USDT", ("admin",), {"balance": 1_000.0}),
     Call("GET", "/v1/funds", ("admin",)),
     Call("GET", "/v1/funds/binance/USDT", ("admin",)),
+    Call("PUT", "/v1/log-level", ("admin",), {"level": None}),
+    Call("GET", "/v1/log-level", ("admin",)),
     Call("GET", "/metrics", ("admin",)),
 ]
 PURE = ("/v1/evaluate", "/v1/evaluate:ccxt", "/v1/simulate", "/v1/size")  # they write nothing

@@ -63,7 +63,7 @@ async def test_feeds_are_among_the_metrics(worker: httpx.AsyncClient, redis_url:
     assert f"plimsoll_feed_frames_total{{{of_okx}}} 9.0" in lines
     assert f"plimsoll_feed_marks_total{{{of_okx}}} 7.0" in lines
     assert f"plimsoll_feed_quiet_seconds{{{of_okx}}} 0.25" in lines
-    assert f"plimsoll_feed_clock_offset_ms{{{of_okx}}} -12.5" in lines
+    assert f"plimsoll_feed_clock_offset_seconds{{{of_okx}}} -0.0125" in lines
     assert f'plimsoll_feed_refused_total{{{of_okx},reason="older"}} 3.0' in lines
     assert f'plimsoll_feed_left_out{{{of_okx},reason="not_named"}} 4.0' in lines
-    assert sum(line.startswith("plimsoll_feed_clock_offset_ms{") for line in lines) == 1
+    assert sum(line.startswith("plimsoll_feed_clock_offset_seconds{") for line in lines) == 1

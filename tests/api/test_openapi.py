@@ -61,6 +61,8 @@ CALLS = {
     "POST /v1/silences",
     "GET /v1/silences",
     "DELETE /v1/silences/{silence_id}",
+    "PUT /v1/log-level",
+    "GET /v1/log-level",
     "GET /livez",
     "GET /readyz",
     "GET /metrics",

@@ -16,7 +16,7 @@ local drained = cmsgpack.unpack(ARGV[7]) -- account key, its newest change id up
 local kept = cmsgpack.unpack(ARGV[8]) -- account key, JSON of its levels, ...
 local removed = cmsgpack.unpack(ARGV[9]) -- account keys whose levels are all at rest
 local numbered = cmsgpack.unpack(ARGV[10]) -- account key, seq, ...
-local blocks_at = 11 -- fours: alerts in the entry, account keys, alerts, runs (JSON each)
+local blocks_at = 11 -- fives: alerts in the entry; account keys, alerts, runs, traces (JSON) or ''
 
 -- One commit of a shard's owner: input position, levels, seqs and alerts in one step. Everything is
 -- checked before anything is written. Answers 'committed', 'repeated' (this commit is stored
@@ -71,11 +71,15 @@ call_in_chunks('HSET', seqs, numbered)
 
 local log_time = tonumber(stored[6]) or 0
 if blocks_at <= #ARGV then log_time = math.max(log_time, server_ms()) end
-for at = blocks_at, #ARGV, 4 do
+for at = blocks_at, #ARGV, 5 do
   offset = offset + tonumber(ARGV[at])
   local id = digits(offset)
-  redis.call('XADD', log, id .. '-0', 'n', ARGV[at], 'accounts', ARGV[at + 1],
-    'alerts', ARGV[at + 2], 'runs', ARGV[at + 3])
+  local entry = {'n', ARGV[at], 'accounts', ARGV[at + 1], 'alerts', ARGV[at + 2]}
+  entry[7], entry[8] = 'runs', ARGV[at + 3]
+  if ARGV[at + 4] ~= '' then
+    entry[9], entry[10] = 'traces', ARGV[at + 4]
+  end
+  redis.call('XADD', log, id .. '-0', unpack(entry))
   redis.call('ZADD', times, digits(log_time), id)
 end
 redis.call('HSET', state, 'commit', ARGV[2], 'marketId', market_id, 'changeId', change_id,

@@ -1,0 +1,185 @@
+"""The rows about what is watched: marks, accounts and money, and how fast alerts come of it."""
+
+from deploy.observe.panel import RANGE, Panel, quantiles
+
+WATCHED: dict[str, tuple[Panel, ...]] = {
+    "Now": (
+        Panel(
+            "Redis",
+            "1 while the store answers.",
+            "none",
+            {"up": "min(plimsoll_store_up)"},
+            single=True,
+        ),
+        Panel(
+            "Shards not served",
+            "Their accounts are judged by nobody.",
+            "none",
+            {"shards": 'max(sum without (state) (plimsoll_shards{state!="served"}))'},
+            limit=1,
+            single=True,
+        ),
+        Panel(
+            "Accounts watched",
+            "By all monitors.",
+            "short",
+            {"accounts": "max(sum without (level) (plimsoll_accounts))"},
+            single=True,
+        ),
+        Panel(
+            "Newest mark",
+            "Since any mark came.",
+            "s",
+            {"age": "min(plimsoll_newest_mark_age_seconds)"},
+            limit=10,
+            single=True,
+        ),
+        Panel(
+            "Open streams",
+            "WebSockets and event streams of all workers.",
+            "none",
+            {"streams": "sum(plimsoll_sockets)"},
+            single=True,
+        ),
+        Panel(
+            "Alerts",
+            "Made in a second.",
+            "ops",
+            {"alerts": f"sum(rate(plimsoll_monitor_alerts_total[{RANGE}]))"},
+            single=True,
+        ),
+    ),
+    "From tick to alert": (
+        Panel(
+            "Tick to alert",
+            "From a mark's event time until its alerts are in the log.",
+            "s",
+            quantiles("plimsoll_monitor_tick_to_alert_seconds", 0.5, 0.99),
+            limit=0.5,
+        ),
+        Panel(
+            "Tick to frame",
+            "From an alert's event time until it was handed to all who listen.",
+            "s",
+            quantiles("plimsoll_tick_to_frame_seconds", 0.5, 0.99),
+            limit=0.5,
+        ),
+        Panel(
+            "Mark to judgement",
+            "From a mark's event time until it is judged: marks that wait show here.",
+            "s",
+            quantiles("plimsoll_monitor_mark_age_seconds", 0.5, 0.99),
+            limit=1,
+        ),
+        Panel(
+            "Commit",
+            "From sending a commit until Redis has answered.",
+            "s",
+            quantiles("plimsoll_monitor_commit_seconds", 0.5, 0.99),
+            limit=0.25,
+        ),
+        Panel(
+            "An entry of the market stream",
+            "Judging it and writing its alerts.",
+            "s",
+            quantiles("plimsoll_monitor_entry_seconds", 0.5, 0.99),
+        ),
+        Panel(
+            "A round trip to Redis",
+            "As the API worker finds it.",
+            "s",
+            {"ping": "max(plimsoll_store_ping_seconds)"},
+        ),
+    ),
+    "Marks": (
+        Panel(
+            "Newest mark by venue",
+            "Since a mark of any symbol of the venue came.",
+            "s",
+            {"{{venue}}": "min by (venue) (plimsoll_venue_newest_mark_age_seconds)"},
+            limit=10,
+        ),
+        Panel(
+            "Oldest mark by venue",
+            "Of the symbol that waits longest for one.",
+            "s",
+            {"{{venue}}": "min by (venue) (plimsoll_venue_oldest_mark_age_seconds)"},
+            limit=10,
+        ),
+        Panel(
+            "Quality",
+            "Symbols by the quality of their marks.",
+            "short",
+            {"{{quality}}": "max by (quality) (plimsoll_marks_quality)"},
+            stacked=True,
+        ),
+        Panel(
+            "Marks refused",
+            "By reason, of all ways in.",
+            "ops",
+            {"{{reason}}": f"max by (reason) (rate(plimsoll_marks_refused_total[{RANGE}]))"},
+        ),
+        Panel(
+            "Entries of the market stream",
+            "Taken in a second, by each monitor.",
+            "ops",
+            {"{{monitor}}": f"max by (monitor) (rate(plimsoll_monitor_entries_total[{RANGE}]))"},
+        ),
+    ),
+    "Accounts and money": (
+        Panel(
+            "Accounts by level",
+            "By the level of their worst pool.",
+            "short",
+            {"{{level}}": "max by (level) (plimsoll_accounts)"},
+            stacked=True,
+        ),
+        Panel(
+            "Not healthy",
+            "The same without the healthy ones.",
+            "short",
+            {"{{level}}": 'max by (level) (plimsoll_accounts{level!="HEALTHY"})'},
+            stacked=True,
+        ),
+        Panel(
+            "Pools by level",
+            "What is liquidated as one.",
+            "short",
+            {"{{level}}": "max by (level) (plimsoll_pools)"},
+            stacked=True,
+        ),
+        Panel(
+            "Equity by level",
+            "In the settle asset, of the audit's last sweep.",
+            "short",
+            {"{{level}} {{asset}}": "max by (level, asset) (plimsoll_pools_equity)"},
+        ),
+        Panel(
+            "Maintenance margin by level",
+            "In the settle asset, of the audit's last sweep.",
+            "short",
+            {"{{level}} {{asset}}": "max by (level, asset) (plimsoll_pools_maintenance_margin)"},
+        ),
+        Panel(
+            "Shortfall",
+            "What bankrupt pools have below zero, in the settle asset.",
+            "short",
+            {"{{asset}}": "max by (asset) (sum without (level) (plimsoll_pools_shortfall))"},
+        ),
+        Panel(
+            "Insurance funds",
+            "Balances, and what is claimed of them now.",
+            "short",
+            {
+                "{{venue}} {{asset}} balance": "max by (venue, asset) (plimsoll_fund_balance)",
+                "{{venue}} {{asset}} claimed": "max by (venue, asset) (plimsoll_fund_claimed)",
+            },
+        ),
+        Panel(
+            "Missing of the funds",
+            "What is claimed beyond the balance.",
+            "short",
+            {"{{venue}} {{asset}}": "max by (venue, asset) (plimsoll_fund_missing)"},
+        ),
+    ),
+}
