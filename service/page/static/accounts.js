@@ -15,6 +15,7 @@ import { VirtualList } from "./list.js";
 const PAGE = 200;
 const NEXT_PAGE = 1000;
 const EVERY_MS = 2000;
+const LONGEST_MS = 10_000;
 const AGAIN_MS = 500; // after a call that failed
 const SHARE = 10; // a ranking is asked for again after ten times as long as it took
 const TYPING_MS = 120;
@@ -165,7 +166,9 @@ class Accounts {
       failed = true;
     }
     this.#loading = null;
-    const wait = failed ? AGAIN_MS : Math.max(EVERY_MS, SHARE * (performance.now() - started));
+    const wait = failed
+      ? AGAIN_MS
+      : Math.min(LONGEST_MS, Math.max(EVERY_MS, SHARE * (performance.now() - started)));
     this.#timer = setTimeout(
       () => (document.hidden || !this.stream.live ? this.#later() : this.#load()),
       wait,
@@ -194,7 +197,7 @@ class Accounts {
     const items = this.#items;
     try {
       const page = await this.#ask({ limit: NEXT_PAGE, cursor: this.#cursor });
-      if (items !== this.#items) return; // another order was asked for meanwhile
+      if (items !== this.#items) return; // another order came meanwhile: below it is begun anew
       const known = new Set(items.map((item) => item.id));
       for (const item of page.accounts) if (!known.has(item.id)) items.push(item);
       this.#cursor = page.cursor;
@@ -203,6 +206,7 @@ class Accounts {
       this.#say(reason(error));
     } finally {
       this.adding = false;
+      if (items !== this.#items && this.#isNearEnd()) this.#more();
     }
   }
 
@@ -228,9 +232,13 @@ class Accounts {
     write(this.status, trouble || `${shown}${order}${held}`);
   }
 
+  #isNearEnd() {
+    return this.#window[1] + PAGE / 2 > this.#items.length;
+  }
+
   #seen(first, end) {
     this.#window = [first, end];
-    if (end + 100 > this.#items.length) this.#more();
+    if (this.#isNearEnd()) this.#more();
     clearTimeout(this.#settle);
     this.#settle = setTimeout(() => this.#watch(), SETTLED_MS);
   }
