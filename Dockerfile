@@ -1,11 +1,13 @@
 # Two stages: the first installs into /opt/plimsoll, the second carries only that and the interpreter.
 FROM python:3.13-slim AS build
+# What is there besides: `docker build --build-arg EXTRAS=notify,ccxt .` adds account sync and feeds by ccxt.
+ARG EXTRAS=notify
 WORKDIR /src
 RUN python -m venv --without-pip /opt/plimsoll
 COPY pyproject.toml constraints.txt ./
 # The dependencies in a layer of their own, under an empty package: a change of the code does not install them again.
 RUN mkdir service && touch service/__init__.py README.md LICENSE \
-    && python -m pip --python /opt/plimsoll install --no-cache-dir --constraint constraints.txt ".[notify]"
+    && python -m pip --python /opt/plimsoll install --no-cache-dir --constraint constraints.txt ".[${EXTRAS}]"
 COPY README.md LICENSE ./
 COPY service service
 # What is compiled below is known by its sources' times, of which a copied layer keeps whole seconds: so they have no more.

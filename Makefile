@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 # A test starts dozens of processes: without bytecode each would compile the whole service anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help run test test-cluster check lint format bench loadtest soak study docker-test lock clean
+.PHONY: help install run test test-cluster check lint format bench loadtest soak study docker-test docs lock clean
 
 NEW_ENOUGH := -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.14 python; do \
@@ -21,6 +21,8 @@ PYTEST := $(BIN)/pytest --numprocesses 3 --dist worksteal
 
 help: ## Print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+install: $(RUNTIME) ## Install the service into .venv
 
 run: $(RUNTIME) ## Run the demo: a service, accounts, a crash, the alerts as they come
 	$(BIN)/plimsoll demo
@@ -37,6 +39,7 @@ check: $(DEV) ## Run everything that must hold before a change lands; pytest com
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/plimsoll openapi --check
+	$(BIN)/zensical build --clean --strict
 	$(BIN)/python -m tests.benchmarks --size small
 	$(BIN)/python -m loadtests --short --tries 2
 	$(PYTEST)
@@ -64,6 +67,9 @@ soak: $(DEV) ## Run the long form of the tests that have one, with their figures
 study: $(DEV) ## Play the recorded crash and write its table and picture: make study DATA=DIR
 	$(BIN)/python -m studies.crash --data $(or $(DATA),$(error make study DATA=DIR, see docs/crash.md))
 	$(BIN)/python -m studies.marks --data $(DATA)
+
+docs: $(DEV) ## Build the documentation as a site: out/site/index.html
+	$(BIN)/zensical build --clean --strict
 
 docker-test: $(DEV) ## Build the image, run the Compose file, restart and stop it; needs a Docker engine
 	$(BIN)/python tests/docker/run_compose.py

@@ -34,6 +34,7 @@ from service.api.stored_risk import judge_stored
 from service.contract import plain_request
 from service.memory import keep_large_blocks
 from service.monitor.measures import CollectorClock
+from service.page.routes import build_page_router
 from service.push import asyncapi
 from service.push.admission import Admission
 from service.push.event_stream import EventStreamResponse
@@ -49,15 +50,14 @@ from service.rules import (
     meter_of,
     stream_limits_of,
 )
-from service.running import calm_collector, kept
-from service.settings import Settings
+from service.running import calm_collector, kept, tell_ready
+from service.settings import RELEASE, Settings
 from service.store.api_keys import ApiKeys
 from service.store.silences import Silences
 from service.store.units import Units
 from service.store.volatility import VolatilityStore
 from service.wiring import Store, store_of
 
-RELEASE = "0.1.0"  # as pyproject.toml has it, also where nothing is installed
 PICTURE_WITHIN_S = 2.0
 KEEP_ALIVE_S = 5  # a connection without a request
 GRACE_S = 1  # for requests that are being answered
@@ -99,6 +99,7 @@ def build_api(settings: Settings) -> FastAPI:
     app.include_router(build_alert_stream_router(entrance, open_stream))
     app.include_router(build_stream_router(hub, admission, store.market))
     app.include_router(build_document_router())
+    app.include_router(build_page_router())
     app.add_middleware(PackedDocuments)
     app.add_middleware(LimitHeaders)
     app.add_middleware(ReleaseBodies, room=load.room)
@@ -158,4 +159,4 @@ def serve_api(app: FastAPI, settings: Settings, listening: socket.socket) -> Non
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
-    DrainingServer(config, app.state.drain).run(sockets=[listening])
+    DrainingServer(config, app.state.drain, tell_ready).run(sockets=[listening])

@@ -6,41 +6,46 @@ The service itself is imported by its parts alone (`part`): here it would cost a
 import asyncio
 import os
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 import httpx
 import msgspec
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from service.contract.alerts import LevelName
+from service.config_cli import config
 from service.contract.evaluation import EvaluateAnswer
 from service.demo.answers import pool_table, position_table, problem_lines
-from service.demo.board import Board
-from service.demo.listener import Service, Wanted, stream_url, web_address
+from service.demo.listener import Service, stream_url, web_address
 from service.demo.run import DemoOptions, run_demo
-from service.demo.watch import View, watch_stream
-from service.demo.wording import clock
+from service.doctor_cli import doctor
 from service.errors import ServiceError
-from service.feeds.replay import Timestamps, laps, play
-from service.feeds.sinks import HttpSink, Tally
-from service.feeds.tape import read_tape
 from service.feeds_cli import feed
 from service.instruments_cli import instruments
 from service.keys_cli import keys
 from service.openapi_cli import openapi
 from service.owe_cli import owe
 from service.part import run_part
+from service.replay_cli import replay
 from service.settings import Settings
+from service.store_cli import backup, migrate_data, restore_backup
 from service.supervisor.children import SUPERVISOR, StartError
 from service.supervisor.console import prefixed
 from service.supervisor.serve import Running, running
+from service.supervisor.signals import on_hangup
 from service.sync_cli import sync
-from service.terminal import DataDir, RedisUrl, fail, log, out, run, settings_of
+from service.terminal import (
+    DEFAULT_URL,
+    DataDir,
+    RedisUrl,
+    Token,
+    fail,
+    log,
+    out,
+    run,
+    settings_of,
+)
+from service.watch_cli import watch
 
-DEFAULT_URL = "http://127.0.0.1:8000"
-GIVE_UP_AFTER_S = 30.0
 JSON = "application/json"
 
 cli = typer.Typer(
@@ -56,15 +61,17 @@ cli.command()(feed)
 cli.add_typer(instruments, name="instruments")
 cli.command()(owe)
 cli.command()(openapi)
+cli.command()(backup)
+cli.command("restore")(restore_backup)
+cli.command("migrate")(migrate_data)
 cli.command()(sync)
+cli.command()(replay)
+cli.command()(config)
+cli.command()(doctor)
+cli.command()(watch)
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
-Url = Annotated[str, typer.Option(help="The service to talk to.", envvar="PLIMSOLL_URL")]
-Token = Annotated[
-    str | None,
-    typer.Option(help="API key; better given by the variable.", envvar="PLIMSOLL_TOKEN"),
-]
 Plain = Annotated[bool, typer.Option("--plain", help="Lines of text instead of a live picture.")]
 
 
@@ -104,7 +111,8 @@ async def _serve(settings: Settings, monitors: int) -> None:
     say(SUPERVISOR, "starting")
     async with running(settings, say, monitors) as service:
         typer.echo(_ready_line(settings, service, loop.time() - started_s))
-        await service.ended
+        with on_hangup(service.renew):
+            await service.ended
 
 
 def _ready_line(settings: Settings, service: Running, took_s: float) -> str:
@@ -143,7 +151,7 @@ def demo(
         plain or not out.is_terminal,
         accounts,
         seed,
-        url,
+        None if url is None else web_address(url),
         data_dir,
         not given_port,
         export,
@@ -151,68 +159,6 @@ def demo(
     )
     settings = settings_of(host=host, port=port, redis_url=redis_url)
     run(run_demo(options, settings, out))
-
-
-@cli.command()
-def watch(
-    *,
-    url: Url = DEFAULT_URL,
-    token: Token = None,
-    account: Annotated[list[str], typer.Option(help="An id, or a beginning and *.")] = ["*"],  # noqa: B006
-    level: Annotated[
-        list[str], typer.Option(help="Only alerts of this level; again for more.")
-    ] = [],  # noqa: B006
-    plain: Plain = False,
-) -> None:
-    """Show the alerts of a running service as they come."""
-    unknown = [name for name in level if name not in get_args(LevelName)]
-    if unknown:
-        raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(get_args(LevelName))}")
-    wanted = Wanted(tuple(account), tuple(level))  # type: ignore[arg-type]  # checked above
-    view = View(Board("Plimsoll"), out, plain or not out.is_terminal)
-    run(watch_stream(Service(web_address(url), token), wanted, view, GIVE_UP_AFTER_S))
-
-
-@cli.command()
-def replay(
-    file: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="Bars or NDJSON marks.")
-    ],
-    *,
-    url: Url = DEFAULT_URL,
-    token: Token = None,
-    pace: Annotated[float, typer.Option(min=0.0, help="Tape seconds a second; 0: at once.")] = 1.0,
-    loop: Annotated[bool, typer.Option("--loop", help="Begin again at the end.")] = False,
-    timestamps: Annotated[
-        Timestamps, typer.Option(help="drop: the service stamps marks as they arrive.")
-    ] = "keep",
-) -> None:
-    """Play recorded marks into a running service."""
-    run(_replay(file, Service(web_address(url), token), pace, loop, timestamps))
-
-
-async def _replay(
-    file: Path, service: Service, pace: float, loop: bool, timestamps: Timestamps
-) -> None:
-    tally = Tally()
-    shown = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    async with service.client(30.0) as client:
-        with Progress(*shown, console=log, transient=True) as progress:
-            bar = progress.add_task(f"replaying {file.name}", total=None)
-
-            def tell(time_ms: int | None) -> None:
-                at = "" if time_ms is None else f" at {clock(time_ms)}"
-                progress.update(bar, description=f"{file.name}{at}: {tally}")
-
-            frames = laps(lambda: read_tape(file), loop)
-            sink = HttpSink(client, GIVE_UP_AFTER_S)
-            try:
-                await play(frames, sink, tally, pace=pace, timestamps=timestamps, on_sent=tell)
-            finally:
-                progress.stop()
-                typer.echo(str(tally))
-    if "stale_timestamp" in tally.refused:
-        typer.echo("Newer marks of these symbols were there already; try --timestamps drop.")
 
 
 @cli.command()
@@ -253,18 +199,6 @@ async def _evaluate(body: bytes, url: str | None, token: str | None) -> httpx.Re
     inside = httpx.ASGITransport(app=rooms.build_api(settings))
     async with httpx.AsyncClient(transport=inside, base_url=DEFAULT_URL) as client:
         return await client.post(address, content=body, headers={"Content-Type": JSON})
-
-
-@cli.command()
-def config() -> None:
-    """Show every setting: its variable, its value, where that comes from, what it means."""
-    table = Table("variable", "value", "from", "meaning", box=None, header_style="dim")
-    settings = settings_of()
-    for name, field in Settings.model_fields.items():
-        variable = f"PLIMSOLL_{name.upper()}"
-        source = "environment" if variable in os.environ else "default"
-        table.add_row(variable, str(getattr(settings, name)), source, field.description)
-    out.print(table)
 
 
 def main() -> None:

@@ -128,6 +128,12 @@ class UnknownAlert(ServiceError):
     code = "unknown_alert"
 
 
+class NoLongerKept(ServiceError):
+    """What an alert was derived from is not kept any more; it says what is missing."""
+
+    code = "no_longer_kept"
+
+
 class UnknownFund(ServiceError):
     code = "unknown_fund"
 
@@ -186,6 +192,18 @@ class WrongShards(ServiceError):
     """The data was written with another number of shards."""
 
     code = "wrong_shards"
+
+
+class WrongFormat(ServiceError):
+    """The data is written in another version than this release reads and writes."""
+
+    code = "wrong_format"
+
+
+class WrongBackup(ServiceError):
+    """A backup that is not whole, or a place where there can be none."""
+
+    code = "wrong_backup"
 
 
 class OutOfStep(ServiceError):

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import uvloop
 
 from service.errors import ServiceError
-from service.running import COLLECT_AFTER, log_to_stderr
+from service.running import COLLECT_AFTER, log_to_stderr, tell_ready
 from service.settings import Settings
 from service.supervisor.children import StartError
 from service.supervisor.signals import until_signalled
@@ -43,7 +43,9 @@ def run_part(settings: Settings, role: Role, listening: socket.socket | None = N
         run_monitor(settings)
         return
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(until_signalled(_work_of(role)(settings)))
+        work = _work_of(role)(settings)
+        tell_ready()  # more there is not to wait for: one of two works, the other stands by
+        runner.run(until_signalled(work))
 
 
 def _work_of(role: Role) -> Callable[[Settings], Coroutine[Any, Any, None]]:

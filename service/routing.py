@@ -10,10 +10,13 @@ from service.api.accounts import build_accounts_router
 from service.api.adl import build_adl_router
 from service.api.alerts import build_alerts_router
 from service.api.bodies import BodyReader
+from service.api.book_parts import BookParts
+from service.api.book_scenarios import BookScenarios
 from service.api.ccxt import build_ccxt_router
 from service.api.checkup import Examiner
 from service.api.entrance import Entrance
 from service.api.evaluation import build_evaluate_router
+from service.api.explained import build_explain_router
 from service.api.follower import MarketFollower
 from service.api.funds import build_funds_router, fund_views
 from service.api.health import Checks, build_health_router
@@ -29,11 +32,13 @@ from service.api.simulate import build_simulate_router
 from service.api.sizing import build_size_router
 from service.api.targets import TargetRules, build_targets_router
 from service.api.webhooks import WebhookRules, build_webhooks_router
+from service.audit.auditor import Auditor
 from service.rules import kept_room_of, limits_of
 from service.settings import Settings
 from service.store import keys
 from service.store.claims import Claims
 from service.store.health import members, ping
+from service.store.history import History
 from service.store.receivers import Targets, Webhooks
 from service.store.silences import Silences
 from service.store.units import Units
@@ -59,11 +64,7 @@ def rest_routers(
         entrance, follower, bodies, limits, queue=load.queue, metrics=metrics, examiner=examiner
     )
     yield build_ccxt_router(entrance, follower, bodies, limits, queue=load.queue, examiner=examiner)
-    monitored = Monitored(store.questions, store.accounts, limits)
-    maps = LiquidationMaps(entrance, store.questions, follower, settings.map_timeout_s)
-    yield build_simulate_router(
-        entrance, follower, bodies, limits, queue=load.queue, maps=maps, monitored=monitored
-    )
+    yield _simulate_router(settings, entrance, store, follower, bodies=bodies, load=load)
     yield build_size_router(entrance, follower, bodies, queue=load.queue)
     yield build_marks_router(entrance, store.market, follower, bodies, limits, route_class=once)
     yield build_accounts_router(
@@ -85,6 +86,29 @@ def rest_routers(
     yield build_funds_router(entrance, store.funds, bodies, route_class=once)
     yield build_adl_router(entrance, store.questions, limits)
     yield build_health_router(entrance, follower, _checks_of(settings, store), metrics)
+
+
+def _simulate_router(
+    settings: Settings,
+    entrance: Entrance,
+    store: Store,
+    follower: MarketFollower,
+    *,
+    bodies: BodyReader,
+    load: Load,
+) -> APIRouter:
+    limits = limits_of(settings)
+    parts = BookParts(store.questions, settings.map_timeout_s)
+    return build_simulate_router(
+        entrance,
+        follower,
+        bodies,
+        limits,
+        queue=load.queue,
+        maps=LiquidationMaps(entrance, parts, follower),
+        books=BookScenarios(entrance, parts, follower, limits),
+        monitored=Monitored(store.questions, store.accounts, limits),
+    )
 
 
 def _checks_of(settings: Settings, store: Store) -> Checks:
@@ -115,6 +139,9 @@ def _alert_routers(
     yield build_alerts_router(
         entrance, store.log, store.settle, store.acks, settings.shards, route_class=route_class
     )
+    history = History(store.client, settings.shards)
+    auditor = Auditor(history, store.market, settings.pegged_assets)
+    yield build_explain_router(entrance, auditor)
     yield from _told(settings, entrance, store, bodies, route_class)
     silences, kept_s = Silences(store.client), settings.log_retention_s
     yield build_silences_router(entrance, silences, bodies, kept_s, route_class=route_class)

@@ -1,9 +1,10 @@
-"""What every process does while it runs: keeps its work going, keeps the collector calm."""
+"""What every process does while it runs: keeps its work going, the collector calm, tells when."""
 
 import asyncio
 import contextlib
 import gc
 import logging
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from service.settings import Settings
@@ -11,6 +12,7 @@ from service.settings import Settings
 RESTART_S = 1.0  # between a failure and the next try
 # A collection looks at every object there is: it lifted the slowest call from 1 to 30 ms.
 COLLECT_AFTER = (100_000, 50, 50)
+READY_FD = "PLIMSOLL_READY_FD"  # where whoever starts us listens, and not a setting
 
 _log = logging.getLogger("plimsoll.running")
 
@@ -34,6 +36,14 @@ async def kept(**work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
         finally:
             for task in running:
                 task.cancel()
+
+
+def tell_ready() -> None:
+    """Tell whoever has started this process, once, that it does its work now."""
+    descriptor = os.environ.pop(READY_FD, None)
+    if descriptor is not None:
+        os.write(int(descriptor), b"1")
+        os.close(int(descriptor))
 
 
 def calm_collector() -> None:

@@ -10,12 +10,18 @@ from service.feeds.venue import check_feed
 
 AnyFeed = Annotated[str, AfterValidator(check_feed)]
 
+RELEASE = "0.1.0"  # as pyproject.toml has it, also where nothing is installed
+
 
 class Settings(BaseSettings):
     """One field a setting; the description is what `plimsoll config` and the README print."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PLIMSOLL_", frozen=True, extra="ignore", env_ignore_empty=True
+        env_prefix="PLIMSOLL_",
+        env_file=".env",
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,
     )
 
     host: str = Field("127.0.0.1", description="address the API listens on")
@@ -137,7 +143,7 @@ class Settings(BaseSettings):
     )
 
     map_timeout_s: float = Field(
-        120.0, gt=0.0, description="the monitors must have made a liquidation map by then"
+        120.0, gt=0.0, description="the monitors must have made a map or scenarios by then"
     )
 
     log_retention_s: float = Field(

@@ -17,11 +17,18 @@ from service.supervisor.signals import until_signalled
 
 FAILED = 1
 MISUSED = 2
+DEFAULT_URL = "http://127.0.0.1:8000"
+GIVE_UP_AFTER_S = 30.0
 
 out = Console()
 log = Console(stderr=True)
 
 DataDir = Annotated[Path | None, typer.Option(help="Where the embedded Valkey keeps its file.")]
+Url = Annotated[str, typer.Option(help="The service to talk to.", envvar="PLIMSOLL_URL")]
+Token = Annotated[
+    str | None,
+    typer.Option(help="API key; better given by the variable.", envvar="PLIMSOLL_TOKEN"),
+]
 RedisUrl = Annotated[str | None, typer.Option(help="Use this Redis or Valkey and embed none.")]
 
 

@@ -41,7 +41,7 @@ LIMITS = (
     ("idempotency_max_bytes", "kept answers of a key", "256 MiB", "429 `rate_limited`"),
     ("evaluations_max", "evaluations that wait in a worker", "500", "503 `overloaded`"),
     ("evaluations_max_bytes", "the large ones among them", "32 MiB", "503 `overloaded`"),
-    ("map_timeout_s", "a liquidation map's time", "120 s", "503 `monitor_unavailable`"),
+    ("map_timeout_s", "a map's or a book's scenarios' time", "120 s", "503 `monitor_unavailable`"),
     ("rate_limit_per_s", "units of a key in a second", "10,000", "429 `rate_limited`"),
     ("connections_per_key_max", "open streams of a key", "1,000", "429 `too_many_connections`"),
 )
@@ -88,9 +88,9 @@ operator's alone.
 A key has units for its calls, which grow back. A call costs one; one that carries a list as many \
 as there are in it: accounts, marks or instruments; an evaluation its accounts or its positions, \
 whichever are more; a simulation as many for each step of its scenarios; a liquidation map its \
-points; a size {size_units}. Without units: 429. NDJSON and the frames of the WebSockets, which \
-cost as much, are not refused but read more slowly. Where there are no keys, and so no other \
-machine reaches the service, there is no such limit.
+points, scenarios settled by sums their steps; a size {size_units}. Without units: 429. NDJSON and \
+the frames of the WebSockets, which cost as much, are not refused but read more slowly. Where \
+there are no keys, and so no other machine reaches the service, there is no such limit.
 
 A call with an `Idempotency-Key` has its answer kept, which takes room; where a key has none left, \
 429 before anything is done.

@@ -179,6 +179,7 @@ WORST = operation(
             {
                 "accounts": [{"id": "a1", "level": "LIQUIDATION", "marginRatio": 1.07}],
                 "cursor": None,
+                "counts": None,
             },
         )
     },
@@ -192,6 +193,20 @@ WORST = operation(
         ),
         query_parameter("limit", "Most accounts.", 100, type="integer", minimum=1, maximum=1_000),
         query_parameter("cursor", "Where the last page ended.", _PLACE, type="string"),
+        query_parameter(
+            "match",
+            "Only accounts with this in their id, in large or small letters.",
+            "desk-7",
+            type="string",
+            pattern=ACCOUNT_ID_PATTERN,
+        ),
+        query_parameter(
+            "counts",
+            "Also how many of them are at each level.",
+            "true",
+            type="string",
+            enum=["true", "false"],
+        ),
     ],
     errors=(InvalidInput, InvalidCursor, MonitorUnavailable, StoreUnavailable),
     access="accounts:read",

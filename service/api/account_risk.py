@@ -1,9 +1,9 @@
 """Stored accounts, judged: one at the newest marks, or all from a level up, worst first."""
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import get_args
 
 import msgspec
 from fastapi import APIRouter, Request, Response
@@ -23,15 +23,17 @@ from service.contract.health import HealthAnswer, from_limits
 from service.contract.likelihood import HORIZON_MAX_S, LikelihoodQuestion
 from service.contract.names import check_account_id
 from service.contract.questions import (
-    WORST as WORST_KIND,
-)
-from service.contract.questions import (
+    LEVELS,
     RankedPlace,
+    WorstAnswer,
     WorstQuestion,
     decode_answer,
     decode_place,
     encode_place,
     encode_question,
+)
+from service.contract.questions import (
+    WORST as WORST_KIND,
 )
 from service.contract.results import RankedAccount, RankedAccounts, RiskAnswer
 from service.contract.states import KnownAccount
@@ -42,7 +44,6 @@ from service.store.alert_log import AlertLog
 from service.store.keys import split_tenant_key, tenant_key
 from service.store.questions import Questions
 
-_LEVELS: tuple[LevelName, ...] = get_args(LevelName)
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
 
 
@@ -115,12 +116,20 @@ class _Desk:
 
     async def list_accounts(self, request: Request) -> Response:
         caller = await self.entrance.admit(request, "accounts:read")
-        query = Query(request, "level", "limit", "cursor")
+        query = Query(request, "level", "limit", "cursor", "match", "counts")
         level = query.one_of("level", Level.__members__) or Level.WARNING.name
         limit = query.whole("limit", LIMIT_DEFAULT, 1, LIMIT_MAX)
         cursor = query.text("cursor")
         after = None if cursor is None else decode_place(cursor)
-        question = WorstQuestion(caller.tenant, Level[level].value, limit + 1, after)
+        match = query.text("match")
+        question = WorstQuestion(
+            caller.tenant,
+            Level[level].value,
+            limit + 1,
+            after,
+            None if match is None else check_account_id(match, "?match"),
+            query.one_of("counts", ("true", "false")) == "true",
+        )
         return json_reply(await _ranked(self.questions, question, limit, self.limits.ask_s))
 
     async def _as_it_was(self, request: Request, key: str) -> Response | None:
@@ -176,17 +185,24 @@ async def _ranked(
     """Merge what the monitors say; one account more than the page was asked for tells of a next."""
     found = await questions.ask(WORST_KIND, encode_question(question), timeout_s)
     try:
-        # By account: a shard that changes hands just now may be answered for twice.
-        by_account = {
-            place.account_key: place for answer in found for place in decode_answer(answer)
-        }
+        answers = [decode_answer(answer) for answer in found]
     except msgspec.DecodeError as error:
         raise StoreUnavailable("a monitor of another version answered") from error
+    # By account and by shard: one that changes hands just now may be answered for twice.
+    by_account = {place.account_key: place for answer in answers for place in answer.places}
     places = sorted(by_account.values(), key=RankedPlace.order)
     page = [
         RankedAccount(
-            split_tenant_key(place.account_key)[1], _LEVELS[place.level], place.margin_ratio
+            split_tenant_key(place.account_key)[1], LEVELS[place.level], place.margin_ratio
         )
         for place in places[:limit]
     ]
-    return RankedAccounts(page, encode_place(places[limit - 1]) if len(places) > limit else None)
+    cursor = encode_place(places[limit - 1]) if len(places) > limit else None
+    return RankedAccounts(page, cursor, _counts(answers) if question.counts else None)
+
+
+def _counts(answers: Sequence[WorstAnswer]) -> dict[LevelName, int]:
+    """Return how many accounts are at each level; each shard counts once."""
+    by_shard = {one.shard: one.counts for answer in answers for one in answer.counts}
+    sums = map(sum, zip(*by_shard.values(), strict=True))
+    return dict(zip(LEVELS, sums, strict=True))

@@ -12,7 +12,6 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from starlette.responses import RedirectResponse
 
 from service.api.bodies import JSON, NDJSON
 from service.api.document_texts import HEADERS, SECURITY
@@ -210,17 +209,13 @@ def reference(record: object) -> Document:
 
 
 def install_document(app: FastAPI, about: str) -> None:
-    """Make the app describe itself by this file, to whoever opens `/` too.
-
-    `about` is what is true of all calls.
-    """
+    """Make the app describe itself by this file; `about` is what is true of all calls."""
 
     def describe() -> Document:
         if app.openapi_schema is None:
             app.openapi_schema = _document(app, about)
         return app.openapi_schema
 
-    app.add_route("/", lambda _request: RedirectResponse("/docs"), include_in_schema=False)
     app.openapi = describe  # type: ignore[method-assign]  # FastAPI's own way to replace it
 
 

@@ -1,8 +1,9 @@
 """Parts of a liquidation map added up, settled by venue and asset, and written as answered."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
@@ -13,12 +14,12 @@ from service.contract.liquidation_map import (
     MapPoint,
     MarketIds,
 )
-from service.contract.map_parts import MapPart
+from service.contract.map_parts import MapCell, MapPart
 from service.contract.simulate import SupposedFund
 from service.risk.columns import Floats, Ints
-from service.risk.liquidation_map import FIELDS, LONG, POOLS, SHORT, SHORTFALL
 from service.risk.map_payers import Payers, paid
 from service.risk.venues import rule_index
+from service.risk.walking import LONG, POOLS, SHORT, SHORTFALL
 
 Key = tuple[str, str]  # venue, asset
 
@@ -30,11 +31,25 @@ def moves_of(asked: MapAsked) -> Floats:
 
 
 @dataclass(slots=True)
-class _Cell:
+class Cell:
     """Money of one asset at one venue; the price is that of the first part that came."""
 
     price: Floats  # USD, by point
-    sums: Floats  # (points, FIELDS)
+    sums: Floats  # (points, fields)
+
+
+Cells: TypeAlias = dict[Key, Cell]
+
+
+def add_cells(cells: Cells, parts: Iterable[MapCell]) -> None:
+    """Add what a shard says of its cells."""
+    for part in parts:
+        sums = np.array(part.sums).reshape(len(part.price), -1)
+        known = cells.get((part.venue, part.asset))
+        if known is None:
+            cells[part.venue, part.asset] = Cell(np.array(part.price), sums)
+        else:
+            known.sums += sums
 
 
 @dataclass(slots=True)
@@ -48,7 +63,7 @@ class MapSums:
     _market_ids: list[int] = field(default_factory=list)
     _liquidated: Ints = field(init=False)
     _short: Ints = field(init=False)
-    _cells: dict[Key, _Cell] = field(default_factory=dict)
+    _cells: Cells = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._liquidated, self._short = np.zeros((2, self.points), np.int64)
@@ -61,13 +76,7 @@ class MapSums:
         self._market_ids.append(part.market_id)
         self._liquidated += np.array(part.liquidated, np.int64)
         self._short += np.array(part.short, np.int64)
-        for cell in part.cells:
-            sums = np.array(cell.sums).reshape(self.points, FIELDS)
-            known = self._cells.get((cell.venue, cell.asset))
-            if known is None:
-                self._cells[cell.venue, cell.asset] = _Cell(np.array(cell.price), sums)
-            else:
-                known.sums += sums
+        add_cells(self._cells, part.cells)
 
     def answer(self, asked: MapAsked, funds: Sequence[SupposedFund]) -> MapAnswer:
         """Settle and return everything."""
@@ -96,11 +105,11 @@ class MapSums:
             accounts=int(self._liquidated[point]),
             accounts_short=int(self._short[point]),
             pools=sum(row.pools for row in money),
-            notional_usd=_usd(
+            notional_usd=usd(
                 [_known(row.long_notional, row.short_notional) for row in money], price
             ),
-            shortfall_usd=_usd([_known(row.shortfall) for row in money], price),
-            owed_usd=_usd([_known(row.owed) for row in money], price),
+            shortfall_usd=usd([_known(row.shortfall) for row in money], price),
+            owed_usd=usd([_known(row.owed) for row in money], price),
             by_asset=money,
         )
 
@@ -134,7 +143,7 @@ def _known(*figures: float | None) -> float:
     return sum(np.nan if figure is None else figure for figure in figures)
 
 
-def _usd(money: Sequence[float], price: Sequence[float]) -> float | None:
+def usd(money: Sequence[float], price: Sequence[float]) -> float | None:
     """Return a total in USD; None where an amount that is not 0 has no price."""
     total = sum(amount * each for amount, each in zip(money, price, strict=True) if amount)
     return total if np.isfinite(total) else None

@@ -1,7 +1,7 @@
 """A tenant's monitored accounts in place of a body's: `"accounts": "monitored"`.
 
 The monitors say which they are, the store what they hold now. From there on it is a body as any,
-with the same limits; a book beyond them has its liquidation map.
+with the same limits. A book beyond them stays where it is: `book_scenarios`.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from service.access.door import Caller
 from service.api.limits import Limits
 from service.contract.decoding import check_count, decode
 from service.contract.questions import NAMES, NamesQuestion, decode_names, encode_names_question
+from service.contract.simulate import SettledBy
 from service.errors import Fault, InvalidInput, MissingScope, StoreUnavailable
 from service.store.accounts import Accounts
 from service.store.keys import split_tenant_key
@@ -21,8 +22,9 @@ NAMES_S = 10.0
 _MONITORED = b'"monitored"'
 
 
-class _Kind(msgspec.Struct):
+class _Kind(msgspec.Struct, rename="camel"):
     accounts: msgspec.Raw = msgspec.Raw(b"null")
+    settled_by: SettledBy | None = None
 
 
 _kind_decoder = msgspec.json.Decoder(_Kind)
@@ -37,16 +39,32 @@ class Monitored:
     accounts: Accounts
     limits: Limits
 
-    async def body_of(self, caller: Caller, body: bytes) -> bytes:
+    async def body_of(self, caller: Caller, body: bytes) -> bytes | None:
         """Return a body with the monitored accounts in it, where it asks for them.
 
+        None: they are to be settled by sums, because the body says so or for their number.
         Raises MissingScope, MonitorUnavailable, StoreUnavailable, TooManyItems, InvalidInput.
         """
-        if bytes(decode(body, _kind_decoder).accounts) != _MONITORED:
+        kind = decode(body, _kind_decoder)
+        if bytes(kind.accounts) != _MONITORED:
+            if kind.settled_by == "sums":
+                detail = "accounts of a body are not settled by sums"
+                raise InvalidInput.of(Fault("/settledBy", "not_monitored", detail))
             return body
         if not caller.may("accounts:read"):
             raise MissingScope("monitored accounts take the scope accounts:read")
-        stored = await self.accounts.get_many(await self._names(caller.tenant))
+        if kind.settled_by == "sums":
+            return None
+        names = await self._names(caller.tenant)
+        if kind.settled_by == "queue":
+            check_count(len(names), self.limits.accounts_max, "monitored accounts")
+        if len(names) > self.limits.accounts_max:
+            return None
+        return await self._filled(body, names)
+
+    async def _filled(self, body: bytes, names: list[str]) -> bytes:
+        """Return the body with these accounts in it, as they are stored."""
+        stored = await self.accounts.get_many(names)
         if not stored:
             detail = "none of your accounts is monitored"
             raise InvalidInput.of(Fault("/accounts", "no_accounts", detail))
@@ -60,13 +78,12 @@ class Monitored:
         return msgspec.json.encode(fields)
 
     async def _names(self, tenant: str) -> list[str]:
+        """Return a tenant's accounts, or more of them than a body may have."""
         most = self.limits.accounts_max
         question = encode_names_question(NamesQuestion(tenant, most))
         answers = await self.questions.ask(NAMES, question, NAMES_S)
         try:
             # By name: a shard that changes hands just now may be answered for twice.
-            found = sorted({name for answer in answers for name in decode_names(answer)})
+            return sorted({name for answer in answers for name in decode_names(answer)})
         except msgspec.DecodeError as error:
             raise StoreUnavailable("a monitor of another version answered") from error
-        check_count(len(found), most, "monitored accounts")
-        return found

@@ -1,6 +1,7 @@
 """`POST /v1/simulate`: a body of accounts through scenarios; nothing is kept.
 
-With a `map` it is about what is monitored, which `liquidation_map` answers.
+With a `map` it is about what is monitored, which `liquidation_map` answers; scenarios on more
+monitored accounts than a body may have go to `book_scenarios`.
 A book with a fault is refused whole: an account that is left out would change what others owe.
 Between two scenarios the worker answers everybody else.
 """
@@ -15,6 +16,7 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 
 from service.api.bodies import BodyReader
+from service.api.book_scenarios import BookScenarios
 from service.api.comparing import compared
 from service.api.entrance import Entrance
 from service.api.follower import MarketFollower
@@ -24,15 +26,7 @@ from service.api.load import EngineQueue
 from service.api.monitored import Monitored
 from service.api.overlay import check_prices, drop_marks, overlaid, venues_of
 from service.api.replies import json_reply
-from service.api.scenarios import (
-    Asked,
-    action_of,
-    count_of,
-    funds_of,
-    policies_of,
-    scenarios_of,
-    symbol_faults,
-)
+from service.api.scenarios import action_of, funds_of, symbol_faults
 from service.api.simulate_documents import SIMULATE
 from service.api.simulated import Simulated, answer_scenario
 from service.api.symbols import unknown_symbols, unlisted
@@ -41,6 +35,7 @@ from service.contract.liquidation_map import asks_for_map
 from service.contract.problems import fault_answers
 from service.contract.simulate import SimulateRequest, check_counts, decode_simulate
 from service.contract.simulated import ScenarioAnswer, SimulateAnswer
+from service.contract.supposed import Asked, count_of, policies_of, scenarios_of
 from service.errors import Fault, InvalidInput, StoreUnavailable
 from service.risk.batch import build_batch
 from service.risk.columns import Batch
@@ -62,6 +57,7 @@ def build_simulate_router(
     *,
     queue: EngineQueue,
     maps: LiquidationMaps,
+    books: BookScenarios,
     monitored: Monitored,
 ) -> APIRouter:
     """Build the route that simulates; accounts of a body need the worker's own picture alone."""
@@ -74,10 +70,12 @@ def build_simulate_router(
         body, _ = await bodies.read(request)
         if asks_for_map(body):
             return await maps.answer(request, caller, body)
-        body = await monitored.body_of(caller, body)
-        async with queue.turn(len(body)):
-            check_counts(body, limits.accounts_max, limits.scenarios_max)
-            asked = decode_simulate(body)
+        whole = await monitored.body_of(caller, body)
+        if whole is None:
+            return await books.answer(request, caller, body)
+        async with queue.turn(len(whole)):
+            check_counts(whole, limits.accounts_max, limits.scenarios_max)
+            asked = decode_simulate(whole)
             await entrance.charge(request, caller, _work(asked, limits))
             return json_reply(await _simulated(asked, follower))
 

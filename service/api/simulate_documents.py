@@ -3,19 +3,20 @@
 import json
 from typing import Any
 
-from service.api import map_examples
+from service.api import book_examples, map_examples
 from service.api.bodies import JSON, NDJSON
 from service.api.documents import BODY_ERRORS, Document, operation, reference
 from service.api.simulate_examples import SIMULATE as SCENARIOS
 from service.api.simulate_examples import SIMULATE_ANSWER
+from service.contract.book_scenarios import BookAnswer
 from service.contract.liquidation_map import MapAnswer, MapRequest
 from service.contract.simulate import MonitoredRequest, SimulateRequest
 from service.contract.simulated import SimulateAnswer
 from service.errors import MonitorUnavailable, StoreUnavailable, TooManyItems
 
 _BY_LINE = (
-    "Of a map: how far it is, after each part of the book; last the result, or the problem that "
-    "ended it."
+    "Of a map, or settled by sums: how far it is, after each part of the book; last the result, or "
+    "the problem that ended it."
 )
 
 
@@ -30,7 +31,14 @@ def _any_of(*records: object, **examples: Any) -> Document:
 def _answer() -> Document:
     lines = "".join(f"{json.dumps(line)}\n" for line in map_examples.LINES)
     by_line = {"schema": {"type": "string", "description": _BY_LINE}, "example": lines}
-    either = _any_of(SimulateAnswer, MapAnswer, scenarios=SIMULATE_ANSWER, map=map_examples.ANSWER)
+    either = _any_of(
+        SimulateAnswer,
+        BookAnswer,
+        MapAnswer,
+        scenarios=SIMULATE_ANSWER,
+        sums=book_examples.ANSWER,
+        map=map_examples.ANSWER,
+    )
     description = "The scenarios that could be worked out, or the liquidation map."
     return {"description": description, "content": {JSON: either, NDJSON: by_line}}
 
@@ -42,6 +50,7 @@ _RECORDS = _any_of(
     MapRequest,
     scenarios=SCENARIOS,
     monitored=_MONITORED,
+    sums=book_examples.REQUEST,
     map=map_examples.REQUEST,
 )
 _BODY = {"required": True, "content": {JSON: _RECORDS}}

@@ -7,7 +7,6 @@ from typing import get_args
 
 import numpy as np
 
-from service.api.scenarios import Asked
 from service.contract.alerts import LevelName
 from service.contract.simulate import SupposedFund
 from service.contract.simulated import (
@@ -24,6 +23,7 @@ from service.contract.simulated import (
     SimulatedAccount,
     TotalAnswer,
 )
+from service.contract.supposed import Asked
 from service.risk.columns import Batch, Bools, Floats, Ints, sums_by
 from service.risk.fund import Funds
 from service.risk.markets import MarketTable

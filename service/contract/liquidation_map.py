@@ -9,8 +9,7 @@ from service.contract.decoding import decode
 from service.contract.evaluation import Figure
 from service.contract.names import Symbol, Venue
 from service.contract.numbers import Number
-from service.contract.problems import Problem
-from service.contract.simulate import SupposedFund
+from service.contract.simulate import SupposedFund, fund_faults
 from service.errors import Fault, InvalidInput
 
 POINTS_MAX = 1_001
@@ -95,19 +94,15 @@ class MapAnswer(Struct, rename="camel"):
 
 
 class MapProgress(Struct, rename="camel"):
-    """Parts of the book that are done, of all there are, and the accounts in them."""
+    """Parts of the book that are done, of all there are, and the accounts in them.
+
+    A line of the answer as NDJSON is `{"progress": ...}`, the last `{"result": ...}`, or
+    `{"problem": ...}` where it failed on the way.
+    """
 
     done: int
     total: int
     accounts: int
-
-
-class MapLine(Struct, rename="camel", omit_defaults=True):
-    """A line of the answer as NDJSON: progress, and at the end the result or a problem."""
-
-    progress: MapProgress | None = None
-    result: MapAnswer | None = None
-    problem: Problem | None = None
 
 
 class _Kind(Struct):
@@ -134,11 +129,6 @@ def check_map(asked: MapRequest) -> None:
     if asked.map.from_pct >= asked.map.to_pct:
         detail = "the last move must be above the first"
         faults.append(Fault("/map/toPct", "out_of_range", detail))
-    known: set[tuple[str, str]] = set()
-    for index, fund in enumerate(asked.funds or ()):
-        if (fund.venue, fund.asset) in known:
-            detail = "this fund is listed more than once"
-            faults.append(Fault(f"/funds/{index}", "duplicate_fund", detail))
-        known.add((fund.venue, fund.asset))
+    faults += fund_faults(asked.funds or ())
     if faults:
         raise InvalidInput.of(*faults)

@@ -74,7 +74,8 @@ _question_decoder = msgspec.msgpack.Decoder(MapQuestion)
 _reply_decoder: msgspec.msgpack.Decoder[MapReply] = msgspec.msgpack.Decoder(MapReply)
 
 
-def encode_map(message: MapQuestion | MapReply) -> bytes:
+def encode_map(message: Struct) -> bytes:
+    """Encode a question or a reply, of a map or of scenarios."""
     return _encoder.encode(message)
 
 

@@ -83,12 +83,13 @@ def check_symbol(name: str) -> str:
     return _check(name, SYMBOL_PATTERN, "a symbol is 1 to 64 characters without blanks and bars")
 
 
-def check_account_id(name: str) -> str:
-    """Return an id that stands in a path; raises InvalidInput when it cannot be one."""
-    return _check(name, ACCOUNT_ID_PATTERN, "an account id is 1 to 128 of A-Z a-z 0-9 . _ : @ -")
+def check_account_id(name: str, pointer: str = "") -> str:
+    """Return an id that stands in a path, or part of one; raises InvalidInput when it cannot."""
+    detail = "an account id is 1 to 128 of A-Z a-z 0-9 . _ : @ -"
+    return _check(name, ACCOUNT_ID_PATTERN, detail, pointer)
 
 
-def _check(name: str, pattern: str, detail: str) -> str:
+def _check(name: str, pattern: str, detail: str, pointer: str = "") -> str:
     if re.search(pattern, name) is None:
-        raise InvalidInput.of(Fault("", "invalid_name", detail))
+        raise InvalidInput.of(Fault(pointer, "invalid_name", detail))
     return name

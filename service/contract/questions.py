@@ -4,23 +4,26 @@
 where the last one ended: level falling, margin ratio of the worst pool falling (no equity left is
 the highest), account key rising.
 
+It may be narrowed to ids with some letters in them, and say how many accounts are at each level.
+
 "names": which accounts of a tenant have a pool.
 """
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import msgspec
 from msgspec import Struct
 
+from service.contract.alerts import LevelName
 from service.contract.numbers import NotNegative
 from service.errors import InvalidCursor
 
 Place = TypeVar("Place")
 WORST = "worst"
 NAMES = "names"
+LEVELS: tuple[LevelName, ...] = get_args(LevelName)  # by number
 _CURSOR_CHARS_MAX = 1_024
 
 
@@ -38,12 +41,32 @@ class RankedPlace(Struct, array_like=True, frozen=True):
 
 
 class WorstQuestion(Struct, frozen=True):
-    """The first `limit` accounts of a tenant at or beyond `level` that come after `after`."""
+    """The first `limit` accounts of a tenant at or beyond `level` that come after `after`.
+
+    `match`: only those with these letters in their id, whether large or small. `counts`: how many
+    of all such accounts, below the level too, are at each.
+    """
 
     tenant: str
     level: int
     limit: int
     after: RankedPlace | None = None
+    match: str | None = None
+    counts: bool = False
+
+
+class ShardCount(Struct, array_like=True, frozen=True):
+    """How many accounts of a shard are at each level."""
+
+    shard: int
+    counts: list[int]
+
+
+class WorstAnswer(Struct, frozen=True):
+    """The places in order; counts where they were asked for."""
+
+    places: list[RankedPlace]
+    counts: list[ShardCount] = []
 
 
 class NamesQuestion(Struct, frozen=True):
@@ -56,7 +79,7 @@ class NamesQuestion(Struct, frozen=True):
 _names_question_decoder = msgspec.json.Decoder(NamesQuestion)
 _names_decoder = msgspec.json.Decoder(list[str])
 _question_decoder = msgspec.json.Decoder(WorstQuestion)
-_answer_decoder = msgspec.json.Decoder(list[RankedPlace])
+_answer_decoder = msgspec.json.Decoder(WorstAnswer)
 _place_decoder = msgspec.json.Decoder(RankedPlace)
 _encoder = msgspec.json.Encoder()
 
@@ -85,12 +108,11 @@ def decode_names(raw: bytes) -> list[str]:
     return _names_decoder.decode(raw)
 
 
-def encode_answer(places: Iterable[RankedPlace]) -> bytes:
-    """Write a monitor's answer; the places are in order already."""
-    return _encoder.encode(list(places))
+def encode_answer(answer: WorstAnswer) -> bytes:
+    return _encoder.encode(answer)
 
 
-def decode_answer(raw: bytes) -> list[RankedPlace]:
+def decode_answer(raw: bytes) -> WorstAnswer:
     return _answer_decoder.decode(raw)
 
 

@@ -96,6 +96,13 @@ class RankedAccounts(Struct):
 
     accounts: list[RankedAccount]
     cursor: str | None
+    counts: (
+        Annotated[
+            dict[LevelName, int],
+            Meta(description="Accounts by level, below the one asked for too; where asked for."),
+        ]
+        | None
+    )
 
 
 class MarksRequest(Struct):

@@ -1,5 +1,6 @@
 """The simulate call as it is asked: a body of accounts, what is supposed of them, who pays."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
@@ -20,10 +21,14 @@ from service.contract.numbers import (
     StepShare,
 )
 from service.contract.positions import MarginMode
+from service.errors import Fault
 from service.risk.policy import Deleveraging, Partial, Ranking
 
 ROUNDS_MAX, STEPS_MAX, ACTIONS_MAX, LEVELS_MAX, AXIS_MAX = 100, 1_000, 10_000, 1_000, 1_000
 
+NAMED_MAX = 100
+
+SettledBy: TypeAlias = Literal["sums", "queue"]
 Side: TypeAlias = Literal["long", "short"]
 
 
@@ -34,6 +39,18 @@ class SupposedFund(Struct, rename="camel"):
     asset: Asset
     balance: NotNegative
     event_limit: Annotated[NotNegative, Meta(description="Most for one pool.")] | None = None
+
+
+def fund_faults(funds: Sequence[SupposedFund]) -> list[Fault]:
+    """Return a fault for each fund that is listed before."""
+    known: set[tuple[str, str]] = set()
+    faults = []
+    for index, fund in enumerate(funds):
+        if (fund.venue, fund.asset) in known:
+            detail = "this fund is listed more than once"
+            faults.append(Fault(f"/funds/{index}", "duplicate_fund", detail))
+        known.add((fund.venue, fund.asset))
+    return faults
 
 
 class PolicyDocument(Struct, rename="camel"):
@@ -133,6 +150,16 @@ class DepthLevel(Struct, rename="camel"):
     notional: Annotated[Positive, Meta(description="In the settle asset, cumulative.")]
 
 
+DepthLevels: TypeAlias = Annotated[list[DepthLevel], Meta(min_length=1, max_length=LEVELS_MAX)]
+
+
+class DepthSides(Struct, rename="camel"):
+    """Both sides of a market: bids close longs, asks close shorts."""
+
+    bids: DepthLevels
+    asks: DepthLevels
+
+
 class ImpactDocument(Struct, rename="camel"):
     """ln(price) moves by `coefficient` x sqrt(notional / `dailyVolume`)."""
 
@@ -145,8 +172,8 @@ class SlippageDocument(Struct, rename="camel"):
 
     depth: (
         Annotated[
-            dict[str, Annotated[list[DepthLevel], Meta(min_length=1, max_length=LEVELS_MAX)]],
-            Meta(description="By symbol; the same for both sides."),
+            dict[str, DepthLevels | DepthSides],
+            Meta(description="By symbol; a list is of both sides."),
         ]
         | None
     ) = None
@@ -207,9 +234,18 @@ class SimulateRequest(Prices, rename="camel", kw_only=True):
 
 
 class MonitoredRequest(SimulateRequest, rename="camel", kw_only=True):
-    """The same of all accounts of the caller's tenant that are monitored, as they are stored."""
+    """The same of all accounts of the caller's tenant that are monitored, as they are stored.
 
-    accounts: Literal["monitored"]  # type: ignore[assignment]  # a document: it is never decoded
+    `settledBy`: `queue` has them here as a body has them, `sums` leaves them with the monitors and
+    settles what comes of them in sums; absent, it is by how many there are.
+    """
+
+    accounts: Literal["monitored"]  # type: ignore[assignment]  # in place of a list
+    settled_by: SettledBy | None = None
+    worst: Annotated[
+        int, Meta(ge=0, le=NAMED_MAX, description="By sums: accounts of a scenario to be named.")
+    ] = 10
+    detail: Literal["all", "totals"] | None = None  # type: ignore[assignment]  # not said: as it is
 
 
 class _StrictRequest(Struct):
@@ -224,6 +260,7 @@ class _CountedRequest(Struct):
 
 _decoder = msgspec.json.Decoder(SimulateRequest, strict=False)
 _strict_decoder = msgspec.json.Decoder(_StrictRequest)
+_monitored_decoder = msgspec.json.Decoder(MonitoredRequest, strict=False)
 _counting_decoder = msgspec.json.Decoder(_CountedRequest)
 
 
@@ -241,3 +278,8 @@ def decode_simulate(raw: bytes) -> SimulateRequest:
     if request.instruments:
         decode(raw, _strict_decoder)
     return request
+
+
+def decode_monitored(raw: bytes) -> MonitoredRequest:
+    """Read a request for what is monitored; raises MalformedBody, InvalidInput."""
+    return decode(raw, _monitored_decoder)

@@ -100,8 +100,8 @@ class FundAnswer(Struct, rename="camel"):
     paid: float
 
 
-class TotalAnswer(Struct, rename="camel"):
-    """Sums over all pools whose money is in the asset; the worst account by what it owes."""
+class AssetTotal(Struct, rename="camel"):
+    """Sums over all pools whose money is in the asset; the payers add up to the shortfall."""
 
     asset: str
     liquidated: Annotated[int, Meta(description="Accounts.")]
@@ -114,6 +114,11 @@ class TotalAnswer(Struct, rename="camel"):
     socialised: float
     owed: float
     venue: float
+
+
+class TotalAnswer(AssetTotal, rename="camel"):
+    """The same with the worst account, by what it owes."""
+
     worst_account_id: str | None
     worst_owed: float
 

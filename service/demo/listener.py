@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import operator
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 import httpx
@@ -76,12 +76,16 @@ def stream_url(url: str) -> str:
 
 
 async def listen(
-    service: Service, wanted: Wanted, give_up_after_s: float
+    service: Service,
+    wanted: Wanted,
+    give_up_after_s: float,
+    on_connected: Callable[[bool], None] = lambda _: None,
 ) -> AsyncIterator[ServerFrame]:
     """Yield the frames of a subscription; a lost connection is made again and the log resumed.
 
     A frame counts as dealt with when the next one is asked for: the cursor moves then. Raises
     StoreUnavailable after `give_up_after_s` without a connection, InvalidInput when refused.
+    `on_connected` hears whether there is a connection, whenever that changes.
     """
     loop = asyncio.get_running_loop()
     cursor: str | None = None
@@ -97,6 +101,7 @@ async def listen(
             ) as socket:
                 for subscription in _subscriptions(wanted, cursor):
                     await socket.send(_ENCODER.encode(subscription).decode())
+                on_connected(True)
                 async for text in socket:
                     frame = _DECODER.decode(text)
                     _check(frame)
@@ -111,6 +116,7 @@ async def listen(
                 raise StoreUnavailable(
                     f"no stream at {stream_url(service.url)}: {error}"
                 ) from error
+        on_connected(False)
         await asyncio.sleep(delay_s)
         delay_s = min(2.0 * delay_s, RETRY_MAX_S)
 

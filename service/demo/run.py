@@ -172,6 +172,7 @@ def _telling(
 
 def _addresses(url: str) -> dict[str, str]:
     return {
+        "page": f"{url}/",
         "service": f"{url}/docs",
         "stream": stream_url(url),
         "try": _curl(url, "cross-012"),

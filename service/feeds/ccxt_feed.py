@@ -158,7 +158,8 @@ class CcxtFeed:
                     await self._poll(poll, symbol)
                     continue
                 heard, listening = listening, None
-                if (error := heard.exception()) is None:
+                error = _lost(heard)
+                if error is None:
                     failures = 0
                     without = 0 if self._take(symbol, heard.result()) else without + 1
                     continue
@@ -230,6 +231,11 @@ def said(told: dict[str, Any], names: Iterable[str]) -> Figure:
             if isinstance(value, str | float | int) and not isinstance(value, bool):
                 return value
     return None
+
+
+def _lost(heard: asyncio.Task[Any]) -> BaseException | None:
+    """Return why a wait came to nothing; one that ccxt itself has cancelled must not end ours."""
+    return asyncio.CancelledError() if heard.cancelled() else heard.exception()
 
 
 async def _called(ask: Ask, symbol: str) -> Any:

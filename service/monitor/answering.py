@@ -14,12 +14,13 @@ from service.contract.questions import (
     encode_answer,
     encode_names,
 )
+from service.contract.scenario_parts import SCENARIOS
 from service.monitor.leases import Leases
 from service.monitor.maps import Maps
 from service.monitor.naming import names
 from service.monitor.queue import Queues
 from service.monitor.sharing import Sharing
-from service.monitor.worst import worst
+from service.monitor.worst import Rankings
 from service.store.questions import Question, Questions
 
 _log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class Answering:
 
     def __init__(self, sharing: Sharing, leases: Leases, questions: Questions, maps: Maps) -> None:
         self._sharing, self._leases, self._questions = sharing, leases, questions
-        self._maps, self._queues = maps, Queues()
+        self._maps, self._queues, self._rankings = maps, Queues(), Rankings()
 
     async def answer_next(self) -> None:
         """Wait for questions and answer them; one that cannot be read is passed over."""
@@ -51,20 +52,17 @@ class Answering:
             await self._answer_worst(question)
         elif question.kind in (QUEUE, AHEAD):
             await self._answer_queue(question)
-        elif question.kind == MAP:
+        elif question.kind in (MAP, SCENARIOS):
             await self._maps.take(question)
         elif question.kind == NAMES:
             await self._answer_names(question)
 
     async def _answer_worst(self, question: Question) -> None:
         asked = decode_question(question.payload)
-        # All at one moment: between two answers a shard may go over from one book to the other.
-        answers = [
-            (list(book.ledgers), encode_answer(worst(book.engine.book, asked, book.tells_of)))
-            for book in self._sharing.serving
-        ]
-        for shards, answer in answers:
-            await self._questions.answer(question, shards, answer)
+        for book in self._sharing.serving:
+            shards, answer = await self._rankings.worst(book, asked)
+            if self._leases.sure:
+                await self._questions.answer(question, shards, encode_answer(answer))
 
     async def _answer_queue(self, question: Question) -> None:
         tell = self._queues.first if question.kind == QUEUE else self._queues.ahead

@@ -21,20 +21,29 @@ from service.risk.model import Mark
 from service.risk.quality import GOOD
 
 
-class _MarkFact(Struct, array_like=True):
+class MarkFact(Struct, array_like=True):
+    """A symbol's newest mark as the stream carries it, and the event time of its entry."""
+
     event_time_ms: int
     payload: msgspec.Raw
 
 
-class _Snapshot(Struct):
+class Snapshot(Struct):
+    """All that the stream has said up to one market id."""
+
     event_time_ms: int
-    marks: list[_MarkFact]
+    marks: list[MarkFact]
     qualities: list[QualityEntry]  # of the symbols that are not good
     instruments: list[msgspec.Raw]
 
 
-_snapshot_decoder = msgspec.json.Decoder(_Snapshot)
+_snapshot_decoder = msgspec.json.Decoder(Snapshot)
 _encoder = msgspec.json.Encoder()
+
+
+def read_snapshot(blob: bytes) -> Snapshot:
+    """Return what `MarketFacts.snapshot` has written."""
+    return _snapshot_decoder.decode(blob)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +65,7 @@ class MarketFacts:
     def __init__(self, pegged: Iterable[str] = ()) -> None:
         self.table = MarketTable(pegged=pegged)
         self.event_time_ms = 0
-        self._marks: dict[tuple[str, str], _MarkFact] = {}
+        self._marks: dict[tuple[str, str], MarkFact] = {}
         self._qualities: dict[tuple[str, str], QualityEntry] = {}
         self._instruments: dict[tuple[str, str], bytes] = {}
 
@@ -65,7 +74,7 @@ class MarketFacts:
         mark, table = decode_mark(payload), self.table
         before = {row: table.seen(row) for row in table.shown_by(mark.venue, mark.symbol)}
         rows = table.put_mark(mark, event_time_ms)
-        self._marks[mark.venue, mark.symbol] = _MarkFact(event_time_ms, msgspec.Raw(payload))
+        self._marks[mark.venue, mark.symbol] = MarkFact(event_time_ms, msgspec.Raw(payload))
         marked, changed = [], []
         for row in rows:
             (standing, *prices), (standing_now, *prices_now) = before[row], table.seen(row)
@@ -78,7 +87,7 @@ class MarketFacts:
 
     def renew(self, mark: Mark, payload: bytes, event_time_ms: int, markets: Sequence[int]) -> None:
         """Take a mark that was read already, and changes nothing but the price of these markets."""
-        self._marks[mark.venue, mark.symbol] = _MarkFact(event_time_ms, msgspec.Raw(payload))
+        self._marks[mark.venue, mark.symbol] = MarkFact(event_time_ms, msgspec.Raw(payload))
         self.table.renew_mark(mark, event_time_ms, markets)
 
     def quality(self, payload: bytes) -> Touched:
@@ -106,11 +115,11 @@ class MarketFacts:
         """Return everything as one blob."""
         instruments = [msgspec.Raw(payload) for payload in self._instruments.values()]
         marks, qualities = list(self._marks.values()), list(self._qualities.values())
-        return _encoder.encode(_Snapshot(self.event_time_ms, marks, qualities, instruments))
+        return _encoder.encode(Snapshot(self.event_time_ms, marks, qualities, instruments))
 
     def restore(self, blob: bytes) -> None:
         """Take in a blob; nothing may have been taken in before."""
-        snapshot = _snapshot_decoder.decode(blob)
+        snapshot = read_snapshot(blob)
         self.event_time_ms = snapshot.event_time_ms
         for raw in snapshot.instruments:
             self.instrument(bytes(raw))

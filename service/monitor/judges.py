@@ -31,6 +31,7 @@ from service.risk.book import Book
 from service.risk.columns import Ints
 from service.risk.holders import BLOCK
 from service.risk.markets import MarketTable
+from service.risk.simulate import whole
 
 ROWS_MAX = 512  # of entries that are judged in one go
 _NO_MARKETS, _NO_MARKS = (NOWHERE,), (np.nan,)
@@ -226,3 +227,4 @@ def warm_up() -> None:
     judge.waits.push(nobody, nobody)
     evaluate.warm_up()
     liquidation_map.warm_up()
+    whole.warm_up()

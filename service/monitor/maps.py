@@ -1,36 +1,43 @@
-"""Liquidation maps of the accounts that are served here, made while the monitor goes on.
+"""Maps and scenarios of the accounts that are served here, made while the monitor goes on.
 
-One map at a time, a shard after the other, answered as each is done. Of a shard some accounts at a
-time are copied between two entries of the stream, which takes about a millisecond; what is copied
-is walked in another thread by code that lets go of the interpreter. So no mark waits, and no more
-is in memory than some accounts and the sums of a shard. A shard that has another owner by the end
-is not answered: it is asked for again, and whoever has it then makes it anew.
+One at a time, a shard after the other, answered as each is done. Of a shard some accounts at a time
+are copied between two entries of the stream, which takes about a millisecond; what is copied is
+walked in another thread by code that mostly lets go of the interpreter. So no mark waits, and no
+more is in memory than some accounts and the sums of a shard. A shard that has another owner by the
+end is not answered: it is asked for again, and whoever has it then makes it anew.
 """
 
 import asyncio
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
-import numpy as np
 
 from service.contract.map_parts import (
-    MapCell,
+    MAP,
     MapPart,
     MapQuestion,
     MapRefused,
     decode_map_question,
     encode_map,
 )
+from service.contract.scenario_parts import (
+    SCENARIOS,
+    ScenariosPart,
+    ScenariosQuestion,
+    decode_scenarios_question,
+)
 from service.errors import StoreUnavailable
 from service.monitor.leases import Leases
-from service.monitor.pictures import Picture
+from service.monitor.map_making import MapMaking
+from service.monitor.scenario_making import ScenarioMaking
 from service.monitor.shards import Shards
 from service.monitor.sharing import Sharing
-from service.risk.columns import Floats, Ints
-from service.risk.liquidation_map import FIELDS, Found, walk
+from service.risk.columns import Ints
 from service.store.questions import Question, Questions
 
 _log = logging.getLogger(__name__)
@@ -38,27 +45,54 @@ _log = logging.getLogger(__name__)
 PIECE_ACCOUNTS = 1_000
 JOBS_MAX = 4  # the one that is made, and those that wait
 
+_Asked = MapQuestion | ScenariosQuestion
+_Part = MapPart | ScenariosPart
+_READERS: dict[str, Callable[[bytes], _Asked]] = {
+    MAP: decode_map_question,
+    SCENARIOS: decode_scenarios_question,
+}
+
+
+class _Sums(Protocol):
+    """A shard's part while it is made."""
+
+    async def add(self, accounts: Ints) -> None: ...
+
+    def told(self) -> _Part: ...
+
+
+class _Making(Protocol):
+    """How a book's parts are made."""
+
+    def begin(self) -> _Sums: ...
+
+
+def _making_of(book: Shards, asked: _Asked) -> _Making:
+    if isinstance(asked, MapQuestion):
+        return MapMaking(book, asked)
+    return ScenarioMaking(book, asked)
+
 
 @dataclass(slots=True)
 class _Job:
-    """A map to be made, and the shards still to do."""
+    """A map or scenarios to be made, and the shards still to do."""
 
     question: Question
-    asked: MapQuestion
+    asked: _Asked
     ends_s: float
     todo: deque[int] = field(default_factory=deque)
     at: int | None = None  # the shard at hand
-    pictures: dict[int, tuple[Shards, Picture]] = field(default_factory=dict)  # by book
+    makings: dict[int, tuple[Shards, _Making]] = field(default_factory=dict)  # by book
 
-    def picture_of(self, book: Shards) -> Picture:
-        """Return the market that all shards of a book are judged by."""
-        if id(book) not in self.pictures:
-            self.pictures[id(book)] = (book, Picture(book, self.asked))
-        return self.pictures[id(book)][1]
+    def making_of(self, book: Shards) -> _Making:
+        """Return what all shards of a book are made by: one market."""
+        if id(book) not in self.makings:
+            self.makings[id(book)] = (book, _making_of(book, self.asked))
+        return self.makings[id(book)][1]
 
 
 class Maps:
-    """The maps of one monitor; `take` and `forget` come from its questions, `work` is a task."""
+    """Those of one monitor; `take` and `forget` come from its questions, `work` is a task."""
 
     def __init__(self, sharing: Sharing, leases: Leases, questions: Questions) -> None:
         self._sharing, self._leases, self._questions = sharing, leases, questions
@@ -66,11 +100,11 @@ class Maps:
         self._wanted = asyncio.Event()
 
     async def take(self, question: Question) -> None:
-        """Have a map made of the shards that are served here, or refuse: there are too many."""
+        """Have one made of the shards that are served here, or refuse: there are too many."""
         try:
-            asked = decode_map_question(question.payload)
+            asked = _READERS[question.kind](question.payload)
         except msgspec.DecodeError as error:
-            _log.error("a map that cannot be read: %s", error)
+            _log.error("a map or scenarios that cannot be read: %s", error)
             return
         mine = sorted(set(asked.shards) & set(self._sharing.served))
         job = self._jobs.get(asked.job)
@@ -86,11 +120,11 @@ class Maps:
         self._wanted.set()
 
     def forget(self, question: Question) -> None:
-        """Nobody waits for a map any more."""
+        """Nobody waits for it any more."""
         self._jobs.pop(question.payload.decode(), None)
 
     async def work(self) -> None:
-        """Wait for a map and make it."""
+        """Wait for one and make it."""
         await self._wanted.wait()
         job = next(iter(self._jobs.values()), None)
         if job is None:
@@ -101,7 +135,7 @@ class Maps:
         except StoreUnavailable:
             raise
         except Exception:  # a mistake of ours costs the map; whoever is monitored stays so
-            _log.exception("a map was given up")
+            _log.exception("a map, or scenarios, were given up")
         finally:
             self._jobs.pop(job.asked.job, None)
 
@@ -116,7 +150,7 @@ class Maps:
     def _is_awaited(self, job: _Job) -> bool:
         return job.asked.job in self._jobs and time.monotonic() < job.ends_s
 
-    async def _part(self, job: _Job, shard: int) -> MapPart | None:
+    async def _part(self, job: _Job, shard: int) -> _Part | None:
         """Return a shard's part, made of a book that served it all the while; None: we lost it."""
         while self._is_awaited(job) and (book := self._book_of(shard)) is not None:
             ledger = book.ledgers[shard]
@@ -130,20 +164,16 @@ class Maps:
     def _book_of(self, shard: int) -> Shards | None:
         return next((book for book in self._sharing.serving if shard in book.ledgers), None)
 
-    async def _walked(self, job: _Job, book: Shards, shard: int) -> MapPart:
-        picture, asked = job.picture_of(book), job.asked
-        found = _Sums(len(asked.factors))
+    async def _walked(self, job: _Job, book: Shards, shard: int) -> _Part | None:
+        """Return a shard's part as a book has it; None: nobody waits for it."""
+        sums = job.making_of(book).begin()
         accounts = book.residents.all_of(shard)
         for start in range(0, len(accounts), PIECE_ACCOUNTS):
-            piece = _of_tenant(book, accounts[start : start + PIECE_ACCOUNTS], asked.tenant)
-            batch = picture.batch(book.engine.book, piece)
-            found.accounts += len(piece)
-            if len(batch.pools.rule):
-                shock, most = picture.shock, picture.event_most
-                found.add(await asyncio.to_thread(walk, batch, shock, most))
-            else:
-                await asyncio.sleep(0)
-        return found.told(picture)
+            if not self._is_awaited(job):
+                return None
+            piece = accounts[start : start + PIECE_ACCOUNTS]
+            await sums.add(_of_tenant(book, piece, job.asked.tenant))
+        return sums.told()
 
 
 def _of_tenant(book: Shards, accounts: Ints, tenant: str | None) -> Ints:
@@ -152,47 +182,3 @@ def _of_tenant(book: Shards, accounts: Ints, tenant: str | None) -> Ints:
     if tenant is not None:
         kept = kept[book.engine.book.keys.begin_with(kept, f"{tenant}/")]
     return kept
-
-
-class _Sums:
-    """What the pieces of a shard add up to."""
-
-    def __init__(self, points: int) -> None:
-        self.accounts = 0
-        self._pools = self._unpriced = 0
-        self._liquidated, self._short = np.zeros((2, points), np.int64)
-        self._sums: dict[int, Floats] = {}  # by asset
-
-    def add(self, found: Found) -> None:
-        self._pools += found.pools
-        self._unpriced += found.unpriced
-        self._liquidated += found.accounts
-        self._short += found.accounts_short
-        for asset, sums in zip(found.assets.tolist(), found.sums, strict=True):
-            if asset in self._sums:
-                self._sums[asset] += sums
-            else:
-                self._sums[asset] = sums
-
-    def told(self, picture: Picture) -> MapPart:
-        """Return it as it is answered; money that nothing is ever liquidated in is left out."""
-        cells = [
-            MapCell(*picture.key_of(asset), picture.prices_of(asset).tolist(), _flat(sums))
-            for asset, sums in self._sums.items()
-            if sums.any()
-        ]
-        return MapPart(
-            picture.market_id,
-            self.accounts,
-            self._pools,
-            self._unpriced,
-            self._liquidated.tolist(),
-            self._short.tolist(),
-            cells,
-        )
-
-
-def _flat(sums: Floats) -> list[float]:
-    assert sums.shape[1] == FIELDS
-    values: list[float] = sums.ravel().tolist()
-    return values

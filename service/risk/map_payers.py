@@ -6,14 +6,14 @@ queue, everybody, the venue itself, the trader; whoever is first pays all of it.
 how much the queue can pay; a map of a whole book at many points does not.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from service.risk.aftermath import EVERYBODY, QUEUE, TRADER, VENUE, payer_after_fund
 from service.risk.columns import Floats
-from service.risk.liquidation_map import ASKED, CLAIMED, CONTRIBUTED, SHORTFALL
 from service.risk.policy import POLICY_COLUMNS, PolicyColumns
+from service.risk.walking import ASKED, CLAIMED, CONTRIBUTED, SHORTFALL
 
 
 @dataclass(slots=True)
@@ -44,3 +44,18 @@ def paid(
         venue=left if payer == VENUE else nothing,
         balance=balance - fund + sums[:, CONTRIBUTED],
     )
+
+
+def paid_in_turn(
+    sums: Floats, rule: int, balance: float, policies: PolicyColumns = POLICY_COLUMNS
+) -> Payers:
+    """Let them pay one point after the other, of what the fund then still has."""
+    turns = []
+    for point in range(len(sums)):
+        turns.append(paid(sums[point : point + 1], rule, balance, policies))
+        balance = float(turns[-1].balance[0])
+    columns = {
+        each.name: np.concatenate([getattr(turn, each.name) for turn in turns])
+        for each in fields(Payers)
+    }
+    return Payers(**columns)

@@ -40,6 +40,10 @@ class Names:
             len(numbers),
         )
 
+    def spelled(self) -> tuple[bytes, Ints]:
+        """Return all letters, and where in them each name begins and the last one ends; copies."""
+        return bytes(self._letters), np.array(self._ends, np.int64)
+
     def find(self, name: str) -> int | None:
         """Return the number of a name, None when it never came."""
         letters = name.encode()

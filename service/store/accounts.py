@@ -21,6 +21,7 @@ from service.store.market_stream import MarketStream
 
 ACCOUNTS_A_BATCH = 1_000  # what is on the way at a time: some milliseconds of work for each side
 ACCOUNTS_A_CALL = 250  # the server does nothing else during a call
+CHANGES_A_TRIM = 2_000  # some milliseconds of the server
 ENTRIES_A_READ = 16  # of a shard, of up to a hundred changes each
 ACK = "ack"  # the cause of a change that is none: an alert of the account was acknowledged
 _MISSING, _OTHER_VERSION, _NOT_OURS = -1, -2, -3
@@ -133,7 +134,7 @@ class Accounts:
         self, shard: int, cause: str, items: Sequence[Part], outcome: Outcome | None = None
     ) -> ScriptCall:
         of = self._shards[shard]
-        names = (of.accounts, of.versions, of.before, of.changes, of.state)
+        names = (of.accounts, of.versions, of.before, of.changes, of.state, of.history)
         if outcome is None:
             return ScriptCall(self._put, names, (cause, "", "", "", *items))
         claim = outcome.claim
@@ -234,8 +235,12 @@ class Accounts:
 
     async def trim_changes(self, shard: int, before_ms: int, keep: int) -> int:
         """Drop committed changes older or beyond the newest `keep`; return up to which id."""
-        of = self._shards[shard]
-        return int(await self._client.run(self._trim, (of.changes, of.state), (before_ms, keep)))
+        of, more = self._shards[shard], 1
+        names = (of.changes, of.state, of.versions, of.history)
+        while more:
+            arguments = (before_ms, keep, CHANGES_A_TRIM)
+            cut, more = await self._client.run(self._trim, names, arguments)
+        return int(cut)
 
 
 def _version(stored: bytes) -> int:

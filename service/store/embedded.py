@@ -70,6 +70,7 @@ def command(
         "appendfsync": appendfsync,
         "aof-use-rdb-preamble": "yes",
         "save": "",
+        "repl-diskless-sync-delay": 0,  # a backup begins when it is asked for
         "daemonize": "no",
         "loglevel": "warning",
         "logfile": "",

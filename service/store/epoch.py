@@ -16,6 +16,7 @@ from service.errors import StoreUnavailable, WrongShards
 from service.store import keys
 from service.store.client import Client
 from service.store.commands import Part, load_script, pairs
+from service.store.formats import FORMAT, refuse_other
 from service.store.keys import ShardKeys
 
 
@@ -29,13 +30,13 @@ class _Settled:
 async def settle(client: Client, shards: int) -> str:
     """Fix the number of shards at the first start; return the log's epoch.
 
-    `WrongShards` when it was another number. The epoch is new when the log may have lost what was
-    acknowledged.
+    `WrongShards` when it was another number, `WrongFormat` when the data is of another version. The
+    epoch is new when the log may have lost what was acknowledged.
     """
     running, durable = await _running(client), await _is_durable(client)
 
     async def settled(broken: str, committed: int) -> _Settled:
-        arguments = (shards, secrets.token_hex(8), running, int(durable), broken, committed)
+        arguments = (shards, secrets.token_hex(8), running, int(durable), broken, committed, FORMAT)
         return await _settled(client, shards, arguments)
 
     found = await settled("", 0)
@@ -59,10 +60,11 @@ async def epoch(client: Client) -> str | None:
 
 
 async def _settled(client: Client, shards: int, arguments: Sequence[Part]) -> _Settled:
-    names = (keys.SHARD_COUNT, keys.EPOCH, keys.SERVERS, keys.BEGUN, keys.CLOCK)
-    stored, epoch, market_id, begun = await client.run(
+    names = (keys.SHARD_COUNT, keys.EPOCH, keys.SERVERS, keys.BEGUN, keys.CLOCK, keys.FORMAT)
+    stored, epoch, market_id, begun, found = await client.run(
         load_script("settle_store"), names, arguments
     )
+    refuse_other(int(found))
     if int(stored) != shards:
         raise WrongShards(f"this data has {int(stored)} shards, not {shards}; it cannot change")
     return _Settled(epoch.decode(), int(market_id), bool(begun))

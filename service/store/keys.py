@@ -19,29 +19,34 @@ A line a key: its type, what it holds; how long it lives.
 {market}:rules            hash: market -> its instrument's rule of marks, JSON; as the instrument
 {market}:refusals         hash: `<reason> <market>` -> marks refused; no market: unknown; for good
 {market}:instruments      hash: market -> instrument JSON; for good
-{market}:snapshots        hash: market id -> the monitor's blob of marks and instruments; until a
-                          newer one serves every shard
+{market}:snapshots        hash: market id -> the monitor's blob of marks and instruments; some of
+                          those that the stream reaches back to
 {market}:volatility       hash: `id` market id, `state` JSON of every market's volatility as of
                           it; for good
 {market}:producer:<name>  string: `<batch> <part> <results>` of its last append; a day after it
-{market}:shards           string: shard count; for good, as are the next three
+{market}:shards           string: shard count; for good, as are the next four
+{market}:format           string: the version in which all of this is written, see formats.py
 {market}:epoch            string: the log's epoch
 {market}:servers          string: `<node id>:<run id>` of every server that holds data
 {market}:begun            string: 1 once every shard has its stamp
+{market}:migrating        string: token of who changes the format; half a minute unless renewed
 {s07}:accounts            hash: account key -> account JSON, newest; until deleted
 {s07}:versions            hash: account key -> `<version> <newest change id>`; for good: a
                           re-created account goes on
 {s07}:before              hash: account key -> `<version> <JSON>` as of the committed change id (no
                           JSON: not there); while a change is not committed
 {s07}:changes             stream: `t` ms, then by change account key, version, cause, JSON (empty:
-                          deleted), id `<change id of the last>-0`; trimmed once committed. Of
-                          cause `ack`: version 0, and the seq of an alert
+                          deleted), id `<change id of the last>-0`; trimmed once committed, by
+                          the log's retention. Of cause `ack`: version 0, and the seq of an alert
+{s07}:history             stream: `k` account key, `v` version, `d` JSON (empty: deleted); versions
+                          that ended and whose changes are trimmed; by the log's retention
 {s07}:seqs                hash: account key -> last alert seq; for good
 {s07}:floors              hash: account key -> last alert seq that is gone from the log; for good
 {s07}:acks                hash: `<account key>-<seq>` -> ms it was acknowledged; with its alert
 {s07}:levels              hash: account key -> JSON list of pool states; while one is not at rest
 {s07}:state               hash: `token`, `commit`, `marketId`, `changeId`, `offset`, `ahead`,
-                          `changes`, `trimmed`, `logTime`, stamp `begun`; for good
+                          `changes`, `dropped` (of the changes), `trimmed` (of the log), `logTime`,
+                          stamp `begun`; for good
 {s07}:lease               string: fencing token of a live owner; two seconds unless renewed
 {s07}:log                 stream: `n` alerts, `accounts` JSON list, `alerts` JSON list, `runs` JSON
                           list of ((market id, round, level), count), id `<offset of the last
@@ -100,6 +105,8 @@ SHARD_COUNT = "{market}:shards"
 EPOCH = "{market}:epoch"
 SERVERS = "{market}:servers"
 BEGUN = "{market}:begun"
+FORMAT = "{market}:format"
+MIGRATING = "{market}:migrating"
 
 QUESTIONS = "{ask}:questions"
 MONITORS = "{ask}:monitors"
@@ -177,6 +184,7 @@ class ShardKeys:
     versions: str = field(init=False)
     before: str = field(init=False)
     changes: str = field(init=False)
+    history: str = field(init=False)
     seqs: str = field(init=False)
     levels: str = field(init=False)
     state: str = field(init=False)

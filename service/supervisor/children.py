@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from service.running import READY_FD
 from service.supervisor.tether import die_with_parent
 
 Say: TypeAlias = Callable[[str, str], None]  # (who, line)
@@ -25,6 +26,7 @@ SETTLED_AFTER_S = 10.0
 START_ATTEMPTS = 4
 LAST_WORDS_S = 0.5
 LINE_MAX_BYTES = 64 * 1_024
+OURS = {"PYTHONUNBUFFERED": "1"}
 
 
 class StartError(Exception):
@@ -43,12 +45,16 @@ class Part:
 
 
 class Child:
-    """A part and its process; `keep_running` is a task of the supervisor's until `stop`."""
+    """A part and its process; `keep_running` is a task of the supervisor's until `stop`.
+
+    `ready` is set once a process of it has said that it does its work (`service.running`).
+    """
 
     def __init__(self, part: Part, say: Say) -> None:
         self.part = part
         self.restarts = 0
         self.settled = False
+        self.ready = asyncio.Event()
         self._say = say
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
@@ -100,30 +106,49 @@ class Child:
     async def _run_once(self) -> tuple[float, int]:
         loop = asyncio.get_running_loop()
         started_s = loop.time()
-        self._process = await self._start()
+        ready, told = os.pipe()
+        loop.add_reader(ready, self._heard, ready)
+        try:
+            try:
+                self._process = await self._start(told)
+            finally:
+                os.close(told)  # or we would never hear that it has gone
+            code = await self._ended(self._process)
+            return loop.time() - started_s, code
+        finally:
+            loop.remove_reader(ready)
+            os.close(ready)
+
+    async def _ended(self, process: asyncio.subprocess.Process) -> int:
+        """Pass on what it says until it ends; return its code."""
         if self._stopping.is_set():  # stopped while it was being started
             self._signal(signal.SIGTERM)
-        assert self._process.stdout is not None
+        assert process.stdout is not None
         words = asyncio.create_task(
-            self._pass_on(self._process.stdout), name=f"output of {self.part.name}"
+            self._pass_on(process.stdout), name=f"output of {self.part.name}"
         )
         try:
-            code = await self._process.wait()
+            code = await process.wait()
             # Something it started may hold the pipe open: that must not hold up the restart.
             await asyncio.wait([words], timeout=LAST_WORDS_S)
         finally:
             words.cancel()
-        return loop.time() - started_s, code
+        return code
 
-    async def _start(self) -> asyncio.subprocess.Process:
+    def _heard(self, ready: int) -> None:
+        asyncio.get_running_loop().remove_reader(ready)
+        if os.read(ready, 1):
+            self.ready.set()
+
+    async def _start(self, told: int) -> asyncio.subprocess.Process:
         try:
             return await asyncio.create_subprocess_exec(
                 *self.part.argv,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
-                env={**os.environ, **self.part.environment, "PYTHONUNBUFFERED": "1"},
-                pass_fds=self.part.descriptors,
+                env={**os.environ, **self.part.environment, **OURS, READY_FD: str(told)},
+                pass_fds=(*self.part.descriptors, told),
                 process_group=0,
                 preexec_fn=die_with_parent(os.getpid()),
                 limit=LINE_MAX_BYTES,

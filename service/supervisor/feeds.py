@@ -1,13 +1,10 @@
 """`plimsoll serve --role feed`: the process that takes marks from venues, put together."""
 
-import asyncio
+import contextlib
 import logging
 import os
 import socket
-from collections.abc import Sequence
-from typing import NoReturn, cast
-
-import msgspec
+from typing import cast
 
 from service.errors import InvalidInput, StoreUnavailable
 from service.feeds.catalogue import FEEDS
@@ -22,10 +19,10 @@ from service.running import kept
 from service.settings import Settings
 from service.store import keys
 from service.store.client import connect
+from service.store.formats import refuse_other_data
 from service.store.health import Roll
 from service.store.market_stream import MarketStream
-
-REPORT_EVERY_S = 1.0
+from service.supervisor.reports import keep_reporting
 
 _log = logging.getLogger("plimsoll.feeds")
 
@@ -37,11 +34,13 @@ async def run_feeds(settings: Settings) -> None:
     if not settings.feeds:
         raise InvalidInput(f"name the feeds in PLIMSOLL_FEEDS: {', '.join(FEEDS)}, or ccxt:CLASS")
     async with connect(settings.redis_url) as client:
+        with contextlib.suppress(StoreUnavailable):  # it may come later
+            await refuse_other_data(client)
         stream = MarketStream(client, gate_of(settings, settings.feed_mark_band))
         feeds = [_feed_of(settings, name, stream) for name in settings.feeds]
         roll = Roll(client, f"{socket.gethostname()}-{os.getpid()}", keys.FEEDS)
         async with kept(**{f"feed of {feed.name}": feed.run for feed in feeds}):
-            await _report(feeds, roll)
+            await keep_reporting(roll, lambda: {feed.name: feed.figures() for feed in feeds})
 
 
 def _feed_of(settings: Settings, name: str, stream: MarketStream) -> LiveFeed | CcxtFeed:
@@ -54,14 +53,3 @@ def _feed_of(settings: Settings, name: str, stream: MarketStream) -> LiveFeed | 
         symbols = settings.feed_symbols.get(name, ())
         return CcxtFeed(name, sink, symbols, pace=pace, clock=clock, origins=origins)
     return LiveFeed(FEEDS[cast("FeedName", name)], sink, pace=pace, clock=clock, origins=origins)
-
-
-async def _report(feeds: Sequence[LiveFeed | CcxtFeed], roll: Roll) -> NoReturn:
-    """Tell the store every second how the feeds are doing."""
-    while True:
-        figures = {feed.name: feed.figures() for feed in feeds}
-        try:
-            await roll.report(msgspec.json.encode(figures))
-        except StoreUnavailable as error:
-            _log.debug("no report while the store is away: %s", error.detail)
-        await asyncio.sleep(REPORT_EVERY_S)

@@ -16,7 +16,7 @@ from service.monitor import judges
 from service.monitor.engine import Engine
 from service.monitor.service import Monitor, Ports, Retention
 from service.monitor.shards import Shards
-from service.running import RESTART_S, calm_collector
+from service.running import RESTART_S, calm_collector, tell_ready
 from service.settings import Settings
 from service.store.health import Roll
 from service.wiring import Store, store_of
@@ -52,7 +52,13 @@ async def _monitor(settings: Settings) -> None:
             settings.log_max_alerts,
             settings.market_max_entries,
         )
-        await Monitor(ports, fresh, settings.shards, retention, calm_collector).run(stop)
+        await Monitor(ports, fresh, settings.shards, retention, _at_work).run(stop)
+
+
+def _at_work() -> None:
+    """Do what is done once, when the first shards are served."""
+    calm_collector()
+    tell_ready()
 
 
 async def _settled(store: Store, stop: asyncio.Event) -> str | None:

@@ -9,10 +9,10 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
 
 import httpx
 import orjson
@@ -20,15 +20,15 @@ import orjson
 from service.errors import StoreUnavailable
 from service.settings import Settings
 from service.store import embedded
+from service.store.client import connect
+from service.store.formats import migrate, refuse_other_data
 from service.supervisor import resources
-from service.supervisor.children import SUPERVISOR, Child, Part, Say, StartError
+from service.supervisor.children import SUPERVISOR, Part, Say, StartError
+from service.supervisor.crew import AT_WORK_WITHIN_S, VALKEY, Crew
 from service.supervisor.extras import by_process, check_extras
 from service.supervisor.targets import check_targets
 
-Result = TypeVar("Result")
-
-VALKEY = "valkey"
-READY_WITHIN_S = 120.0
+FORMAT_WITHIN_S = 2.0
 READY_POLL_S = 0.05
 READY_SAY_EVERY_S = 3.0
 STOP_API_S = 8.0  # five of them are the notice to those who listen
@@ -43,8 +43,8 @@ class Running:
 
     url: str
     redis_url: str
-    children: tuple[Child, ...]  # the last to start comes last
-    ended: asyncio.Task[None]
+    ended: asyncio.Future[None]
+    renew: Callable[[], Awaitable[None]]  # every process but Valkey, one after the other
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
@@ -81,16 +81,9 @@ async def running(settings: Settings, say: Say, monitors: int = 1) -> AsyncItera
     check_targets(settings)
     check_extras(settings)
     resources.allow_descriptors()
-    children: list[Child] = []
-    tasks: list[asyncio.Task[None]] = []
-
-    def add(part: Part) -> None:
-        child = Child(part, say)
-        children.append(child)
-        tasks.append(asyncio.create_task(child.keep_running(), name=f"keep {part.name} running"))
-
+    crew = Crew(say)
     async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(_stop_all, children, tasks)
+        stack.push_async_callback(crew.stop)
         sockets = resources.listen(settings.host, settings.port, settings.workers)
         for listening in sockets:
             # Before the workers stop: who comes now is refused and does not wait in the backlog.
@@ -99,19 +92,19 @@ async def running(settings: Settings, say: Say, monitors: int = 1) -> AsyncItera
         if redis_url is None:
             part, socket_file = await _valkey(settings, stack)
             redis_url = f"unix://{socket_file}"
-            add(part)
-            await _unless_ended(_answers(socket_file), tasks)
+            crew.add(part)
+            await crew.unless_ended(answers(socket_file))
+            await crew.unless_ended(_brought_up(redis_url, say))
+        else:
+            await _refuse_other_format(redis_url)
         url = resources.url_of(sockets[0])
         given = {"redis_url": redis_url, "workers": 1, "sync_url": settings.sync_url or url}
         settings = settings.model_copy(update=given)
         for part in _parts(settings, sockets, monitors):
-            add(part)
-        await _unless_ended(_ready(f"{url}/readyz" if monitors else f"{url}/livez", say), tasks)
-        for child in children:
-            child.settled = True
-        ended = asyncio.create_task(_first_end(tasks), name="wait for the end of a process")
-        stack.callback(ended.cancel)
-        yield Running(url, redis_url, tuple(children), ended)
+            crew.add(part)
+        await crew.unless_ended(_ready(f"{url}/readyz" if monitors else f"{url}/livez", say))
+        crew.settle()
+        yield Running(url, redis_url, crew.ended, crew.renew)
 
 
 async def _valkey(settings: Settings, stack: contextlib.AsyncExitStack) -> tuple[Part, Path]:
@@ -127,7 +120,20 @@ async def _valkey(settings: Settings, stack: contextlib.AsyncExitStack) -> tuple
     return Part(VALKEY, tuple(argv), STOP_VALKEY_S, descriptors=(held,)), socket_file
 
 
-async def _answers(socket_file: Path) -> None:
+async def _brought_up(redis_url: str, say: Say) -> None:
+    """Bring data of an earlier release up to our format: nobody else works over it yet."""
+    async with connect(redis_url) as client:
+        await migrate(client, partial(say, SUPERVISOR))
+
+
+async def _refuse_other_format(redis_url: str) -> None:
+    """Raise WrongFormat where others' data is of another format; later, if it is away now."""
+    async with connect(redis_url, timeout_s=FORMAT_WITHIN_S) as client:
+        with contextlib.suppress(StoreUnavailable):
+            await refuse_other_data(client)
+
+
+async def answers(socket_file: Path) -> None:
     """Return once Valkey answers: it does not while it reads its file."""
     while True:
         with contextlib.suppress(OSError, TimeoutError):
@@ -177,41 +183,6 @@ def _numbered(name: str, number: int, count: int) -> str:
     return name if count == 1 else f"{name}-{number}"
 
 
-async def _stop_all(children: Sequence[Child], tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Stop everything at once but Valkey, then Valkey; interrupted, kill what is left."""
-    try:
-        for last in (False, True):
-            async with asyncio.TaskGroup() as stops:
-                for child in children:
-                    if (child.part.name == VALKEY) is last:
-                        stops.create_task(child.stop(), name=f"stop {child.part.name}")
-    finally:
-        for child in children:
-            child.kill()
-        for task in tasks:
-            task.cancel()
-
-
-async def _unless_ended(
-    work: Coroutine[Any, Any, Result], tasks: Sequence[asyncio.Task[None]]
-) -> Result:
-    """Return what `work` returns, or raise what ended a child for good before that."""
-    working = asyncio.create_task(work, name="wait for the service")
-    try:
-        await asyncio.wait([working, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            await _first_end(tasks)
-        return await working
-    finally:
-        working.cancel()
-
-
-async def _first_end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in done:
-        task.result()
-
-
 async def _ready(url: str, say: Say) -> None:
     loop = asyncio.get_running_loop()
     started_s = told_s = loop.time()
@@ -220,8 +191,8 @@ async def _ready(url: str, say: Say) -> None:
             reason = await _why_not_ready(client, url)
             if reason is None:
                 return
-            if loop.time() - started_s > READY_WITHIN_S:
-                raise StartError(f"not ready after {READY_WITHIN_S:g} s: {reason}")
+            if loop.time() - started_s > AT_WORK_WITHIN_S:
+                raise StartError(f"not ready after {AT_WORK_WITHIN_S:g} s: {reason}")
             if loop.time() - told_s > READY_SAY_EVERY_S:
                 told_s = loop.time()
                 say(SUPERVISOR, f"starting for {told_s - started_s:.0f} s: {reason}")

@@ -9,26 +9,23 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import NoReturn
 
 import httpx
-import msgspec
 
-from service.errors import StoreUnavailable
 from service.running import kept
 from service.settings import Settings
 from service.store import keys
 from service.store.client import connect
 from service.store.health import Roll
 from service.supervisor.extras import configured_of
+from service.supervisor.reports import keep_reporting
 from service.sync.account_sync import AccountSync
 from service.sync.configured import Configured
 from service.sync.exchange import Exchange
 
 CALL_TIMEOUT_S = 30.0
-REPORT_EVERY_S = 1.0
 URL_DEFAULT = "http://127.0.0.1:8000"
 
 _log = logging.getLogger("plimsoll.sync")
@@ -48,7 +45,8 @@ async def run_sync(settings: Settings) -> None:
             if client is None:
                 await asyncio.Event().wait()
             else:
-                await _report(syncs, Roll(client, _process(), keys.SYNCS))
+                roll = Roll(client, _process(), keys.SYNCS)
+                await keep_reporting(roll, lambda: {one.name: one.figures() for one in syncs})
 
 
 @asynccontextmanager
@@ -69,17 +67,6 @@ async def opened(settings: Settings, configured: Configured) -> AsyncIterator[li
             venue = await stack.enter_async_context(Exchange(account))
             syncs.append(AccountSync(account, venue, client))
         yield syncs
-
-
-async def _report(syncs: Sequence[AccountSync], roll: Roll) -> NoReturn:
-    """Tell the store every second how the accounts are doing."""
-    while True:
-        figures = {one.name: one.figures() for one in syncs}
-        try:
-            await roll.report(msgspec.json.encode(figures))
-        except StoreUnavailable as error:
-            _log.debug("no report while the store is away: %s", error.detail)
-        await asyncio.sleep(REPORT_EVERY_S)
 
 
 def _process() -> str:

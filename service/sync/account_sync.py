@@ -194,18 +194,23 @@ class AccountSync:
         """Listen for changes; what is heard only makes the next snapshot come sooner."""
         failures = 0
         while True:
+            listening = asyncio.create_task(self._venue.changed(), name=f"change of {self.name}")
             try:
-                await self._venue.changed()
-            except VenueTrouble as trouble:
-                self._troubles["hints"] += 1
-                _log.debug("%s: no hints: %s", self.name, trouble.detail)
-                bound_s = self._pace.delay_first_s * 2.0 ** min(failures, 16)
-                failures += 1
-                await asyncio.sleep(random.uniform(0.0, min(self._pace.delay_max_s, bound_s)))
+                await asyncio.wait([listening])
+            finally:
+                listening.cancel()
+            # A future of ccxt's that is cancelled must not end this task with it.
+            lost = "cancelled" if listening.cancelled() else listening.exception()
+            if lost is None:
+                failures = 0
+                self._figures.hints += 1
+                self._stirred.set()
                 continue
-            failures = 0
-            self._figures.hints += 1
-            self._stirred.set()
+            self._troubles["hints"] += 1
+            _log.debug("%s: no hints: %s", self.name, lost)
+            bound_s = self._pace.delay_first_s * 2.0 ** min(failures, 16)
+            failures += 1
+            await asyncio.sleep(random.uniform(0.0, min(self._pace.delay_max_s, bound_s)))
 
 
 def _named(leg: Leg) -> str:

@@ -5,7 +5,7 @@ write names the version that it was made from, so it never undoes somebody's in 
 answer was lost is found done, or done again, by the next snapshot.
 """
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from service.unified.figures import Json, mapped, objects
 BEYOND = ("LIQUIDATION", "BANKRUPT")
 _LATER = (408, 429, 500, 502, 503, 504)
 _STATED = {"id", "version"}
+ALIKE = 1e-6  # relative
 
 
 class Leg(NamedTuple):
@@ -128,8 +129,10 @@ def kept(before: AccountDocument, after: AccountDocument) -> AccountDocument:
         if stop is None and same_leg is not None:
             stop = same_leg.stop_loss_price
         rows.append(msgspec.structs.replace(row, loss_budget=budget, stop_loss_price=stop))
+    balances = [msgspec.structs.replace(row, price=None) for row in after.balances or ()]
     return msgspec.structs.replace(
         after,
+        balances=balances,
         positions=rows,
         thresholds=before.thresholds,
         repeat=before.repeat,
@@ -138,16 +141,32 @@ def kept(before: AccountDocument, after: AccountDocument) -> AccountDocument:
 
 
 def same(before: bytes, after: bytes) -> bool:
-    """Whether two stored forms say the same; the order of rows says nothing."""
-    return _sorted(before) == _sorted(after)
+    """Whether two stored forms say the same.
+
+    The order of rows says nothing, nor do the last digits of amounts: a wallet that is an equity
+    less its PnL differs in them with every mark.
+    """
+    return _alike(_by_name(before), _by_name(after))
 
 
-def _sorted(raw: bytes) -> dict[str, object]:
+def _by_name(raw: bytes) -> dict[str, object]:
     told = {name: value for name, value in msgspec.json.decode(raw).items() if name not in _STATED}
-    for name in ("positions", "balances"):
-        rows: Sequence[object] = told.get(name) or []
-        told[name] = sorted(rows, key=msgspec.json.encode)
+    told["balances"] = {row["asset"]: row for row in told.get("balances") or []}
+    told["positions"] = {
+        f"{row['symbol']} {row['side']} {row['marginMode']}": row
+        for row in told.get("positions") or []
+    }
     return told
+
+
+def _alike(before: object, after: object) -> bool:
+    if isinstance(before, dict) and isinstance(after, dict):
+        return before.keys() == after.keys() and all(
+            _alike(value, after[name]) for name, value in before.items()
+        )
+    if isinstance(before, int | float) and isinstance(after, int | float):
+        return math.isclose(before, after, rel_tol=ALIKE, abs_tol=ALIKE * ALIKE)
+    return before == after
 
 
 def _leg(row: PositionDocument) -> Leg:

@@ -12,6 +12,7 @@ from service.contract.positions import PositionDocument
 from service.unified.figures import Json, mapped, number, objects, within
 from service.unified.records import CollateralMode, NotRead, Remark, Terms
 
+WEIGHT_DIGITS = 4  # what two rounded values of okx say of a haircut
 PAR = frozenset({"USD", "USDC", "USDT"})  # haircuts of these are below what is rounded anyway
 
 
@@ -134,7 +135,11 @@ def _okx(balance: Json, _isolated: Isolated) -> Funds:
         )
         amount = equity - apart - (profit - profit_apart) - bots
         price = value / equity if equity * value > 0.0 else None
-        weight = min(1.0, discounted / value) if value > 0.0 and discounted >= 0.0 else None
+        weight = (
+            round(min(1.0, discounted / value), WEIGHT_DIGITS)
+            if value > 0.0 and discounted >= 0.0
+            else None
+        )
         wallets.append(Wallet(str(row.get("ccy")), amount, weight, price))
     return Funds(wallets, "multi" if number(account.get("adjEq")) is not None else "single")
 

@@ -53,12 +53,16 @@ def run_study(
 ) -> Study:
     """Read the tape and the tiers from a data folder and play both marks."""
     tape = read_crash(data / BARS, start_s, seconds)
+    return study_of(tape, read_listings(data, tape), accounts, seed)
+
+
+def read_listings(data: Path, tape: Tape) -> list[Listing]:
+    """Read the tiers of the tape's markets; everybody enters at the first spot median."""
     tiers: dict[str, TierRows] = orjson.loads(gzip.decompress((data / TIERS).read_bytes()))
-    listings = [
+    return [
         Listing(coin, price, tiers[f"{coin}/USDT:USDT"])
         for coin, price in zip(tape.coins, tape.spot[0].tolist(), strict=True)
     ]
-    return study_of(tape, listings, accounts, seed)
 
 
 def study_of(tape: Tape, listings: list[Listing], accounts: int, seed: int) -> Study:

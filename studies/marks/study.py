@@ -1,19 +1,17 @@
 """The traders of the crash study on five marks: the book's last price, each spot source by itself,
 their index, and a mark of one's own."""
 
-import gzip
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import orjson
 
 from service.risk.columns import Floats
-from studies.crash.accounts import Listing, TierRows, draw_traders
+from studies.crash.accounts import draw_traders
 from studies.crash.play import Fates, play
-from studies.crash.study import BARS, ENTRY_S, SECONDS, TIERS, liquidated
+from studies.crash.study import BARS, ENTRY_S, SECONDS, liquidated, read_listings
 from studies.crash.tape import Tape, read_crash
-from studies.marks.tape import SOURCES, Marked, read_marked
+from studies.marks.tape import SOURCES, Marked, carried, read_marked
 
 LAST, INDEX, OWN = "last price", "index", "own mark"
 ELSEWHERE = "binance"  # TRX is at no other source
@@ -43,11 +41,7 @@ def run_study(
 ) -> Study:
     """Run index and mark over the tape of a data folder, and play the accounts on each basis."""
     tape = read_crash(data / BARS, start_s, seconds)
-    tiers: dict[str, TierRows] = orjson.loads(gzip.decompress((data / TIERS).read_bytes()))
-    listings = [
-        Listing(coin, price, tiers[f"{coin}/USDT:USDT"])
-        for coin, price in zip(tape.coins, tape.spot[0].tolist(), strict=True)
-    ]
+    listings = read_listings(data, tape)
     marked = read_marked(data / BARS)
     marks = bases(marked.seconds(start_s, seconds), tape)
     traders = draw_traders(accounts, seed, listings)
@@ -73,7 +67,4 @@ def _filled(prices: Floats, spot: Floats) -> Floats:
     """Return prices with the last one where there is none; before the first the spot median."""
     filled = prices.copy()
     filled[0] = np.where(np.isnan(filled[0]), spot[0], filled[0])
-    rows = np.where(np.isnan(filled), 0, np.arange(len(filled))[:, None])
-    np.maximum.accumulate(rows, axis=0, out=rows)
-    carried: Floats = np.take_along_axis(filled, rows, axis=0)
-    return carried
+    return carried(filled)

@@ -39,8 +39,8 @@ class Marked:
         """Return what was known at the end of each second; what is not known as it was last."""
         ends_ms = (start_s + np.arange(count)) * 1_000 + 999
         rows = np.searchsorted(self.time_ms, ends_ms, side="right") - 1
-        carried = (_carried(each)[rows] for each in (self.index, self.mark, self.last))
-        index, mark, last = carried
+        known = (carried(each)[rows] for each in (self.index, self.mark, self.last))
+        index, mark, last = known
         return replace(
             self, time_ms=ends_ms, said=self.said[rows], index=index, mark=mark, last=last
         )
@@ -90,9 +90,9 @@ def _named(mark: dict[str, str | float | int]) -> tuple[str, str]:
     return coin, str(mark.get("source", "")) or str(mark["venue"])
 
 
-def _carried(values: Floats) -> Floats:
+def carried(values: Floats) -> Floats:
     """Return each column with what was known last where nothing is."""
     rows = np.where(np.isnan(values), 0, np.arange(len(values))[:, None])
     np.maximum.accumulate(rows, axis=0, out=rows)
-    carried: Floats = np.take_along_axis(values, rows, axis=0)
-    return carried
+    newest: Floats = np.take_along_axis(values, rows, axis=0)
+    return newest

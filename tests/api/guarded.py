@@ -87,6 +87,7 @@ CALLS = [
     Call("GET", "/v1/alerts", READS),
     Call("GET", "/v1/alerts?accountId=a1", READS),
     Call("POST", "/v1/alerts/a1-1/ack", READS),
+    Call("GET", "/v1/alerts/a1-1/explain", ("alerts:read", "accounts:read")),
     Call("GET", "/v1/alerts/stream?levels=none", READS),  # refused after the door, at once
     Call("PUT", "/v1/webhooks/w1", DIRECTS, {"url": "https://example.com/in"}),
     Call("GET", "/v1/webhooks", READS),

@@ -8,10 +8,17 @@ from typing import Any
 import httpx
 import pytest
 
-from service.contract.questions import RankedPlace, decode_question, encode_answer
+from service.contract.questions import (
+    RankedPlace,
+    ShardCount,
+    WorstAnswer,
+    decode_question,
+    encode_answer,
+)
+from service.risk.model import Level
 from service.store import client as store_client
 from service.store.questions import Questions
-from tests.api.workers import SHARDS
+from tests.api.workers import SHARDS, errors_of
 
 pytestmark = pytest.mark.anyio
 
@@ -33,8 +40,9 @@ async def answer_for(questions: Questions, shards: list[int], places: list[Ranke
             found = [place for place in places if place.level >= asked.level]
             if asked.after is not None:
                 found = [place for place in found if place.order() > asked.after.order()]
-            payload = encode_answer(found[: asked.limit])
-            await questions.answer(question, shards, payload)
+            counts = [ShardCount(shard, [shard, 0, 1, 0, 0, 0]) for shard in shards]
+            answer = WorstAnswer(found[: asked.limit], counts if asked.counts else [])
+            await questions.answer(question, shards, encode_answer(answer))
 
 
 @pytest.fixture
@@ -74,6 +82,25 @@ async def test_the_worst_come_first(desk: httpx.AsyncClient) -> None:
     assert [one["id"] for one in (await listed(desk))["accounts"]] == list("abcde")
 
 
+async def test_counts_are_added_up_where_asked_for(desk: httpx.AsyncClient) -> None:
+    assert (await listed(desk))["counts"] is None
+    counts = (await listed(desk, counts="true"))["counts"]
+    assert list(counts) == [level.name for level in Level]
+    assert (counts["HEALTHY"], counts["WARNING"], sum(counts.values())) == (0 + 1 + 2 + 3, 4, 10)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "code"),
+    [({"match": "a/b"}, "invalid_name"), ({"counts": "yes"}, "invalid_value")],
+)
+async def test_what_is_no_search_is_refused(
+    desk: httpx.AsyncClient, parameter: dict[str, str], code: str
+) -> None:
+    response = await desk.get("/v1/accounts", params=parameter)
+    assert response.status_code == 422
+    assert errors_of(response) == [(f"?{next(iter(parameter))}", code)]
+
+
 @pytest.mark.parametrize("limit", [1, 2, 5])
 async def test_pages_neither_repeat_nor_leave_out(desk: httpx.AsyncClient, limit: int) -> None:
     names: list[str] = []
@@ -96,7 +123,9 @@ async def test_a_shard_that_changes_hands_is_not_shown_twice(
         questions = Questions(client, blocking, SHARDS)
         both = [asyncio.create_task(answer_for(questions, [0, 1], ORDER[0::2]))]
         for _ in range(5):  # the answer of the second owner may come after the last that is needed
-            assert [one["id"] for one in (await listed(desk))["accounts"]] == list("abcde")
+            found = await listed(desk, counts="true")
+            assert [one["id"] for one in found["accounts"]] == list("abcde")
+            assert sum(found["counts"].values()) == 10
         both[0].cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await both[0]

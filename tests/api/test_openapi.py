@@ -13,7 +13,8 @@ from jsonschema import Draft202012Validator
 
 from service.api import checkup_examples, examples
 from service.api.problems import PROBLEM_TYPE, STATUS
-from service.app import RELEASE, contract_documents
+from service.app import contract_documents
+from service.settings import RELEASE
 from tests.api.workers import account, instrument, long
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +39,7 @@ CALLS = {
     "GET /v1/alerts",
     "GET /v1/alerts/stream",
     "POST /v1/alerts/{alert_id}/ack",
+    "GET /v1/alerts/{alert_id}/explain",
     "PUT /v1/webhooks/{webhook_id}",
     "GET /v1/webhooks/{webhook_id}",
     "DELETE /v1/webhooks/{webhook_id}",

@@ -45,6 +45,7 @@ PER_CALL = {
     ("post", "/v1/simulate"): ("503", "monitor_unavailable"),
     ("get", "/v1/alerts/stream"): ("429", "too_many_connections"),
     ("post", "/v1/alerts/{alert_id}/ack"): ("404", "unknown_alert"),
+    ("get", "/v1/alerts/{alert_id}/explain"): ("410", "no_longer_kept"),
     ("get", "/v1/adl/{symbol}"): ("503", "monitor_unavailable"),
     ("put", "/v1/funds/{venue}/{asset}"): ("412", "version_mismatch"),
     ("get", "/v1/funds/{venue}/{asset}"): ("404", "unknown_fund"),

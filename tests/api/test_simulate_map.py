@@ -10,7 +10,7 @@ import httpx
 import orjson
 import pytest
 
-from service.api import liquidation_map
+from service.api import book_parts
 from service.contract.map_parts import (
     FORGET_MAP,
     MAP,
@@ -22,6 +22,7 @@ from service.contract.map_parts import (
     encode_map,
 )
 from service.contract.questions import NAMES, decode_names_question
+from service.contract.scenario_parts import SCENARIOS, decode_scenarios_question
 from service.store import client as store_client
 from service.store.questions import Question, Questions
 from tests.api.guarded import open_guarded
@@ -34,6 +35,7 @@ PATH = "/v1/simulate"
 DECODERS: dict[str, Callable[[bytes], Any]] = {
     MAP: decode_map_question,
     NAMES: decode_names_question,
+    SCENARIOS: decode_scenarios_question,
 }
 TWO = {"map": {"fromPct": -50, "toPct": 50, "points": 2}}
 Say = Callable[[Questions, Question, Any], Awaitable[None]]
@@ -168,7 +170,7 @@ async def test_a_shard_counts_once_however_many_answer_for_it(
 async def test_shards_nobody_spoke_of_are_asked_for_again(
     worker: httpx.AsyncClient, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(liquidation_map, "SILENCE_S", 0.05)
+    monkeypatch.setattr(book_parts, "SILENCE_S", 0.05)
     wanted: list[list[int]] = []
 
     async def say(questions: Questions, question: Question, asked: MapQuestion) -> None:
@@ -222,7 +224,7 @@ async def test_a_worker_makes_so_many_maps_at_a_time(redis_url: str) -> None:
 
     settings = settings_of(redis_url, map_timeout_s=0.5)
     async with open_worker(settings) as worker, monitor(redis_url, say):
-        many = liquidation_map.MAPS_MAX + 1
+        many = book_parts.ASKING_MAX + 1
         answers = await asyncio.gather(*(worker.post(PATH, json=TWO) for _ in range(many)))
         codes = sorted(answer.json()["code"] for answer in answers)
         assert codes == ["monitor_unavailable"] * (many - 1) + ["overloaded"]

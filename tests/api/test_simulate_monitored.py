@@ -58,11 +58,14 @@ async def test_nobody_monitored_is_no_book(worker: httpx.AsyncClient, redis_url:
 
 
 @pytest.mark.parametrize(("most", "status"), [(3, 200), (2, 413)])
-async def test_a_book_has_the_limits_of_a_body(redis_url: str, most: int, status: int) -> None:
+async def test_a_book_settled_by_the_queue_has_the_limits_of_a_body(
+    redis_url: str, most: int, status: int
+) -> None:
     async with open_worker(settings_of(redis_url, accounts_max=most)) as worker:
         await fill(worker)
         async with monitor(redis_url, named(*(f"default/{name}" for name in HOLDERS)), NAMES):
-            response = await worker.post(PATH, json={"accounts": "monitored"} | FALL)
+            body = {"accounts": "monitored", "settledBy": "queue"} | FALL
+            response = await worker.post(PATH, json=body)
         assert response.status_code == status, response.text
 
 

@@ -153,7 +153,7 @@ async def looped(
     http: httpx.AsyncClient, count: int, percents: Sequence[float]
 ) -> tuple[float, list[tuple[int, float, float]]]:
     """Return the seconds of a loop over some points, and what it counts at each."""
-    pieces = _pieces(count)
+    pieces = pieces_of(count)
     took_s, found = 0.0, []
     for percent in percents:
         price = PRICE * (1.0 + percent / 100.0)
@@ -175,7 +175,7 @@ async def looped(
     return took_s, found
 
 
-def _pieces(count: int) -> list[bytes]:
+def pieces_of(count: int) -> list[bytes]:
     """Return the accounts as bodies that lack their marks."""
     everybody = list(accounts(count))
     parts = [everybody[at : at + ACCOUNTS_A_CALL] for at in range(0, count, ACCOUNTS_A_CALL)]
@@ -193,7 +193,7 @@ def run(size: Size) -> Iterator[Measurement]:
         yield asyncio.run(_large(1_000_000))
 
 
-async def _filled(service: Whole, count: int) -> int:
+async def filled(service: Whole, count: int) -> int:
     """Put the accounts in; return the monitor's process."""
     await mark(service, [(number, PRICE) for number in range(SYMBOLS)])
     listed = [one_tier(symbol(number), takerFee=0) for number in range(SYMBOLS)]
@@ -207,7 +207,7 @@ async def _measured(count: int, *, small: bool) -> Measurement:
         whole_service() as service,
         httpx.AsyncClient(base_url=service.url, timeout=120.0, trust_env=False) as http,
     ):
-        monitor = await _filled(service, count)
+        monitor = await filled(service, count)
         async with Watch(monitor) as watch:
             await mapped(http)
             ours_s, found, lines = await mapped(http)
@@ -265,7 +265,7 @@ async def _large(count: int) -> Measurement:
         whole_service() as service,
         httpx.AsyncClient(base_url=service.url, timeout=600.0, trust_env=False) as http,
     ):
-        monitor = await _filled(service, count)
+        monitor = await filled(service, count)
         async with Watch(monitor) as watch:
             ours_s, found, lines = await mapped(http)
     notes = {

@@ -8,6 +8,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from service import cli as commands
+from service import terminal
 from service.cli import cli
 from service.settings import Settings
 
@@ -46,7 +47,8 @@ REQUEST = {
 
 @pytest.fixture(autouse=True)
 def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "out", Console(width=200))
+    for module in (commands, terminal):
+        monkeypatch.setattr(module, "out", Console(width=200))
 
 
 @pytest.fixture
@@ -92,6 +94,34 @@ def test_config_shows_every_setting_and_where_its_value_is_from() -> None:
         assert f"PLIMSOLL_{name.upper()}" in ended.output
     (line,) = (line for line in ended.output.splitlines() if "PLIMSOLL_PORT" in line)
     assert line.split()[1:3] == ["8123", "environment"]
+
+
+def test_config_names_what_won(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line before the environment, that before the file, that before the default."""
+    monkeypatch.chdir(tmp_path)
+    lines = ("PLIMSOLL_PORT=1", "PLIMSOLL_WORKERS=2", "PLIMSOLL_MONITORS=3", "OTHER=4")
+    (tmp_path / ".env").write_text("\n".join(lines))
+    told = {"PLIMSOLL_PORT": "5", "PLIMSOLL_WORKERS": "6"}
+    ended = CliRunner().invoke(cli, ["config", "-o", "json", "--port", "7"], env=told)
+    rows = {row["variable"]: row for row in json.loads(ended.stdout)}
+    found = {
+        name: (rows[f"PLIMSOLL_{name}"]["value"], rows[f"PLIMSOLL_{name}"]["source"])
+        for name in ("PORT", "WORKERS", "MONITORS", "SHARDS")
+    }
+    assert found == {
+        "PORT": (7, "command line"),
+        "WORKERS": (6, "environment"),
+        "MONITORS": (3, ".env file"),
+        "SHARDS": (64, "default"),
+    }
+    assert all(row["meaning"] for row in rows.values())
+
+
+def test_config_hides_a_password_inside_a_url() -> None:
+    url = "redis://me:hidden-word@host:6379/0"
+    ended = CliRunner().invoke(cli, ["config", "-o", "json", "--redis-url", url])
+    assert "redis://me:**********@host:6379/0" in ended.stdout
+    assert "hidden-word" not in ended.stdout
 
 
 def test_a_feed_needs_a_venue_that_there_is_and_a_service_that_runs(tmp_path: Path) -> None:
@@ -143,6 +173,13 @@ def test_a_replay_of_nothing_we_know_is_refused(tmp_path: Path) -> None:
 
     assert ended.exit_code == 1
     assert "neither .csv nor .ndjson" in ended.output
+
+
+def test_a_replay_needs_a_file_or_alerts(tmp_path: Path) -> None:
+    assert "--audit ALERT_ID" in CliRunner().invoke(cli, ["replay"]).output
+    (tmp_path / "tape.ndjson").write_text("")
+    both = CliRunner().invoke(cli, ["replay", str(tmp_path / "tape.ndjson"), "--last", "1"])
+    assert (both.exit_code, "no FILE" in both.output) == (2, True)
 
 
 def test_watch_knows_the_levels() -> None:

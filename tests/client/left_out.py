@@ -37,7 +37,10 @@ LEFT_OUT = {
     "PositionTable",
     "ReductionTable",
     # Scenarios and liquidation maps are asked for by desks, in their own tools.
+    "AssetTotal",
     "AxisDocument",
+    "BookAnswer",
+    "BookScenario",
     "CascadeDocument",
     "ClosedPosition",
     "ComparedAccount",
@@ -46,6 +49,7 @@ LEFT_OUT = {
     "DeleveragedAnswer",
     "DepositDocument",
     "DepthLevel",
+    "DepthSides",
     "FillDocument",
     "FundAnswer",
     "GridDocument",
@@ -60,6 +64,7 @@ LEFT_OUT = {
     "MapRequest",
     "MarginModeDocument",
     "MarketIds",
+    "MissingMoney",
     "MoneyAnswer",
     "MoneyIn",
     "MoneyOut",
@@ -75,6 +80,7 @@ LEFT_OUT = {
     "StepDocument",
     "TotalAnswer",
     "WithdrawalDocument",
+    "WorstAccount",
     # Funds and queues of auto-deleveraging are for those who run a venue.
     "AdlPosition",
     "AdlView",
@@ -83,6 +89,11 @@ LEFT_OUT = {
     "FundView",
     "FundsView",
     "WrittenFund",
+    # Alerts are explained to people, who ask the command line.
+    "AuditStep",
+    "AuditedAlert",
+    "AuditedField",
+    "AuditedMark",
     # Silences and webhooks are set up by people.
     "SilenceDocument",
     "SilenceView",

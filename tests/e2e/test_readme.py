@@ -1,4 +1,8 @@
-"""The README does what it says: snippets run for real, its settings are the service's."""
+"""The README and the documents do what they say: snippets run for real, settings are the service's.
+
+Sections of the README have tests of their own; the blocks of `docs/` are run one by one, by the
+conventions of `documents.py`.
+"""
 
 import contextlib
 import os
@@ -13,6 +17,7 @@ import orjson
 import pytest
 
 from service.settings import Settings
+from tests.e2e.documents import DOCUMENTS, blocks_of, check_answer
 from tests.simulation.processes import Processes, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -207,3 +212,44 @@ def settings_table() -> str:
 
 def test_the_settings_are_those_of_the_service() -> None:
     assert settings_table() in README, settings_table()
+
+
+# Documents whose blocks another test runs, one by one.
+ELSEWHERE = {"instruments.md": "test_instruments.py, where a line of the import is refused"}
+
+
+@pytest.fixture(scope="module")
+def programs(service: Processes, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A path with `plimsoll`, and with a curl that fails when it is answered an error."""
+    folder = tmp_path_factory.mktemp("programs")
+    for name, command in (
+        ("plimsoll", f"{sys.executable} -m service"),
+        ("curl", "/usr/bin/curl --fail-with-body"),
+    ):
+        (folder / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        (folder / name).chmod(0o755)
+    return {
+        "PATH": f"{folder}:/usr/bin:/bin",
+        "PYTHONPATH": os.pathsep.join((str(ROOT), os.environ.get("PYTHONPATH", ""))),
+        "PLIMSOLL_DATA_DIR": str(service.directory / "valkey"),
+        "PLIMSOLL_URL": service.url,
+    }
+
+
+@pytest.mark.parametrize(
+    "document",
+    [path for path in DOCUMENTS if path.name not in ELSEWHERE],
+    ids=lambda path: path.name,
+)
+def test_the_blocks_of_a_document_do_what_it_says(
+    document: Path, service: Processes, programs: dict[str, str], tmp_path: Path
+) -> None:
+    said: str | None = None
+    for block in blocks_of(document):
+        here = block.text.replace(ADDRESS, f"127.0.0.1:{service.port}")
+        if block.language == "json" and said is not None and "answer" in block.before:
+            check_answer(block, said)
+        elif block.language == "sh":
+            said = run(["bash", "-euo", "pipefail", "-c", here], tmp_path, **programs)
+        elif block.language == "python":
+            run([sys.executable, "-c", here], tmp_path, **programs)

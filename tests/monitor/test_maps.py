@@ -18,12 +18,13 @@ from service.contract.map_parts import (
     encode_map,
 )
 from service.errors import MonitorUnavailable
-from service.monitor import maps
+from service.monitor import map_making, maps
 from service.risk.batch import build_batch
-from service.risk.liquidation_map import FIELDS, SHORTFALL, walk
+from service.risk.liquidation_map import FIELDS, walk
 from service.risk.markets import MarketTable
 from service.risk.model import Account, Instrument, Mark
 from service.risk.shocks import shock_of
+from service.risk.walking import SHORTFALL
 from service.store.questions import PartLimits, Questions
 from tests.monitor.streams import document_of
 from tests.monitor.test_service import (
@@ -245,7 +246,7 @@ async def test_a_mistake_costs_the_map_and_not_the_monitor(
         await fill(store, accounts)
         async with running(store) as task:
             with monkeypatch.context() as patched:
-                patched.setattr(maps, "walk", broken)
+                patched.setattr(map_making, "walk", broken)
                 with pytest.raises(MonitorUnavailable):
                     await anext(parts_of(store, asked(), PartLimits(0.5, 0.1)))
             assert not task.done()
@@ -264,7 +265,7 @@ async def test_a_map_that_nobody_waits_for_is_given_up(
         walked += 1
         return plain(*arguments)  # type: ignore[arg-type]  # as it was called
 
-    monkeypatch.setattr(maps, "walk", counted)
+    monkeypatch.setattr(map_making, "walk", counted)
     accounts = people(400)
     async with open_store(redis_url) as store:
         await fill(store, accounts)

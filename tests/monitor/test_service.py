@@ -293,7 +293,7 @@ async def test_the_worst_accounts_are_told(redis_url: str) -> None:
             await until_logged(store)
             asked = encode_question(WorstQuestion("default", Level.WARNING, 10))
             answers = await Questions(store.client, store.blocking, SHARDS).ask(WORST, asked, 5.0)
-    places = [place for answer in answers for place in decode_answer(answer)]
+    places = [place for answer in answers for place in decode_answer(answer).places]
     assert [(place.account_key, place.level) for place in places] == [
         ("default/1", Level.BANKRUPT),
         ("default/2", Level.WARNING),

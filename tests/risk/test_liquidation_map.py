@@ -13,17 +13,7 @@ from service.risk.batch import build_batch
 from service.risk.closing import borrowed, close, taker_fees
 from service.risk.columns import Batch, Floats
 from service.risk.levels import LIQUIDATION
-from service.risk.liquidation_map import (
-    ASKED,
-    CLAIMED,
-    CONTRIBUTED,
-    LONG,
-    POOLS,
-    SHORT,
-    SHORTFALL,
-    Found,
-    walk,
-)
+from service.risk.liquidation_map import Found, walk
 from service.risk.map_payers import paid
 from service.risk.margin import assess
 from service.risk.markets import MarketTable
@@ -31,6 +21,7 @@ from service.risk.model import Account, Balance, Position
 from service.risk.policy import POLICY_COLUMNS
 from service.risk.shocks import Shock, shock_of
 from service.risk.venues import rule_index
+from service.risk.walking import ASKED, CLAIMED, CONTRIBUTED, LONG, POOLS, SHORT, SHORTFALL
 from tests.agreement import table_of
 from tests.reference.world import World
 from tests.risk.building import BTC, BTC_COIN, ETH, contract, held, one_rate, table_with

@@ -17,6 +17,7 @@ from typing import Any
 from tests.valkey_cluster import server_to_test
 
 READY_S = 60.0
+RENEWED = "every process is renewed"
 
 
 def wait_until(condition: Callable[[], bool], what: str, limit_s: float = READY_S) -> None:
@@ -47,8 +48,9 @@ class Processes:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._mortal = itertools.cycle(self.valkey.nodes)  # of a cluster, one dies at a time
+        self._numbers = itertools.count(monitors + 1)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self._environment = os.environ | {
+        self.environment = os.environ | {
             f"PLIMSOLL_{name.upper()}": value for name, value in settings.items()
         }
 
@@ -75,13 +77,16 @@ class Processes:
         if name == "valkey":
             self.valkey.start(timeout_s=READY_S)
             return
-        serve = [sys.executable, "-m", "service", "serve", "--redis-url", self.valkey.url]
+        self._serve(name, ["--redis-url", self.valkey.url, "--role", name.partition("-")[0]])
+
+    def _serve(self, name: str, arguments: list[str]) -> None:
+        serve = [sys.executable, "-m", "service", "serve", "--port", str(self.port)]
         with (self.directory / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
-                [*serve, "--role", name.partition("-")[0], "--port", str(self.port)],
+                [*serve, *arguments],
                 stdout=log,
                 stderr=log,
-                env=self._environment,
+                env=self.environment,
             )
 
     def kill(self, name: str) -> None:
@@ -98,6 +103,29 @@ class Processes:
         """End what its supervisor has started, which starts it again."""
         for pid in _children(self._running[name].pid):
             os.kill(pid, signal.SIGKILL)
+
+    def renew(self) -> None:
+        """Replace everything there is, one process after the other, as an operator does.
+
+        The API by its supervisor, which is told to; monitors by new ones that come first.
+        """
+        for old in self.monitors:
+            new = f"monitor-{next(self._numbers)}"
+            self.start(new)
+            wait_until(lambda: len(self.shares()) > len(self.monitors), "the new monitor's share")
+            self.leave(old)
+            self.monitors[self.monitors.index(old)] = new
+        self.renew_children("api")
+
+    def renew_children(self, name: str) -> None:
+        """Tell a supervisor to renew what it has started; returns when that is done."""
+        renewed = self.said(name).count(RENEWED)
+        self._running[name].send_signal(signal.SIGHUP)
+        wait_until(lambda: self.said(name).count(RENEWED) > renewed, f"{name} to be renewed")
+
+    def children(self, name: str) -> list[int]:
+        """Process ids of what a supervisor has started."""
+        return _children(self._running[name].pid)
 
     def pause(self, name: str) -> None:
         """Stop it in the middle of whatever it does; `resume` lets it go on."""
@@ -133,6 +161,28 @@ class Processes:
                 return told
         except OSError:
             return None
+
+
+class WholeService(Processes):
+    """All of it by one `plimsoll serve`, under the name `api`, with its embedded Valkey."""
+
+    def start(self, name: str) -> None:
+        if name == "api":
+            data = ["--data-dir", str(self.directory / "valkey")]
+            self._serve(name, [*data, "--monitors", str(len(self.monitors))])
+
+    def renew(self) -> None:
+        self.renew_children("api")
+
+    def kill_children(self, name: str) -> None:
+        """End the API's worker; the others have names of their own."""
+        for pid in self.children(name):
+            if b"--role\0api" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+
+    def said(self, _name: str) -> str:
+        """What all of them said: it is in one file."""
+        return super().said("api")
 
 
 def _children(pid: int) -> list[int]:

@@ -68,6 +68,8 @@ class Run:
     Without `pace_s` the feed waits until it is over; else it goes on, with so long between batches.
     """
 
+    made_of: type[Processes] = Processes
+
     def __init__(
         self,
         crash: Crash,
@@ -78,7 +80,7 @@ class Run:
     ) -> None:
         self.crash = crash
         self._batch_marks, self._pace_s = batch_marks, pace_s
-        self.processes = Processes(
+        self.processes = self.made_of(
             directory,
             monitors,
             event_time="source",
@@ -126,6 +128,15 @@ class Run:
             await asyncio.sleep(self._pace_s)
         await happening
 
+    @staticmethod
+    async def send_rest(client: Client, marks: Sequence[MarkDoc]) -> None:
+        """Send marks to another service, and wait until each of its shards is through with them."""
+        market = MarketStream(client, Gate("source"))
+        for batch, start in enumerate(range(0, len(marks), BATCH_MARKS), start=1):
+            part = [_new_mark(mark) for mark in marks[start : start + BATCH_MARKS]]
+            await _send(market, part, batch, "rest")
+        await _all_committed(client)
+
     def _befall(self, event: Event) -> None:
         processes, name = self.processes, event.name
         if event.kind in STOPPED_S:
@@ -151,15 +162,19 @@ class Run:
     async def _settled(self, client: Client) -> None:
         """Wait until the monitor has dealt with all marks and both clients have the whole log."""
         log = AlertLog(client, SHARDS)
-        end, _ = await MarketStream(client).tail()
-
-        async def all_committed() -> bool:
-            return min(await committed(client)) >= end
-
-        await _until_async(all_committed, "every shard to commit the last mark")
+        await _all_committed(client)
         offsets = tuple(tail.offset for tail in await log.tails())
         for subscriber in (self.always, self.resuming):
             await _until(lambda one=subscriber: _reached(one, offsets), "a client to have it all")
+
+
+async def _all_committed(client: Client) -> None:
+    end, _ = await MarketStream(client).tail()
+
+    async def reached() -> bool:
+        return min(await committed(client)) >= end
+
+    await _until_async(reached, "every shard to commit the last mark")
 
 
 async def committed(client: Client) -> list[int]:
@@ -176,11 +191,13 @@ def _reached(subscriber: Subscriber, offsets: tuple[int, ...]) -> bool:
     return tuple(decode_cursor(subscriber.cursor).offsets) >= offsets
 
 
-async def _send(market: MarketStream, part: list[NewMark], batch: int) -> None:
+async def _send(
+    market: MarketStream, part: list[NewMark], batch: int, producer: str = "tape"
+) -> None:
     """Send until it is answered: the producer's batch number makes that safe."""
     while True:
         try:
-            results = await market.append_marks(part, "tape", batch)
+            results = await market.append_marks(part, producer, batch)
         except StoreUnavailable:
             await asyncio.sleep(0.02)
             continue

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 
@@ -10,6 +11,7 @@ from service.errors import StoreUnavailable
 from service.risk.mark_rule import DOOR
 from service.store import market_stream
 from service.store.client import connect
+from service.store.keys import SNAPSHOTS
 from service.store.market_stream import MarketEntry, MarketStream, NewMark
 from tests.cutting_proxy import proxied
 from tests.store.gate_model import GateModel, quality
@@ -244,11 +246,25 @@ async def test_trimming_keeps_what_a_restart_needs(store: Store) -> None:
     assert await store.market.load_snapshot(79) == (40, b"40")
     assert await store.market.trim(committed=90, keep=90) == 10
     assert (await store.market.read(0))[0].market_id == 11
-    assert await store.market.load_snapshot(79) is None  # 80 serves everybody from now on
+    assert await store.market.load_snapshot(79) == (40, b"40")  # for who looks back: 80 serves
     assert await store.market.trim(committed=90, keep=5) == 80
     assert (await store.market.read(0))[0].market_id == 81
+    assert await store.market.load_snapshot(79) is None
     assert await store.market.load_snapshot(90) == (80, b"80")
     assert await store.market.load_snapshot(1_000) == (95, b"95")
+
+
+async def test_of_the_snapshots_that_the_stream_reaches_back_to_one_in_so_many_stays(
+    store: Store,
+) -> None:
+    await store.market.append_marks([mark(BTC, number) for number in range(1, 401)])
+    for market_id in range(5, 401, 5):
+        await store.market.save_snapshot(market_id, b"%d" % market_id)
+        await store.market.trim(committed=market_id, keep=200)
+    kept = sorted(map(int, await store.client.call("HKEYS", SNAPSHOTS)))
+    assert kept[-1] == 400
+    assert 200 <= kept[0] <= 225  # the stream is cut at 200
+    assert {after - before for before, after in pairwise(kept[:-1])} == {20}
 
 
 async def test_marks_survive_a_crash_once_they_are_answered(valkey: AnyServer) -> None:

@@ -1,77 +1,19 @@
-"""One account kept: what is written, what is kept of the owner's, what is reported, what is not."""
+"""One snapshot: what is written, what is kept of the owner's, what is reported, what is not."""
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
 
 from service.errors import InvalidInput, StoreUnavailable, VersionMismatch
-from service.sync.account_sync import AccountSync, SyncPace
+from service.sync.account_sync import AccountSync
 from service.sync.configured import SyncedAccount
-from service.sync.exchange import Snapshot, VenueTrouble
-from service.sync.venue_calls import Permissions
 from service.unified.records import Terms
-from tests.api.workers import instrument, open_worker, settings_of
-from tests.feeds.faults import until
-from tests.unified.rows import Row, binance, isolated, position
+from tests.sync.kept import BTC, PATH, QUICK, Venue, service, stored, sync_of
+from tests.unified.rows import Row, binance, bybit, isolated, position
 
 pytestmark = pytest.mark.anyio
-
-QUICK = SyncPace(hint_gap_s=0.01, delay_first_s=0.01, delay_max_s=0.04, throttled_first_s=0.02)
-PATH = "/v1/accounts/desk-7"
-BTC = "BTC/USDT:USDT"
-
-
-class Venue:
-    """A venue that says what a test says."""
-
-    def __init__(self) -> None:
-        self.positions: list[Row] = [position()]
-        self.balance = binance()
-        self.trouble: VenueTrouble | None = None
-        self.may_trade = False
-        self.can_watch = False
-        self.asked = 0
-        self.stirs = asyncio.Queue[None]()
-
-    async def snapshot(self) -> Snapshot:
-        self.asked += 1
-        if self.trouble is not None:
-            raise self.trouble
-        return Snapshot(list(self.positions), self.balance)
-
-    async def changed(self) -> None:
-        await self.stirs.get()
-
-    async def clock_offset_ms(self) -> float | None:
-        return -12.5
-
-    async def permissions(self) -> Permissions:
-        return Permissions(self.may_trade, "everything")
-
-
-def sync_of(venue: Venue, client: httpx.AsyncClient, every_s: float = 3_600.0) -> AccountSync:
-    account = SyncedAccount(
-        "desk-7", "binanceusdm", "binance", every_s, True, Terms(), (), None, None, {}
-    )
-    return AccountSync(account, venue, client, QUICK)
-
-
-@asynccontextmanager
-async def service(redis_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with open_worker(settings_of(redis_url)) as worker:
-        listed = await worker.put("/v1/instruments", json=[instrument(venue="binance")])
-        assert listed.status_code == 200
-        yield worker
-
-
-async def stored(worker: httpx.AsyncClient) -> dict[str, Any]:
-    told: dict[str, Any] = (await worker.get(PATH)).json()
-    return told
 
 
 async def test_a_snapshot_is_written_once_and_again_only_when_it_is_new(redis_url: str) -> None:
@@ -93,6 +35,34 @@ async def test_a_snapshot_is_written_once_and_again_only_when_it_is_new(redis_ur
         assert (figures.snapshots, figures.written, figures.positions) == (3, 2, 1)
         assert figures.clock_offset_ms == -12.5
         assert figures.age_s is not None
+
+
+@pytest.mark.parametrize(("amount", "version"), [("50.00000001", 1), ("50.0001", 2)])
+async def test_the_last_digits_of_a_wallet_are_no_news(
+    redis_url: str, amount: str, version: int
+) -> None:
+    async with service(redis_url) as worker:
+        venue = Venue()
+        sync = sync_of(venue, worker)
+        await sync.once()
+        venue.balance = binance(("USDT", amount))
+        await sync.once()
+        assert (await stored(worker))["version"] == version
+
+
+async def test_prices_of_collateral_are_left_to_the_stream(redis_url: str) -> None:
+    coins = (
+        {"coin": "USDT", "walletBalance": "50", "equity": "50", "usdValue": "50.5"},
+        {"coin": "USDC", "walletBalance": "9", "equity": "9", "usdValue": "9"},
+    )
+    async with service(redis_url) as worker:
+        venue = Venue()
+        venue.positions, venue.balance = [], bybit(*coins)
+        account = SyncedAccount("desk-7", "bybit", "bybit", 60.0, True, Terms(), (), None, None, {})
+        await AccountSync(account, venue, worker, QUICK).once()
+        told = await stored(worker)
+        assert told["collateralMode"] == "multi"
+        assert all("price" not in row for row in told["balances"])
 
 
 async def test_what_the_owner_has_said_stays(redis_url: str) -> None:
@@ -223,67 +193,3 @@ async def test_a_write_of_somebody_else_in_between_is_not_undone(redis_url: str)
         await sync.once()
         told = await stored(worker)
         assert (told["thresholds"], told["positions"][0]["contracts"]) == (lines, 5.0)
-
-
-@asynccontextmanager
-async def kept(sync: AccountSync) -> AsyncIterator[AccountSync]:
-    work = asyncio.create_task(sync.run())
-    try:
-        yield sync
-    finally:
-        work.cancel()
-        await asyncio.wait([work])
-
-
-async def test_a_hint_brings_the_next_snapshot_sooner_and_is_not_read(redis_url: str) -> None:
-    async with service(redis_url) as worker:
-        venue = Venue()
-        venue.can_watch = True
-        async with kept(sync_of(venue, worker)) as sync:
-            await until(lambda: sync.figures().written == 1)
-            venue.positions = [position(contracts=4.0)]
-            venue.stirs.put_nowait(None)
-            await until(lambda: sync.figures().written == 2)
-            for _ in range(50):
-                venue.stirs.put_nowait(None)
-            await until(lambda: sync.figures().hints == 51)
-            asked = venue.asked
-            assert asked < 10, "many hints together are one snapshot"
-
-
-@pytest.mark.parametrize("kind", ["throttled", "refused", "away", "torn", "not_understood"])
-async def test_trouble_is_waited_out_told_and_got_over(redis_url: str, kind: Any) -> None:
-    async with service(redis_url) as worker:
-        venue = Venue()
-        venue.trouble = VenueTrouble(kind, "not now")
-        async with kept(sync_of(venue, worker)) as sync:
-            await until(lambda: sync.figures().troubles.get(kind, 0) > 2)
-            assert (sync.figures().trouble, sync.figures().age_s) == (kind, None)
-            venue.trouble = None
-            await until(lambda: sync.figures().written == 1)
-            await until(lambda: sync.figures().trouble == "")
-
-
-async def test_waits_double_have_jitter_and_an_end() -> None:
-    venue = Venue()
-    async with httpx.AsyncClient() as client:
-        sync = AccountSync(
-            sync_of(venue, client)._account, venue, client, SyncPace(delay_max_s=60.0)
-        )
-        waits = [sync._failed("throttled", "429") for _ in range(12)]
-    assert 7.5 <= waits[0] <= 15.0
-    assert 15.0 <= waits[1] <= 30.0
-    assert all(30.0 <= wait <= 60.0 for wait in waits[2:])
-    assert len(set(waits)) == len(waits)
-
-
-async def test_a_key_that_may_trade_is_warned_of(
-    redis_url: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with service(redis_url) as worker:
-        venue = Venue()
-        venue.may_trade = True
-        sync = sync_of(venue, worker)
-        await sync.once()
-        assert sync.figures().may_trade is True
-        assert any("may do more than read" in line for line in caplog.messages)

@@ -164,6 +164,7 @@ class RankedAccounts:
 
     accounts: list[RankedAccount]
     cursor: str | None
+    counts: dict[Level, int] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,7 @@ PROBLEM_OF_STATUS: dict[int, type[Problem]] = {
     403: Forbidden,
     404: NotFound,
     409: InProgress,
+    410: NotFound,
     412: VersionMismatch,
     413: TooLarge,
     415: InvalidRequest,

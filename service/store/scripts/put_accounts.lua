@@ -3,7 +3,8 @@ local versions = KEYS[2]
 local before = KEYS[3]
 local changes = KEYS[4]
 local state = KEYS[5]
-local call = KEYS[6] -- the record of the call that writes, where that is done once
+local history = KEYS[6]
+local call = KEYS[7] -- the record of the call that writes, where that is done once
 local cause = ARGV[1]
 local claim = ARGV[2] -- what that record must say
 local outcome = ARGV[3] -- and says when it is done
@@ -14,6 +15,7 @@ local first_item = 5 -- by item: account key, JSON ('' deletes), version it must
 -- there. Keeps what the monitor has committed in `before` until it has committed this. Answers the
 -- newest change id, then by account its new version, or -1: not there to delete, -2: another one,
 -- -3: the call is not ours (any more). A call that is done once writes one account.
+-- A version that ends now, and whose change is no longer among `changes`, goes into the history.
 
 -- needs: chunks, numbers
 
@@ -21,9 +23,10 @@ local CHANGES_AN_ENTRY = 100
 
 if call and redis.call('GET', call) ~= claim then return { 0, -3 } end
 local now = digits(server_ms())
-local counters = redis.call('HMGET', state, 'changes', 'changeId')
+local counters = redis.call('HMGET', state, 'changes', 'changeId', 'dropped')
 local change = tonumber(counters[1]) or 0
 local committed = tonumber(counters[2]) or 0
+local dropped = tonumber(counters[3]) or 0
 
 local names = {}
 for at = first_item, #ARGV, 3 do names[#names + 1] = ARGV[at] end
@@ -54,6 +57,9 @@ for at = first_item, #ARGV, 3 do
     if last <= committed then
       new_before[#new_before + 1] = key
       new_before[#new_before + 1] = digits(version) .. ' ' .. (stored or '')
+    end
+    if version > 0 and last <= dropped then
+      redis.call('XADD', history, '*', 'k', key, 'v', digits(version), 'd', stored or '')
     end
     if #entry >= 2 + 4 * CHANGES_AN_ENTRY then append_entry() end
     change = change + 1

@@ -1,0 +1,190 @@
+"""The page in a real browser, over a real service: what a desk does with it, what may not break.
+
+One browser and one service for all; every test opens the page anew and logs in.
+"""
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from service.risk.model import Level
+from tests.e2e.running_service import until
+from tests.page.browsers import PHONE, WIDE, at, chromium, errors_of, new_context, violations
+from tests.page.desk import ACCOUNTS, KEY, Desk, open_desk
+
+VIEWS = ("accounts", "alerts", "book", "funds", "marks", "service")
+NOT_LIVE_WITHIN_S = 3.0
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    with open_desk(tmp_path_factory.mktemp("page")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def browser(desk: Desk) -> Iterator[Browser]:  # noqa: ARG001 - its loop runs before Playwright's
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def open_page(desk: Desk, browser: Browser) -> Iterator[Open]:
+    """Opens the page and gives it the key that it asks for; checks at the end that all was well."""
+    opened: list[tuple[Page, list[str]]] = []
+
+    def open_it(view: str = "accounts", theme: str = "dark", size: tuple[int, int] = WIDE) -> Page:
+        page = new_context(browser, theme, size).new_page()
+        opened.append((page, errors_of(page)))
+        page.goto(f"{desk.url}/#/{view}")
+        page.get_by_label("Key", exact=True).fill(KEY)
+        page.get_by_role("button", name="Use it").click()
+        expect(page.locator("#live-word")).to_have_text("live")
+        return page
+
+    yield open_it
+    for page, errors in opened:
+        assert errors == []
+        assert violations(page) == []
+        page.context.close()
+
+
+def counted(page: Page, level: Level) -> int:
+    text = page.locator(f".tile[data-level={level.name}] b").inner_text()
+    return int(re.sub(r"\D", "", text) or 0)
+
+
+def test_a_margin_call_is_seen_opened_tried_and_acknowledged(desk: Desk, open_page: Open) -> None:
+    desk.level = 1.0
+    page = open_page()
+    until(lambda: counted(page, Level.HEALTHY) == ACCOUNTS)
+    desk.level = 0.93
+    until(lambda: counted(page, Level.MARGIN_CALL) > 0)
+
+    page.locator(".tile[data-level=MARGIN_CALL]").click()
+    page.get_by_role("link", name="Alerts").click()
+    called = page.locator(".alerts .list-space .row[data-level=MARGIN_CALL]:not([hidden]) a").first
+    name = called.inner_text()
+    called.click()
+
+    expect(page.get_by_role("heading", level=1)).to_have_text(name)
+    expect(page.locator(".account-head .chip")).to_be_visible()
+    expect(page.get_by_role("region", name="Positions", exact=True).last).to_contain_text("USD")
+    expect(page.locator(".ladder .mark").first).to_be_attached()
+    expect(page.get_by_role("region", name="What would fix it")).to_contain_text("deposit")
+    expect(page.get_by_role("region", name="Health findings")).to_contain_text("no stop loss")
+
+    slider = page.get_by_label("Move of the mark in percent")
+    slider.press("Home")
+    outcome = page.locator(".outcome")
+    expect(outcome).to_contain_text("It would be at")
+    expect(outcome).to_contain_text(re.compile("owe"))
+    expect(page.locator(".strip rect")).to_have_count(101)
+
+    waiting = page.get_by_role("button", name=f"Acknowledge {name}")
+    for _ in range(waiting.count()):
+        waiting.first.click()
+    expect(waiting).to_have_count(0)
+    seen = desk.get("/v1/alerts", accountId=name, acknowledged="true")["alerts"]
+    assert {alert["accountId"] for alert in seen} == {name}
+
+
+def test_accounts_are_searched_and_only_those_in_the_window_are_drawn(open_page: Open) -> None:
+    page = open_page()
+    until(lambda: counted(page, Level.HEALTHY) == ACCOUNTS)
+    rows = page.locator(".list-space .row:not([hidden])")
+    assert rows.count() < 60
+    page.get_by_role("grid").press("End")
+    # A page more: all of them.
+    until(lambda: page.locator(".status").inner_text().startswith(f"{ACCOUNTS} accounts"))
+    assert rows.count() < 60
+
+    page.get_by_role("searchbox").fill("WHALE-")
+    until(lambda: 0 < counted(page, Level.HEALTHY) < 50)
+    until(lambda: all("whale-" in name for name in rows.locator("a").all_inner_texts()))
+    page.get_by_role("searchbox").fill("nobody-has-this")
+    expect(page.locator(".status")).to_have_text("No account is here.")
+
+
+def test_an_account_is_silenced_and_heard_of_again(desk: Desk, open_page: Open) -> None:
+    name = desk.get("/v1/accounts", level="HEALTHY", limit=1)["accounts"][0]["id"]
+    page = open_page(f"accounts/{name}")
+    page.get_by_role("button", name="Silence…").click()
+    page.get_by_role("button", name="Silence", exact=True).click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    (silence,) = desk.get("/v1/silences")["silences"]
+    assert (silence["accounts"], silence["levels"]) == ([name], ["WARNING", "HEALTHY"])
+    at(page, "alerts")
+    page.locator("summary").click()
+    page.get_by_role("button", name=f"End silence {silence['id']}").click()
+    # It ends as late as one begins: by then every door knows.
+    until(lambda: desk.get("/v1/silences")["silences"] == [])
+
+
+def test_a_worker_that_dies_or_hangs_is_told_of_and_come_back_to(
+    desk: Desk, open_page: Open
+) -> None:
+    page = open_page("marks")
+    word = page.locator("#live-word")
+    for blow in (signal.SIGKILL, signal.SIGSTOP):
+        (worker,) = until(lambda: desk.service.children("--listen-fd"))
+        started = time.monotonic()
+        os.kill(worker, blow)
+        try:
+            expect(word).to_have_text("not live", timeout=NOT_LIVE_WITHIN_S * 1_000)
+            assert time.monotonic() - started < NOT_LIVE_WITHIN_S
+            expect(page.get_by_role("alert")).to_contain_text("what you see is old")
+        finally:
+            if blow == signal.SIGSTOP:
+                os.kill(worker, signal.SIGCONT)
+        expect(word).to_have_text("live", timeout=20_000)
+        expect(page.get_by_role("alert")).to_have_count(0)
+        # Marks come again, not only the word.
+        expect(page.locator("tbody tr td:nth-child(8)").first).to_have_text(re.compile(r"^0\.\d s"))
+
+
+def test_the_book_is_drawn_against_a_move(open_page: Open) -> None:
+    page = open_page("book")
+    expect(page.locator(".chart .main-svg .scatterlayer .trace")).to_have_count(4)
+    expect(page.locator(".point-title")).to_contain_text("accounts liquidated")
+    rows = page.get_by_role("region", name="Who pays at").last.locator("tbody tr")
+    assert rows.count() > 0
+
+
+@pytest.mark.parametrize(("theme", "size"), [("dark", WIDE), ("light", PHONE)])
+def test_every_view_is_accessible_and_fits(
+    desk: Desk, open_page: Open, theme: str, size: tuple[int, int]
+) -> None:
+    found = find_spec("axe_playwright_python")
+    assert found is not None
+    assert found.origin is not None
+    axe = Path(found.origin).with_name("axe.min.js").read_text(encoding="utf-8")
+    page = open_page(theme=theme, size=size)
+    page.evaluate(axe)
+    desk.level = 0.93
+    ranked = until(lambda: desk.get("/v1/accounts", level="MARGIN_CALL", limit=1)["accounts"])
+    name = ranked[0]["id"]
+    for view in (*VIEWS, f"accounts/{name}"):
+        at(page, view)
+        until(lambda: "Asking…" not in page.locator("main").inner_text())
+        assert serious(page) == [], view
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= size[0], view
+
+
+def serious(page: Page) -> list[tuple[str, Any]]:
+    """Return what axe-core finds that shuts somebody out."""
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        (one["id"], [node["html"][:200] for node in one["nodes"][:3]])
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
