@@ -26,6 +26,16 @@ LEFT_OUT = {
     "CcxtReadAnswer",
     "CcxtRequest",
     "RemarkAnswer",
+    # Tables are asked for by who has a tool for tables.
+    "AccountColumns",
+    "AccountTable",
+    "BalanceColumns",
+    "ColumnsAnswer",
+    "ColumnsRequest",
+    "PoolTable",
+    "PositionColumns",
+    "PositionTable",
+    "ReductionTable",
     # Scenarios and liquidation maps are asked for by desks, in their own tools.
     "AssetTotal",
     "AxisDocument",
