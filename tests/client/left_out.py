@@ -81,6 +81,9 @@ LEFT_OUT = {
     "TotalAnswer",
     "WithdrawalDocument",
     "WorstAccount",
+    # How much is logged is the operator's.
+    "LogLevelDocument",
+    "LogLevelView",
     # Funds and queues of auto-deleveraging are for those who run a venue.
     "AdlPosition",
     "AdlView",
