@@ -8,9 +8,7 @@ from service.api.load import BodyRoom, EngineQueue, Load
 from service.api.metrics import Metrics
 from service.push.admission import AdmissionRules
 from service.push.connection import StreamLimits
-from service.risk.mark_rule import DOOR, MarkRule
 from service.settings import Settings
-from service.store.market_stream import Gate
 
 
 def door_of(settings: Settings, keys: KeyStore) -> Door:
@@ -56,25 +54,6 @@ def load_of(settings: Settings, metrics: Metrics) -> Load:
 def admission_rules_of(settings: Settings) -> AdmissionRules:
     """Return who may open the stream, and how often."""
     return AdmissionRules(frozenset(settings.allowed_origins), settings.connections_per_key_max)
-
-
-def gate_of(settings: Settings, band: float | None = None) -> Gate:
-    """Return the rules by which marks are let into the market stream.
-
-    With `band` those of another door than the API's.
-    """
-    rule = MarkRule(
-        band=settings.mark_band if band is None else band,
-        confirm_s=settings.mark_confirm_s,
-        confirm_marks=settings.mark_confirm_marks,
-        implausible_factor=settings.mark_implausible_factor,
-        implausible_s=settings.mark_implausible_s,
-        warmup_marks=settings.mark_warmup_marks,
-        max_age_s=settings.mark_max_age_s,
-        sources_min=settings.mark_sources_min,
-        allows=tuple((dict(DOOR.allows or ()) | settings.mark_allows).items()),
-    )
-    return Gate(settings.event_time, rule, int(settings.mark_max_ahead_s * 1_000.0))
 
 
 def stream_limits_of(settings: Settings) -> StreamLimits:

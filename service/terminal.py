@@ -23,6 +23,8 @@ GIVE_UP_AFTER_S = 30.0
 out = Console()
 log = Console(stderr=True)
 
+Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
 DataDir = Annotated[Path | None, typer.Option(help="Where the embedded Valkey keeps its file.")]
 Url = Annotated[str, typer.Option(help="The service to talk to.", envvar="PLIMSOLL_URL")]
 Token = Annotated[

@@ -21,6 +21,7 @@ _TRACEPARENT = re.compile(
 )
 _SAMPLED = 1
 SEND_EVERY_MS, SEND_WITHIN_S = 500, 2
+INSTALL = "PLIMSOLL_OTLP_ENDPOINT needs OpenTelemetry: pip install 'plimsoll-risk[otel]'"
 
 
 def is_available() -> bool:

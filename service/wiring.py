@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from service.errors import InvalidInput
-from service.rules import gate_of
+from service.risk.mark_rule import DOOR, MarkRule
 from service.settings import Settings
 from service.store.accounts import Accounts
 from service.store.acknowledgements import Acknowledgements
@@ -11,9 +11,9 @@ from service.store.alert_log import AlertLog
 from service.store.client import Client, connect, connect_blocking
 from service.store.epoch import settle
 from service.store.funds import Funds
-from service.store.market_stream import MarketStream
+from service.store.market_stream import Gate, MarketStream
 from service.store.questions import Questions
-from service.tracing import Tracer, is_available
+from service.tracing import INSTALL, Tracer, is_available
 
 REDIS_URL_DEFAULT = "redis://127.0.0.1:6379/0"
 
@@ -50,16 +50,29 @@ def store_of(settings: Settings) -> Store:
     return Store(client, blocking, market, accounts, log, acks, questions, funds, settings.shards)
 
 
+def gate_of(settings: Settings, band: float | None = None) -> Gate:
+    """Return the rules by which marks are let into the market stream.
+
+    With `band` those of another door than the API's.
+    """
+    rule = MarkRule(
+        band=settings.mark_band if band is None else band,
+        confirm_s=settings.mark_confirm_s,
+        confirm_marks=settings.mark_confirm_marks,
+        implausible_factor=settings.mark_implausible_factor,
+        implausible_s=settings.mark_implausible_s,
+        warmup_marks=settings.mark_warmup_marks,
+        max_age_s=settings.mark_max_age_s,
+        sources_min=settings.mark_sources_min,
+        allows=tuple((dict(DOOR.allows or ()) | settings.mark_allows).items()),
+    )
+    return Gate(settings.event_time, rule, int(settings.mark_max_ahead_s * 1_000.0))
+
+
 def tracer_of(settings: Settings, part: str) -> Tracer | None:
     """Return what makes traces, None where none are wanted; raises InvalidInput."""
-    check_tracing(settings)
     if settings.otlp_endpoint is None:
         return None
+    if not is_available():
+        raise InvalidInput(INSTALL)
     return Tracer(settings.otlp_endpoint, part, settings.trace_share)
-
-
-def check_tracing(settings: Settings) -> None:
-    """Raise InvalidInput where traces are wanted and cannot be made."""
-    if settings.otlp_endpoint is not None and not is_available():
-        detail = "PLIMSOLL_OTLP_ENDPOINT needs OpenTelemetry: pip install 'plimsoll-risk[otel]'"
-        raise InvalidInput(detail)

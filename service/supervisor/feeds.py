@@ -15,7 +15,6 @@ from service.feeds.intake import ClockRules
 from service.feeds.live import LiveFeed
 from service.feeds.store_sink import StoreSink
 from service.feeds.venue import CCXT, FeedName
-from service.rules import gate_of
 from service.running import kept
 from service.settings import Settings
 from service.store import keys
@@ -25,6 +24,7 @@ from service.store.health import Roll
 from service.store.log_level import LogLevels
 from service.store.market_stream import MarketStream
 from service.supervisor.reports import keep_reporting
+from service.wiring import gate_of
 
 _log = logging.getLogger("plimsoll.feeds")
 

@@ -26,8 +26,6 @@ from service.supervisor import resources
 from service.supervisor.children import SUPERVISOR, Part, Say, StartError
 from service.supervisor.crew import AT_WORK_WITHIN_S, VALKEY, Crew
 from service.supervisor.extras import by_process, check_extras
-from service.supervisor.targets import check_targets
-from service.wiring import check_tracing
 
 FORMAT_WITHIN_S = 2.0
 READY_POLL_S = 0.05
@@ -79,9 +77,7 @@ async def running(settings: Settings, say: Say, monitors: int = 1) -> AsyncItera
     cannot start.
     """
     check_bind(settings)
-    check_targets(settings)
     check_extras(settings)
-    check_tracing(settings)
     resources.allow_descriptors()
     crew = Crew(say)
     async with contextlib.AsyncExitStack() as stack:

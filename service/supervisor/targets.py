@@ -3,7 +3,6 @@
 Apprise, which it needs, is imported here and nowhere else: what it does stays in this process.
 """
 
-import importlib.util
 from contextlib import AsyncExitStack
 
 from service.access.log_level import LogLevelBoard
@@ -17,16 +16,10 @@ from service.store.epoch import settle
 from service.store.log_level import LogLevels
 from service.store.receivers import Targets
 from service.store.silences import Silences
-from service.supervisor.children import StartError
+from service.supervisor.extras import check_targets
 from service.webhooks.delivery import Pace
 from service.webhooks.sender import Rules
 from service.webhooks.worker import DeliveryWorker
-
-
-def check_targets(settings: Settings) -> None:
-    """Raise StartError when targets are wanted and cannot be told."""
-    if settings.targets and importlib.util.find_spec("apprise") is None:
-        raise StartError("PLIMSOLL_TARGETS=true needs apprise: pip install 'plimsoll-risk[notify]'")
 
 
 async def run_targets(settings: Settings) -> None:

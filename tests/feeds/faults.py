@@ -22,10 +22,10 @@ from service.feeds.sinks import MarkSink
 from service.feeds.store_sink import StoreSink
 from service.feeds.tape import MarkDoc
 from service.feeds.venue import FeedName
-from service.rules import gate_of
 from service.settings import Settings
 from service.store.client import Client
 from service.store.market_stream import MarketStream
+from service.wiring import gate_of
 from tests.feeds.venues.binance import BinanceDialect
 from tests.feeds.venues.bybit import BybitDialect
 from tests.feeds.venues.deribit import DeribitDialect
