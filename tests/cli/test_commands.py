@@ -7,8 +7,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from service import cli as commands
-from service import terminal
+from service import evaluate_cli, terminal
 from service.cli import cli
 from service.settings import Settings
 
@@ -47,7 +46,7 @@ REQUEST = {
 
 @pytest.fixture(autouse=True)
 def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (commands, terminal):
+    for module in (evaluate_cli, terminal):
         monkeypatch.setattr(module, "out", Console(width=200))
 
 

@@ -146,9 +146,10 @@ def _check_words(place: str, program: str, words: list[str]) -> None:
 def _parse(place: str, words: list[str]) -> None:
     """Insist on commands and options that our command line knows."""
     command: Any = typer.main.get_command(cli)
-    while hasattr(command, "commands"):
-        assert words[0] in command.commands, f"{place}: there is no command {words[0]}"
-        command, words = command.commands[words[0]], words[1:]
+    while hasattr(command, "get_command"):
+        named = command.get_command(None, words[0])
+        assert named is not None, f"{place}: there is no command {words[0]}"
+        command, words = named, words[1:]
     known = {option for parameter in command.params for option in parameter.opts}
     for word in words:
         option = word.partition("=")[0]
