@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 # A test starts dozens of processes: without bytecode each would compile the whole service anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help install run test test-cluster check lint format bench loadtest soak study docker-test docs lock clean
+.PHONY: help install run test live test-cluster check lint format bench loadtest soak study docker-test docs lock clean
 
 NEW_ENOUGH := -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.14 python; do \
@@ -17,7 +17,8 @@ RUNTIME := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 # Three on two cores: a third of the time a test waits for a process, a socket or a clock.
-PYTEST := $(BIN)/pytest --numprocesses 3 --dist worksteal
+PYTEST := $(BIN)/pytest --numprocesses 3 --dist worksteal -m 'not live'
+LIVE := $(BIN)/pytest --numprocesses 2 --dist loadfile -m live
 
 help: ## Print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -29,6 +30,9 @@ run: $(RUNTIME) ## Run the demo: a service, accounts, a crash, the alerts as the
 
 test: $(DEV) ## Run the tests on two cores
 	$(PYTEST)
+
+live: $(DEV) ## Run the tests that need Debian's Chromium or Prometheus; without these they skip
+	$(LIVE)
 
 test-cluster: $(DEV) ## Run the tests that need a store on a cluster of three masters
 	PLIMSOLL_TEST_STORE=cluster $(PYTEST) $(addprefix tests/,store monitor api push feeds e2e simulation)
@@ -42,6 +46,7 @@ check: $(DEV) ## Run everything that must hold before a change lands; pytest com
 	$(BIN)/zensical build --clean --strict
 	$(BIN)/python -m tests.benchmarks --size small
 	$(BIN)/python -m loadtests --short --tries 2
+	$(LIVE)
 	$(PYTEST)
 
 lint: $(DEV) ## Run the part of `check` that takes seconds

@@ -32,6 +32,7 @@ DASHBOARD = ROOT / "deploy" / "observe" / "grafana" / "dashboards" / "plimsoll.j
 CRASHED, USUAL = 1_500.0, 2_000.0
 
 
+@pytest.mark.live
 @pytest.mark.soak
 @pytest.mark.timeout(900)
 def test_rules_panels_traces_and_logs_of_a_service_under_faults(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from tests.e2e.running_service import until
 from tests.page.browsers import PHONE, WIDE, at, chromium, errors_of, new_context, violations
 from tests.page.desk import ACCOUNTS, KEY, Desk, open_desk
 
+pytestmark = pytest.mark.live
+
 VIEWS = ("accounts", "alerts", "book", "funds", "marks", "service")
 NOT_LIVE_WITHIN_S = 3.0
 Open = Callable[..., Page]
