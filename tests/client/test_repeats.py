@@ -32,7 +32,7 @@ ANSWERS: dict[str, Any] = {
     "put_instruments": {"accepted": 0, "refused": 0, "results": []},
     "post_marks": {"accepted": 0, "refused": 0, "results": []},
     "adjust_account": {"id": "a1", "version": 1, "asset": "USDT", "amount": 1},
-    "list_accounts": {"accounts": [], "cursor": None},
+    "list_accounts": {"accounts": [], "cursor": None, "counts": None},
 }
 
 

@@ -263,9 +263,9 @@ async def test_an_epoch_lasts_while_nothing_can_have_been_lost(
     before: str, after: str, durable: int, same: bool, client: Client
 ) -> None:
     async def settled(new: str, servers: str, broken: bytes = b"") -> Any:
-        names = (keys.SHARD_COUNT, keys.EPOCH, keys.SERVERS, keys.BEGUN, keys.CLOCK)
+        names = (keys.SHARD_COUNT, keys.EPOCH, keys.SERVERS, keys.BEGUN, keys.CLOCK, keys.FORMAT)
         script = load_script("settle_store")
-        return (await client.run(script, names, (4, new, servers, durable, broken, 0)))[1]
+        return (await client.run(script, names, (4, new, servers, durable, broken, 0, 1)))[1]
 
     assert await settled("one", before) == b"one"
     expected = b"one" if same else b"two"
