@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from service.api.explained import UNITS as EXPLAIN_UNITS
 from service.api.sizing import SIZE_UNITS
 from service.store.api_keys import Scope
 from tests.api.guarded import BOOTSTRAP, CALLS, Call, open_guarded
@@ -53,6 +54,10 @@ def marks(count: int) -> Call:
     return Call("POST", "/v1/marks", ("marks:write",), body)
 
 
+# Calls whose work is not that of their accounts, by the last word of their path.
+COSTLY = {"size": SIZE_UNITS, "explain": EXPLAIN_UNITS}
+
+
 @pytest.mark.parametrize(
     ("call", "cost"),
     [
@@ -80,7 +85,7 @@ async def test_every_call_says_how_its_key_stands_and_is_refused_without_units(
     async with open_guarded(redis_url, **SLOW) as guarded:
         for call in CALLS:
             token = await guarded.token("admin")
-            cost = SIZE_UNITS if call.path == "/v1/size" else 1
+            cost = COSTLY.get(call.path.rpartition("/")[2], 1)
             rest = max(BURST - cost, 0)
             assert left(await guarded.send(call, token)) == rest, call.path
             if rest:
