@@ -8,6 +8,7 @@ from service.api.load import BodyRoom, EngineQueue, Load
 from service.api.metrics import Metrics
 from service.push.admission import AdmissionRules
 from service.push.connection import StreamLimits
+from service.risk.conditions import Bands
 from service.settings import Settings
 
 
@@ -56,6 +57,7 @@ def admission_rules_of(settings: Settings) -> AdmissionRules:
     return AdmissionRules(frozenset(settings.allowed_origins), settings.connections_per_key_max)
 
 
+from service.risk.conditions import Bands
 def stream_limits_of(settings: Settings) -> StreamLimits:
     """Return what one WebSocket connection may cost."""
     return StreamLimits(
