@@ -29,7 +29,7 @@ DAY_MS = 86_400_000
 _MINUTE_MS = 60_000
 _BLOCKS = 4
 _BLOCK_MS = DAY_MS // _BLOCKS
-_RATIO_MAX = 1e9  # of mark to index, so that every figure is finite
+_APART_MAX = 1e9  # mark and index, so that every figure is finite
 _RULE = VolatilityRule()
 
 
@@ -100,8 +100,8 @@ class MarketTrack:
         self.low = min(self.low, price)
         self.price, self.time_ms = price, time_ms
         if mark.index_price is not None:
-            ratio = min(price / mark.index_price, _RATIO_MAX)
-            self.divergence, self.divergence_ms = ratio - 1.0, time_ms
+            apart = (price - mark.index_price) / mark.index_price
+            self.divergence, self.divergence_ms = min(apart, _APART_MAX), time_ms
             self.diverged_ms = bands.outside_since(
                 Condition.DIVERGED, abs(self.divergence), self.diverged_ms, time_ms
             )
