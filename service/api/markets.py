@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request, Response
 from service.api.documents import answer, operation, query_parameter
 from service.api.entrance import Entrance
 from service.api.follower import MarketFollower
+from service.api.market_columns import is_old
 from service.api.market_example import MARKETS_EXAMPLE
 from service.api.moves import MarketMoves
 from service.api.queries import MARKET_PARAMETERS, Query
@@ -39,10 +40,9 @@ from service.risk.conditions import Bands, Condition, MarketTrack
 from service.risk.model import Mark
 from service.risk.reports import Key
 from service.risk.venues import RULES
-from service.risk.volatility import KNOWN, REASONS, VolatilityRule
+from service.risk.volatility import KNOWN, REASONS
 from service.store.market_stream import NewestMark
 
-_STALE_AFTER_MS = VolatilityRule().stale_after_ms
 _HOURS_A_YEAR = 365.0 * 24.0
 
 
@@ -155,7 +155,7 @@ def _missing(seen_ms: int, now_ms: int) -> Reason:
     """Return why what was seen at a time says nothing now; 0: nothing was."""
     if seen_ms == 0:
         return "no_mark"
-    return "stale_marks" if now_ms - seen_ms > _STALE_AFTER_MS else None
+    return "stale_marks" if is_old(seen_ms, now_ms) else None
 
 
 def _funding(mark: Mark) -> MarketFunding:
