@@ -12,7 +12,15 @@ import pytest
 
 from service.risk.conditions import MarketTrack
 from tests.api.test_moves import BTC, START_MS, Feed, streams, up_to, working
-from tests.api.workers import errors_of, open_worker, settings_of
+from tests.api.workers import (
+    LENIENT,
+    account,
+    errors_of,
+    instrument,
+    long,
+    open_worker,
+    settings_of,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -174,3 +182,22 @@ async def test_a_worker_that_starts_later_has_the_same_tracks(redis_url: str) ->
         assert tracks[0] is not None
         assert tracks[0].volatile_ms > 0
         assert tracks[0].ranges > 5
+
+
+async def test_an_account_hears_of_its_markets_by_its_findings(worker: httpx.AsyncClient) -> None:
+    """By the marks of its own venue, else by generic's."""
+    await worker.put("/v1/instruments", json=[instrument(venue="binance"), instrument()])
+    body = {"accounts": [account(long(), id="a", venue="binance")], "healthLimits": LENIENT}
+    for venue, price, expected in (
+        ("generic", 102.0, []),
+        ("generic", 102.1, ["market_diverged"]),
+        ("binance", 102.0, []),
+        ("binance", 97.9, ["market_diverged"]),
+    ):
+        mark = {"venue": venue, "symbol": BTC, "markPrice": price, "indexPrice": 100}
+        await post(worker, mark)
+        await markets(worker)
+        answer = (await worker.post("/v1/evaluate", json=body)).json()["accounts"][0]
+        found = [each for each in answer["findings"] if each["code"].startswith("market_")]
+        assert [each["code"] for each in found] == expected, (venue, price)
+        assert all(each["symbol"] == BTC and each["limit"] == 0.02 for each in found)
