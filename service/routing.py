@@ -76,6 +76,7 @@ def rest_routers(
     yield build_marks_router(
         entrance, store.market, follower, bodies, limits, route_class=once, tracer=tracer
     )
+    metrics.marks.outside = moves.outside
     yield build_markets_router(entrance, follower, moves)
     yield build_accounts_router(
         entrance, store.accounts, follower, bodies, limits, route_class=once

@@ -57,7 +57,15 @@ def admission_rules_of(settings: Settings) -> AdmissionRules:
     return AdmissionRules(frozenset(settings.allowed_origins), settings.connections_per_key_max)
 
 
-from service.risk.conditions import Bands
+def bands_of(settings: Settings) -> Bands:
+    """Return what the condition of a market is held against."""
+    return Bands(
+        settings.market_volatility_band,
+        settings.market_divergence_band,
+        settings.market_hysteresis,
+    )
+
+
 def stream_limits_of(settings: Settings) -> StreamLimits:
     """Return what one WebSocket connection may cost."""
     return StreamLimits(

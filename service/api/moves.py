@@ -15,6 +15,7 @@ track notes of it: highs and lows, and how far it is from its index (`risk/condi
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
@@ -27,7 +28,7 @@ from service.contract.likelihood import VolatilityDocument
 from service.contract.marks import decode_mark
 from service.errors import InvalidInput, MalformedBody, StoreUnavailable
 from service.risk.columns import Floats, Ints
-from service.risk.conditions import Bands, MarketTrack, kept_tracks, restored_tracks
+from service.risk.conditions import Bands, Condition, MarketTrack, kept_tracks, restored_tracks
 from service.risk.model import GENERIC_VENUE, Mark
 from service.risk.volatility import (
     KNOWN,
@@ -160,6 +161,11 @@ class MarketMoves:
         self._observe_due()
         number = self._numbers.get(market)
         return self._tracks[number] if self.live and number is not None else None
+
+    def outside(self) -> Counter[Condition]:
+        """Return how many markets are outside each band."""
+        self._observe_due()
+        return Counter(each for track in self._tracks for each in Condition if track.since_ms(each))
 
     def ewma_annual(self, markets: Sequence[Key]) -> Floats:
         """Return the volatility a year, without jumps, of markets' own marks; NaN: not known."""

@@ -128,6 +128,9 @@ async def test_divergence_leaves_its_band_and_comes_back(worker: httpx.AsyncClie
         assert market["divergence"]["ratio"] == pytest.approx(price / 100.0 - 1.0)
         assert [each["condition"] for each in market["outside"]] == outside, price
         assert len(await markets(worker, condition="diverged")) == len(outside)
+        told = (await worker.get("/metrics")).text
+        assert f'plimsoll_markets_outside{{condition="diverged"}} {len(outside)}.0' in told
+        assert 'plimsoll_markets_outside{condition="volatile"} 0.0' in told
 
 
 async def test_markets_are_found_by_what_they_are(worker: httpx.AsyncClient) -> None:
