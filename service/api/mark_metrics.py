@@ -44,6 +44,6 @@ class MarkMetrics(Collector):
             "plimsoll_markets_outside", "Markets outside a band.", labels=("condition",)
         )
         counts = self.outside()
-        for condition, name in zip(Condition, CONDITION_NAMES, strict=True):
-            outside.add_metric((name,), counts.get(condition, 0))
+        for condition in Condition:
+            outside.add_metric((CONDITION_NAMES[condition],), counts.get(condition, 0))
         yield outside
