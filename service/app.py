@@ -48,6 +48,7 @@ from service.risk import evaluate
 from service.routing import rest_routers
 from service.rules import (
     admission_rules_of,
+    bands_of,
     door_of,
     load_of,
     meter_of,
@@ -74,7 +75,8 @@ def build_api(settings: Settings) -> FastAPI:
     meter = meter_of(settings, Units(store.client))
     entrance = Entrance(door, meter)
     follower = MarketFollower(store.market, settings.pegged_assets, settings.event_time)
-    follower.taker = moves = MarketMoves(store.market, follower, VolatilityStore(store.client))
+    kept_moves = VolatilityStore(store.client)
+    follower.taker = moves = MarketMoves(store.market, follower, kept_moves, bands_of(settings))
     follower.maker = own = OwnMarks(store.market)
     hub = _hub_of(settings, store, follower, meter)
     admission = Admission(door, hub, admission_rules_of(settings))
@@ -99,7 +101,7 @@ def build_api(settings: Settings) -> FastAPI:
     hub.tracer = tracer_of(settings, "api")
     load = load_of(settings, metrics)
     routers = partial(rest_routers, settings, entrance, store, follower, load=load, metrics=metrics)
-    for router in routers(examiner=Examiner(follower, moves), tracer=hub.tracer):
+    for router in routers(examiner=Examiner(follower, moves), moves=moves, tracer=hub.tracer):
         app.include_router(router)
     open_stream = partial(EventStreamResponse, hub, admission)
     app.include_router(build_alert_stream_router(entrance, open_stream))

@@ -24,9 +24,11 @@ from service.api.instruments import build_instruments_router
 from service.api.liquidation_map import LiquidationMaps
 from service.api.load import Load
 from service.api.log_level import build_log_level_router
+from service.api.markets import build_markets_router
 from service.api.marks import build_marks_router
 from service.api.metrics import Metrics
 from service.api.monitored import Monitored
+from service.api.moves import MarketMoves
 from service.api.once import Once
 from service.api.silences import build_silences_router
 from service.api.simulate import build_simulate_router
@@ -58,6 +60,7 @@ def rest_routers(
     metrics: Metrics,
     examiner: Examiner,
     tracer: Tracer | None,
+    moves: MarketMoves,
 ) -> Iterator[APIRouter]:
     """Yield the REST calls, the most frequent first: routes are tried in order."""
     bodies = BodyReader(settings.body_max_bytes, settings.body_timeout_s, load.room)
@@ -73,6 +76,8 @@ def rest_routers(
     yield build_marks_router(
         entrance, store.market, follower, bodies, limits, route_class=once, tracer=tracer
     )
+    metrics.marks.outside = moves.outside
+    yield build_markets_router(entrance, follower, moves)
     yield build_accounts_router(
         entrance, store.accounts, follower, bodies, limits, route_class=once
     )

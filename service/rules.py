@@ -8,6 +8,7 @@ from service.api.load import BodyRoom, EngineQueue, Load
 from service.api.metrics import Metrics
 from service.push.admission import AdmissionRules
 from service.push.connection import StreamLimits
+from service.risk.conditions import Bands
 from service.settings import Settings
 
 
@@ -54,6 +55,15 @@ def load_of(settings: Settings, metrics: Metrics) -> Load:
 def admission_rules_of(settings: Settings) -> AdmissionRules:
     """Return who may open the stream, and how often."""
     return AdmissionRules(frozenset(settings.allowed_origins), settings.connections_per_key_max)
+
+
+def bands_of(settings: Settings) -> Bands:
+    """Return what the condition of a market is held against."""
+    return Bands(
+        settings.market_volatility_band,
+        settings.market_divergence_band,
+        settings.market_hysteresis,
+    )
 
 
 def stream_limits_of(settings: Settings) -> StreamLimits:

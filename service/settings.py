@@ -93,6 +93,15 @@ class Settings(BaseSettings):
     mark_allows: dict[Literal["degraded", "suspect", "stale"], AllowsName] = Field(
         {}, description="what marks of a quality raise accounts to (JSON object), see docs/marks.md"
     )
+    market_volatility_band: float = Field(
+        4.0, ge=0.0, le=1_000.0, description="a market that moves more a year is volatile; 0: none"
+    )
+    market_divergence_band: float = Field(
+        0.02, ge=0.0, le=10.0, description="a mark further from its index diverges; 0: none does"
+    )
+    market_hysteresis: float = Field(
+        0.2, ge=0.0, lt=1.0, description="share of a band that a market must come back inside it"
+    )
     pegged_assets: tuple[str, ...] = Field(
         (), description="assets counted at exactly 1 USD besides USD (JSON list)"
     )

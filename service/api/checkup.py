@@ -15,6 +15,7 @@ from service.api.answer_parts import FROM_REQUEST_MS, Evaluated
 from service.api.answers import Remarks
 from service.api.follower import MarketFollower
 from service.api.likelihoods import likelihoods_of
+from service.api.market_columns import condition_of
 from service.api.moves import MarketMoves
 from service.contract.alerts import PoolName, pool_name
 from service.contract.decoding import check_count
@@ -37,7 +38,7 @@ from service.risk.batch import pool_keys
 from service.risk.columns import Floats, Ints
 from service.risk.evaluate import assess, prices, select
 from service.risk.health.check import check_health
-from service.risk.health.findings import Finding, HealthInputs
+from service.risk.health.findings import Finding, HealthInputs, MarketColumns
 from service.risk.markets import MarketTable
 from service.risk.model import GENERIC_VENUE, Account, HealthLimits, Position
 from service.risk.venues import RULES
@@ -116,13 +117,20 @@ class Examination:
         findings = likelihood = None
         if self._asked.limits is not None:
             ages = _mark_ages(of, table, now_ms)
-            inputs = self._inputs(names, ages, moves.volatility)
+            condition = condition_of(self._moves, names, now_ms)
+            inputs = self._inputs(names, ages, moves.volatility, condition)
             findings = self._findings(of, inputs, self._asked.limits, pools)
         if self._asked.likelihood is not None:
             likelihood = likelihoods_of(of, pools, moves, self._asked.likelihood)
         return Remarks(findings, likelihood)
 
-    def _inputs(self, names: Sequence[_Name], ages: Floats, volatility: Volatility) -> HealthInputs:
+    def _inputs(
+        self,
+        names: Sequence[_Name],
+        ages: Floats,
+        volatility: Volatility,
+        condition: MarketColumns,
+    ) -> HealthInputs:
         positions = self._positions
         funding = {name: self._funding_per_h(name) for name in set(names)}
         return HealthInputs(
@@ -131,6 +139,7 @@ class Examination:
             funding_per_h=_column(funding[name] for name in names),
             mark_age_ms=ages,
             volatility=volatility,
+            condition=condition,
         )
 
     def _findings(
@@ -195,6 +204,7 @@ def _findings(
         inputs.funding_per_h[legs],
         inputs.mark_age_ms[legs],
         inputs.volatility.rows(legs),
+        inputs.condition.rows(legs),
     )
     for found in check_health(part, assessment, prices(part, assessment), limits, some):
         leg = None if found.leg is None else int(legs[found.leg])

@@ -1,13 +1,16 @@
-"""What the mark gate has refused, and of which quality the symbols are, for metrics."""
+"""What the mark gate has refused, of which quality the symbols are, and which markets are outside
+their bands, for metrics."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from service.contract.markets import CONDITION_NAMES
 from service.contract.quality import QUALITY_NAMES
+from service.risk.conditions import Condition
 from service.risk.quality import Quality
 from service.store.refusals import Refusals
 
@@ -18,6 +21,7 @@ class MarkMetrics(Collector):
     def __init__(self, registry: CollectorRegistry) -> None:
         self.refused: Sequence[Refusals] = ()
         self.qualities: Mapping[Quality, int] = {}
+        self.outside: Callable[[], Mapping[Condition, int]] = dict
         registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
@@ -36,3 +40,10 @@ class MarkMetrics(Collector):
         for code, name in enumerate(QUALITY_NAMES):
             quality.add_metric((name,), self.qualities.get(Quality(code), 0))
         yield quality
+        outside = GaugeMetricFamily(
+            "plimsoll_markets_outside", "Markets outside a band.", labels=("condition",)
+        )
+        counts = self.outside()
+        for condition in Condition:
+            outside.add_metric((CONDITION_NAMES[condition],), counts.get(condition, 0))
+        yield outside

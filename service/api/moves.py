@@ -8,23 +8,27 @@ gone, it first keeps a state that passes them over as a silence, and goes on fro
 what was passed over is passed over by all. Two workers differ by the entry they are at, nothing
 else.
 
-A mark that comes sooner than the rule samples costs a look into a dictionary.
+A mark that comes sooner than the rule samples costs a look into a dictionary, and what its market's
+track notes of it: highs and lows, and how far it is from its index (`risk/conditions.py`).
 """
 
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import Protocol
 
-import msgspec
 import numpy as np
 
+from service.api.kept_moves import encode_state, read_state
 from service.contract.likelihood import VolatilityDocument
 from service.contract.marks import decode_mark
 from service.errors import InvalidInput, MalformedBody, StoreUnavailable
+from service.risk.columns import Floats, Ints
+from service.risk.conditions import Bands, Condition, MarketTrack, kept_tracks, restored_tracks
 from service.risk.model import GENERIC_VENUE, Mark
 from service.risk.volatility import (
     KNOWN,
@@ -32,6 +36,7 @@ from service.risk.volatility import (
     TOO_FEW_MARKS,
     Volatility,
     VolatilityBook,
+    rounds,
 )
 from service.store.market_stream import MarketEntry
 from service.store.volatility import KeptVolatility
@@ -75,13 +80,6 @@ class Store(Protocol):
     async def keep(self, state: KeptVolatility, after: int | None) -> bool: ...
 
 
-class _State(msgspec.Struct):
-    """Markets in the order of their numbers, and the columns of `VolatilityBook.kept`."""
-
-    markets: list[Key]
-    columns: dict[str, list[float]]
-
-
 @dataclass(slots=True)
 class Moves:
     """How some markets move, a row each; by its streamed marks or, `given`, the caller's word."""
@@ -92,14 +90,14 @@ class Moves:
     given: list[bool]
 
 
-_decoder = msgspec.json.Decoder(_State)
-
-
 class MarketMoves:
     """The volatility of all streamed markets as of where the worker's picture is."""
 
-    def __init__(self, stream: Stream, picture: Picture, store: Store) -> None:
+    def __init__(
+        self, stream: Stream, picture: Picture, store: Store, bands: Bands | None = None
+    ) -> None:
         self._stream, self.picture, self._store = stream, picture, store
+        self.bands = bands or Bands()
         self._lost = asyncio.Event()
         self.live = False  # it has all that the picture has
         self._kept: int | None = None  # as of which id a state was kept, when we last looked
@@ -158,33 +156,65 @@ class MarketMoves:
             [symbol in given for _, symbol in markets],
         )
 
+    def track(self, market: Key) -> MarketTrack | None:
+        """Return what is known of a market, its own marks alone; None: nothing (yet)."""
+        self._observe_due()
+        number = self._numbers.get(market)
+        return self._tracks[number] if self.live and number is not None else None
+
+    def outside(self) -> Counter[Condition]:
+        """Return how many markets are outside each band."""
+        self._observe_due()
+        return Counter(each for track in self._tracks for each in Condition if track.since_ms(each))
+
+    def ewma_annual(self, markets: Sequence[Key]) -> Floats:
+        """Return the volatility a year, without jumps, of markets' own marks; NaN: not known."""
+        self._observe_due()
+        nobody = len(self._numbers)
+        numbers = [self._numbers.get(key, nobody) for key in markets]
+        return self._book.ewma_annual(np.array(numbers, np.int64))
+
     def _observe(self, mark: Mark, time_ms: int) -> None:
         key = (mark.venue, mark.symbol)
         number = self._numbers.get(key)
         if number is None:
             number = self._numbers[key] = len(self._taken_ms)
             self._taken_ms.append(_NEVER_MS)
-        elif time_ms - self._taken_ms[number] < self._book.rule.sampling_ms:
+            self._tracks.append(MarketTrack())
+        track = self._tracks[number]
+        track.take(mark, time_ms, self.bands)
+        if time_ms - self._taken_ms[number] < self._book.rule.sampling_ms:
             return  # the book would not take it either
         self._taken_ms[number] = time_ms
-        self._due.append((number, mark.mark_price, time_ms))
+        self._due.append((number, mark.mark_price, time_ms, track.range_annual()))
         if len(self._due) >= _RETURNS_AT_ONCE:
             self._observe_due()
 
     def _observe_due(self) -> None:
         if self._due:
-            number, price, time_ms = zip(*self._due, strict=True)
+            number, price, time_ms, ranges = map(np.array, zip(*self._due, strict=True))
             self._due.clear()
-            self._book.observe(np.array(number), np.array(price), np.array(time_ms))
+            for rows in rounds(number):
+                self._book.observe(number[rows], price[rows], time_ms[rows])
+                self._judge(number[rows], time_ms[rows], ranges[rows])
+
+    def _judge(self, number: Ints, time_ms: Ints, ranges: Floats) -> None:
+        """Hold the volatility of markets, each there once, against its band as of their marks."""
+        worst = np.fmax(self._book.ewma_annual(number), ranges)
+        for row, annual, at_ms in zip(
+            *map(np.ndarray.tolist, (number, worst, time_ms)), strict=True
+        ):
+            self._tracks[row].judge_volatility(annual, at_ms, self.bands)
 
     def _begin(self, kept: KeptVolatility | None) -> None:
         """Be as it was kept."""
-        state = _read(kept)
+        state = read_state(kept)
         self._book = VolatilityBook()
         self._book.restore(state.columns)
         self._numbers = {key: number for number, key in enumerate(state.markets)}
         self._taken_ms = [int(time_ms) for time_ms in state.columns["taken_ms"]]
-        self._due: list[tuple[int, float, int]] = []
+        self._tracks = restored_tracks(state.tracks, len(state.markets))
+        self._due: list[tuple[int, float, int, float]] = []
 
     async def _join(self) -> None:
         """Go on from what is kept to where the picture is; what cannot be read is passed over."""
@@ -242,7 +272,7 @@ class MarketMoves:
     def _encoded(self) -> bytes:
         self._observe_due()
         columns = self._book.kept(len(self._numbers))
-        return msgspec.json.encode(_State(list(self._numbers), columns))
+        return encode_state(list(self._numbers), columns, kept_tracks(self._tracks))
 
 
 def _put(found: Volatility, row: int, document: VolatilityDocument) -> None:
@@ -254,20 +284,3 @@ def _put(found: Volatility, row: int, document: VolatilityDocument) -> None:
     found.jumps_per_s[row] = document.jumps_per_s
     found.jump_mean[row] = document.jump_mean
     found.state[row] = KNOWN
-
-
-def _read(kept: KeptVolatility | None) -> _State:
-    """Return what was kept; nothing where that cannot be read."""
-    nothing = _State([], VolatilityBook().kept(0))
-    if kept is None:
-        return nothing
-    try:
-        state = _decoder.decode(kept.state)
-    except msgspec.DecodeError as error:
-        _log.error("the volatility that was kept cannot be read: %s", error)
-        return nothing
-    lengths = {name: len(state.columns.get(name, ())) for name in nothing.columns}
-    if set(lengths.values()) != {len(state.markets)}:
-        _log.error("the volatility that was kept is another version's: it starts anew")
-        return nothing
-    return state

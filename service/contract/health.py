@@ -35,6 +35,8 @@ FindingCode: TypeAlias = Literal[
     "isolated_would_bound_loss",
     "buffer_thin",
     "funding_eats_margin",
+    "market_volatile",
+    "market_diverged",
     "mark_stale",
     "mark_missing",
     "instrument_missing",

@@ -129,7 +129,7 @@ class VolatilityBook:
         assert np.all(np.isfinite(price))
         if len(market):
             grow(self._columns, int(market.max()) + 1)
-        for rows in _rounds(market):
+        for rows in rounds(market):
             self._observe_once(market[rows], np.log(price[rows]), time_ms[rows])
 
     def read(self, market: Ints, now_ms: int) -> Volatility:
@@ -154,6 +154,16 @@ class VolatilityBook:
             jump_mean=np.where(known, mean, np.nan),
             state=state,
         )
+
+    def ewma_annual(self, market: Ints) -> Floats:
+        """Return the diffusion of some markets a year as of their newest marks; NaN: too few."""
+        if len(market):
+            grow(self._columns, int(market.max()) + 1)
+        columns = self._columns
+        known = columns.returns[market] >= self.rule.returns_min
+        seconds = np.where(known, columns.seconds[market], np.nan)
+        annual: Floats = np.sqrt(columns.squares[market] / seconds * SECONDS_A_YEAR)
+        return annual
 
     def returns(self, market: Ints) -> Ints:
         """Return how many returns there are of some markets since each one's last silence."""
@@ -223,7 +233,7 @@ class VolatilityBook:
         columns.returns[market] += 1
 
 
-def _rounds(market: Ints) -> Iterator[Ints]:
+def rounds(market: Ints) -> Iterator[Ints]:
     """Split rows so that no market is twice in a round and each keeps its order."""
     order = np.argsort(market, kind="stable")
     starts = np.ones(len(market), np.bool_)

@@ -71,6 +71,7 @@ CALLS = [
         {"marks": [{"symbol": "BTC/USDT:USDT", "markPrice": 60_000}]},
     ),
     Call("GET", "/v1/marks", ANY_KEY),
+    Call("GET", "/v1/markets", ANY_KEY),
     Call("PUT", "/v1/accounts/a1", ("accounts:write",), HOLDER),
     Call("GET", "/v1/accounts/a1", ("accounts:read",)),
     Call("DELETE", "/v1/accounts/a1", ("accounts:write",)),

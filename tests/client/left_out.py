@@ -21,6 +21,16 @@ LEFT_OUT = {
     # Marks are posted; a producer that is in a hurry speaks the stream itself.
     "MarkBatch",
     "Taken",
+    # The condition of markets is for those who watch them; accounts hear of it by their findings.
+    "BandsView",
+    "MarketDay",
+    "MarketDivergence",
+    "MarketFunding",
+    "MarketRange",
+    "MarketView",
+    "MarketVolatility",
+    "MarketsView",
+    "OutsideBand",
     # What ccxt returns goes as it is, in one post; nothing of it is a model of ours.
     "CcxtAnswer",
     "CcxtReadAnswer",

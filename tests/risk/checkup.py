@@ -10,7 +10,7 @@ import numpy as np
 
 from service.risk import volatility
 from service.risk.health.check import check_health, no_inputs
-from service.risk.health.findings import Change, Finding, HealthInputs
+from service.risk.health.findings import Change, Finding, HealthInputs, MarketColumns
 from service.risk.model import Account, Balance, HealthLimits, Instrument, Position
 from service.risk.quality import STALE
 from service.risk.volatility import Volatility
@@ -47,6 +47,7 @@ class Patient:
     mark_age_ms: Mapping[str, float] = field(default_factory=dict)
     stale: tuple[str, ...] = ()
     per_sqrt_s: float | None = None
+    condition: MarketColumns | None = None
 
     def outcome(self) -> Outcome:
         table = table_with(*self.instruments, pegged=("USDT",), marks=self.marks)
@@ -73,6 +74,8 @@ class Patient:
             inputs.budget[row] = self.budgets.get(row, np.nan)
             inputs.funding_per_h[row] = self.funding_per_h.get(position.symbol, np.nan)
             inputs.mark_age_ms[row] = self.mark_age_ms.get(position.symbol, np.nan)
+        if self.condition is not None:
+            inputs.condition = self.condition
         if self.per_sqrt_s is not None:
             rows = len(self.account.positions)
             moves, none = np.full(rows, self.per_sqrt_s), np.zeros(rows)

@@ -11,10 +11,11 @@ from service.risk.health.findings import (
     Examined,
     Finding,
     HealthInputs,
+    MarketColumns,
     Severity,
 )
 from service.risk.health.isolation import isolation_rule
-from service.risk.health.marks import mark_rules
+from service.risk.health.marks import mark_rules, market_rules
 from service.risk.health.sizes import size_rules
 from service.risk.health.stops import stop_rules
 from service.risk.liquidation import LegPrices
@@ -30,9 +31,9 @@ _CODES = {code: place for place, code in enumerate(SEVERITY)}
 def no_inputs(batch: Batch) -> HealthInputs:
     """Return columns in which nothing is given: no stops, no budgets, no funding, no volatility."""
     rows = len(batch.legs.pool)
-    stop, budget, funding, age, moves = (np.full(rows, np.nan) for _ in range(5))
+    stop, budget, funding, age, moves, annual, apart = (np.full(rows, np.nan) for _ in range(7))
     unknown = Volatility(moves, moves, moves, np.full(rows, NO_MARK, np.int8))
-    return HealthInputs(stop, budget, funding, age, unknown)
+    return HealthInputs(stop, budget, funding, age, unknown, MarketColumns(annual, apart))
 
 
 def check_health(
@@ -63,6 +64,7 @@ def check_health(
             stop_rules(examined),
             [isolation_rule(examined)],
             buffer_rules(examined),
+            market_rules(examined),
             mark_rules(examined),
         )
         return sorted((one for rule in rules for one in rule.findings(batch)), key=_place)

@@ -11,7 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from service.risk.columns import Batch, Bools, Floats
+from service.risk.columns import Batch, Bools, Floats, Ints
+from service.risk.conditions import Bands
 from service.risk.liquidation import LegPrices
 from service.risk.margin import Assessment
 from service.risk.model import HealthLimits
@@ -46,11 +47,26 @@ SEVERITY: dict[str, Severity] = {
     "isolated_would_bound_loss": "info",
     "buffer_thin": "critical",
     "funding_eats_margin": "warning",
+    "market_volatile": "warning",
+    "market_diverged": "warning",
     "mark_stale": "warning",
     "mark_missing": "critical",
     "instrument_missing": "critical",
     "collateral_unpriced": "critical",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class MarketColumns:
+    """In what condition a leg's market is, and the bands that this is held against."""
+
+    annual: Floats  # the larger of its volatilities a year; NaN: not known
+    divergence: Floats  # of its mark from its index, as a share; signed
+    bands: Bands = field(default_factory=Bands)
+
+    def rows(self, rows: Ints) -> "MarketColumns":
+        """Return some rows, in this order."""
+        return MarketColumns(self.annual[rows], self.divergence[rows], self.bands)
 
 
 @dataclass(slots=True)
@@ -62,6 +78,7 @@ class HealthInputs:
     funding_per_h: Floats  # share of notional that longs pay shorts an hour; NaN counts as 0
     mark_age_ms: Floats
     volatility: Volatility  # of its market
+    condition: MarketColumns
 
 
 @dataclass(frozen=True, slots=True)

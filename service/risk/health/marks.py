@@ -1,4 +1,4 @@
-"""What an evaluation went by that is old, and what it lacked."""
+"""What an evaluation went by that is old or wild, and what it lacked."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,20 @@ import numpy as np
 from service.risk.columns import Floats, sums_by
 from service.risk.health.findings import Action, Examined, Rule
 from service.risk.quality import Quality
+
+
+def market_rules(examined: Examined) -> Iterator[Rule]:
+    """Return positions in a market that is beyond the limit of a band; only being out of it clears
+    that, or the market's coming back, which nobody here brings about."""
+    condition = examined.inputs.condition
+    bands = condition.bands
+    close: dict[Action, Floats] = {"reduce": np.abs(examined.batch.legs.contracts)}
+    for code, measured, limit in (
+        ("market_volatile", condition.annual, bands.volatility),
+        ("market_diverged", np.abs(condition.divergence), bands.divergence),
+    ):
+        if limit > 0.0:
+            yield Rule(code, measured > limit, measured, limit, "ratio", close)
 
 
 def mark_rules(examined: Examined) -> Iterator[Rule]:
