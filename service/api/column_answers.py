@@ -12,7 +12,7 @@ from service.api.follower import MarketFollower
 from service.api.overlay import overlaid
 from service.api.tables import Columns, Table, owners, reordered, table_of, texts
 from service.api.weaving import Coded, each
-from service.contract.columns_request import FAULTS_MAX, TabledRequest
+from service.contract.tabled import FAULTS_MAX, TabledRequest
 from service.errors import Fault, InvalidInput, StoreUnavailable
 from service.risk.batch import batch_of
 from service.risk.columns import Ints

@@ -31,12 +31,13 @@ from service.api.overlay import check_prices, overlaid
 from service.api.replies import text_reply, with_accounts
 from service.api.symbols import are_listed
 from service.contract.columns_answer import ColumnsAnswer
-from service.contract.columns_request import ColumnsRequest, TabledRequest
+from service.contract.columns_request import ColumnsRequest
 from service.contract.decoding import pointer_to
 from service.contract.evaluate_request import EvaluateQuestion, EvaluateRequest
 from service.contract.evaluation import EvaluateAnswer
 from service.contract.plain_request import PlainRequest
 from service.contract.problems import fault_answers
+from service.contract.tabled import TabledRequest
 from service.errors import Fault, InvalidInput, StoreUnavailable, TooManyItems
 from service.risk.batch import batch_of
 from service.risk.markets import MarketTable
