@@ -32,6 +32,10 @@ class PreparedTable:
 
     def answered(self) -> bytes:
         """Return the whole answer; raises InvalidInput where a figure is too large."""
+        return b"".join(_joined(self.tables()))
+
+    def tables(self) -> dict[str, Columns]:
+        """Return the tables of the answer; raises InvalidInput where a figure is too large."""
         question = self.call.question
         move = None if question.gap is None else question.gap.move_pct
         asking = Asking(no_standing(self.told.batch), Supposed(question.betas or {}, move))
@@ -41,8 +45,7 @@ class PreparedTable:
             faults = [Fault("/columns", "out_of_range", detail.format(at)) for at in left_out]
             raise InvalidInput.of(*faults[:FAULTS_MAX])
         whole = table_of(accounts)
-        tables = _tables(whole.columns, whole.lists, whole.counts, self.call.rows)
-        return b"".join(_joined(tables))
+        return _tables(whole.columns, whole.lists, whole.counts, self.call.rows)
 
 
 def prepare_table(call: TabledRequest, follower: MarketFollower) -> PreparedTable:
