@@ -57,12 +57,15 @@ def _known(words: Vocabulary) -> Callable[[np.ndarray], pa.Array]:
     given = [at for at, value in enumerate(values) if value is not None]
     place = np.full(len(values), -1, np.int32)
     place[given] = np.arange(len(given))
+    if not given:
+        return lambda code: pa.nulls(len(code), pa.string())
     known = pa.array([values[at] for at in given], pa.string())
 
     def listed(code: np.ndarray) -> pa.Array:
         index = place[code]
         missing = index < 0
-        indices = pa.array(index, mask=missing if missing.any() else None)
+        # Polars looks at places that are not there too.
+        indices = pa.array(np.maximum(index, 0), mask=missing if missing.any() else None)
         return pa.DictionaryArray.from_arrays(indices, known, safe=False)
 
     return listed

@@ -56,7 +56,7 @@ def read_arrow(body: bytes, accounts_max: int, positions_max: int) -> TabledRequ
     """Return a call in Arrow; raises MalformedBody, InvalidInput, TooManyItems."""
     try:
         streams = _streams(body, positions_max)
-    except (pa.ArrowException, OSError):
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
         raise MalformedBody("the body is no Arrow IPC stream") from None
     asked = _question(streams)
     by_name = {each.name: each for each in streams}
@@ -155,7 +155,7 @@ def _check_views(where: str, column: pa.Array) -> None:
     end = 4 * (texts.offset + len(texts))
     if views is None or views.size < 4 * end:
         raise MalformedBody("the body is no Arrow IPC stream")
-    lengths = np.frombuffer(views, np.int32)[4 * texts.offset : end : 4]
+    lengths = np.frombuffer(views, np.int32, end)[4 * texts.offset :: 4]
     if lengths.max() > NAME_BYTES_MAX:
         detail = "a text here is longer than any name"
         raise InvalidInput.of(Fault(where, "invalid_length", detail))
@@ -229,10 +229,15 @@ class _Stream:
         for piece in self.columns[column]:
             listed = pa.types.is_dictionary(piece.type)
             # What a dictionary has and no row names is nobody's.
-            by = (piece.indices if listed else piece).dictionary_encode("encode")
-            own = piece.dictionary.take(by.dictionary) if listed else by.dictionary
-            codes.append(by.indices.to_numpy(zero_copy_only=False).astype(np.int64) + len(words))
+            by = (piece.indices if listed else piece).dictionary_encode()
+            own = by.dictionary
+            if listed:  # views cannot be taken from
+                own = piece.dictionary.cast(pa.large_string()).take(own)
+            nothing = len(words) + len(own)
+            found = by.indices.fill_null(-1).to_numpy().astype(np.int64)
+            codes.append(np.where(found < 0, nothing, found + len(words)))
             words += own.to_pylist()
+            words += [None] if by.indices.null_count else []
         return words, np.concatenate(codes)
 
     def refuse(self, column: str, wrong: Bools, code: str, detail: str) -> None:

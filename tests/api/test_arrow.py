@@ -174,8 +174,7 @@ async def test_what_grows_when_it_is_read_is_refused(alone: httpx.AsyncClient) -
     for method in ("lz4", "zstd"):
         response = await post(alone, stream(positions(), compression=method))
         assert (response.status_code, response.json()["code"]) == (400, "malformed_body")
-    many = stream(positions(), rows=1) + stream(positions()) * 0
-    assert read_arrow(many, 10, 10).positions == 5
+    assert read_arrow(stream(positions(), rows=1), 10, 10).positions == 5
     empty = pa.RecordBatch.from_pylist([], positions().schema)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, empty.schema) as writer:
