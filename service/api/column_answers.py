@@ -15,7 +15,7 @@ from service.api.weaving import Coded, each
 from service.contract.tabled import FAULTS_MAX, TabledRequest
 from service.errors import Fault, InvalidInput, StoreUnavailable
 from service.risk.batch import batch_of
-from service.risk.columns import Ints
+from service.risk.columns import Ints, Words
 from service.risk.markets import MarketTable
 
 _NOT_COLUMNS = {"findings", "likelihood"}  # only said of accounts that are listed one by one
@@ -54,13 +54,16 @@ def prepare_table(call: TabledRequest, follower: MarketFollower) -> PreparedTabl
     instruments = question.instruments or ()
     table = overlaid(question, instruments, call.venues, stored, question.price_basis)
     given = call.given
-    venue = np.repeat(np.array(given.venue, object), given.positions)
-    pairs = dict.fromkeys(zip(venue.tolist(), given.symbol.listed(), strict=True))
-    missing = [pair for pair in pairs if table.find_instrument(*pair) is None]
+    venues, symbols = Words.of(given.venue), given.symbol
+    venue, count = np.repeat(venues.code, given.positions), max(1, len(symbols.words))
+    markets = np.unique(venue * count + symbols.code).tolist()
+    pairs = [(venues.words[each // count], symbols.words[each % count]) for each in markets]
+    missing = {pair for pair in pairs if table.find_instrument(*pair) is None}
     if missing and not follower.known:
         raise StoreUnavailable("the instruments are not known yet: give them in the body")
     if missing:
-        rows = zip(call.rows.tolist(), venue.tolist(), given.symbol.listed(), strict=True)
+        names = (venues.words[each] for each in venue.tolist())
+        rows = zip(call.rows.tolist(), names, symbols.listed(), strict=True)
         detail = "no instrument of this symbol at the account's venue, nor a generic one"
         faults = [
             Fault(f"/columns/symbol/{row}", "unknown_symbol", detail)

@@ -125,7 +125,8 @@ def _check_names(column: str, names: Words[str], pattern: str) -> None:
 
     A rule for each cell would be most of what reading takes.
     """
-    wrong = [code for code, name in enumerate(names.words) if re.search(pattern, name) is None]
+    fits = re.compile(pattern).search
+    wrong = [code for code, name in enumerate(names.words) if fits(name) is None]
     if wrong:
         detail = "this name has characters or a length not allowed"
         places = [int(np.argmax(names.code == code)) for code in wrong[:FAULTS_MAX]]
