@@ -54,12 +54,15 @@ def _known(words: Vocabulary) -> Callable[[np.ndarray], pa.Array]:
     if kinds - {str}:
         plain = pa.array(values)
         return lambda code: plain.take(pa.array(code))
-    given = [at for at, value in enumerate(values) if value is not None]
-    place = np.full(len(values), -1, np.int32)
-    place[given] = np.arange(len(given))
-    if not given:
+    if not kinds:
         return lambda code: pa.nulls(len(code), pa.string())
-    known = pa.array([values[at] for at in given], pa.string())
+    # No word twice: pandas takes the dictionary for its categories.
+    number = {
+        word: at
+        for at, word in enumerate(dict.fromkeys(each for each in values if each is not None))
+    }
+    place = np.array([number.get(value, -1) for value in values], np.int32)
+    known = pa.array(list(number), pa.string())
 
     def listed(code: np.ndarray) -> pa.Array:
         index = place[code]
