@@ -58,7 +58,8 @@ def answer_of(request: Request) -> Callable[[PreparedTable], bytes] | None:
 
 def with_stream(document: Document, description: str) -> Document:
     """Return a request body, or a response, that may be in Arrow too."""
-    stream = {ARROW: {"schema": _STREAM | {"description": description}}}
+    schema = _STREAM | {"description": description}
+    stream = {ARROW: {"schema": schema, "example": "(bytes of Arrow IPC streams)"}}
     return document | {"content": document["content"] | stream}
 
 
