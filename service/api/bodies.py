@@ -17,6 +17,7 @@ from service.errors import (
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+ARROW = "application/vnd.apache.arrow.stream"
 
 # A client that is still sending when it is refused would see a reset instead of the answer. So what
 # is too large is read and thrown away for a while, up to this many times the limit.
@@ -49,7 +50,7 @@ class BodyReader:
         """
         media_type = media_type_of(request, *media_types or (JSON,))
         body = await self.collect(request)
-        if not body.isascii():
+        if media_type != ARROW and not body.isascii():
             _check_utf8(body)
         return body, media_type
 

@@ -13,10 +13,11 @@ from service.api.overlay import unread_marks, venues_of
 from service.api.symbols import Name, unknown_symbols, unlisted
 from service.api.weaving import Coded, each, written
 from service.contract.accounts import NamedAccountDocument, document_faults, to_account
-from service.contract.columns_request import TabledRequest, in_columns, read_columns
+from service.contract.columns_request import in_columns, read_columns
 from service.contract.evaluate_request import EvaluateRequest, decode_request
 from service.contract.plain_request import PlainRequest, read_plain
 from service.contract.stated import state
+from service.contract.tabled import TabledRequest
 from service.errors import Fault
 from service.risk.columns import Bools, Statements
 from service.risk.markets import MarketTable

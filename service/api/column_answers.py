@@ -12,10 +12,10 @@ from service.api.follower import MarketFollower
 from service.api.overlay import overlaid
 from service.api.tables import Columns, Table, owners, reordered, table_of, texts
 from service.api.weaving import Coded, each
-from service.contract.columns_request import FAULTS_MAX, TabledRequest
+from service.contract.tabled import FAULTS_MAX, TabledRequest
 from service.errors import Fault, InvalidInput, StoreUnavailable
 from service.risk.batch import batch_of
-from service.risk.columns import Ints
+from service.risk.columns import Ints, Words
 from service.risk.markets import MarketTable
 
 _NOT_COLUMNS = {"findings", "likelihood"}  # only said of accounts that are listed one by one
@@ -32,6 +32,10 @@ class PreparedTable:
 
     def answered(self) -> bytes:
         """Return the whole answer; raises InvalidInput where a figure is too large."""
+        return b"".join(_joined(self.tables()))
+
+    def tables(self) -> dict[str, Columns]:
+        """Return the tables of the answer; raises InvalidInput where a figure is too large."""
         question = self.call.question
         move = None if question.gap is None else question.gap.move_pct
         asking = Asking(no_standing(self.told.batch), Supposed(question.betas or {}, move))
@@ -41,8 +45,7 @@ class PreparedTable:
             faults = [Fault("/columns", "out_of_range", detail.format(at)) for at in left_out]
             raise InvalidInput.of(*faults[:FAULTS_MAX])
         whole = table_of(accounts)
-        tables = _tables(whole.columns, whole.lists, whole.counts, self.call.rows)
-        return b"".join(_joined(tables))
+        return _tables(whole.columns, whole.lists, whole.counts, self.call.rows)
 
 
 def prepare_table(call: TabledRequest, follower: MarketFollower) -> PreparedTable:
@@ -51,13 +54,16 @@ def prepare_table(call: TabledRequest, follower: MarketFollower) -> PreparedTabl
     instruments = question.instruments or ()
     table = overlaid(question, instruments, call.venues, stored, question.price_basis)
     given = call.given
-    venue = np.repeat(np.array(given.venue, object), given.positions)
-    pairs = dict.fromkeys(zip(venue.tolist(), given.symbol.listed(), strict=True))
-    missing = [pair for pair in pairs if table.find_instrument(*pair) is None]
+    venues, symbols = Words.of(given.venue), given.symbol
+    venue, count = np.repeat(venues.code, given.positions), max(1, len(symbols.words))
+    markets = np.unique(venue * count + symbols.code).tolist()
+    pairs = [(venues.words[each // count], symbols.words[each % count]) for each in markets]
+    missing = {pair for pair in pairs if table.find_instrument(*pair) is None}
     if missing and not follower.known:
         raise StoreUnavailable("the instruments are not known yet: give them in the body")
     if missing:
-        rows = zip(call.rows.tolist(), venue.tolist(), given.symbol.listed(), strict=True)
+        names = (venues.words[each] for each in venue.tolist())
+        rows = zip(call.rows.tolist(), names, symbols.listed(), strict=True)
         detail = "no instrument of this symbol at the account's venue, nor a generic one"
         faults = [
             Fault(f"/columns/symbol/{row}", "unknown_symbol", detail)

@@ -15,7 +15,14 @@ from fastapi import APIRouter, Request, Response
 
 from service.api import examples
 from service.api.answers import Asking, Examination, Told, answer_batch, no_standing
-from service.api.bodies import BodyReader
+from service.api.arrow_form import (
+    TABLE_PARAMETER,
+    answer_of,
+    check_installed,
+    read_stream,
+    with_stream,
+)
+from service.api.bodies import ARROW, JSON, BodyReader
 from service.api.calls import Call, ListedRequest, ids_of, read_call, read_listed, sort_accounts
 from service.api.checkup import Examiner, question_of
 from service.api.column_answers import PreparedTable, prepare_table
@@ -31,12 +38,13 @@ from service.api.overlay import check_prices, overlaid
 from service.api.replies import text_reply, with_accounts
 from service.api.symbols import are_listed
 from service.contract.columns_answer import ColumnsAnswer
-from service.contract.columns_request import ColumnsRequest, TabledRequest
+from service.contract.columns_request import ColumnsRequest
 from service.contract.decoding import pointer_to
 from service.contract.evaluate_request import EvaluateQuestion, EvaluateRequest
 from service.contract.evaluation import EvaluateAnswer
 from service.contract.plain_request import PlainRequest
 from service.contract.problems import fault_answers
+from service.contract.tabled import TabledRequest
 from service.errors import Fault, InvalidInput, StoreUnavailable, TooManyItems
 from service.risk.batch import batch_of
 from service.risk.markets import MarketTable
@@ -59,10 +67,12 @@ def build_evaluate_router(
     async def evaluate(request: Request) -> Response:
         caller = await entrance.admit_list(request, "evaluate")
         queue.check()
-        body, _ = await bodies.read(request)
-        size = len(body)
+        check_installed(request)
+        body, media_type = await bodies.read(request, JSON, ARROW)
+        in_arrow, size = answer_of(request), len(body)
+        read = read_stream if media_type == ARROW else read_call
         async with queue.turn(size):
-            call = await queue.work(size, partial(read_call, body, limits))
+            call: Call = await queue.work(size, partial(read, body, limits))
             check_prices(call.question, len(call.venues), limits)
             await entrance.charge(request, caller, max(call.accounts, call.positions))
             metrics.positions.observe(call.positions)
@@ -71,6 +81,9 @@ def build_evaluate_router(
                 listed = await queue.work(size, partial(read_listed, body, limits))
                 prepared = prepare(listed, follower, examiner)
             assert prepared is not None
+            if isinstance(prepared, PreparedTable) and in_arrow is not None:
+                told = await queue.work(size, partial(in_arrow, prepared))
+                return Response(told, media_type=ARROW)
             if isinstance(prepared, Prepared) and prepared.examination is not None:
                 return text_reply(prepared.answered())  # asks more of the worker's picture
             return text_reply(await queue.work(size, prepared.answered))
@@ -153,13 +166,20 @@ def _prepared(
     return Prepared(call.question, told, table, now_ms, places, found.faults, examination)
 
 
+_STREAM_ANSWER = "Of a call in columns: tables as Arrow IPC streams, one behind the other."
+_STREAM_BODY = (
+    "Arrow IPC streams, one behind the other, not compressed: positions, balances and accounts "
+    "where there are some, with the columns of the JSON form. All else of the call is JSON in the "
+    "schema metadata of one of them, as `plimsoll`."
+)
 _ANSWER = answer("The accounts that could be evaluated.", EvaluateAnswer, examples.EVALUATE_ANSWER)
 _BODY = json_body(EvaluateRequest, examples.EVALUATE)
 _EVALUATE = operation(
     "evaluate",
     "Evaluate accounts: margin, levels, liquidation prices, what would restore them",
-    {200: either(_ANSWER, EvaluateAnswer, ColumnsAnswer)},
-    body=either(_BODY, EvaluateRequest, ColumnsRequest),
+    {200: with_stream(either(_ANSWER, EvaluateAnswer, ColumnsAnswer), _STREAM_ANSWER)},
+    body=with_stream(either(_BODY, EvaluateRequest, ColumnsRequest), _STREAM_BODY),
+    parameters=(TABLE_PARAMETER,),
     errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
     access="evaluate",
 )

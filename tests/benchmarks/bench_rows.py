@@ -1,4 +1,5 @@
-"""`POST /v1/evaluate` in rows and in columns, against what the same worker takes for no work.
+"""`POST /v1/evaluate` in rows and in columns, against what the same worker takes for no work; in
+Arrow, against rows.
 
 The floor of one position is an empty GET, that of more a route that decodes the same request and
 encodes the same answer with orjson. Calls and floors alternate on one connection of one worker, the
@@ -23,7 +24,9 @@ from typing import Any
 
 import numpy as np
 import orjson
+import pyarrow as pa
 
+from service.api.bodies import ARROW, JSON
 from tests.benchmarks.bench_evaluate import (
     LEVERAGE,
     POSITIONS,
@@ -40,7 +43,6 @@ from tests.valkey_cluster import free_port
 
 COUNTS: dict[Size, tuple[int, ...]] = {"small": (1, 100), "full": (1, 100, 1_000, 10_000)}
 ROUNDS = 5
-_JSON = {"Content-Type": "application/json"}
 
 
 def run(size: Size) -> Iterator[Measurement]:
@@ -53,6 +55,7 @@ async def _measured(size: Size) -> list[Measurement]:
         with rows_worker(f"unix://{service.socket}") as worker:
             found = [compared(worker, positions) for positions in COUNTS[size]]
             found += [compared(worker, each, columns=True) for each in COUNTS[size] if each >= 100]
+            found += [beside_rows(worker, each) for each in COUNTS[size] if each >= 100]
         service.check_log()
         return found
 
@@ -64,9 +67,11 @@ class Worker:
     process: int
     connection: http.client.HTTPConnection
 
-    def call(self, method: str, path: str, body: bytes | None = None) -> bytes:
+    def call(
+        self, method: str, path: str, body: bytes | None = None, media_type: str = JSON
+    ) -> bytes:
         """Return the answer of a call that is not refused."""
-        self.connection.request(method, path, body, _JSON if body else {})
+        self.connection.request(method, path, body, {"Content-Type": media_type} if body else {})
         answer = self.connection.getresponse()
         text = answer.read()
         assert answer.status == 200, text[:500]
@@ -161,6 +166,23 @@ def in_columns(rows: bytes) -> bytes:
     return orjson.dumps(asked)
 
 
+def in_arrow(rows: bytes) -> bytes:
+    """Return the same call in Arrow, its names by dictionaries as tables have them."""
+    asked = orjson.loads(in_columns(rows))
+    tables = [asked.pop("columns"), asked.pop("balanceColumns")]
+    sink = pa.BufferOutputStream()
+    for columns in tables:
+        arrays = {name: pa.array(column) for name, column in columns.items()}
+        for name, array in arrays.items():
+            arrays[name] = array.dictionary_encode() if array.type == pa.string() else array
+        table = pa.table(arrays, metadata={"plimsoll": orjson.dumps(asked)} if asked else None)
+        asked = {}
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+    body: bytes = sink.getvalue().to_pybytes()
+    return body
+
+
 @dataclass
 class _Times:
     """Of one kind of call: medians of each round's, and what it took of the worker's processor."""
@@ -191,10 +213,23 @@ def compared(worker: Worker, positions: int, *, columns: bool = False) -> Measur
     for _ in range(ROUNDS):
         ours.add(worker, lambda: worker.call("POST", "/v1/evaluate", body), calls)
         theirs.add(worker, floor, calls)
+    name = "evaluate over HTTP, columns" if columns else "evaluate over HTTP, rows"
+    size = {"accounts": len(figures), "positions": positions, "bytes": len(body) + len(answer)}
+    return _measurement(name, size, figures, ours, (baseline, theirs))
+
+
+def _measurement(
+    name: str,
+    size: dict[str, int],
+    figures: np.ndarray,
+    ours: _Times,
+    other: tuple[str, _Times],
+) -> Measurement:
+    baseline, theirs = other
     ours_ms, theirs_ms = (1e3 * statistics.median(each.processor_s) for each in (ours, theirs))
     return Measurement(
-        "evaluate over HTTP, columns" if columns else "evaluate over HTTP, rows",
-        {"accounts": len(figures), "positions": positions, "bytes": len(body) + len(answer)},
+        name,
+        size,
         SEED,
         statistics.median(ours.medians_s),
         baseline,
@@ -207,6 +242,23 @@ def compared(worker: Worker, positions: int, *, columns: bool = False) -> Measur
             "load": os.getloadavg()[0],
         },
     )
+
+
+def beside_rows(worker: Worker, positions: int) -> Measurement:
+    """Compare Arrow with rows: the client has written and read neither, each is answered whole."""
+    rows = request_of(positions)
+    body, path = in_arrow(rows), "/v1/evaluate?table=all"
+    answer = worker.call("POST", path, body, ARROW)
+    figures = pa.ipc.open_stream(pa.BufferReader(answer)).read_all()["equity"].to_numpy()
+    same = _equities(worker.call("POST", "/v1/evaluate", rows), positions, columns=False)
+    assert hash_of(figures) == hash_of(same)
+    ours, theirs, calls = _Times(), _Times(), max(5, 200 // positions)
+    for _ in range(ROUNDS):
+        ours.add(worker, lambda: worker.call("POST", path, body, ARROW), calls)
+        theirs.add(worker, lambda: worker.call("POST", "/v1/evaluate", rows), calls)
+    size = {"accounts": len(figures), "positions": positions, "bytes": len(body) + len(answer)}
+    baseline = "the same call in rows"
+    return _measurement("evaluate over HTTP, Arrow", size, figures, ours, (baseline, theirs))
 
 
 def _equities(answer: bytes, positions: int, columns: bool) -> np.ndarray:
