@@ -1,4 +1,4 @@
-"""What Schemathesis does not know by itself: bodies that are no JSON, and lists taken item by item."""
+"""What Schemathesis does not know: bodies that are no JSON, and lists taken item by item."""
 
 import json
 from typing import Any
