@@ -1,4 +1,4 @@
-"""What Schemathesis does not know by itself: a body of lines, and lists taken item by item."""
+"""What Schemathesis does not know: bodies that are no JSON, and lists taken item by item."""
 
 import json
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import schemathesis
 
 
-@schemathesis.serializer("application/x-ndjson")
-def as_lines(_context: Any, value: Any) -> bytes:
+@schemathesis.serializer("application/x-ndjson", "application/vnd.apache.arrow.stream")
+def as_it_is(_context: Any, value: Any) -> bytes:
     """Return the body; what breaks the schema may be anything, which is one line then."""
     return value if isinstance(value, bytes) else _text(value).encode("utf-8", "surrogatepass")
 
