@@ -16,7 +16,7 @@ RUN python -m pip --python /opt/plimsoll install --no-cache-dir --no-deps --forc
     && /opt/plimsoll/bin/python -m compileall -q /opt/plimsoll
 # Ticks, prices and answers are compiled where they are first called; done here, a container starts at once.
 RUN NUMBA_CACHE_DIR=/opt/plimsoll/compiled /opt/plimsoll/bin/python -c \
-    "from service.api import weaving; from service.monitor import judges; weaving.warm_up(); judges.warm_up()"
+    "from service import app; from service.monitor import judges; app.warm_up(); judges.warm_up()"
 
 FROM python:3.13-slim
 LABEL org.opencontainers.image.title="Plimsoll" \

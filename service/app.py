@@ -152,6 +152,13 @@ def contract_documents() -> dict[str, str]:
     }
 
 
+def warm_up() -> None:
+    """Have all that a worker calls compiled, or read from where it was kept."""
+    evaluate.warm_up()
+    weaving.warm_up()
+    plain_request.warm_up()
+
+
 def run_api(settings: Settings, listening: socket.socket) -> None:
     """Serve an API worker on a socket that listens already, until SIGTERM or SIGINT."""
     serve_api(build_api(settings), settings, listening)
@@ -160,9 +167,7 @@ def run_api(settings: Settings, listening: socket.socket) -> None:
 def serve_api(app: FastAPI, settings: Settings, listening: socket.socket) -> None:
     """Serve what `build_api` has built; nothing that it needs is compiled while it answers."""
     keep_large_blocks()
-    evaluate.warm_up()
-    weaving.warm_up()
-    plain_request.warm_up()
+    warm_up()
     config = uvicorn.Config(
         app,
         http=RequestProtocol,

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from service.monitor.judges import warm_up
+from service import app
+from service.monitor import judges
 from service.risk.compiled import Direct
 from tests.valkey_cluster import AnyServer, ValkeyCluster, server_to_test
 
@@ -22,7 +23,8 @@ def pytest_configure(config: pytest.Config) -> None:
     In the processes of the tests, unlike in those of a service, types are found out at every call.
     """
     if not hasattr(config, "workerinput"):
-        warm_up()
+        app.warm_up()
+        judges.warm_up()
     Direct.__call__ = _checked  # type: ignore[method-assign]
 
 
