@@ -1,6 +1,7 @@
 """A service with some hundred accounts and keys in force, and a market that does as it is told."""
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from tests.e2e.running_service import RunningService
 KEY = "a-key-that-may-do-everything"
 ACCOUNTS = 600
 EVERY_S = 0.25
+WIGGLE = 0.0001
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 
 
@@ -28,6 +30,7 @@ class Desk:
     def __init__(self, service: RunningService) -> None:
         self.service, self.url = service, service.url
         self.level = 1.0
+        self.wiggle = WIGGLE  # some figures move with every mark
         self.http = httpx.Client(base_url=service.url, headers=HEADERS, trust_env=False)
         self._first = [
             {
@@ -47,10 +50,9 @@ class Desk:
 
     def _market(self) -> None:
         with httpx.Client(base_url=self.url, headers=HEADERS, trust_env=False) as client:
-            wiggle = 1.0
+            turns = itertools.count()
             while not self._stop.wait(EVERY_S):
-                wiggle = 2.0001 - wiggle  # some figures move with every mark
-                moved = self.level * wiggle
+                moved = self.level * (1.0 + self.wiggle * (next(turns) % 2))
                 marks = [one | {"markPrice": self._price(one, moved)} for one in self._first]
                 try:
                     client.post("/v1/marks", json={"marks": marks})

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page, expect
 from service.risk.model import Level
 from tests.e2e.running_service import until
 from tests.page.browsers import PHONE, WIDE, at, chromium, errors_of, new_context, violations
-from tests.page.desk import ACCOUNTS, KEY, Desk, open_desk
+from tests.page.desk import ACCOUNTS, KEY, WIGGLE, Desk, open_desk
 
 pytestmark = pytest.mark.live
 
@@ -42,6 +42,7 @@ def browser(desk: Desk) -> Iterator[Browser]:  # noqa: ARG001 - its loop runs be
 @pytest.fixture
 def open_page(desk: Desk, browser: Browser) -> Iterator[Open]:
     """Opens the page and gives it the key that it asks for; checks at the end that all was well."""
+    desk.wiggle = WIGGLE
     opened: list[tuple[Page, list[str]]] = []
 
     def open_it(view: str = "accounts", theme: str = "dark", size: tuple[int, int] = WIDE) -> Page:
@@ -69,6 +70,7 @@ def test_a_margin_call_is_seen_opened_tried_and_acknowledged(desk: Desk, open_pa
     desk.level = 1.0
     page = open_page()
     until(lambda: counted(page, Level.HEALTHY) == ACCOUNTS)
+    desk.wiggle = 0.0  # or who stands at the line is called and let go again with every mark
     desk.level = 0.93
     until(lambda: counted(page, Level.MARGIN_CALL) > 0)
 
