@@ -30,6 +30,7 @@ class Desk:
     def __init__(self, service: RunningService) -> None:
         self.service, self.url = service, service.url
         self.level = 1.0
+        self.rounds = 0  # of marks that were taken
         self.wiggle = WIGGLE  # some figures move with every mark
         self.http = httpx.Client(base_url=service.url, headers=HEADERS, trust_env=False)
         self._first = [
@@ -48,6 +49,11 @@ class Desk:
         assert response.is_success, response.text
         return response.json()
 
+    def is_called(self, name: str) -> bool:
+        """Whether an account has a pool that must be topped up now."""
+        pools = self.get(f"/v1/accounts/{name}/risk")["pools"]
+        return any(pool["level"] == "MARGIN_CALL" for pool in pools)
+
     def _market(self) -> None:
         with httpx.Client(base_url=self.url, headers=HEADERS, trust_env=False) as client:
             turns = itertools.count()
@@ -58,6 +64,7 @@ class Desk:
                     client.post("/v1/marks", json={"marks": marks})
                 except httpx.TransportError:
                     continue  # the worker was killed: the next ones find another
+                self.rounds += 1
 
     @staticmethod
     def _price(mark: dict[str, Any], moved: float) -> float:
