@@ -14,8 +14,9 @@ COPY service service
 RUN python -m pip --python /opt/plimsoll install --no-cache-dir --no-deps --force-reinstall . \
     && find /opt/plimsoll/lib -path '*/service/*.py' -exec touch --date="@$(date +%s)" {} + \
     && /opt/plimsoll/bin/python -m compileall -q /opt/plimsoll
-# Ticks, prices and answers are compiled where they are first called; done here, a container starts at once.
-RUN NUMBA_CACHE_DIR=/opt/plimsoll/compiled /opt/plimsoll/bin/python -c \
+# Ticks, prices and answers are compiled where they are first called; done here, a container starts at once. The machine
+# code is found again by the place of its source: -P, so that it is the installed one and not the folder here.
+RUN NUMBA_CACHE_DIR=/opt/plimsoll/compiled /opt/plimsoll/bin/python -P -c \
     "from service import app; from service.monitor import judges; app.warm_up(); judges.warm_up()"
 
 FROM python:3.13-slim
