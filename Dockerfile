@@ -29,7 +29,7 @@ RUN groupadd --system --gid 10001 plimsoll \
 COPY --from=build /opt/plimsoll /opt/plimsoll
 COPY --from=build --chown=plimsoll:plimsoll /opt/plimsoll/compiled /opt/plimsoll/compiled
 ENV PATH=/opt/plimsoll/bin:$PATH \
-    NUMBA_CACHE_DIR=/opt/plimsoll/compiled \
+    NUMBA_CACHE_DIR=/tmp/compiled \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PLIMSOLL_HOST=0.0.0.0 \
@@ -42,5 +42,6 @@ EXPOSE 8000
 # The process is up; whether it can serve (Redis there, every shard owned) is what /readyz says.
 HEALTHCHECK --interval=4s --timeout=5s --start-period=30s --retries=5 \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"PLIMSOLL_PORT\"]}/livez', timeout=2)"]
-ENTRYPOINT ["plimsoll"]
+# Machine code is only read from where it could be written too, and Compose and Kubernetes mount the image read-only.
+ENTRYPOINT ["sh", "-c", "cp -r /opt/plimsoll/compiled /tmp/ && exec plimsoll \"$@\"", "plimsoll"]
 CMD ["serve"]
