@@ -11,7 +11,6 @@ from itertools import groupby
 
 from service.contract.alerts import Alert, LevelName, Side
 from service.contract.frames import AlertsFrame, MarksFrame, MarkUpdate, Notice, ServerFrame
-from service.demo.wording import LEVELS
 
 KEPT_ALERTS = 200
 LIVE_S = 3.0  # without an answer for so long, what is shown is not live
@@ -92,11 +91,6 @@ class Picture:
             account_id.startswith(pattern[:-1]) if pattern.endswith("*") else account_id == pattern
             for pattern in self.patterns
         )
-
-
-def is_level(name: str) -> bool:
-    """Whether there is a level of this name."""
-    return name in LEVELS
 
 
 def ranges(shards: Sequence[int]) -> str:
