@@ -5,9 +5,11 @@ adds the parts up. A shard counts once, whoever answers for it, and all of them 
 answer. As NDJSON the answer says how far it is; as JSON it comes when it is whole.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import anyio
 import msgspec
@@ -18,7 +20,7 @@ from service.api.bodies import NDJSON
 from service.api.problems import problem_of
 from service.api.replies import json_reply
 from service.contract.liquidation_map import MapProgress
-from service.contract.map_parts import FORGET_MAP, encode_map
+from service.contract.map_parts import FORGET_MAP, MapRefused, encode_map
 from service.errors import Overloaded, ServiceError, StoreUnavailable
 from service.store.questions import PartLimits, Questions
 
@@ -27,6 +29,17 @@ SILENCE_S = 2.0  # after it the shards that are missing are asked for again
 _FORGET_S = 1.0
 
 _encoder = msgspec.json.Encoder()
+
+Part = TypeVar("Part", bound=msgspec.Struct)
+Part_contra = TypeVar("Part_contra", bound=msgspec.Struct, contravariant=True)
+
+
+class Sums(Protocol[Part_contra]):
+    """What the parts of the shards are added up in, and of how many accounts they were."""
+
+    accounts: int
+
+    def add(self, part: Part_contra, /) -> None: ...
 
 
 @dataclass(slots=True)
@@ -46,13 +59,35 @@ class BookParts:
         if self.asking >= ASKING_MAX:
             raise Overloaded(f"{self.asking} maps or scenarios of books are being made already")
 
-    async def of(
+    async def add_up(
+        self,
+        kind: str,
+        question_of: Callable[[str, list[int], float], msgspec.Struct],
+        decode: Callable[[bytes], Part | MapRefused],
+        sums: Sums[Part],
+    ) -> AsyncGenerator[MapProgress, None]:
+        """Add the part of each shard to `sums` as it comes, and yield how far that is.
+
+        `question_of` as `ask_parts` has it. Who stops listening stops the monitors. Raises
+        Overloaded where a monitor has too many to make, MonitorUnavailable, StoreUnavailable.
+        """
+        done = 0
+        async with aclosing(self._parts(kind, question_of)) as parts:
+            async for raw in parts:
+                try:
+                    part = decode(raw)
+                except msgspec.DecodeError as error:
+                    raise StoreUnavailable("a monitor of another version answered") from error
+                if isinstance(part, MapRefused):
+                    raise Overloaded("the monitors have other maps and scenarios to make")
+                await asyncio.to_thread(sums.add, part)
+                done += 1
+                yield MapProgress(done, self.total, sums.accounts)
+
+    async def _parts(
         self, kind: str, question_of: Callable[[str, list[int], float], msgspec.Struct]
     ) -> AsyncGenerator[bytes, None]:
-        """Yield a part of each shard as it comes; `question_of` as `ask_parts` has it.
-
-        Raises MonitorUnavailable, StoreUnavailable. Who stops listening stops the monitors.
-        """
+        """Yield a part of each shard as it comes."""
         job, done = "", 0
 
         def payload_of(question_id: str, shards: list[int], left_s: float) -> bytes:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
-import msgspec
 from fastapi import Request, Response
 
 from service.access.door import Caller
@@ -21,17 +20,16 @@ from service.api.scenarios import symbol_faults
 from service.contract.book_scenarios import BookAnswer, book_faults
 from service.contract.decoding import check_count
 from service.contract.liquidation_map import MapProgress
-from service.contract.map_parts import MapRefused, encode_map
+from service.contract.map_parts import encode_map
 from service.contract.names import VENUES
 from service.contract.scenario_parts import (
     SCENARIOS,
     ScenariosQuestion,
-    ScenariosReply,
     decode_scenarios_reply,
 )
 from service.contract.simulate import MonitoredRequest, decode_monitored, fund_faults
 from service.contract.supposed import count_of, scenarios_of
-from service.errors import InvalidInput, Overloaded, StoreUnavailable
+from service.errors import InvalidInput, StoreUnavailable
 
 FAULTS_MAX = 10
 NAMED_MAX = 10_000  # accounts, of all scenarios of a call together
@@ -85,16 +83,12 @@ class BookScenarios:
 
     async def _steps(self, asked: MonitoredRequest, tenant: str) -> AsyncIterator[_Step]:
         """Yield how far it is, after every shard, and last the answer."""
-        sums, done = ScenarioSums(asked), 0
+        sums = ScenarioSums(asked)
         question_of = partial(_question, asked, tenant)
-        async with aclosing(self.parts.of(SCENARIOS, question_of)) as parts:
-            async for raw in parts:
-                part = _read(raw)
-                if isinstance(part, MapRefused):
-                    raise Overloaded("the monitors have other maps and scenarios to make")
-                await asyncio.to_thread(sums.add, part)
-                done += 1
-                yield MapProgress(done, self.parts.total, sums.accounts)
+        adding = self.parts.add_up(SCENARIOS, question_of, decode_scenarios_reply, sums)
+        async with aclosing(adding) as steps:
+            async for step in steps:
+                yield step
         yield await asyncio.to_thread(sums.answer)
 
 
@@ -112,10 +106,3 @@ def _question(
         worst=asked.worst,
         lasts_s=left_s,
     )
-
-
-def _read(raw: bytes) -> ScenariosReply:
-    try:
-        return decode_scenarios_reply(raw)
-    except msgspec.DecodeError as error:
-        raise StoreUnavailable("a monitor of another version answered") from error

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
-import msgspec
 from fastapi import Request, Response
 
 from service.access.door import Caller
@@ -30,13 +29,11 @@ from service.contract.map_parts import (
     MAP,
     FundLimit,
     MapQuestion,
-    MapRefused,
-    MapReply,
     decode_map_reply,
 )
 from service.contract.names import VENUES
 from service.contract.simulate import SupposedFund
-from service.errors import Fault, InvalidInput, MissingScope, Overloaded, StoreUnavailable
+from service.errors import Fault, InvalidInput, MissingScope, StoreUnavailable
 
 _Step: TypeAlias = MapProgress | MapAnswer
 
@@ -80,16 +77,11 @@ class LiquidationMaps:
 
     async def _steps(self, asked: MapRequest, tenant: str | None) -> AsyncIterator[_Step]:
         """Yield how far the map is, after every shard, and last the map."""
-        sums, done = MapSums(asked.map.points), 0
-        question_of = partial(_question, asked, tenant)
-        async with aclosing(self.parts.of(MAP, question_of)) as parts:
-            async for raw in parts:
-                part = _read(raw)
-                if isinstance(part, MapRefused):
-                    raise Overloaded("the monitors have other liquidation maps to make")
-                sums.add(part)
-                done += 1
-                yield MapProgress(done, self.parts.total, sums.accounts)
+        sums = MapSums(asked.map.points)
+        adding = self.parts.add_up(MAP, partial(_question, asked, tenant), decode_map_reply, sums)
+        async with aclosing(adding) as steps:
+            async for step in steps:
+                yield step
         yield await asyncio.to_thread(sums.answer, asked.map, asked.funds or ())
 
 
@@ -115,10 +107,3 @@ def limits_of(funds: Sequence[SupposedFund]) -> list[FundLimit]:
         for fund in funds
         if fund.event_limit is not None
     ]
-
-
-def _read(raw: bytes) -> MapReply:
-    try:
-        return decode_map_reply(raw)
-    except msgspec.DecodeError as error:
-        raise StoreUnavailable("a monitor of another version answered") from error

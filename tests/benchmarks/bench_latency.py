@@ -2,7 +2,8 @@
 
 200 symbols tick at 5 Hz; one mark of ten moves one account. All other accounts are far from any
 line: what is measured is one alert's way through a busy service. Beside it the floor (floor.py)
-under the same ticks: two durable hops and a frame, over the same servers.
+under the same ticks: two durable hops and a frame, over the same servers. They take turns, and of
+each figure the median of the rounds is told, for what disturbs the machine disturbs one round.
 """
 
 import asyncio
@@ -31,7 +32,7 @@ SEED = 17
 SYMBOLS, PERIOD_S, MARKS_A_CALL = 200, 0.2, 4
 MOVING = 0.1  # share of the ticks that move an account
 CALM, STIRRED, MOVED = 100.0, 100.01, 98.5
-SETTLING_ROUNDS = 5
+SETTLING_TICKS = 5  # the first after an upload arranges a symbol's bands
 ALERT_BYTES = 700
 
 Tick: TypeAlias = tuple[int, bool]  # symbol, whether it moves its account
@@ -39,24 +40,27 @@ Send: TypeAlias = Callable[[Sequence[Tick]], Awaitable[None]]
 
 
 def run(size: Size) -> Iterator[Measurement]:
-    accounts, seconds = (1_000, 1.0) if size == "small" else (1_000_000, 20.0)
-    yield asyncio.run(measured(accounts, seconds))
+    accounts, rounds, seconds = (1_000, 1, 1.0) if size == "small" else (1_000_000, 5, 15.0)
+    yield asyncio.run(measured(accounts, rounds, seconds))
 
 
-async def measured(accounts: int, seconds: float) -> Measurement:
+async def measured(accounts: int, rounds: int, seconds: float) -> Measurement:
     async with whole_service() as service:
         await _send_marks(service, [CALM] * SYMBOLS, [(each, False) for each in range(SYMBOLS)])
         instruments = [_instrument(number) for number in range(SYMBOLS)]
         await service.fill(instruments, [_account(number) for number in range(accounts)])
-        await _settle(service)
-        ours, told = await _ours(service, seconds)
+        ours, least, told = [], [], []
+        for _ in range(rounds):
+            await _settle(service)
+            took, each_told = await _ours(service, seconds)
+            ours.append(took)
+            told.append(each_told)
+            least.append(await _floor(service, seconds))
         (figures,) = await service.figures()
-        least = await _floor(service, seconds)
-    p50, p99 = np.percentile(ours, (50.0, 99.0)).tolist()
-    floor_p50, floor_p99 = np.percentile(least, (50.0, 99.0)).tolist()
+    (p50, p99), (floor_p50, floor_p99) = _medians(ours), _medians(least)
     return Measurement(
         "tick to alert, p99",
-        {"accounts": accounts, "symbols": SYMBOLS, "alerts": len(ours)},
+        {"accounts": accounts, "symbols": SYMBOLS, "rounds": rounds, "alerts": sum(map(len, ours))},
         SEED,
         p99,
         "two durable hops and a frame, p99",
@@ -67,14 +71,21 @@ async def measured(accounts: int, seconds: float) -> Measurement:
             "p99_ms": 1e3 * p99,
             "floor_p50_ms": 1e3 * floor_p50,
             "floor_p99_ms": 1e3 * floor_p99,
+            "p99_ms_worst_round": 1e3 * max(np.percentile(each, 99.0) for each in ours),
             "monitor_collector_share": figures["collectorShare"],
         },
     )
 
 
+def _medians(rounds: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Return p50 and p99 in seconds, of each the median of the rounds."""
+    p50, p99 = np.median([np.percentile(each, (50.0, 99.0)) for each in rounds], axis=0).tolist()
+    return p50, p99
+
+
 async def _settle(service: Whole) -> None:
-    """Let every symbol tick a few times: the first tick after an upload arranges its bands."""
-    for _ in range(SETTLING_ROUNDS):
+    """Let every symbol tick a few times and end calm, and have the monitor keep up."""
+    for _ in range(SETTLING_TICKS):
         await _send_marks(service, [CALM] * SYMBOLS, [(each, False) for each in range(SYMBOLS)])
         await _send_marks(service, [STIRRED] * SYMBOLS, [(each, False) for each in range(SYMBOLS)])
     await _send_marks(service, [CALM] * SYMBOLS, [(each, False) for each in range(SYMBOLS)])
