@@ -6,6 +6,7 @@ made by `operation`, so that the models that decode requests are the ones that a
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from inspect import cleandoc
 from typing import Any, Literal, TypeAlias
 
@@ -201,6 +202,11 @@ UNCHANGED = with_etag(answer("It still is what the ETag stands for."))
 
 def reference(record: object) -> Document:
     """Return the schema of a record: a reference that `install_document` resolves."""
+    return {**_schema(record)}
+
+
+@cache  # most calls are about the same few records, and each start of a worker makes all of them
+def _schema(record: object) -> Document:
     (schema,), components = msgspec.json.schema_components([record], ref_template=_REF)
     for name, found in components.items():
         assert _SCHEMAS.setdefault(name, found) == found, f"two records are named {name}"
