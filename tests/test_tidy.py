@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -90,6 +91,16 @@ def text_files() -> Iterator[Path]:
             yield path
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(tree_of(path)))
+
+
 def place(path: Path, line: int | None = None) -> str:
     name = str(path.relative_to(ROOT))
     return name if line is None else f"{name}:{line}"
@@ -99,8 +110,8 @@ def words_of(name: str) -> set[str]:
     return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
 
 
-def names_defined(tree: ast.AST) -> Iterator[tuple[str, int]]:
-    for node in ast.walk(tree):
+def names_defined(path: Path) -> Iterator[tuple[str, int]]:
+    for node in nodes_of(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name, node.lineno
         elif isinstance(node, ast.arg):
@@ -132,7 +143,7 @@ def test_no_line_of_a_script_is_long() -> None:
 def test_no_function_is_long() -> None:
     long = []
     for path in python_files(*ROOMS):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes_of(path):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno:
                 lines = node.end_lineno - node.lineno + 1
                 if lines > FUNCTION_LINES_MAX:
@@ -144,7 +155,7 @@ def test_every_file_opens_by_saying_what_it_is_for() -> None:
     mute = [
         place(path)
         for path in python_files(*ROOMS)
-        if path.name != "__init__.py" and not ast.get_docstring(ast.parse(path.read_text()))
+        if path.name != "__init__.py" and not ast.get_docstring(tree_of(path))
     ]
     assert not mute, f"add a docstring of one to three lines: {mute}"
 
@@ -161,7 +172,7 @@ def test_package_files_are_empty() -> None:
 
 def test_a_door_only_imports() -> None:
     for path in DOORS:
-        docstring, *imports, names = ast.parse(path.read_text()).body
+        docstring, *imports, names = tree_of(path).body
         assert isinstance(docstring, ast.Expr), place(path)
         assert all(isinstance(node, ast.ImportFrom) for node in imports), place(path)
         assert isinstance(names, ast.Assign), place(path)
@@ -172,7 +183,7 @@ def test_names_are_spelled_out() -> None:
     short = [
         f"{place(path, line)} {name}: write {WORDS[word]}"
         for path in python_files(*ROOMS)
-        for name, line in names_defined(ast.parse(path.read_text()))
+        for name, line in names_defined(path)
         for word in sorted(words_of(name) & WORDS.keys())
     ]
     assert not short, "\n".join(short)
@@ -184,7 +195,7 @@ def test_no_file_folder_or_class_has_an_empty_name() -> None:
         parts = path.relative_to(ROOT).with_suffix("").parts
         if any(words_of(part) & EMPTY_WORDS for part in parts):
             empty.append(place(path))
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes_of(path):
             if isinstance(node, ast.ClassDef) and words_of(node.name) & EMPTY_WORDS:
                 empty.append(f"{place(path, node.lineno)} {node.name}")
     assert not empty, f"name what is inside: {empty}"
@@ -211,7 +222,7 @@ def test_keys_of_redis_are_made_in_one_file() -> None:
         in_store = path.is_relative_to(ROOT / "service" / "store")
         if path == ROOT / "service" / "store" / "keys.py":
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes_of(path):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 if re.match(r"^\{(market|ask|keys|s\d*)\}:", node.value):
                     made.append(place(path, node.lineno))

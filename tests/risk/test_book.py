@@ -32,7 +32,7 @@ def histories(draw: st.DrawFn) -> tuple[World, list[tuple[str, Account | None]]]
 
 
 @given(histories())
-@effort(60, 1_000)
+@effort(30, 1_000)
 def test_the_book_is_the_accounts_that_were_put_last(
     history: tuple[World, list[tuple[str, Account | None]]],
 ) -> None:
@@ -139,11 +139,11 @@ def test_seq_and_version_outlive_the_account() -> None:
 
 def test_many_changes_do_not_fill_the_book_with_dead_rows() -> None:
     book = Book(table())
-    for _ in range(4_000):
+    for _ in range(2_000):
         book.put([holding(BTC, ETH)])
         if book.wasteful:
             book.compact()
-    assert len(book.legs.market) < 2 * 4_000
+    assert len(book.legs.market) < 2 * 2_000
     assert book.positions == 2
 
 

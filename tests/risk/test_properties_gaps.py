@@ -161,7 +161,7 @@ def beta_column(both: Both, account: Account, betas: dict[str, float]) -> Floats
     return column
 
 
-@effort(80, 2_000)
+@effort(50, 2_000)
 @given(safe_scenes())
 def test_gaps_of_safe_positions_are_borders(scene: tuple[World, Account]) -> None:
     assert_leg_gaps_agree(*scene)
@@ -179,7 +179,7 @@ def coin_betas(draw: st.DrawFn) -> dict[str, float]:
     return {coin: draw(part) for coin in ("BTC", "ETH", "SOL")}
 
 
-@effort(100, 3_000)
+@effort(50, 3_000)
 @given(safe_scenes(), st.just(dict.fromkeys(("BTC", "ETH", "SOL"), 1.0)) | coin_betas())
 def test_gaps_of_safe_pools_are_borders(
     scene: tuple[World, Account], by_coin: dict[str, float]
@@ -187,7 +187,7 @@ def test_gaps_of_safe_pools_are_borders(
     assert_pool_gaps_agree(*scene, by_coin)
 
 
-@effort(60, 3_000)
+@effort(40, 3_000)
 @given(scenes(), coin_betas())
 def test_gaps_of_pools_are_borders(scene: tuple[World, Account], by_coin: dict[str, float]) -> None:
     assert_pool_gaps_agree(*scene, by_coin)
@@ -224,7 +224,7 @@ def test_a_pool_alone_has_the_same_gaps_to_the_last_bit(
 NOTHING, WITHOUT_BOUND = Fraction(1, 10**12), Fraction(10**12)
 
 
-@effort(60, 2_000)
+@effort(40, 2_000)
 @given(safe_scenes() | scenes(), st.lists(st.floats(0.01, 100.0), min_size=5, max_size=5))
 def test_no_prices_lose_more_than_the_most_and_some_lose_as_much(
     scene: tuple[World, Account], drawn: list[float]

@@ -82,7 +82,7 @@ def has_a_price_at_a_border(scene: Scene, pools: list[Pool], event: reference.Ev
     return False
 
 
-@effort(150, 3_000)
+@effort(60, 3_000)
 @given(liquidations())
 def test_everybody_pays_what_the_reference_says(scene: Scene) -> None:
     found = settled(scene)
@@ -109,7 +109,7 @@ def test_everybody_pays_what_the_reference_says(scene: Scene) -> None:
             assert abs(value - exact) * per <= RELATIVE * whole, (name, float(value), float(exact))
 
 
-@effort(150, 3_000)
+@effort(60, 3_000)
 @given(liquidations())
 def test_money_in_is_money_out(scene: Scene) -> None:
     """Traders, fund, counterparties of the market, fees: what one has less another has more."""
@@ -118,7 +118,7 @@ def test_money_in_is_money_out(scene: Scene) -> None:
     assert abs(after - before) <= 1e-9 * moved
 
 
-@effort(100, 2_000)
+@effort(50, 2_000)
 @given(liquidations())
 def test_the_payers_of_every_pool_add_up_to_its_shortfall(scene: Scene) -> None:
     outcome = settled(scene).outcome

@@ -38,6 +38,7 @@ CALM_S = 3.0 if SOAK else 2.0  # on average between two misfortunes
 DEATHS_MIN = 10 if SOAK else 1
 SEED = 20_251_010
 WRITERS = 4
+PAUSE_S = 0.02 if SOAK else 0.1  # between two writes of a writer
 NOTHING = ("/v1/webhooks", "/v1/silences")  # where a refused write would have left something
 
 pytestmark = [
@@ -79,7 +80,7 @@ class StoreRun(BotRun):
                 if not once or answered == asked:
                     asked += 1
                 answered += await self._added(http, name, f'"{name}-{asked}"' if once else None)
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(PAUSE_S)
             (after,) = (await http.get(f"/v1/accounts/{name}")).json()["balances"]
         return asked, answered, after["amount"] - before["amount"]
 
