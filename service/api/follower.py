@@ -6,19 +6,17 @@ waits by `reached` until the picture has it, so that a client reads its own writ
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Literal, Protocol
 
-import msgspec
-
+from service.contract.decoding import unreadable_left_out
 from service.contract.instruments import decode_instrument
 from service.contract.marks import decode_mark
 from service.contract.quality import QualityEntry, read_quality
-from service.errors import InvalidInput, MalformedBody, StoreUnavailable
+from service.errors import StoreUnavailable
 from service.risk.markets import MarketTable
 from service.risk.model import Instrument, Mark
 from service.risk.quality import GOOD, Quality
@@ -67,15 +65,6 @@ class MarkMaker(Protocol):
     def observe(self, mark: Mark, market_id: int, now_ms: int) -> None: ...
 
 
-@contextlib.contextmanager
-def _unreadable_left_out() -> Iterator[None]:
-    """Another wrote to the stream what we would have refused: it must not keep us from the rest."""
-    try:
-        yield
-    except (InvalidInput, MalformedBody, msgspec.DecodeError) as error:
-        _log.error("markets: left out what cannot be read: %s", error)
-
-
 class MarketFollower:
     """`table` is the picture; `ready` says that it is complete and being kept."""
 
@@ -102,6 +91,12 @@ class MarketFollower:
 
     async def run(self) -> None:
         """Follow until cancelled."""
+        try:
+            await self._follow()
+        finally:
+            self.ready = False
+
+    async def _follow(self) -> None:
         pause_s = _PAUSE_FIRST_S
         while True:
             try:
@@ -151,10 +146,10 @@ class MarketFollower:
         table = MarketTable(pegged=self._pegged)
         marks = {}
         for _venue, _symbol, doc in picture.instruments:
-            with _unreadable_left_out():
+            with unreadable_left_out(_log):
                 self._list(table, doc)
         for mark in picture.marks:
-            with _unreadable_left_out():
+            with unreadable_left_out(_log):
                 table.put_mark(decode_mark(mark.payload), mark.event_time_ms)
                 table.judge_marks(mark.venue, mark.symbol, mark.verdict)
                 marks[(mark.venue, mark.symbol)] = mark
@@ -162,7 +157,7 @@ class MarketFollower:
         self._event_time_ms = picture.event_time_ms
         self.known = self.ready = True
         if self.listener is not None:
-            self.listener.market_picture(picture.marks)
+            self.listener.market_picture(list(marks.values()))
         if self.taker is not None:
             self.taker.lose()
         await self._move(picture.market_id)
@@ -181,11 +176,11 @@ class MarketFollower:
         if entries[0].market_id != self.market_id + 1:
             return False
         for entry in entries:
-            with _unreadable_left_out():
-                self._apply(entry)
             self._event_time_ms = entry.event_time_ms
-            if self.listener is not None:
-                self.listener.market_entry(entry)
+            with unreadable_left_out(_log):
+                self._apply(entry)
+                if self.listener is not None:
+                    self.listener.market_entry(entry)
         await self._move(entries[-1].market_id)
         return True
 

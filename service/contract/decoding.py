@@ -4,7 +4,10 @@ A whole body is read in one pass. Only when that fails is it read again piece by
 (`msgspec.Raw`), to name the bad pieces. No answer repeats any of the input.
 """
 
+import contextlib
+import logging
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import TypeVar
 
@@ -53,6 +56,19 @@ class Item(msgspec.Struct, gc=False):
 
 _count_decoder = msgspec.json.Decoder(list[Item])
 _pieces_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+@contextlib.contextmanager
+def unreadable_left_out(log: logging.Logger) -> Iterator[None]:
+    """Go on behind the block when what it reads is not as we would have written it.
+
+    Another version, or a person, wrote to the store what the API would have refused: that must
+    not keep anybody from all the rest.
+    """
+    try:
+        yield
+    except (InvalidInput, MalformedBody, msgspec.DecodeError) as error:
+        log.error("markets: left out what cannot be read: %s", error)
 
 
 def check_count(count: int, items_max: int, noun: str) -> None:

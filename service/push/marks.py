@@ -3,16 +3,19 @@
 What this worker knows of the marks it is told by whoever follows the market stream here.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
+from service.contract.decoding import unreadable_left_out
 from service.contract.frames import MarkUpdate
 from service.contract.quality import QUALITY_NAMES, QualityName, read_quality
 from service.push.conflated import Conflated
 from service.push.outbox import Outbox
 from service.store.market_stream import MarketEntry, NewestMark
 
+_log = logging.getLogger("plimsoll.push")
 _MARK = msgspec.json.Decoder(MarkUpdate)
 
 
@@ -48,8 +51,9 @@ class MarkBoard:
         """Take all newest marks anew: the stream was away, or is read for the first time."""
         for mark in marks:
             entry = MarketEntry(mark.market_id, "m", mark.event_time_ms, mark.payload)
-            self._put(entry)
-            self._judge(mark.venue, mark.symbol, QUALITY_NAMES[mark.verdict.quality])
+            with unreadable_left_out(_log):
+                self._put(entry)
+                self._judge(mark.venue, mark.symbol, QUALITY_NAMES[mark.verdict.quality])
 
     def entry(self, entry: MarketEntry) -> None:
         """Take an entry of the market stream."""

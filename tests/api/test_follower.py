@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
+import msgspec
 import pytest
 
 from service.api.follower import MarketFollower
@@ -20,7 +21,10 @@ WAIT_S = 10.0
 class Script:
     """A market stream that says what it is told to say, then nothing more."""
 
-    def __init__(self, *readings: list[MarketEntry] | StoreUnavailable) -> None:
+    def __init__(
+        self, *readings: list[MarketEntry] | StoreUnavailable, more: Sequence[NewestMark] = ()
+    ) -> None:
+        self._more = more
         self.pictures: list[int] = []
         self.asked: list[int] = []
         self.newest = 0
@@ -30,7 +34,7 @@ class Script:
         market_id = 9 if self.pictures else 4
         self.pictures.append(market_id)
         mark = NewestMark("okx", "A", market_id, 400, GOOD, MARK % market_id)
-        return MarketPicture(market_id, 400, [mark], [])
+        return MarketPicture(market_id, 400, [*self._more, mark], [])
 
     async def tail(self) -> tuple[int, int]:
         return self.newest, 400
@@ -116,6 +120,38 @@ async def test_what_cannot_be_read_is_left_out() -> None:
     async with following(Script(entries)) as follower:
         assert await follower.reached(8, WAIT_S)
         assert follower.newest[("okx", "A")].payload == MARK % 3
+
+
+class Heard:
+    """Who is told of every entry, and cannot read one of them."""
+
+    def __init__(self) -> None:
+        self.marks: list[NewestMark] = []
+        self.entries: list[int] = []
+
+    def market_picture(self, marks: list[NewestMark]) -> None:
+        self.marks = marks
+
+    def market_entry(self, entry: MarketEntry) -> None:
+        if entry.market_id == 5:
+            raise msgspec.ValidationError("a field of another version")
+        self.entries.append(entry.market_id)
+
+
+async def test_who_is_told_is_told_of_what_can_be_read() -> None:
+    nonsense = NewestMark("generic", "X", 3, 300, GOOD, b'{"nonsense":1}')
+    entries = [MarketEntry(5, "m", 500, MARK % 2), MarketEntry(6, "m", 600, MARK % 3)]
+    follower = MarketFollower(Script(entries, more=[nonsense]))
+    follower.listener = heard = Heard()
+    task = asyncio.create_task(follower.run())
+    assert await follower.reached(6, WAIT_S)
+    assert [mark.symbol for mark in heard.marks] == ["A"]
+    assert heard.entries == [6]
+    assert follower.ready
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not follower.ready
 
 
 async def test_it_comes_back_when_the_store_does() -> None:

@@ -51,6 +51,15 @@ async def test_marks_begin_with_the_newest_and_go_on_with_what_changes(worker: W
         assert (changed["markPrice"], changed["marketId"], changed["eventTime"]) == (1.5, 3, 1_003)
 
 
+async def test_a_mark_that_cannot_be_read_keeps_no_other_away(worker: Worker) -> None:
+    nobodys = NewestMark("generic", "B", 2, 1_002, GOOD, b'{"symbol":"B","markPrice":2}')
+    worker.hub.market_picture([newest(1, "A", 1.0), nobodys, newest(3, "C", 3.0)])
+    async with Client.open(worker.url) as client:
+        await subscribe(client)
+        told = await client.read("marks")
+        assert {each["symbol"] for each in told["marks"]} == {"A", "C"}
+
+
 async def test_marks_are_conflated_and_filtered(worker: Worker) -> None:
     async with Client.open(worker.url) as client:
         await subscribe(client, symbols=["A"])
