@@ -32,7 +32,6 @@ pytestmark = pytest.mark.anyio
 SYMBOL = "BTC/USDT:USDT"
 QUIET = [f"Q{number}/USDT:USDT" for number in range(10)]  # nobody holds these
 MARK_EVERY_S = 0.05
-TRIES = 3
 SOAK = os.environ.get("PLIMSOLL_SOAK") == "1"
 PATIENCE_S = 30.0
 START_MS = 1_700_000_000_000
@@ -184,27 +183,22 @@ async def all_told(processes: Processes) -> None:
     await until(complete, "an answer of all who serve")
 
 
-# Seconds until the other serves; in the short form nobody is stopped, which test_chaos does too.
+# Seconds until the other serves, on a machine that does little else: the long form holds it to
+# them. In the short form nobody is stopped, which test_chaos does too.
 BEFALLEN = ((kill, 3.0), (leave, 1.5), (stop, 3.0))
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(300)
 async def test_whoever_goes_the_shards_are_served_again(tmp_path: Path) -> None:
-    """What one owner leaves the other goes on with, in time; nothing is lost or doubled.
-
-    A machine that does other work may be late: then it is tried again.
-    """
+    """What one owner leaves the other goes on with, in time; nothing is lost or doubled."""
     with Processes(tmp_path, monitors=2, event_time="source") as processes:
         async with under_load(processes) as load:
             for befall, limit_s in BEFALLEN if SOAK else BEFALLEN[:2]:
-                took_s: list[float] = []
-                while not took_s or (took_s[-1] >= limit_s and len(took_s) < TRIES):
-                    took_s.append(await befall(processes, load))
-                    await even(processes)
-                times = ", ".join(f"{each:.2f} s" for each in took_s)
-                print(f"\n{befall.__name__}: served again after {times}")
-                assert took_s[-1] < limit_s
+                took_s = await befall(processes, load)
+                await even(processes)
+                print(f"\n{befall.__name__}: served again after {took_s:.2f} s")
+                assert took_s < limit_s or not SOAK
             await all_told(processes)
         assert processes.alive("monitor-2")
         assert not any("Traceback" in processes.said(name) for name in processes.monitors)
