@@ -145,6 +145,34 @@ SERVING: dict[str, tuple[Panel, ...]] = {
             },
         ),
     ),
+    "Accounts kept as venues say": (
+        Panel(
+            "Accounts by state",
+            "All should be kept; late ones are judged by old positions.",
+            "none",
+            {
+                "{{state}}": "sum by (state) "
+                "(max by (exchange, process, state) (plimsoll_sync_accounts))"
+            },
+            stacked=True,
+        ),
+        Panel(
+            "Oldest account",
+            "Since the venue's word of it was taken over.",
+            "s",
+            {"{{exchange}}": "max by (exchange) (plimsoll_sync_age_seconds)"},
+            limit=30,
+        ),
+        Panel(
+            "Tries that came to nothing",
+            "By venue and reason.",
+            "ops",
+            {
+                "{{exchange}} {{reason}}": "max by (exchange, reason) "
+                f"(rate(plimsoll_sync_troubles_total[{RANGE}]))"
+            },
+        ),
+    ),
     "API workers": (
         Panel(
             "Processor",

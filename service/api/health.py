@@ -140,6 +140,7 @@ async def _look(checks: Checks, metrics: Metrics) -> None:
         pass  # nothing is known of them: that is what is shown
     metrics.monitors.told, metrics.feeds.told, metrics.funds = monitors, feeds, funds
     metrics.feeds.expected, metrics.syncs.told = checks.feeds_expected, syncs
+    metrics.syncs.expected = checks.syncs_expected
     metrics.marks.refused = refusals
     metrics.store.told = StoreHealth(ping_s, shards)
 

@@ -9,6 +9,7 @@ from service.contract.sync import SyncFigures
 from service.store import client as store_client
 from service.store import keys
 from service.store.health import Roll
+from tests.api.workers import open_worker, settings_of
 
 pytestmark = pytest.mark.anyio
 
@@ -40,18 +41,42 @@ def test_where_no_accounts_are_kept_nothing_is_amiss() -> None:
     assert list(amiss({}, expected=False)) == []
 
 
-async def test_accounts_are_among_the_metrics(worker: httpx.AsyncClient, redis_url: str) -> None:
+async def test_accounts_are_among_the_metrics_and_none_by_name(
+    worker: httpx.AsyncClient, redis_url: str
+) -> None:
+    """Two kept at one venue, one late, one not read yet, one at another venue: added up."""
+    kept = msgspec.structs.replace(
+        figures(1.5), may_trade=True, troubles={"throttled": 2}, clock_offset_ms=-30.0, positions=4
+    )
+    late = msgspec.structs.replace(
+        figures(30.5, "throttled"), troubles={"throttled": 1, "away": 5}, clock_offset_ms=10.0
+    )
+    of_one = {"desk-7": kept, "desk-8": late, "desk-9": SyncFigures("okx", 5.0)}
+    of_one["desk-10"] = SyncFigures("gate", 5.0)
     async with store_client.connect(redis_url) as client:
-        kept = msgspec.structs.replace(
-            figures(1.5), may_trade=True, troubles={"throttled": 2}, clock_offset_ms=-3.0
-        )
-        report = msgspec.json.encode({"desk-7": kept, "new": SyncFigures("gate", 5.0)})
-        await Roll(client, "one", keys.SYNCS).report(report)
+        await Roll(client, "one", keys.SYNCS).report(msgspec.json.encode(of_one))
+        await Roll(client, "two", keys.SYNCS).report(msgspec.json.encode({"desk-11": kept}))
         shown = (await worker.get("/metrics")).text
-    desk = '{account="desk-7",exchange="okx",process="one"}'
-    assert f"plimsoll_sync_snapshots_total{desk} 3.0" in shown
-    assert f"plimsoll_sync_age_seconds{desk} 1.5" in shown
-    assert f"plimsoll_sync_clock_offset_ms{desk} -3.0" in shown
-    assert f"plimsoll_sync_key_may_trade{desk} 1.0" in shown
-    assert 'exchange="okx",process="one",reason="throttled"} 2.0' in shown
-    assert 'plimsoll_sync_age_seconds{account="new"' not in shown
+    assert "desk" not in shown
+    okx, gate = 'exchange="okx",process="one"', 'exchange="gate",process="one"'
+    for line in (
+        *(f'accounts{{{okx},state="{state}"}} 1.0' for state in ("kept", "late", "unread")),
+        f'accounts{{{gate},state="unread"}} 1.0',
+        f'accounts{{{gate},state="kept"}} 0.0',
+        f"snapshots_total{{{okx}}} 6.0",
+        f"positions{{{okx}}} 4.0",
+        f"age_seconds{{{okx}}} 30.5",
+        f"clock_offset_seconds{{{okx}}} -0.03",
+        f"keys_that_trade{{{okx}}} 1.0",
+        f'troubles_total{{{okx},reason="throttled"}} 3.0',
+        f'troubles_total{{{okx},reason="away"}} 5.0',
+        'age_seconds{exchange="okx",process="two"} 1.5',
+        "expected 0.0",
+    ):
+        assert f"\nplimsoll_sync_{line}\n" in shown, line
+    assert f"plimsoll_sync_age_seconds{{{gate}}}" not in shown
+
+
+async def test_that_accounts_are_to_be_kept_is_shown(redis_url: str) -> None:
+    async with open_worker(settings_of(redis_url, sync_file="sync.toml")) as worker:
+        assert "\nplimsoll_sync_expected 1.0\n" in (await worker.get("/metrics")).text

@@ -53,6 +53,7 @@ def _never(name: str, figure: str) -> Iterator[Case]:
 
 
 _MONITOR = 'monitor="host-1",'
+_SYNCED = 'plimsoll_sync_accounts{exchange="okx",process="a",'
 _ROUTE = 'route="/v1/evaluate",'
 _OK, _BAD = 'status="200",route="/v1/evaluate"', 'route="/v1/evaluate"'
 CASES: Sequence[Case] = (
@@ -76,6 +77,16 @@ CASES: Sequence[Case] = (
             },
         )
         for quiet in (15.0, None)
+    ),
+    *(
+        Case("PlimsollSyncLate", 60, 0, {f'{_SYNCED}state="{state}"}}': (0.0, 1.0)})
+        for state in ("late", "unread")
+    ),
+    Case(
+        "PlimsollSyncLate",
+        60,
+        0,
+        {"plimsoll_sync_expected": (1.0, 1.0), f'{_SYNCED}state="kept"}}': (1.0, None)},
     ),
     Case(
         "PlimsollTickToAlertSlow",

@@ -18,7 +18,9 @@ from service.store.embedded import socket_path
 from tests.e2e.running_service import RunningService
 from tests.feeds.venues.mock import MockVenue
 from tests.observe.collector import Collector, collecting
+from tests.observe.faults import again
 from tests.observe.prometheus import RULES, Prometheus, shortened
+from tests.observe.synced import Synced
 from tests.observe.traffic import ALT, INSTRUMENTS, SYMBOL, Traffic, holder
 from tests.observe.venue import quoting
 
@@ -38,6 +40,7 @@ class Scene:
     prometheus: Prometheus
     redis_url: str
     collector: Collector
+    synced: Synced
 
     def __post_init__(self) -> None:
         self.seen: set[str] = set()
@@ -90,8 +93,9 @@ def watched(folder: Path) -> Iterator[Scene]:
             try:
                 traffic = Traffic(service.url)
                 redis_url = f"unix://{socket_path(data_dir)}"
-                with traffic.flowing():
-                    yield Scene(service, traffic, venue, prometheus, redis_url, collector)
+                synced = Synced(redis_url)
+                with traffic.flowing(), again(synced.report):
+                    yield Scene(service, traffic, venue, prometheus, redis_url, collector, synced)
             finally:
                 prometheus.stop()
         finally:

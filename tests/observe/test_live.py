@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from service.api.syncs import LATE_S
 from service.store import keys
 from service.store.alert_log import AlertLog
 from service.store.client import connect, connect_blocking
@@ -44,6 +45,7 @@ def test_rules_panels_traces_and_logs_of_a_service_under_faults(tmp_path: Path) 
         hostile_clients_and_a_crash(scene)
         a_silent_market(scene)
         every_panel_has_data(scene)
+        accounts_that_are_late(scene)
         a_monitor_that_stands_still(scene)
         a_slow_store_and_one_that_is_away(scene)
         a_worker_that_does_not_answer(scene)
@@ -89,6 +91,12 @@ def a_silent_market(scene: Scene) -> None:
 def every_panel_has_data(scene: Scene) -> None:
     for title, query in queries():
         scene.has_data(title, query)
+
+
+def accounts_that_are_late(scene: Scene) -> None:
+    scene.synced.age_s = LATE_S + 1.0
+    scene.fires("PlimsollSyncLate")
+    scene.synced.age_s = 1.0
 
 
 def a_monitor_that_stands_still(scene: Scene) -> None:

@@ -119,7 +119,7 @@ async def test_an_account_is_kept_over_a_kill_and_no_secret_is_left_behind(
             return answer.json() if answer.is_success else None
 
         async def in_metrics() -> Any:
-            kept = r'plimsoll_sync_snapshots_total\{account="desk-7",exchange="binanceusdm"'
+            kept = r'plimsoll_sync_accounts\{exchange="binanceusdm",.*state="kept"\} 1.0'
             return re.search(kept, (await client.get("/metrics")).text)
 
         url = str(client.base_url)
