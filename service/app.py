@@ -22,6 +22,7 @@ from service.api.alert_stream import build_alert_stream_router
 from service.api.checkup import Examiner
 from service.api.documents import install_document
 from service.api.entrance import Entrance, LimitHeaders
+from service.api.fellows import Fellows
 from service.api.follower import MarketFollower
 from service.api.load import ReleaseBodies
 from service.api.metrics import Metrics, Timing
@@ -54,7 +55,7 @@ from service.rules import (
     meter_of,
     stream_limits_of,
 )
-from service.running import calm_collector, kept, tell_ready
+from service.running import calm_collector, kept, tell_ready, worker_socket
 from service.settings import RELEASE, Settings
 from service.store.api_keys import ApiKeys
 from service.store.log_level import LogLevels
@@ -68,8 +69,8 @@ KEEP_ALIVE_S = 5  # a connection without a request
 GRACE_S = 1  # for requests that are being answered
 
 
-def build_api(settings: Settings) -> FastAPI:
-    """Build one API worker; inline marks and instruments are evaluated without any store."""
+def build_api(settings: Settings, fellows: Fellows | None = None) -> FastAPI:
+    """Build one API worker, one of `fellows`; what is asked inline is evaluated without a store."""
     store = store_of(settings)
     door = door_of(settings, ApiKeys(store.client))
     meter = meter_of(settings, Units(store.client))
@@ -86,6 +87,7 @@ def build_api(settings: Settings) -> FastAPI:
         levels = LogLevelBoard(LogLevels(store.client), settings.log_level).run
         work = {"markets": follower.run, "stream": hub.run, "keys": admission.run}
         work |= {"moves": moves.run, "own": own.run, "levels": levels}
+        work["fellows"] = metrics.tell_fellows
         async with store.client, store.blocking, kept(**work):
             # Nobody is let in before we know the markets, unless Redis keeps us waiting.
             await follower.reached(0, PICTURE_WITHIN_S)
@@ -97,7 +99,7 @@ def build_api(settings: Settings) -> FastAPI:
         title="Plimsoll", version=RELEASE, lifespan=lifespan, redirect_slashes=False, redoc_url=None
     )
     collector = CollectorClock()
-    metrics = _metrics_of(follower, hub, collector)
+    metrics = _metrics_of(follower, hub, collector, fellows)
     hub.tracer = tracer_of(settings, "api")
     load = load_of(settings, metrics)
     routers = partial(rest_routers, settings, entrance, store, follower, load=load, metrics=metrics)
@@ -119,9 +121,12 @@ def build_api(settings: Settings) -> FastAPI:
     return app
 
 
-def _metrics_of(follower: MarketFollower, hub: Hub, collector: CollectorClock) -> Metrics:
+def _metrics_of(
+    follower: MarketFollower, hub: Hub, collector: CollectorClock, fellows: Fellows | None
+) -> Metrics:
     """Return what the worker counts; the hub tells of bursts and of streams it has closed."""
     metrics = Metrics(follower.newest_age_s, lambda: len(hub.sessions), collector.share)
+    metrics.fellows = fellows
     metrics.show_market(follower)
     hub.observe_s = metrics.alert_age_s.observe
     hub.count_close = metrics.closes_by(CloseCode)
@@ -161,7 +166,9 @@ def warm_up() -> None:
 
 def run_api(settings: Settings, listening: socket.socket) -> None:
     """Serve an API worker on a socket that listens already, until SIGTERM or SIGINT."""
-    serve_api(build_api(settings), settings, listening)
+    told_at = worker_socket()
+    fellows = None if told_at is None else Fellows(told_at.parent, told_at.name)
+    serve_api(build_api(settings, fellows), settings, listening)
 
 
 def serve_api(app: FastAPI, settings: Settings, listening: socket.socket) -> None:

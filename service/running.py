@@ -6,11 +6,15 @@ import gc
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 RESTART_S = 1.0  # between a failure and the next try
 # A collection looks at every object there is: it lifted the slowest call from 1 to 30 ms.
 COLLECT_AFTER = (100_000, 50, 50)
-READY_FD = "PLIMSOLL_READY_FD"  # where whoever starts us listens, and not a setting
+# What the supervisor tells those it starts, and no settings: where it listens for "ready", and of
+# one of several API workers where it tells the others its figures: a folder, and its name.
+READY_FD = "PLIMSOLL_READY_FD"
+WORKER_SOCKET = "PLIMSOLL_WORKER_SOCKET"
 
 _log = logging.getLogger("plimsoll.running")
 
@@ -42,6 +46,12 @@ def tell_ready() -> None:
     if descriptor is not None:
         os.write(int(descriptor), b"1")
         os.close(int(descriptor))
+
+
+def worker_socket() -> Path | None:
+    """Return where this API worker tells the others its figures; None where it is alone."""
+    given = os.environ.pop(WORKER_SOCKET, None)
+    return None if given is None else Path(given)
 
 
 def calm_collector() -> None:

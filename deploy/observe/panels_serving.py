@@ -175,22 +175,32 @@ SERVING: dict[str, tuple[Panel, ...]] = {
     ),
     "API workers": (
         Panel(
+            "Workers",
+            "Behind each port, and whether they told their figures.",
+            "none",
+            {"{{instance}} {{state}}": "plimsoll_workers"},
+            stacked=True,
+        ),
+        Panel(
             "Processor",
             "Cores that a worker uses.",
             "none",
-            {"{{instance}}": f"rate(process_cpu_seconds_total{{job='plimsoll'}}[{RANGE}])"},
+            {
+                "{{instance}} {{worker}}": "rate("
+                f"process_cpu_seconds_total{{job='plimsoll'}}[{RANGE}])"
+            },
         ),
         Panel(
             "Memory",
             "Resident.",
             "bytes",
-            {"{{instance}}": "process_resident_memory_bytes{job='plimsoll'}"},
+            {"{{instance}} {{worker}}": "process_resident_memory_bytes{job='plimsoll'}"},
         ),
         Panel(
             "Descriptors",
             "Open files and sockets.",
             "short",
-            {"{{instance}}": "process_open_fds{job='plimsoll'}"},
+            {"{{instance}} {{worker}}": "process_open_fds{job='plimsoll'}"},
         ),
     ),
 }

@@ -85,7 +85,7 @@ def build_health_router(
         await entrance.admit(request, "admin")
         await _look(checks, metrics)
         metrics.marks.qualities = follower.qualities()
-        return Response(metrics.exposition(), media_type=EXPOSITION_TYPE)
+        return Response(await metrics.exposition(), media_type=EXPOSITION_TYPE)
 
     return router
 
@@ -182,7 +182,7 @@ _READY = operation(
 )
 _METRICS = operation(
     "metrics",
-    "Counters of this worker, and what the monitors say of themselves",
+    "Counters of the workers behind this port, and what the monitors say of themselves",
     {
         200: text_answer(
             "Prometheus' text format.",

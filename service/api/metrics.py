@@ -1,5 +1,6 @@
 """What an API worker counts about itself, for `GET /metrics`; every request is timed."""
 
+import asyncio
 import contextlib
 import logging
 import time
@@ -21,6 +22,7 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.feeds import FeedMetrics
+from service.api.fellows import Fellows, Together, figures_of
 from service.api.mark_metrics import MarkMetrics
 from service.api.market_metrics import MarketMetrics, Markets, StoreMetrics
 from service.api.monitor_metrics import MonitorMetrics
@@ -68,7 +70,9 @@ class Metrics:
     ) -> None:
         # A series more for each counter, that nobody asks for; the function has no annotations.
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self.registry = CollectorRegistry()
+        self.registry = CollectorRegistry()  # what this worker alone knows
+        shared = self._shared = CollectorRegistry()  # what every worker says alike
+        self.fellows: Fellows | None = None  # behind the same port
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         self.requests = self._counter("requests", "Requests answered.", *_REQUEST)
@@ -82,11 +86,10 @@ class Metrics:
         self.show("plimsoll_sockets", _SOCKETS, sockets)
         self.show("plimsoll_collector_share", _COLLECTING, collector_share)
         self.funds: Sequence[FundView] = ()  # as they are now
-        self.store = StoreMetrics(self.registry)
-        self.monitors = MonitorMetrics(self.registry)
-        self.feeds, self.syncs = FeedMetrics(self.registry), SyncMetrics(self.registry)
-        self.marks = MarkMetrics(self.registry)
-        self.registry.register(_FundFigures(self))
+        self.store, self.monitors = StoreMetrics(shared), MonitorMetrics(shared)
+        self.feeds, self.syncs = FeedMetrics(shared), SyncMetrics(shared)
+        self.marks = MarkMetrics(shared)
+        shared.register(_FundFigures(self))
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"plimsoll_{name}", text, labels, registry=self.registry)
@@ -112,9 +115,18 @@ class Metrics:
         with contextlib.suppress(msgspec.DecodeError):
             self.problems.labels(_problem_decoder.decode(body).code).inc()
 
-    def exposition(self) -> bytes:
-        """Return everything in Prometheus' text format."""
-        return generate_latest(self.registry)
+    async def tell_fellows(self) -> None:
+        """Tell the other workers behind the port our figures when they ask, until cancelled."""
+        if self.fellows is None:
+            await asyncio.Event().wait()
+        else:
+            await self.fellows.tell(lambda: figures_of(self.registry))
+
+    async def exposition(self) -> bytes:
+        """Return everything in Prometheus' text format, of the other workers too."""
+        told = await self.fellows.ask() if self.fellows else {}
+        name = self.fellows.name if self.fellows else None
+        return generate_latest(Together(name, self.registry, self._shared, told))
 
 
 class _FundFigures(Collector):

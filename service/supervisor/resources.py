@@ -13,6 +13,8 @@ import ipaddress
 import os
 import resource
 import socket
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +92,20 @@ async def lock(data_dir: Path) -> int:
             )
         await asyncio.sleep(_LOCK_POLL_S)
     return descriptor
+
+
+@contextlib.contextmanager
+def private_folder() -> Iterator[Path]:
+    """Yield a folder that only this user can enter; it goes with the block, with what is in it.
+
+    Raises StartError when there is no room for one.
+    """
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="plimsoll-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise StartError(f"several workers need a temporary directory: {error}") from error
+    with folder as name:
+        yield Path(name)
 
 
 def _open_lock(data_dir: Path) -> int:

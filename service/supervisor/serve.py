@@ -9,7 +9,7 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ import httpx
 import orjson
 
 from service.errors import StoreUnavailable
+from service.running import WORKER_SOCKET
 from service.settings import Settings
 from service.store import embedded
 from service.store.client import connect
@@ -27,6 +28,7 @@ from service.supervisor.children import SUPERVISOR, Part, Say, StartError
 from service.supervisor.crew import AT_WORK_WITHIN_S, VALKEY, Crew
 from service.supervisor.extras import by_process, check_extras
 
+RUN_PART = (sys.executable, "-m", "service.part")
 FORMAT_WITHIN_S = 2.0
 READY_POLL_S = 0.05
 READY_SAY_EVERY_S = 3.0
@@ -98,7 +100,8 @@ async def running(settings: Settings, say: Say, monitors: int = 1) -> AsyncItera
         url = resources.url_of(sockets[0])
         given = {"redis_url": redis_url, "workers": 1, "sync_url": settings.sync_url or url}
         settings = settings.model_copy(update=given)
-        for part in _parts(settings, sockets, monitors):
+        folder = stack.enter_context(resources.private_folder()) if len(sockets) > 1 else None
+        for part in (*_parts(settings, monitors), *_workers(settings, sockets, folder)):
             crew.add(part)
         await crew.unless_ended(_ready(f"{url}/readyz" if monitors else f"{url}/livez", say))
         crew.settle()
@@ -145,36 +148,44 @@ async def answers(socket_file: Path) -> None:
         await asyncio.sleep(READY_POLL_S)
 
 
-def _parts(settings: Settings, sockets: Sequence[socket.socket], monitors: int) -> list[Part]:
+def _parts(settings: Settings, monitors: int) -> list[Part]:
+    """Return the processes that are no API workers: none, where there are no monitors."""
     environment = environment_of(settings)
-    run = (sys.executable, "-m", "service.part")
     parts = [
         Part(
             _numbered("monitor", number, monitors),
-            (*run, "--role", "monitor"),
+            (*RUN_PART, "--role", "monitor"),
             STOP_MONITOR_S,
             environment,
         )
         for number in range(1, monitors + 1)
     ]
     if monitors:
-        webhooks = (*run, "--role", "webhooks")
+        webhooks = (*RUN_PART, "--role", "webhooks")
         parts.append(Part("webhooks", webhooks, STOP_WEBHOOKS_S, environment))
     if monitors and settings.targets:
-        targets = (*run, "--role", "targets")
+        targets = (*RUN_PART, "--role", "targets")
         parts.append(Part("targets", targets, STOP_WEBHOOKS_S, environment))
     for name, of_process in by_process(settings.feeds) if monitors else ():
         own = {**environment, "PLIMSOLL_FEEDS": of_process}
-        parts.append(Part(name, (*run, "--role", "feed"), STOP_WEBHOOKS_S, own))
+        parts.append(Part(name, (*RUN_PART, "--role", "feed"), STOP_WEBHOOKS_S, own))
     if monitors and settings.sync_file is not None:
-        sync = (*run, "--role", "sync")
+        sync = (*RUN_PART, "--role", "sync")
         parts.append(Part("sync", sync, STOP_WEBHOOKS_S, environment))
+    return parts
+
+
+def _workers(
+    settings: Settings, sockets: Sequence[socket.socket], folder: Path | None
+) -> Iterator[Part]:
+    """Yield the API workers; several tell each other their figures in `folder`."""
+    environment = environment_of(settings)
     for number, listening in enumerate(sockets, start=1):
         descriptor = listening.fileno()
-        argv = (*run, "--role", "api", "--listen-fd", str(descriptor))
+        argv = (*RUN_PART, "--role", "api", "--listen-fd", str(descriptor))
         name = _numbered("api", number, len(sockets))
-        parts.append(Part(name, argv, STOP_API_S, environment, (descriptor,)))
-    return parts
+        own = environment if folder is None else {**environment, WORKER_SOCKET: str(folder / name)}
+        yield Part(name, argv, STOP_API_S, own, (descriptor,))
 
 
 def _numbered(name: str, number: int, count: int) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from service.api.fellows import Fellows
 from service.app import build_api
 from service.settings import Settings
 from tests.api.documented import check_documented
@@ -32,9 +33,11 @@ def documented_client(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
 
 
 @asynccontextmanager
-async def open_worker(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+async def open_worker(
+    settings: Settings, fellows: Fellows | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
     """Run a worker's lifespan and yield a client of it."""
-    app = build_api(settings)
+    app = build_api(settings, fellows)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),

@@ -1,6 +1,8 @@
 """`plimsoll serve` for real: parts killed one after another, everything kept, a clean stop."""
 
+import contextlib
 import os
+import re
 import signal
 import socket
 import sys
@@ -8,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.api.workers import one_tier
@@ -124,7 +127,45 @@ def test_a_restart_keeps_everything(start: Callable[..., RunningService], tmp_pa
     assert until(lambda: alerts(second)) == before
     mark(second, FAR)
     until(lambda: len(alerts(second)) == 2)
+    a_scrape_shows_both_workers(second)
     assert_stops_cleanly(second, signal.SIGTERM)
+
+
+def a_scrape_shows_both_workers(service: RunningService) -> None:
+    """Whichever answers; one that is killed takes nothing but its own series with it."""
+    until(lambda: asked(service) and set(calls_by_worker(service)) == {"api-1", "api-2"})
+    before = sum(calls_by_worker(service).values())
+    assert sum(asked(service) for _ in range(20)) == 20
+    assert sum(calls_by_worker(service).values()) == before + 20
+
+    os.kill(service.children("--role api")[0], signal.SIGKILL)
+    until(lambda: 'plimsoll_workers{state="silent"} 1.0' in scraped(service))
+    assert set(calls_by_worker(service)) < {"api-1", "api-2"}
+
+
+def asked(service: RunningService) -> bool:
+    """Ask something over a connection of its own, which either worker may get."""
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(f"{service.url}/v1/funds", timeout=1.0, trust_env=False).is_success
+    return False
+
+
+def scraped(service: RunningService) -> str:
+    """Scrape over connections of their own until a worker answers."""
+
+    def scrape() -> str:
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(f"{service.url}/metrics", timeout=1.0, trust_env=False).text
+        return ""
+
+    return str(until(scrape))
+
+
+def calls_by_worker(service: RunningService) -> dict[str, float]:
+    """Return how many of our questions each worker has answered, of one scrape."""
+    labels = r'method="GET",route="/v1/funds",status="200",worker="(.*)"'
+    rows = re.findall(rf"plimsoll_requests_total{{{labels}}} (.*)", scraped(service))
+    return {worker: float(count) for worker, count in rows}
 
 
 def assert_stops_cleanly(service: RunningService, number: signal.Signals) -> None:

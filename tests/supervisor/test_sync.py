@@ -189,9 +189,9 @@ async def test_without_a_file_there_is_nothing_to_keep() -> None:
 
 def test_a_service_runs_a_process_for_it_and_one_for_each_feed_by_ccxt() -> None:
     given = {"sync_file": "sync.toml", "feeds": "okx,ccxt:gate,bybit,ccxt:mexc"}
-    parts = {part.name: part for part in _parts(Settings.model_validate(given), [], 1)}
+    parts = {part.name: part for part in _parts(Settings.model_validate(given), 1)}
     assert {"sync", "feeds", "gate", "mexc"} <= parts.keys()
     assert parts["sync"].argv[-2:] == ("--role", "sync")
     feeds = {name: parts[name].environment["PLIMSOLL_FEEDS"] for name in ("feeds", "gate", "mexc")}
     assert feeds == {"feeds": "okx,bybit", "gate": "ccxt:gate", "mexc": "ccxt:mexc"}
-    assert "sync" not in {part.name for part in _parts(Settings.model_validate({}), [], 1)}
+    assert "sync" not in {part.name for part in _parts(Settings.model_validate({}), 1)}
