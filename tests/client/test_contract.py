@@ -10,10 +10,11 @@ from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_t
 
 import pytest
 
-from plimsoll import alerts, answers, checkup, documents, frames
+from plimsoll import alerts, documents
 from plimsoll.decoding import decode, wire_name
 from plimsoll.errors import PROBLEM_OF_STATUS, Problem, UnexpectedAnswer
 from tests.client.left_out import LEFT_OUT
+from tests.client.models import MODELS
 
 OPENAPI = Path(__file__).parents[2] / "openapi"
 REST = json.loads((OPENAPI / "openapi.json").read_text())
@@ -23,67 +24,6 @@ SCHEMAS: dict[str, Any] = {
     **STREAM["components"]["schemas"],
 }
 
-# A schema of the contract -> the client's model of it.
-MODELS: dict[str, Any] = {
-    "AccountAnswer": answers.AccountRisk,
-    "AccountLikelihood": checkup.AccountLikelihood,
-    "Bounds": checkup.Bounds,
-    "ChangeAnswer": checkup.Change,
-    "FindingAnswer": checkup.Finding,
-    "HealthAnswer": checkup.Health,
-    "HealthLimitsDocument": documents.HealthLimits,
-    "PoolLikelihood": checkup.PoolLikelihood,
-    "PositionLikelihood": checkup.PositionLikelihood,
-    "SizeAnswer": checkup.Size,
-    "SizeRequest": documents.Trade,
-    "VolatilityAnswer": checkup.MarketVolatility,
-    "VolatilityDocument": documents.Volatility,
-    "AcknowledgedAlert": answers.AcknowledgedAlert,
-    "AccountDocument": documents.Account,
-    "AccountState": alerts.AccountState,
-    "AccountView": documents.StoredAccount,
-    "AdjustedAccount": answers.AdjustedAccount,
-    "AfterGap": answers.AfterGap,
-    "Alert": alerts.Alert,
-    "AlertPosition": alerts.AlertPosition,
-    "AlertsFrame": frames.AlertsFrame,
-    "AlertsPage": answers.AlertsPage,
-    "BalanceDocument": documents.Balance,
-    "BatchResult": answers.BatchResult,
-    "CrossPool": alerts.CrossPool,
-    "ErrorFrame": frames.ErrorFrame,
-    "EvaluateAnswer": answers.Evaluation,
-    "FaultAnswer": answers.Fault,
-    "Heartbeat": frames.HeartbeatFrame,
-    "AllowedDocument": documents.Allowed,
-    "InstrumentDocument": documents.Instrument,
-    "MarkRuleDocument": documents.MarkRule,
-    "OwnMarkDocument": documents.OwnMark,
-    "InstrumentsView": documents.InstrumentList,
-    "IsolatedPool": alerts.IsolatedPool,
-    "ItemResult": answers.ItemResult,
-    "MarkDocument": documents.Mark,
-    "MarkView": documents.StoredMark,
-    "MarksView": documents.MarkList,
-    "NamedAccountDocument": documents.NamedAccount,
-    "PoolAnswer": answers.PoolRisk,
-    "PoolState": alerts.PoolState,
-    "PositionAnswer": answers.PositionRisk,
-    "PositionDocument": documents.Position,
-    "Problem": answers.ProblemDocument,
-    "RankedAccount": answers.RankedAccount,
-    "RankedAccounts": answers.RankedAccounts,
-    "Reduction": alerts.Reduction,
-    "RepeatDocument": documents.Repeat,
-    "RiskAnswer": answers.StoredAccountRisk,
-    "Snapshot": frames.SnapshotFrame,
-    "Subscribe": frames.SubscribeFrame,
-    "Subscribed": frames.SubscribedFrame,
-    "ThresholdsDocument": documents.Thresholds,
-    "TierDocument": documents.Tier,
-    "ToRestore": alerts.ToRestore,
-    "WrittenAccount": answers.WrittenAccount,
-}
 # Fields that a model leaves out on purpose, and why.
 FIELDS_LEFT_OUT = {
     ("Subscribe", "symbols"): "of the channel `marks`",

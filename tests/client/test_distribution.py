@@ -45,7 +45,7 @@ def test_everything_named_is_there_once() -> None:
 
 def test_both_clients_can_do_the_same() -> None:
     sync, awaited = (
-        {name for name in vars(kind) if not name.startswith("_")} for kind in (Client, AsyncClient)
+        {name for name in dir(kind) if not name.startswith("_")} for kind in (Client, AsyncClient)
     )
     assert sync - {"close"} == awaited - {"aclose"}
 

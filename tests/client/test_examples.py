@@ -69,6 +69,12 @@ def test_the_snippets_that_watch_and_listen(service: RunningService, tmp_path: P
         level, listed = run(snippet("Watch"), tmp_path, service.url)
         assert level == "WARNING"
         assert "'my-bot'" in listed
+        gap, funds, *mapped, market, counted = run(snippet("Suppose"), tmp_path, service.url)
+        assert gap.startswith("a gap me owes ")
+        assert "('generic', 'USDC', " in funds
+        assert [line.split()[0] for line in mapped] == ["-60.0", "0.0", "60.0"]
+        assert market.startswith("SOL/USDC:USDC 183.0 None [")
+        assert "'my-bot'" in counted.partition("]")[0]
         code = snippet("Listen").replace(ADDRESS, service.url)
         with running(["-c", code], tmp_path, service.url) as said:
             until(lambda: "my-bot is at WARNING" in said.read_text())

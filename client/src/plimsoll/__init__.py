@@ -29,6 +29,14 @@ from plimsoll.answers import (
     WrittenAccount,
 )
 from plimsoll.async_client import AsyncClient
+from plimsoll.book import (
+    Book,
+    BookScenario,
+    LiquidationMap,
+    MapMoney,
+    MapPoint,
+    WorstAccount,
+)
 from plimsoll.calls import Questions
 from plimsoll.checkup import (
     AccountLikelihood,
@@ -76,6 +84,32 @@ from plimsoll.errors import (
     Unreachable,
     VersionMismatch,
 )
+from plimsoll.funds import (
+    Fund,
+    StoredFund,
+    SupposedFund,
+    WrittenFund,
+)
+from plimsoll.markets import (
+    Market,
+    Markets,
+    MeasuredVolatility,
+    OutsideBand,
+)
+from plimsoll.scenarios import (
+    MapRequest,
+    MonitoredRequest,
+    Scenario,
+    SimulateRequest,
+)
+from plimsoll.simulation import (
+    Comparison,
+    Liquidation,
+    ScenarioResult,
+    SimulatedAccount,
+    Simulation,
+    Total,
+)
 
 __all__ = [
     "Account",
@@ -90,9 +124,12 @@ __all__ = [
     "AsyncClient",
     "Balance",
     "BatchResult",
+    "Book",
+    "BookScenario",
     "Bounds",
     "Change",
     "Client",
+    "Comparison",
     "CrossPool",
     "CursorFileDamaged",
     "Evaluation",
@@ -100,6 +137,7 @@ __all__ = [
     "Fault",
     "Finding",
     "Forbidden",
+    "Fund",
     "Health",
     "HealthLimits",
     "InProgress",
@@ -108,10 +146,20 @@ __all__ = [
     "IsolatedPool",
     "ItemResult",
     "Level",
+    "Liquidation",
+    "LiquidationMap",
+    "MapMoney",
+    "MapPoint",
+    "MapRequest",
     "Mark",
+    "Market",
     "MarketVolatility",
+    "Markets",
+    "MeasuredVolatility",
+    "MonitoredRequest",
     "NamedAccount",
     "NotFound",
+    "OutsideBand",
     "PlimsollError",
     "PoolLikelihood",
     "PoolRisk",
@@ -124,18 +172,26 @@ __all__ = [
     "RankedAccount",
     "RankedAccounts",
     "Reduction",
+    "Scenario",
+    "ScenarioResult",
+    "SimulateRequest",
+    "SimulatedAccount",
+    "Simulation",
     "Size",
     "Snapshot",
     "StoredAccount",
     "StoredAccountRisk",
+    "StoredFund",
     "StoredMark",
     "StreamClosed",
     "SubscriptionRefused",
+    "SupposedFund",
     "Thresholds",
     "Tier",
     "ToRestore",
     "TooLarge",
     "TooManyRequests",
+    "Total",
     "Trade",
     "Unauthorized",
     "Unavailable",
@@ -143,5 +199,7 @@ __all__ = [
     "Unreachable",
     "VersionMismatch",
     "Volatility",
+    "WorstAccount",
     "WrittenAccount",
+    "WrittenFund",
 ]

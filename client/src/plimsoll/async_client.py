@@ -16,10 +16,10 @@ from plimsoll.answers import (
     AlertsPage,
     BatchResult,
     Evaluation,
-    RankedAccounts,
     StoredAccountRisk,
     WrittenAccount,
 )
+from plimsoll.async_desk import Desk
 from plimsoll.async_stream import Stream
 from plimsoll.calls import Anything, Call, Questions
 from plimsoll.checkup import Health, Size
@@ -48,7 +48,7 @@ from plimsoll.subscription import Subscription
 Answer = TypeVar("Answer")
 
 
-class AsyncClient:
+class AsyncClient(Desk):
     """A service at `url`; `token` is an API key where the service wants one.
 
     Calls raise Problem when refused and Unreachable when unanswered. One that is refused for now
@@ -187,12 +187,6 @@ class AsyncClient:
     async def size(self, trade: Trade | Anything) -> Size:
         """Return the largest position, and the most leverage, for what a stop may lose."""
         return await self._send(calls.size(trade))
-
-    async def list_accounts(
-        self, level: Level, *, limit: int | None = None, cursor: str | None = None
-    ) -> RankedAccounts:
-        """Return a page of the accounts at or beyond a level, worst first."""
-        return await self._send(calls.list_accounts(level, limit, cursor))
 
     async def post_marks(self, marks: Sequence[Mark | Anything]) -> BatchResult:
         """Report prices; they are judged in this order, each of them."""

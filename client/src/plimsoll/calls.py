@@ -14,7 +14,6 @@ from plimsoll.answers import (
     BatchResult,
     Evaluation,
     ProblemDocument,
-    RankedAccounts,
     StoredAccountRisk,
     WrittenAccount,
 )
@@ -26,7 +25,6 @@ from plimsoll.documents import (
     HealthLimits,
     Instrument,
     InstrumentList,
-    Level,
     Mark,
     MarkList,
     NamedAccount,
@@ -111,18 +109,18 @@ def evaluate(
         "likelihood": None if horizon_s is None else {"horizonS": horizon_s},
         "volatility": questions.get("volatility"),
     }
-    return _json("POST", "/v1/evaluate", asked, lambda answer: decode(Evaluation, answer))
+    return json_call("POST", "/v1/evaluate", asked, lambda answer: decode(Evaluation, answer))
 
 
 def put_instruments(instruments: Sequence[Instrument | Anything]) -> Call[BatchResult]:
-    return _json("PUT", "/v1/instruments", instruments, _batch_result)
+    return json_call("PUT", "/v1/instruments", instruments, _batch_result)
 
 
 def get_instruments(venue: Venue | None, symbol: str | None) -> Call[Sequence[Instrument]]:
     def read(answer: object) -> Sequence[Instrument]:
         return decode(InstrumentList, answer)["instruments"]
 
-    return Call("GET", "/v1/instruments", read, _given(venue=venue, symbol=symbol))
+    return Call("GET", "/v1/instruments", read, given(venue=venue, symbol=symbol))
 
 
 def put_account(
@@ -131,8 +129,8 @@ def put_account(
     def read(answer: object) -> WrittenAccount:
         return decode(WrittenAccount, answer)
 
-    headers, repeatable = _if_match(if_version), if_version is None
-    return _json("PUT", _account(account_id), account, read, headers, repeatable=repeatable)
+    headers, repeatable = if_match(if_version), if_version is None
+    return json_call("PUT", _account(account_id), account, read, headers, repeatable=repeatable)
 
 
 def put_accounts(accounts: Iterable[NamedAccount | Anything]) -> Call[BatchResult]:
@@ -147,7 +145,7 @@ def get_account(account_id: str) -> Call[StoredAccount]:
 
 
 def delete_account(account_id: str, if_version: int | None) -> Call[None]:
-    path, headers = _account(account_id), _if_match(if_version)
+    path, headers = _account(account_id), if_match(if_version)
     return Call("DELETE", path, lambda _: None, headers=headers, repeatable=False)
 
 
@@ -164,13 +162,13 @@ def adjust_account(
         return decode(AdjustedAccount, answer)
 
     body = {"asset": asset, "delta": delta, "reason": reason}
-    headers = _if_match(if_version) | _key(idempotency_key)
-    return _json("POST", f"{_account(account_id)}/adjust", body, read, headers)
+    headers = if_match(if_version) | _key(idempotency_key)
+    return json_call("POST", f"{_account(account_id)}/adjust", body, read, headers)
 
 
 def account_risk(account_id: str, findings: bool, horizon_s: int | None) -> Call[StoredAccountRisk]:
     path = f"{_account(account_id)}/risk"
-    query = _given(findings="true" if findings else None, horizonS=horizon_s)
+    query = given(findings="true" if findings else None, horizonS=horizon_s)
     return Call("GET", path, lambda answer: decode(StoredAccountRisk, answer), query)
 
 
@@ -180,30 +178,25 @@ def health(account_id: str) -> Call[Health]:
 
 
 def size(trade: Trade | Anything) -> Call[Size]:
-    return _json("POST", "/v1/size", trade, lambda answer: decode(Size, answer))
-
-
-def list_accounts(level: Level, limit: int | None, cursor: str | None) -> Call[RankedAccounts]:
-    query = _given(level=level, limit=limit, cursor=cursor)
-    return Call("GET", "/v1/accounts", lambda answer: decode(RankedAccounts, answer), query)
+    return json_call("POST", "/v1/size", trade, lambda answer: decode(Size, answer))
 
 
 def post_marks(marks: Sequence[Mark | Anything]) -> Call[BatchResult]:
-    return _json("POST", "/v1/marks", {"marks": marks}, _batch_result, _key(None))
+    return json_call("POST", "/v1/marks", {"marks": marks}, _batch_result, _key(None))
 
 
 def get_marks(venue: Venue | None, symbol: str | None) -> Call[Sequence[StoredMark]]:
     def read(answer: object) -> Sequence[StoredMark]:
         return decode(MarkList, answer)["marks"]
 
-    return Call("GET", "/v1/marks", read, _given(venue=venue, symbol=symbol))
+    return Call("GET", "/v1/marks", read, given(venue=venue, symbol=symbol))
 
 
 def page_alerts(
     since: str | None, account_id: str | None, acknowledged: bool | None, limit: int | None
 ) -> Call[AlertsPage]:
     done = None if acknowledged is None else str(acknowledged).lower()
-    query = _given(since=since, accountId=account_id, acknowledged=done, limit=limit)
+    query = given(since=since, accountId=account_id, acknowledged=done, limit=limit)
     return Call("GET", "/v1/alerts", lambda answer: decode(AlertsPage, answer), query)
 
 
@@ -239,7 +232,7 @@ def _batch_result(answer: object) -> BatchResult:
     return decode(BatchResult, answer)
 
 
-def _json(
+def json_call(
     method: str,
     path: str,
     document: object,
@@ -274,7 +267,7 @@ def _account(account_id: str) -> str:
     return f"/v1/accounts/{quote(account_id, safe='')}"
 
 
-def _if_match(version: int | None) -> dict[str, str]:
+def if_match(version: int | None) -> dict[str, str]:
     return {} if version is None else {"if-match": f'"{version}"'}
 
 
@@ -283,5 +276,5 @@ def _key(given: str | None) -> dict[str, str]:
     return {"idempotency-key": f'"{given or uuid4()}"'}
 
 
-def _given(**parameters: str | int | None) -> dict[str, str | int]:
+def given(**parameters: str | int | None) -> dict[str, str | int]:
     return {name: value for name, value in parameters.items() if value is not None}
