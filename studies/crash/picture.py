@@ -1,7 +1,4 @@
-"""The crash as an SVG: one market's two prices, who was liquidated on each, what was missing.
-
-Ink and lines are of a middle grey, which reads on white and on black.
-"""
+"""The crash as an SVG: one market's two prices, who was liquidated on each, what was missing."""
 
 import math
 from collections.abc import Sequence
@@ -12,15 +9,18 @@ import numpy as np
 
 from service.risk.columns import Floats
 from studies.crash.study import Study, liquidated_path, shortfall_path
-from studies.svg import line, text
+from studies.svg import INK, Frame, line, picture, text
 
 WIDTH, LEFT, RIGHT, TOP = 768, 64, 184, 34
 PANEL_HEIGHT, PANEL_GAP, FOOT = 128, 50, 34
 LAST, SPOT = "#d9483b", "#3b82d6"
-INK = "#7d8590"
 STEP_S = 10  # a point of a line
 TICK_S = 900
 LABEL_LEAST = 17.0  # pixels between the labels of two lines
+_LABEL = (
+    "The crash of 2025-10-10: accounts liquidated and money missing, on the last price and on a "
+    "spot-median mark"
+)
 
 
 class Panel(NamedTuple):
@@ -41,13 +41,7 @@ def draw(study: Study) -> str:
     seconds, start_s = len(study.tape.last), study.tape.start_s
     parts = [_clock(start_s, seconds, tops, bottom)]
     parts += [_panel(each, top) for each, top in zip(panels, tops, strict=True)]
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {bottom + FOOT}" role="img" '
-        'aria-label="The crash of 2025-10-10: accounts liquidated and money missing, on the last '
-        'price and on a spot-median mark" font-family="system-ui, sans-serif" font-size="13">\n'
-        + "\n".join(parts)
-        + "\n</svg>\n"
-    )
+    return picture(WIDTH, bottom + FOOT, _LABEL, parts)
 
 
 def _prices(study: Study) -> Panel:
@@ -75,15 +69,13 @@ def _missing(study: Study) -> Panel:
 
 def _panel(panel: Panel, top: float) -> str:
     bottom, most = top + PANEL_HEIGHT, _round_above(max(panel.last.max(), panel.spot.max()))
-    parts = [f'<g font-weight="600">{text(LEFT, top - 12, panel.title, INK, "start")}</g>']
-    for value in (0.0, most / 2.0, most):
-        y = bottom - PANEL_HEIGHT * value / most
-        parts += [line(LEFT, y, WIDTH - RIGHT, y)]
-        parts += [text(LEFT - 8, y + 4, f"{value:g}{panel.unit}", INK, "end")]
+    frame = Frame(LEFT, WIDTH - RIGHT, bottom, PANEL_HEIGHT)
+    parts = [*frame.scale(panel.title, most, panel.unit)]
     ends = [bottom - PANEL_HEIGHT * float(each[-1]) / most for each in (panel.last, panel.spot)]
     lines = zip((panel.last, panel.spot), (LAST, SPOT), panel.labels, _apart(ends), strict=True)
     for values, colour, label, y in lines:
-        parts.append(_curve(values / most, bottom, colour))
+        rows = np.unique([*range(0, len(values), STEP_S), len(values) - 1])
+        parts.append(frame.curve(values / most, rows, colour, 2.0))
         parts.append(text(WIDTH - RIGHT + 10, y + 4, label, colour, "start"))
     return "\n".join(parts)
 
@@ -101,17 +93,6 @@ def _apart(ends: Sequence[float]) -> list[float]:
     first, second = ends
     push = max(0.0, LABEL_LEAST - abs(first - second)) / 2.0
     return [first - push, second + push] if first <= second else [first + push, second - push]
-
-
-def _curve(part: Floats, bottom: float, colour: str) -> str:
-    rows = np.unique([*range(0, len(part), STEP_S), len(part) - 1])
-    x = LEFT + (WIDTH - RIGHT - LEFT) * rows / max(1, len(part) - 1)
-    y = bottom - PANEL_HEIGHT * part[rows]
-    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
-    return (
-        f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2" '
-        'stroke-linejoin="round"/>'
-    )
 
 
 def _clock(start_s: int, seconds: int, tops: Sequence[float], bottom: float) -> str:

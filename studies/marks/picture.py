@@ -1,23 +1,20 @@
-"""A wick as an SVG: two spot sources, their index and the mark; and who was liquidated on each.
-
-Ink and lines are of a middle grey, which reads on white and on black.
-"""
+"""A wick as an SVG: two spot sources, their index and the mark; and who was liquidated on each."""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from service.risk.columns import Floats
+from service.risk.columns import Floats, Ints
 from studies.crash.study import liquidated_path
 from studies.marks.study import Study
 from studies.marks.tape import SOURCES
-from studies.svg import line, text
+from studies.svg import Frame, picture, text
 
 WIDTH, LEFT, RIGHT, TOP, HEIGHT, GAP, FOOT = 768, 64, 160, 34, 170, 56, 34
 COIN, BEFORE_S, AFTER_S = "WIF", 120, 240
 COLOURS = ("#8250df", "#d9483b", "#bf8700", "#3b82d6", "#2da44e")
-INK = "#7d8590"
 _WICK = f"{COIN} for {BEFORE_S + AFTER_S} seconds, percent of its first index; and the lowest"
+_LABEL = "One spot source wicks, its index and mark do not; accounts liquidated on each mark"
 
 Line = tuple[str, Floats, str]  # name, values, colour
 
@@ -28,13 +25,7 @@ def draw(study: Study) -> str:
     parts = [*_panel(_WICK, _wick(study), TOP, np.nanmin)]
     parts += _panel("Accounts liquidated, percent of all", _liquidated(study), second, np.max)
     bottom = second + HEIGHT + FOOT
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {bottom}" role="img" '
-        'aria-label="One spot source wicks, its index and mark do not; accounts liquidated on each '
-        'mark" font-family="system-ui, sans-serif" font-size="13">\n'
-        + "\n".join(parts)
-        + "\n</svg>\n"
-    )
+    return picture(WIDTH, bottom, _LABEL, parts)
 
 
 def _lowest(study: Study) -> int:
@@ -80,25 +71,16 @@ def _panel(
     """Return a panel; beside each line its name and its `extreme`."""
     bottom = top + HEIGHT
     most = 20.0 * np.ceil(max(np.nanmax(values) for _, values, _ in lines) / 20.0)
-    parts = [f'<g font-weight="600">{text(LEFT, top - 12, title, INK, "start")}</g>']
-    for value in (0.0, most / 2.0, most):
-        y = bottom - HEIGHT * value / most
-        parts += [line(LEFT, y, WIDTH - RIGHT, y)]
-        parts += [text(LEFT - 8, y + 4, f"{value:g} %", INK, "end")]
+    frame = Frame(LEFT, WIDTH - RIGHT, bottom, HEIGHT)
+    parts = [*frame.scale(title, most, " %")]
     for place, (name, values, colour) in enumerate(lines):
         told = f"{name} {extreme(values):.1f} %"
-        parts.append(_curve(values / most, bottom, colour))
+        parts.append(frame.curve(values / most, _shown(values), colour, 1.7))
         parts.append(text(WIDTH - RIGHT + 10, top + 14 + 20 * place, told, colour, "start"))
     return parts
 
 
-def _curve(part: Floats, bottom: float, colour: str) -> str:
-    rows = np.unique(np.linspace(0, len(part) - 1, 600).astype(int))
-    rows = rows[~np.isnan(part[rows])]
-    x = LEFT + (WIDTH - RIGHT - LEFT) * rows / max(1, len(part) - 1)
-    y = bottom - HEIGHT * part[rows]
-    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
-    return (
-        f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.7" '
-        'stroke-linejoin="round"/>'
-    )
+def _shown(values: Floats) -> Ints:
+    """Return the rows that are drawn: some hundreds, where there is a value."""
+    rows: Ints = np.unique(np.linspace(0, len(values) - 1, 600).astype(np.int64))
+    return rows[~np.isnan(values[rows])]

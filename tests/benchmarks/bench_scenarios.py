@@ -8,25 +8,25 @@ shortfall in every scenario.
 import asyncio
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import httpx
 import numpy as np
 import orjson
 
-from tests.benchmarks.bench_map import (
+from tests.benchmarks.whole_book import (
     POSITIONS,
     SEED,
     SYMBOLS,
-    Ticks,
     Watch,
-    filled,
+    asked,
+    meanwhile,
     pieces_of,
+    supposed,
     symbol,
-    ticks,
 )
 from tests.benchmarks.harness import Measurement, Size, hash_of
-from tests.benchmarks.whole_service import whole_service
 
 TOTALS = ("liquidated", "notional", "fees", "shortfall", "owed")
 
@@ -43,18 +43,7 @@ def scenarios() -> list[dict[str, Any]]:
 
 
 SUPPOSED: dict[str, Any] = {"scenarios": scenarios(), "detail": "totals"}
-
-
-async def by_sums(http: httpx.AsyncClient) -> tuple[float, dict[str, Any], int]:
-    """Return the seconds it takes, the answer, and the lines of progress."""
-    body = {"accounts": "monitored", "settledBy": "sums"} | SUPPOSED
-    began = time.perf_counter()
-    accept = {"Accept": "application/x-ndjson"}
-    answer = await http.post("/v1/simulate", json=body, headers=accept, timeout=600.0)
-    took_s = time.perf_counter() - began
-    *progress, last = [orjson.loads(line) for line in answer.text.splitlines()]
-    assert "result" in last, last
-    return took_s, last["result"], len(progress)
+BY_SUMS = SUPPOSED | {"settledBy": "sums"}
 
 
 async def looped(http: httpx.AsyncClient, count: int) -> tuple[float, np.ndarray]:
@@ -79,28 +68,18 @@ def totals(found: list[dict[str, Any]]) -> np.ndarray:
 
 
 def run(size: Size) -> Iterator[Measurement]:
-    yield asyncio.run(_measured(300 if size == "small" else 100_000, small=size == "small"))
+    yield asyncio.run(_measured(300 if size == "small" else 100_000, size))
 
 
-async def _measured(count: int, *, small: bool) -> Measurement:
-    async with (
-        whole_service() as service,
-        httpx.AsyncClient(base_url=service.url, timeout=120.0, trust_env=False) as http,
-    ):
-        monitor = await filled(service, count)
+async def _measured(count: int, size: Size) -> Measurement:
+    async with asked(count) as (service, http, monitor):
         async with Watch(monitor) as watch:
-            await by_sums(http)
-            ours_s, found, lines = await by_sums(http)
+            await supposed(http, BY_SUMS)
+            ours_s, found, lines = await supposed(http, BY_SUMS)
         loop_s, wanted = await looped(http, count)
         ours = totals(found["scenarios"])
         assert np.allclose(ours, wanted, rtol=1e-9, atol=1e-6), (ours, wanted)
-        seconds = 0.5 if small else 5.0
-        await ticks(service, seconds)  # the first marks move pools from where they began
-        quiet = await ticks(service, seconds)
-        making = asyncio.create_task(_again_and_again(http))
-        busy = await ticks(service, seconds)
-        making.cancel()
-        await asyncio.wait((making,))
+        met = await meanwhile(service, size, "scenarios", partial(supposed, http, BY_SUMS))
     return Measurement(
         "scenarios",
         {"accounts": count, "positions": POSITIONS * count, "scenarios": len(scenarios())},
@@ -109,26 +88,10 @@ async def _measured(count: int, *, small: bool) -> Measurement:
         "a request loop",
         loop_s,
         hash_of(np.round(ours, 6)),
-        _notes(quiet, busy)
+        met
         | {
             "progress_lines": float(lines),
             "monitor_mb_above_book": watch.above_mb,
             "times_faster": loop_s / ours_s,
         },
     )
-
-
-def _notes(quiet: Ticks, busy: Ticks) -> dict[str, float]:
-    return {
-        "entry_ms": quiet.entry_ms,
-        "entry_ms_during_scenarios": busy.entry_ms,
-        "mark_age_ms": quiet.age_ms,
-        "mark_age_ms_during_scenarios": busy.age_ms,
-        "mark_age_p99_ms": quiet.age_p99_ms,
-        "mark_age_p99_ms_during_scenarios": busy.age_p99_ms,
-    }
-
-
-async def _again_and_again(http: httpx.AsyncClient) -> None:
-    while True:
-        await by_sums(http)

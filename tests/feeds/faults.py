@@ -7,10 +7,10 @@ shows, then healthy again until every symbol has a new mark.
 import asyncio
 import dataclasses
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 import orjson
 
@@ -89,6 +89,23 @@ class Outcome:
 
 
 @asynccontextmanager
+async def at_work(run: Callable[[], Coroutine[Any, Any, object]]) -> AsyncIterator[None]:
+    """Run a feed until the block ends."""
+    work = asyncio.create_task(run())
+    try:
+        yield
+    finally:
+        work.cancel()
+        await asyncio.wait([work])
+
+
+async def renewed(recorder: Recorder, times: int = 1) -> None:
+    """Return once every symbol has so many new marks."""
+    before = dict(recorder.updates)
+    await until(lambda: all(recorder.updates[one] >= before[one] + times for one in before))
+
+
+@asynccontextmanager
 async def running(
     name: FeedName,
     count: int,
@@ -108,12 +125,8 @@ async def running(
             pace=pace,
             origins=Origins(venue.origin),
         )
-        work = asyncio.create_task(feed.run())
-        try:
+        async with at_work(feed.run):
             yield venue, feed, recorder
-        finally:
-            work.cancel()
-            await asyncio.wait([work])
 
 
 async def until(true: Callable[[], bool], within_s: float = WITHIN_S) -> float:

@@ -1,6 +1,5 @@
 """ccxt's own classes against venues that none of our feeds has: gate and bitget, at the wire."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -8,7 +7,7 @@ import pytest
 
 from service.feeds.ccxt_feed import CcxtFeed, roads, said
 from service.feeds.connection import Origins, Pace
-from tests.feeds.faults import Recorder, until
+from tests.feeds.faults import Recorder, at_work, renewed, until
 from tests.feeds.venues.bitget import BitgetDialect
 from tests.feeds.venues.gate import GateDialect
 from tests.feeds.venues.mock import Fault, MockVenue
@@ -32,12 +31,8 @@ async def running(
         recorder = Recorder()
         origins = Origins(venue.origin, venue.origin.replace("ws", "http", 1))
         feed = CcxtFeed(f"ccxt:{name}", recorder, symbols, pace=pace, origins=origins)
-        work = asyncio.create_task(feed.run())
-        try:
+        async with at_work(feed.run):
             yield venue, feed, recorder
-        finally:
-            work.cancel()
-            await asyncio.wait([work])
 
 
 @pytest.mark.parametrize("name", DIALECTS)
@@ -73,8 +68,7 @@ async def test_what_is_wrong_is_refused_and_the_rest_goes_on(
         venue.fault = fault
         await until(lambda: feed.intake.refused[reason] > 3)
         venue.fault = "none"
-        before = dict(recorder.updates)
-        await until(lambda: all(recorder.updates[one] > before[one] for one in before))
+        await renewed(recorder)
         assert set(feed.intake.refused) == {reason}
         assert recorder.backwards == 0
         for symbol, price in venue.prices(0).items():
@@ -86,8 +80,7 @@ async def test_a_cut_is_got_over(name: str) -> None:
     async with running(name) as (venue, _, recorder):
         await until(lambda: set(recorder.newest) == set(venue.prices(0)))
         venue.cut()
-        before = dict(recorder.updates)
-        await until(lambda: all(recorder.updates[one] > before[one] + 3 for one in before))
+        await renewed(recorder, 4)
 
 
 async def test_a_silent_stream_is_made_up_for_by_rest() -> None:
@@ -106,8 +99,7 @@ async def test_a_venue_that_says_nothing_at_all_is_begun_anew() -> None:
         venue.mute()
         connected = venue.connected
         await until(lambda: venue.connected > connected)
-        before = dict(recorder.updates)
-        await until(lambda: all(recorder.updates[one] > before[one] for one in before))
+        await renewed(recorder)
         assert feed.figures().reconnects >= 1
 
 

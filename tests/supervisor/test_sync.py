@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import logging
-import os
 import re
 import socket
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -24,6 +22,7 @@ from service.store.client import Client, connect
 from service.supervisor.serve import _parts
 from service.supervisor.sync import run_sync
 from tests.api.workers import instrument, settings_of
+from tests.part_process import part_process
 from tests.sync.mock_rest import MockRest, fixture, serving
 
 pytest.importorskip("ccxt", reason="ccxt is not installed: it is an extra")
@@ -81,20 +80,11 @@ async def worker(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
         await work
 
 
-@contextlib.asynccontextmanager
-async def process(redis_url: str, url: str, file: Path) -> AsyncIterator[Any]:
-    given = {"REDIS_URL": redis_url, "SYNC_FILE": str(file), "SYNC_URL": url, "LOG_LEVEL": "debug"}
-    started = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "service.part", "--role", "sync"),
-        env=os.environ | {f"PLIMSOLL_{name}": value for name, value in given.items()},
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield started
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            started.kill()
-        await started.wait()
+def process(
+    redis_url: str, url: str, file: Path
+) -> contextlib.AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    given = {"redis_url": redis_url, "sync_file": str(file), "sync_url": url}
+    return part_process("sync", log_level="debug", **given)
 
 
 async def until(true: Callable[[], Any]) -> Any:
@@ -129,6 +119,7 @@ async def test_an_account_is_kept_over_a_kill_and_no_secret_is_left_behind(
             assert told["positions"][0]["margin"] == 0.88304001
             await until(in_metrics)
             first.kill()
+            assert first.stderr is not None
             said = (await first.stderr.read()).decode()
         row = venue.answers[RISK][0]
         venue.answers[RISK] = [row | {"positionAmt": "-40"}]

@@ -2,13 +2,11 @@
 
 import asyncio
 import contextlib
-import os
-import sys
-from collections.abc import AsyncIterator
 
 import pytest
 
 from service.contract.targets import service_of
+from tests.part_process import part_process
 from tests.targets.inboxes import JsonInbox
 from tests.targets.world import SHARDS, World, counts
 from tests.webhooks.receiver import until
@@ -16,26 +14,12 @@ from tests.webhooks.receiver import until
 pytestmark = pytest.mark.anyio
 
 
-@contextlib.asynccontextmanager
-async def process(redis_url: str, **more: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    settings = {
-        "PLIMSOLL_REDIS_URL": redis_url,
-        "PLIMSOLL_SHARDS": f"{SHARDS}",
-        "PLIMSOLL_TARGETS": "true",
-        "PLIMSOLL_WEBHOOK_ALLOW_HTTP": "true",
-        "PLIMSOLL_LOG_LEVEL": "debug",
-    }
-    started = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "service.part", "--role", "targets"),
-        env=os.environ | settings | more,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield started
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            started.kill()
-        await started.wait()
+def process(
+    redis_url: str, **more: str
+) -> contextlib.AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    given = {"redis_url": redis_url, "shards": f"{SHARDS}", "targets": "true"}
+    allowed = {"webhook_allow_http": "true"} | more
+    return part_process("targets", log_level="debug", **given, **allowed)
 
 
 async def test_a_message_that_was_cut_off_is_sent_again_whole(
@@ -43,7 +27,7 @@ async def test_a_message_that_was_cut_off_is_sent_again_whole(
 ) -> None:
     inbox.answers = ["hang", 200]
     await world.add("desk", inbox.url, window_s=0.2)
-    allowed = {"PLIMSOLL_WEBHOOK_ALLOW_PRIVATE": "true"}
+    allowed = {"webhook_allow_private": "true"}
     async with process(redis_url, **allowed) as first:
         await world.writer.write(["a1", "a2"], "WARNING")
         await world.writer.write(["a1"], "LIQUIDATION")
