@@ -16,6 +16,7 @@ import httpx
 import numpy as np
 import orjson
 
+from tests.benchmarks.harness import Measurement, Size, hash_of
 from tests.benchmarks.whole_book import (
     POSITIONS,
     PRICE,
@@ -28,7 +29,6 @@ from tests.benchmarks.whole_book import (
     supposed,
     symbol,
 )
-from tests.benchmarks.harness import Measurement, Size, hash_of
 
 POINTS = 121
 TIMED = (0, 30, 60, 90)  # points of the loop at full size

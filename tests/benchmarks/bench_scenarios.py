@@ -15,6 +15,7 @@ import httpx
 import numpy as np
 import orjson
 
+from tests.benchmarks.harness import Measurement, Size, hash_of
 from tests.benchmarks.whole_book import (
     POSITIONS,
     SEED,
@@ -26,7 +27,6 @@ from tests.benchmarks.whole_book import (
     supposed,
     symbol,
 )
-from tests.benchmarks.harness import Measurement, Size, hash_of
 
 TOTALS = ("liquidated", "notional", "fees", "shortfall", "owed")
 

@@ -135,6 +135,13 @@ def check_health(ask: Ask, name: str) -> None:
     assert "no_stop_loss" in codes
 
 
+def check_listed(ask: Ask, name: str) -> None:
+    """Of the same: it is among the worst."""
+    worst = ask("list_accounts", "LIQUIDATION").accounts
+    assert [each.margin_ratio for each in worst if each.id == name] == [1.0]
+    assert len(ask("list_accounts", "LIQUIDATION", limit=1).accounts) == 1
+
+
 def test_an_account_from_its_first_write_to_its_end(ask: Ask) -> None:
     symbol, name = "LIFE/USDT:USDT", "desk-7:al@ice"
     since = ask("page_alerts", limit=1_000).cursor
@@ -177,9 +184,7 @@ def test_an_account_from_its_first_write_to_its_end(ask: Ask) -> None:
     assert (risk.level, risk.version) == ("LIQUIDATION", adjusted.version)
     assert [pool.level for pool in risk.monitored] == ["LIQUIDATION"]
     check_health(ask, name)
-    worst = ask("list_accounts", "LIQUIDATION").accounts
-    assert [each.margin_ratio for each in worst if each.id == name] == [1.0]
-    assert len(ask("list_accounts", "LIQUIDATION", limit=1).accounts) == 1
+    check_listed(ask, name)
     assert ask("get_marks", symbol=symbol)[0]["markPrice"] == 100
 
     assert ask("delete_account", name) is None
