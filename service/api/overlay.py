@@ -31,13 +31,13 @@ def overlaid(
     symbols = dict.fromkeys((*marks, *last, *of_index))
     for venue in venues if symbols else ():
         for symbol in symbols:
-            price, index, newest = marks.get(symbol), of_index.get(symbol), last.get(symbol)
+            price, worth, newest = marks.get(symbol), of_index.get(symbol), last.get(symbol)
             if price is None:
                 before = _known(stored, venue, symbol)
                 price = before.mark_price
-                index = before.index_price if index is None else index
+                worth = before.index_price if worth is None else worth
                 newest = before.last_price if newest is None else newest
-            table.put_mark(Mark(symbol, price, venue, index, newest), FROM_REQUEST_MS)
+            table.put_mark(Mark(symbol, price, venue, worth, newest), FROM_REQUEST_MS)
     return table
 
 

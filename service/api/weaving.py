@@ -175,13 +175,14 @@ class _Cells:
                 self.codes.append(column.code)
                 self.words.append(column.vocabulary)
                 shape.append(_WORD)
-            elif type(column) is Lists:
+            elif type(column) is Records:
+                shape.append(self.enter(column))
+            else:
+                assert isinstance(column, Lists)
                 bounds = np.zeros(what.rows + 1, np.int64)
                 column.counts.cumsum(out=bounds[1:])
                 self.codes.append(bounds)
                 shape.append((_LIST, self.enter(column.items)))
-            else:
-                shape.append(self.enter(column))
         return tuple(shape)
 
 
