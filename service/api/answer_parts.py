@@ -30,7 +30,7 @@ from service.risk.levels import Levels
 from service.risk.liquidation import REASONS as PRICE_REASONS
 from service.risk.margin import Assessment
 from service.risk.markets import MarketTable
-from service.risk.quality import Quality
+from service.risk.quality import GOOD, STALE
 
 FROM_REQUEST_MS = -1  # the event time of marks that came in the body of the call
 LEVELS: tuple[LevelName, ...] = get_args(LevelName)  # in the order of model.Level
@@ -42,6 +42,7 @@ _PRICE_REASONS = vocabulary([reason or None for reason in PRICE_REASONS])
 _GAP_REASONS = vocabulary([reason or None for reason in GAP_REASONS])
 _AFTERMATH_REASONS = vocabulary([reason or None for reason in AFTERMATH_REASONS])
 _NO_SIDE = 2
+_GOOD, _STALE = int(GOOD.quality), int(STALE.quality)
 _POOL_REASONS = (None, "no_equity", "no_collateral_price", "no_mark", "no_instrument")
 _POOL_REASON_WORDS = vocabulary(_POOL_REASONS)
 
@@ -63,7 +64,7 @@ class Evaluated:
 
 def quality_columns(quality: Int8s) -> tuple[Coded, Coded]:
     """Return whether marks are stale, and the word for their quality."""
-    return Coded(FLAG_WORDS, quality == Quality.STALE), Coded(_QUALITY_WORDS, quality)
+    return Coded(FLAG_WORDS, quality == _STALE), Coded(_QUALITY_WORDS, quality)
 
 
 def pool_answers(asked: Evaluated, table: MarketTable, reductions: Lists) -> Records:
@@ -173,7 +174,7 @@ def position_answers(asked: Evaluated, table: MarketTable, now_ms: int) -> Recor
             source,
             mark,
             age,
-            *quality_columns(np.where(own, Quality.GOOD, batch.markets.quality[legs.market])),
+            *quality_columns(np.where(own, _GOOD, batch.markets.quality[legs.market])),
             *money[: len(found.of_legs)],
             Coded(_PRICE_REASONS, solved.reason),
             below,

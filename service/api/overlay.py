@@ -31,17 +31,20 @@ def overlaid(
     symbols = dict.fromkeys((*marks, *last, *of_index))
     for venue in venues if symbols else ():
         for symbol in symbols:
-            found = None if symbol in marks else stored.find_report(venue, symbol)
-            before = Mark(symbol, math.nan) if found is None else found[1].mark
-            mark = Mark(
-                symbol,
-                marks.get(symbol, before.mark_price),
-                venue,
-                of_index.get(symbol, before.index_price),
-                last.get(symbol, before.last_price),
-            )
-            table.put_mark(mark, FROM_REQUEST_MS)
+            price, worth, newest = marks.get(symbol), of_index.get(symbol), last.get(symbol)
+            if price is None:
+                before = _known(stored, venue, symbol)
+                price = before.mark_price
+                worth = before.index_price if worth is None else worth
+                newest = before.last_price if newest is None else newest
+            table.put_mark(Mark(symbol, price, venue, worth, newest), FROM_REQUEST_MS)
     return table
+
+
+def _known(stored: MarketTable, venue: str, symbol: str) -> Mark:
+    """Return the newest prices that are known of a symbol."""
+    found = stored.find_report(venue, symbol)
+    return Mark(symbol, math.nan) if found is None else found[1].mark
 
 
 def venues_of(accounts: Iterable[NamedAccountDocument]) -> set[str]:

@@ -23,6 +23,7 @@ class Plan:
     steps: Ints
     figures: Ints
     codes: Ints
+    bounds: Ints  # 1 where the codes are a list's: one more than there are rows
     words: Ints
     records: Ints  # of each step the number of its record
 
@@ -48,6 +49,7 @@ def plan_of(shape: Shape) -> Plan:
         steps,
         _ints(place[id(step)] for step in draft.figures),
         _ints(place[id(step)] for step in draft.codes),
+        _ints(step.kind is Kind.LIST for step in draft.codes),
         _ints(place[id(step)] for step in draft.codes if step.kind is Kind.WORD),
         _ints(step.record for step in drafted),
     )

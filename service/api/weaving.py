@@ -27,8 +27,7 @@ Word: TypeAlias = str | bool | None
 _encoder = msgspec.json.Encoder()
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Struct, frozen=True):
     """A column of numbers; NaN and infinity are null."""
 
     values: Floats
@@ -43,8 +42,7 @@ class Vocabulary:
     lengths: Ints
 
 
-@dataclass(frozen=True, slots=True)
-class Coded:
+class Coded(Struct, frozen=True):
     """A column of words by their places in a vocabulary."""
 
     vocabulary: Vocabulary
@@ -55,8 +53,7 @@ class Coded:
         return Coded(self.vocabulary, self.code[rows])
 
 
-@dataclass(frozen=True, slots=True)
-class Records:
+class Records(Struct, frozen=True):
     """A record of each row: its fields are named and in order as the contract's `kind` has them."""
 
     kind: type[Struct]
@@ -64,8 +61,7 @@ class Records:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class Lists:
+class Lists(Struct, frozen=True):
     """A list of each row: so many of the items, one row's after the other's."""
 
     items: Records
@@ -140,15 +136,17 @@ def weave(what: Records) -> Woven:
     """Write records as JSON."""
     cells = _Cells()
     plan = plan_of(cells.enter(what))
+    rows: Ints = np.array(cells.rows)
+    vocabularies = dict.fromkeys(cells.words)
     steps = plan.steps.copy()
-    steps[plan.figures, _PLACE] = cells.figure_places
-    steps[plan.codes, _PLACE] = cells.code_places
-    steps[plan.words, _BASE] = cells.bases
-    steps[:, _ROWS] = np.array(cells.rows)[plan.records]
+    steps[:, _ROWS] = rows[plan.records]
+    steps[plan.figures, _PLACE] = _starts(steps[plan.figures, _ROWS])
+    steps[plan.codes, _PLACE] = _starts(steps[plan.codes, _ROWS] + plan.bounds)
+    steps[plan.words, _BASE] = _first_words(cells.words, vocabularies)
     bits = np.concatenate((_NO_FIGURES, *cells.figures)).view(np.int64)
     codes: Ints = np.concatenate((_NO_CODES, *cells.codes))
-    addresses = np.concatenate([_NO_CODES, *(each.addresses for each in cells.vocabularies)])
-    lengths = np.concatenate([_NO_CODES, *(each.lengths for each in cells.vocabularies)])
+    addresses = np.concatenate([_NO_CODES, *(each.addresses for each in vocabularies)])
+    lengths = np.concatenate([_NO_CODES, *(each.lengths for each in vocabularies)])
     return Woven(*write(Program(steps, bits, codes, addresses, lengths), what.rows))
 
 
@@ -161,51 +159,49 @@ class _Cells:
 
     def __init__(self) -> None:
         self.figures: list[Floats] = []
-        self.figure_places: list[int] = []  # of their first values, when they stand in one row
         self.codes: list[Codes] = []
-        self.code_places: list[int] = []
-        self.bases: list[int] = []  # of columns of words
+        self.words: list[Vocabulary] = []  # of columns of words
         self.rows: list[int] = []  # of records
-        self.vocabularies: list[Vocabulary] = []
-        self._known: dict[int, int] = {}
-        self._values = self._codes = self._words = 0
 
     def enter(self, what: Records) -> Shape:
         """Take in the columns of records; what these are is returned."""
         self.rows.append(what.rows)
         shape: list[Any] = [what.kind]
         for column in what.columns:
-            if isinstance(column, Figures):
+            if type(column) is Figures:
                 self.figures.append(column.values)
-                self.figure_places.append(self._values)
-                self._values += what.rows
-                shape.append(Kind.FIGURE)
-            elif isinstance(column, Coded):
-                self._put_codes(column.code)
-                self.bases.append(self._base(column.vocabulary))
-                shape.append(Kind.WORD)
-            elif isinstance(column, Lists):
+                shape.append(_FIGURE)
+            elif type(column) is Coded:
+                self.codes.append(column.code)
+                self.words.append(column.vocabulary)
+                shape.append(_WORD)
+            elif type(column) is Records:
+                shape.append(self.enter(column))
+            else:
+                assert isinstance(column, Lists)
                 bounds = np.zeros(what.rows + 1, np.int64)
                 column.counts.cumsum(out=bounds[1:])
-                self._put_codes(bounds)
-                shape.append((Kind.LIST, self.enter(column.items)))
-            else:
-                shape.append(self.enter(column))
+                self.codes.append(bounds)
+                shape.append((_LIST, self.enter(column.items)))
         return tuple(shape)
 
-    def _put_codes(self, codes: Codes) -> None:
-        self.codes.append(codes)
-        self.code_places.append(self._codes)
-        self._codes += len(codes)
 
-    def _base(self, words: Vocabulary) -> int:
-        """Return the number of a vocabulary's first word."""
-        base = self._known.get(id(words))
-        if base is None:
-            base = self._known[id(words)] = self._words
-            self._words += len(words.lengths)
-            self.vocabularies.append(words)
-        return base
+_FIGURE, _WORD, _LIST = Kind.FIGURE, Kind.WORD, Kind.LIST
+
+
+def _starts(lengths: Ints) -> Ints:
+    """Return where columns begin that stand in one row."""
+    starts: Ints = lengths.cumsum() - lengths
+    return starts
+
+
+def _first_words(columns: list[Vocabulary], vocabularies: Iterable[Vocabulary]) -> list[int]:
+    """Return of each column the number of its vocabulary's first word among all words."""
+    first, words_before = {}, 0
+    for each in vocabularies:
+        first[each] = words_before
+        words_before += len(each.lengths)
+    return [first[each] for each in columns]
 
 
 class _Row(Struct):

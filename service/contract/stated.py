@@ -23,6 +23,9 @@ from service.risk.columns import Bools, Floats, Ints, Statements, Words
 from service.risk.model import GENERIC_VENUE, Thresholds
 
 _LINES = Thresholds()
+# Columns of one row: what accounts have that give none.
+_RATIOS = np.array([[_LINES.warning], [_LINES.margin_call], [_LINES.hysteresis]])
+_TIMES_MS = np.array([[_LINES.ease_after_ms], [_LINES.repeat_every_ms]])
 
 
 @dataclass(slots=True)
@@ -75,12 +78,14 @@ class LineColumns(TypedDict):
 
 def default_lines(rows: int) -> LineColumns:
     """Return the lines of accounts that give none."""
+    ratios, times = np.empty((3, rows)), np.empty((2, rows), np.int64)
+    ratios[:], times[:] = _RATIOS, _TIMES_MS
     return LineColumns(
-        warning=np.full(rows, _LINES.warning),
-        margin_call=np.full(rows, _LINES.margin_call),
-        hysteresis=np.full(rows, _LINES.hysteresis),
-        ease_after_ms=np.full(rows, _LINES.ease_after_ms),
-        repeat_every_ms=np.zeros(rows, np.int64),
+        warning=ratios[0],
+        margin_call=ratios[1],
+        hysteresis=ratios[2],
+        ease_after_ms=times[0],
+        repeat_every_ms=times[1],
         repeat_until_acknowledged=np.zeros(rows, np.bool_),
     )
 

@@ -4,12 +4,10 @@ Pools come cross first by settle asset, then isolated by (symbol, side). In sing
 has a cross pool per settle asset that holds a cross position or a balance that is not 0; in multi
 mode one in USD. An account with nothing has no pools.
 
-Names become numbers once a batch, however long it is; the rest is arithmetic on whole columns. A
-pool is a number too, of several digits, such that pools sort as their numbers do.
+Names become numbers once a batch, however long it is; so do pools (see `pooling`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,6 +25,7 @@ from service.risk.columns import (
 from service.risk.compiled import Direct, compiled
 from service.risk.markets import MarketTable
 from service.risk.model import USD, Account, PoolKey
+from service.risk.pooling import Digits, Named, Told, owned, pools_of
 from service.risk.venues import RULES, rule_index
 
 _VENUES = tuple(RULES)
@@ -89,69 +88,35 @@ def pool_keys(batch: Batch, table: MarketTable) -> list[PoolKey]:
     return keys
 
 
-@dataclass(frozen=True, slots=True)
-class _Digits:
-    """How a pool is one number: account, kind, settle or symbol, side, settle of an isolated one.
-
-    `names` is the base of the third digit, `money` of the last.
-    """
-
-    names: int
-    money: int
-    accounts: int
-
-    def __post_init__(self) -> None:
-        assert self.accounts * 4 * self.names * self.money < 2**63
-
-    def cross(self, account: Ints, settle: Ints) -> Ints:
-        return self._joined(account, 0, settle, 0, 0)
-
-    def isolated(self, account: Ints, symbol: Ints, short: Bools, settle: Ints) -> Ints:
-        return self._joined(account, 1, symbol, short, settle)
-
-    def _joined(
-        self, account: Ints, kind: int, name: Ints, side: Bools | int, settle: Ints | int
-    ) -> Ints:
-        number: Ints = (((account * 2 + kind) * self.names + name) * 2 + side) * self.money + settle
-        return number
-
-    def parted(self, number: Ints) -> tuple[Ints, Bools, Ints]:
-        """Return account, whether isolated, and settle."""
-        rest, settle = np.divmod(number, self.money)
-        rest, name = np.divmod(rest // 2, self.names)
-        account, kind = np.divmod(rest, 2)
-        return account, kind == 1, np.where(kind == 1, settle, name)
-
-
 def batch_of(given: Statements, table: MarketTable) -> Batch:
     """Return the columns of some accounts, registering their markets and assets.
 
     Pools, legs and holdings stand in the order of the accounts, an account's legs in the order of
     its positions. The batch sees the table as it is now. Raises UnknownVenue.
     """
-    rule = _rules(given.venue)
-    accounts = np.arange(len(rule), dtype=np.int64)
-    owner, holder = np.repeat(accounts, given.positions), np.repeat(accounts, given.balances)
-    # Nothing of an asset is no balance, but in multi mode its price may serve positions.
-    held = np.flatnonzero((given.amount != 0.0) | (given.multi[holder] & ~np.isnan(given.price)))
-    holder, assets = holder[held], given.asset.only(held)
-    symbols = given.symbol
-    market = _numbered(rule[owner], symbols, table.market)
+    rule, symbols, legs = _rules(given.venue), given.symbol, len(given.contracts)
+    told = Told(
+        given.positions,
+        given.balances,
+        given.multi,
+        given.isolated,
+        given.contracts,
+        given.amount,
+        given.price,
+    )
+    rows = owned(told)
+    owner, holder, held = rows
+    assets, market = given.asset.only(held), _numbered(rule[owner], symbols, table.market)
     settles = _settles(market, table)
-    in_multi = np.flatnonzero(given.multi[owner])
-    _numbered(rule[owner[in_multi]], settles.only(in_multi), table.asset)  # it is priced from now
+    if given.multi.any():
+        in_multi = np.flatnonzero(given.multi[owner])
+        # It is priced from now on.
+        _numbered(rule[owner[in_multi]], settles.only(in_multi), table.asset)
 
     money = sorted({USD, *settles.words, *assets.words})
-    usd, settle = money.index(USD), settles.ranks(money)
-    digits = _Digits(max(len(symbols.words), len(money)), len(money), len(rule))
-    of_legs = np.where(
-        given.isolated,
-        digits.isolated(owner, symbols.ranks(sorted(symbols.words)), given.contracts < 0.0, settle),
-        digits.cross(owner, np.where(given.multi[owner], usd, settle)),
-    )
-    of_holdings = digits.cross(holder, np.where(given.multi[holder], usd, assets.ranks(money)))
-    numbers, pool = np.unique(np.concatenate((of_legs, of_holdings)), return_inverse=True)
-    account, isolated, settle = digits.parted(numbers)
+    named = Named(symbols.ranks(sorted(symbols.words)), settles.ranks(money), assets.ranks(money))
+    digits = Digits(max(len(symbols.words), len(money)), len(money), money.index(USD))
+    account, isolated, settle, pool = pools_of(told, rows, named, digits)
     columns = (
         _pool_columns(
             given,
@@ -160,9 +125,9 @@ def batch_of(given: Statements, table: MarketTable) -> Batch:
             rule[account],
             _numbered(rule[account], Words(money, settle), table.asset),
         ),
-        _leg_columns(given, pool[: len(owner)], market),
+        _leg_columns(given, pool[:legs], market),
         Holdings(
-            pool[len(owner) :],
+            pool[legs:],
             _numbered(rule[holder], assets, table.asset),
             given.amount[held],
             given.weight[held],
@@ -205,8 +170,8 @@ def _leg_columns(given: Statements, pool: Ints, market: Ints) -> Legs:
 
 def _distinct(numbers: Ints) -> Words[int]:
     """Return a column of numbers, at least 0 and not large, as words."""
-    many, code = int(numbers.max(initial=-1)) + 1, np.empty_like(numbers)
-    found = np.empty(len(numbers), np.int64)
+    code, found = np.empty((2, len(numbers)), np.int64)
+    many = int(numbers.max()) + 1 if len(numbers) else 0
     count = _find_distinct(numbers, np.zeros(many, np.int64), code, found)
     return Words(found[:count].tolist(), code)
 

@@ -61,7 +61,8 @@ class _Gap(NamedTuple):
 def empty_gaps(rows: int) -> Gaps:
     """Return room for so many legs, or pools."""
     liquidation, owe = np.empty((2, rows))
-    return Gaps(liquidation, np.empty(rows, np.int8), owe, np.empty(rows, np.int8))
+    liquidation_reason, owe_reason = np.empty((2, rows), np.int8)
+    return Gaps(liquidation, liquidation_reason, owe, owe_reason)
 
 
 def empty_losses(pools: int) -> MaxLoss:

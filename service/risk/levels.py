@@ -90,9 +90,9 @@ def held_back(level: Levels, current: Levels, most: Levels) -> Levels:
 
     Where a pool is it may stay. UNPRICED is no word of the marks: it is not held back.
     """
-    standing = np.where(current == Level.UNPRICED, np.int8(Level.HEALTHY), current)
+    standing = np.where(current == UNPRICED, np.int8(HEALTHY), current)
     allowed = np.minimum(level, np.maximum(standing, most))
-    return np.where(level == Level.UNPRICED, level, allowed)
+    return np.where(level == UNPRICED, level, allowed)
 
 
 def step(

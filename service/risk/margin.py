@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from service.risk.by_pool import order_by_pool
 from service.risk.columns import Batch, Bools, Floats, Int8s, Ints
-from service.risk.compiled import compiled, inlined
+from service.risk.compiled import Direct, compiled, inlined
 from service.risk.legs import (
     AtMark,
     Given,
@@ -27,6 +27,7 @@ from service.risk.quality import GOOD
 from service.risk.venues import RULE_COLUMNS
 
 _STRICT = RULE_COLUMNS.strict
+_GOOD, _ALL = map(int, GOOD)
 
 
 @dataclass(slots=True)
@@ -173,6 +174,7 @@ def _empty_legs(rows: int) -> AtMark:
 def _zero_pools(pools: int) -> Sums:
     wallet, pnl, equity, initial, maintenance, ratio = np.zeros((6, pools))
     open_, unpriced = np.zeros((2, pools), np.bool_)
+    level, quality, most = np.zeros((3, pools), np.int8)
     return Sums(
         wallet=wallet,
         unrealised_pnl=pnl,
@@ -180,18 +182,21 @@ def _zero_pools(pools: int) -> Sums:
         initial_margin=initial,
         maintenance_margin=maintenance,
         margin_ratio=ratio,
-        level=np.zeros(pools, np.int8),
+        level=level,
         open=open_,
         unpriced=unpriced,
-        quality=np.full(pools, GOOD.quality, np.int8),
-        most=np.full(pools, GOOD.most, np.int8),
+        quality=quality,
+        most=most,
     )
 
 
+@Direct
 @compiled
 def _assess(given: Given, terms: LegTerms, legs: AtMark, pools: Sums, held: _Held) -> None:
     """Write all figures; the columns of `pools` are zero."""
     order_by_pool(given.holder, held.rows, held.first)
+    for pool in range(len(pools.wallet)):
+        pools.quality[pool], pools.most[pool] = _GOOD, _ALL
     for row in range(len(given.holder)):
         held.worth[row] = holding_worth(given, row)
         pools.wallet[given.holder[row]] += held.worth[row]

@@ -39,10 +39,8 @@ class MarketTable(NumberedMarkets):
         self._instruments: dict[Key, Instrument] = {}
         self._reports: dict[Key, Report] = {}
         self._verdicts: dict[Key, Verdict] = {}
-        super().__init__()
         self._shares = parent is not None and basis == parent._basis
-        if parent is not None and self._shares:
-            self._begin_as(parent)
+        super().__init__(parent if self._shares else None)
 
     def market(self, venue: str, symbol: str) -> int:
         """Return the number of a market, registering it at first sight (a venue must be known)."""

@@ -24,13 +24,19 @@ class NumberedMarkets:
     Lists inside of dictionaries are replaced, never appended to: copies share them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, begun: "NumberedMarkets | None" = None) -> None:
+        self._columns: Markets | None = None  # views of them, made when asked for
+        if begun is None:
+            self._begin()
+        else:
+            self._begin_as(begun)
+
+    def _begin(self) -> None:
         self._rows: dict[Key, int] = {}
         self._keys: list[Key] = []
         self._by_symbol: dict[str, list[int]] = {}
         self._used: list[Used] = []
         self._markets = empty_markets(8)
-        self._columns: Markets | None = None  # views of them, made when asked for
         self._tiers = empty_tables(8, 1)
         self._tiers_shared = False  # with a copy: they are copied before they are written
         self._assets: dict[Key, int] = {}

@@ -25,7 +25,9 @@ def lookups(venue: str, symbol: str) -> tuple[Key, ...]:
 
 def price_on(mark: Mark, basis: Basis) -> float:
     """Return the price that positions are valued at; NaN where the report has none of its kind."""
-    price = {"mark": mark.mark_price, "last": mark.last_price, "index": mark.index_price}[basis]
+    if basis == "mark":
+        return mark.mark_price
+    price = mark.last_price if basis == "last" else mark.index_price
     return math.nan if price is None else price
 
 

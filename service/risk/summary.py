@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from service.risk.closing import debt_most
 from service.risk.columns import Batch, Bools, Floats
-from service.risk.compiled import compiled, inlined
+from service.risk.compiled import Direct, compiled, inlined
 from service.risk.falls import FallColumns, find_falls, no_falls
 from service.risk.gaps import (
     Gaps,
@@ -78,8 +78,7 @@ def summarise(
     move each market makes, at least 0; None: all make the same.
     """
     legs, pools = len(batch.legs.pool), len(batch.pools.rule)
-    part = np.ones(len(batch.markets.mark)) if beta is None else beta
-    assert np.all(part >= 0.0)
+    assert beta is None or np.all(beta >= 0.0)
     found = Summary(
         prices=empty_prices(legs),
         leg_gaps=empty_gaps(legs),
@@ -95,7 +94,7 @@ def summarise(
     basis = _Basis(
         pools=sums_of(assessment.pools),
         by=converted_of(batch, debt_most(batch, assessment)),
-        beta=part,
+        beta=np.ones(len(batch.markets.mark)) if beta is None else beta,
         initial_margin=assessment.legs.initial_margin,
         leverage=assessment.legs.leverage,
         holding_price=batch.holdings.price,
@@ -105,6 +104,7 @@ def summarise(
     return found
 
 
+@Direct
 @compiled
 def _summarise(columns: Columns, scratch: Scratch, basis: _Basis, found: Summary) -> None:
     pools, debt = basis.pools, basis.by.debt_most

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numba.core.dispatcher import Dispatcher
@@ -11,6 +12,7 @@ from service.risk.aftermath import aftermath
 from service.risk.batch import build_batch
 from service.risk.book import Book
 from service.risk.columns import Batch
+from service.risk.compiled import Direct
 from service.risk.evaluate import assess, prices, select, warm_up
 from service.risk.markets import MarketTable
 from service.risk.model import Mark
@@ -25,6 +27,7 @@ def variants() -> int:
     """Return how many variants, by types of the columns, there are of all compiled functions."""
     modules = [module for name, module in sys.modules.items() if name.startswith("service.risk.")]
     members = [member for module in modules for member in vars(module).values()]
+    members = [each.function if isinstance(each, Direct) else each for each in members]
     return sum(len(member.signatures) for member in members if isinstance(member, Dispatcher))
 
 
@@ -56,8 +59,14 @@ def evaluate(batch: Batch) -> None:
     aftermath(batch, assessment, np.full(len(batch.legs.pool), 0.9))
 
 
+def _at_every_call(self: Direct, *arguments: Any) -> Any:
+    """Find out the types at every call, not at the first alone."""
+    return self.function(*arguments)
+
+
 def main() -> None:
     """Print the variants after the warm-up, after all these batches, and after an odd one."""
+    Direct.__call__ = _at_every_call  # type: ignore[method-assign]
     warm_up()
     warm = variants()
     for batch in batches():
