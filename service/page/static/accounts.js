@@ -45,8 +45,6 @@ class Accounts {
   #watched = "";
   #window = [0, 0];
   #settle = null;
-  #dirty = new Set();
-  #drawing = false;
 
   constructor(stream) {
     this.stream = stream;
@@ -240,7 +238,9 @@ class Accounts {
     this.#window = [first, end];
     if (this.#isNearEnd()) this.#more();
     clearTimeout(this.#settle);
-    this.#settle = setTimeout(() => this.#watch(), SETTLED_MS);
+    // The first rows have their figures at once; a scroll passes many that nobody reads.
+    if (this.#watched === "") this.#watch();
+    else this.#settle = setTimeout(() => this.#watch(), SETTLED_MS);
   }
 
   /** Have the stream tell of the accounts in the window, and of no others. */
@@ -260,18 +260,13 @@ class Accounts {
   #take(frame) {
     if (frame.type !== "risk") return;
     const at = Date.now();
+    const told = new Set();
     for (const { accountId, risk } of frame.accounts) {
       risks.delete(accountId); // to the end: the oldest are forgotten first
       if (risk !== null) risks.set(accountId, { risk, at });
-      this.#dirty.add(accountId);
+      told.add(accountId);
     }
     while (risks.size > KEPT) risks.delete(risks.keys().next().value);
-    if (this.#drawing) return;
-    this.#drawing = true;
-    requestAnimationFrame(() => {
-      this.#drawing = false;
-      this.list.refresh((item) => this.#dirty.has(item.id));
-      this.#dirty.clear();
-    });
+    this.list.refresh((item) => told.has(item.id));
   }
 }

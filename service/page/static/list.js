@@ -3,23 +3,35 @@
  *
  * A grid by ARIA: the arrow keys, Page Up and Down, Home and End move, Enter opens. Rows are made
  * once and written anew as the list scrolls; `fill` must write every cell.
+ *
+ * Rows are written when a frame is drawn, as many as a slice of it has time for, the rest in the
+ * next one: a slow machine shows them later and is never held up. What is measured (where it is
+ * scrolled to, how high it is) is measured before anything is written, for a measurement behind a
+ * write costs a layout of its own.
  */
 
 import { el, mark } from "./dom.js";
 
 const SPARE = 6; // rows beyond each edge
+const SLICE_MS = 4; // of a frame, for writing rows: laying them out and painting them take as long again and more
 let lists = 0;
 
 export class VirtualList {
   #items = [];
-  #rows = [];
+  #rows = []; // by place: index modulo how many there are; made when they are first needed
+  #count = 0;
+  #unwritten = new Set(); // indices in the window whose rows are still to be written
   #body;
   #head;
   #space;
   #active = 0;
-  #asked = false;
+  #asked = 0; // the frame that was asked for
+  #scrolled = false; // since the last frame
+  #top = 0; // how far
+  #room = 0; // height of the window below the heads, which stay on top
   #name = `list-${++lists}`;
   #range = [0, 0];
+  #changed = false; // other items, since the last frame
 
   /**
    * @param {object} options
@@ -41,110 +53,138 @@ export class VirtualList {
     const attributes = { role: "grid", "aria-label": options.label, tabindex: 0 };
     this.#body = el("div.list-body", attributes, this.#head, this.#space);
     this.node = el("div.list", {}, this.#body);
-    this.#body.addEventListener("scroll", () => this.#soon(), { passive: true });
+    this.#body.addEventListener("scroll", () => this.#scrolls(), { passive: true });
     this.#body.addEventListener("keydown", (event) => this.#key(event));
-    this.watcher = new ResizeObserver(() => this.#layout());
+    this.watcher = new ResizeObserver(() => this.#resized());
     this.watcher.observe(this.#body);
-  }
-
-  get items() {
-    return this.#items;
   }
 
   /** The index of the first row in the window. */
   get first() {
-    return Math.floor(this.#body.scrollTop / this.options.rowHeight());
-  }
-
-  /** The height of the window below the heads, which stay on top. */
-  get #room() {
-    return this.#body.clientHeight - this.#head.offsetHeight;
+    return Math.floor(this.#top / this.options.rowHeight());
   }
 
   /** Show other items; `total` is how many there are, where not all are here. */
   show(items, total = items.length) {
     this.#items = items;
     this.#active = Math.min(this.#active, Math.max(0, items.length - 1));
-    this.#body.setAttribute("aria-rowcount", String(total + 1));
+    mark(this.#body, "aria-rowcount", String(total + 1));
     this.#layout();
   }
 
   toTop() {
-    this.#body.scrollTop = 0;
+    if (this.#top !== 0) this.#body.scrollTop = this.#top = 0;
     this.#active = 0;
   }
 
   /** Write the rows of these items anew; without `wanted` all that are in the window. */
   refresh(wanted = null) {
     for (const row of this.#rows) {
-      const item = row.hidden ? undefined : this.#items[row.index];
-      if (item !== undefined && (wanted === null || wanted(item))) this.options.fill(row.node, item);
+      if (row && !row.hidden && (wanted === null || wanted(row.item))) this.#unwritten.add(row.index);
     }
+    if (this.#unwritten.size) this.#soon();
   }
 
   end() {
     this.watcher.disconnect();
+    cancelAnimationFrame(this.#asked);
   }
 
-  #soon() {
-    if (this.#asked) return;
-    this.#asked = true;
-    requestAnimationFrame(() => {
-      this.#asked = false;
-      this.#draw(false);
-    });
+  #scrolls() {
+    this.#scrolled = true;
+    this.#soon();
+  }
+
+  /** Take the window's new size; the observer calls when all is laid out. */
+  #resized() {
+    this.#room = this.#body.clientHeight - this.#head.offsetHeight;
+    this.#layout();
   }
 
   #layout() {
     const height = this.options.rowHeight();
     this.#space.style.height = `${this.#items.length * height}px`;
-    const needed = Math.ceil(this.#room / height) + 2 * SPARE;
-    while (this.#rows.length < needed) this.#add();
-    this.#draw(true);
+    this.#count = Math.max(this.#count, Math.ceil(this.#room / height) + 2 * SPARE);
+    this.#changed = true;
+    this.#soon();
   }
 
-  #add() {
-    const row = { node: this.options.make(), index: -1, hidden: true };
-    row.node.setAttribute("role", "row");
-    row.node.id = `${this.#name}-${this.#rows.length}`;
-    row.node.hidden = true;
-    row.node.addEventListener("click", (event) => {
-      if (event.target.closest("button, a")) return;
-      this.#move(row.index);
-      this.options.open?.(this.#items[row.index]);
+  #soon() {
+    this.#asked ||= requestAnimationFrame(() => {
+      this.#asked = 0;
+      if (this.#scrolled) this.#top = this.#body.scrollTop;
+      this.#scrolled = false;
+      this.#draw();
     });
-    this.#rows.push(row);
-    this.#space.append(row.node);
   }
 
-  /** Put each index into the row that is its own, so that a scroll by one rewrites one. */
-  #draw(all) {
+  #draw() {
     const height = this.options.rowHeight();
-    const count = this.#rows.length;
+    const lowest = Math.max(0, this.#items.length * height - this.#room);
+    this.#top = Math.min(this.#top, lowest); // as the browser does when items are gone
     const first = Math.max(0, this.first - SPARE);
-    const end = Math.min(this.#items.length, first + count);
-    for (let index = first; index < first + count; index++) {
-      const row = this.#rows[index % count];
-      const there = index < end;
-      if (row.hidden === there) row.node.hidden = row.hidden = !there;
-      if (!there || (!all && row.index === index)) continue;
-      row.index = index;
-      row.node.style.transform = `translateY(${index * height}px)`;
-      row.node.setAttribute("aria-rowindex", String(index + 2));
-      this.options.fill(row.node, this.#items[index]);
-    }
+    const end = Math.min(this.#items.length, first + this.#count);
+    this.#plan(first, end);
+    this.#write(height);
     this.#point();
     const seen = [this.first, Math.min(end, this.first + Math.ceil(this.#room / height) + 1)];
-    if (all || seen[0] !== this.#range[0] || seen[1] !== this.#range[1]) {
+    if (this.#changed || seen[0] !== this.#range[0] || seen[1] !== this.#range[1]) {
       this.#range = seen;
+      this.#changed = false;
       this.options.seen?.(...seen);
     }
   }
 
+  /** Find what is to be written: each index has a row of its own, so a scroll by one writes one. */
+  #plan(first, end) {
+    for (const index of this.#unwritten) if (index < first || index >= end) this.#unwritten.delete(index);
+    for (let index = first; index < first + this.#count; index++) {
+      const row = this.#rows[index % this.#count];
+      if (index >= end) {
+        if (row && !row.hidden) row.node.hidden = row.hidden = true;
+      } else if (this.#changed || !row || row.hidden || row.index !== index) {
+        this.#unwritten.add(index);
+      }
+    }
+  }
+
+  /** Write rows until the slice is used up; those that are left have the next frame. */
+  #write(height) {
+    const ends = performance.now() + SLICE_MS;
+    for (const index of [...this.#unwritten].sort((a, b) => a - b)) {
+      const row = (this.#rows[index % this.#count] ??= this.#made());
+      this.#unwritten.delete(index);
+      if (row.index !== index || row.height !== height) {
+        [row.index, row.height] = [index, height];
+        row.node.style.transform = `translateY(${index * height}px)`;
+        row.node.setAttribute("aria-rowindex", String(index + 2));
+      }
+      row.item = this.#items[index];
+      this.options.fill(row.node, row.item);
+      if (row.hidden) row.node.hidden = row.hidden = false;
+      if (performance.now() > ends) break;
+    }
+    if (this.#unwritten.size) this.#soon();
+  }
+
+  #made() {
+    const row = { node: this.options.make(), item: null, index: -1, height: 0, hidden: true };
+    row.node.setAttribute("role", "row");
+    row.node.id = `${this.#name}-${this.#space.childElementCount}`;
+    row.node.hidden = true;
+    row.node.addEventListener("click", (event) => {
+      if (event.target.closest("button, a")) return;
+      this.#move(row.index);
+      this.options.open?.(row.item);
+    });
+    this.#space.append(row.node);
+    return row;
+  }
+
   #point() {
-    const here = this.#rows.find((row) => !row.hidden && row.index === this.#active);
+    const here = this.#rows.find((row) => row && !row.hidden && row.index === this.#active);
     mark(this.#body, "aria-activedescendant", here?.node.id ?? null);
-    for (const row of this.#rows) row.node.classList.toggle("active", row === here);
+    for (const row of this.#rows) row?.node.classList.toggle("active", row === here);
   }
 
   #key(event) {
@@ -171,9 +211,8 @@ export class VirtualList {
     this.#active = index;
     const height = this.options.rowHeight();
     const top = index * height;
-    const body = this.#body;
-    if (top < body.scrollTop) body.scrollTop = top;
-    else if (top + height > body.scrollTop + this.#room) body.scrollTop = top + height - this.#room;
-    this.#draw(false);
+    if (top < this.#top) this.#body.scrollTop = top;
+    else if (top + height > this.#top + this.#room) this.#body.scrollTop = top + height - this.#room;
+    this.#scrolls();
   }
 }

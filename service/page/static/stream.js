@@ -4,12 +4,17 @@
  * Live means heard: a ping that nothing answers for a while ends the connection, so that a worker
  * that hangs is noticed as one that dies: the three times together are below three seconds. A
  * subscription to alerts goes on behind the last cursor it was given.
+ *
+ * A worker that is being started again has its connections wait: one that hangs is answered as soon
+ * as it is there, so each try is more patient than the one before it. The first ones are not, for
+ * another worker may answer the next.
  */
 
 import { keyFrame, wantKey } from "./api.js";
 
 const PING_MS = 700;
 const SILENCE_MS = 1400;
+const PATIENCE_MS = 8000; // with a handshake, at most
 const LOOK_MS = 200;
 const HELD_UP_MS = 1000; // a look so late says that this page was busy, not that the other side is silent
 const FIRST_DELAY_MS = 200;
@@ -27,6 +32,7 @@ export class Stream extends EventTarget {
   #lastPing = 0;
   #lastLook = Date.now();
   #retry = null;
+  #triedAt = 0;
 
   constructor() {
     super();
@@ -40,7 +46,7 @@ export class Stream extends EventTarget {
     this.#drop();
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     const socket = (this.#socket = new WebSocket(`${scheme}://${location.host}/v1/stream`));
-    this.#pingedAt = Date.now(); // a handshake may hang too
+    this.#triedAt = this.#pingedAt = Date.now(); // a handshake may hang too
     socket.addEventListener("open", () => this.#opened(socket));
     socket.addEventListener("message", (event) => this.#heard(socket, event.data));
     socket.addEventListener("close", (event) => this.#closed(socket, event.code));
@@ -90,8 +96,10 @@ export class Stream extends EventTarget {
       if (code === 4501) wantKey();
       return;
     }
+    // The time that the try itself has taken is part of the delay.
     const delay = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 1.7 ** this.#tries++);
-    this.#retry = setTimeout(() => this.open(), delay * (0.75 + Math.random() / 2));
+    const left = Math.max(FIRST_DELAY_MS, delay - (Date.now() - this.#triedAt));
+    this.#retry = setTimeout(() => this.open(), left * (0.75 + Math.random() / 2));
   }
 
   /** Look whether whoever is there still answers; ask again from time to time. */
@@ -101,7 +109,8 @@ export class Stream extends EventTarget {
     this.#lastLook = now;
     if (this.#socket === null) return;
     if (heldUp && this.#pingedAt !== null) this.#pingedAt = now;
-    if (this.#pingedAt !== null && now - this.#pingedAt > SILENCE_MS) {
+    const patience = this.live ? SILENCE_MS : Math.min(PATIENCE_MS, SILENCE_MS * 2 ** this.#tries);
+    if (this.#pingedAt !== null && now - this.#pingedAt > patience) {
       const silent = this.#socket;
       this.#closed(silent, 4000);
       silent.close();
@@ -116,7 +125,7 @@ export class Stream extends EventTarget {
   }
 
   #comeBack() {
-    if (this.#socket === null) this.open();
+    if (!this.live) this.open();
   }
 
   #subscribe(id) {
