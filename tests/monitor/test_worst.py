@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from hypothesis import given
@@ -18,6 +20,8 @@ from service.contract.questions import (
 )
 from service.monitor import worst
 from service.monitor.seeking import Spelling, sought
+from service.monitor.shards import Shards
+from service.risk.columns import Ints
 from service.risk.model import Account, Balance, Level, Position
 from service.risk.names import Names
 from service.store.questions import Questions
@@ -60,11 +64,9 @@ def counts_of(answer: WorstAnswer) -> dict[str, int]:
     return {name: count for name, count in zip(LEVELS, sums, strict=True) if count}
 
 
-@pytest.mark.parametrize("piece", [3, 1_000])
-async def test_a_ranking_is_one_order_however_it_is_asked_for(
-    redis_url: str, monkeypatch: pytest.MonkeyPatch, piece: int
-) -> None:
-    monkeypatch.setattr(worst, "ACCOUNTS_AT_ONCE", piece)
+@asynccontextmanager
+async def people_at_81(redis_url: str) -> AsyncIterator[Store]:
+    """The accounts of WALLETS, monitored, once the mark has fallen to 81."""
     async with open_store(redis_url) as store:
         await list_symbols(store)
         for key, wallet in WALLETS.items():
@@ -74,32 +76,76 @@ async def test_a_ranking_is_one_order_however_it_is_asked_for(
         async with running(store):
             await post(store, SYMBOLS[0], 81.0, 1_000)
             await until_logged(store)
-            everybody = (await ask(store)).places
-            assert [place.account_key for place in everybody] == sorted(
-                (key for key in WALLETS if key.startswith("default/")),
-                key=lambda key: _expected(everybody, key),
-            )
-            assert len(everybody) == len(WALLETS) - 1
+            yield store
 
+
+@pytest.mark.parametrize("piece", [3, 1_000])
+async def test_a_ranking_is_one_order_however_it_is_asked_for(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, piece: int
+) -> None:
+    monkeypatch.setattr(worst, "ACCOUNTS_AT_ONCE", piece)
+    monkeypatch.setattr(worst, "COUNTED_AT_ONCE", piece)
+    async with people_at_81(redis_url) as store:
+        everybody = (await ask(store)).places
+        assert [place.account_key for place in everybody] == sorted(
+            (key for key in WALLETS if key.startswith("default/")),
+            key=lambda key: _expected(everybody, key),
+        )
+        assert len(everybody) == len(WALLETS) - 1
+
+        for size in (1, 3, 5):
             paged: list[RankedPlace] = []
-            while page := (await ask(store, limit=5, after=paged[-1] if paged else None)).places[
-                :5
+            while page := (await ask(store, limit=size, after=paged[-1] if paged else None)).places[
+                :size
             ]:
                 paged += page
             assert paged == everybody
 
-            sought = await ask(store, match="DEEP", counts=True)
-            assert [place.account_key for place in sought.places] == [
-                "default/Deep",
-                "default/deeper",
-            ]
-            assert counts_of(sought) == {"BANKRUPT": 2}
-            # "default" is of the tenant's name, no part of an id.
-            assert (await ask(store, match="fault")).places == []
-            called = await ask(store, level=Level.BANKRUPT.value, counts=True)
-            assert len(called.places) == 2
-            assert sum(counts_of(called).values()) == len(WALLETS) - 1  # those below it too
-            assert (await ask(store, tenant="nobody", counts=True)).places == []
+        sought = await ask(store, match="DEEP", counts=True)
+        assert [place.account_key for place in sought.places] == [
+            "default/Deep",
+            "default/deeper",
+        ]
+        assert counts_of(sought) == {"BANKRUPT": 2}
+        # "default" is of the tenant's name, no part of an id.
+        assert (await ask(store, match="fault")).places == []
+        called = await ask(store, level=Level.BANKRUPT.value, counts=True)
+        assert len(called.places) == 2
+        assert sum(counts_of(called).values()) == len(WALLETS) - 1  # those below it too
+        assert (await ask(store, tenant="nobody", counts=True)).places == []
+
+
+async def test_only_accounts_that_a_page_may_reach_are_evaluated(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worst, "KEPT_TIMES", 0.0)
+    evaluated: list[int] = []
+    made = worst._part
+
+    def noted(shards: Shards, level: int, accounts: Ints) -> worst._Ranking:
+        evaluated.append(len(accounts))
+        return made(shards, level, accounts)
+
+    monkeypatch.setattr(worst, "_part", noted)
+    async with people_at_81(redis_url) as store:
+        assert len((await ask(store, limit=2, counts=True)).places) == 2
+        assert sum(evaluated) == 3  # the bankrupt, another tenant's too
+        evaluated.clear()
+        assert len((await ask(store, limit=3)).places) == 3
+        assert sum(evaluated) == 4
+        evaluated.clear()
+        assert len((await ask(store, limit=5)).places) == 5
+        assert sum(evaluated) == len(WALLETS)
+
+
+async def test_a_page_is_full_though_many_have_risen_since_they_were_counted(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worst, "_least", lambda _levels, _asked: Level.BANKRUPT.value)
+    async with people_at_81(redis_url) as store:
+        assert len((await ask(store)).places) == len(WALLETS) - 1
+        assert len((await ask(store, level=Level.MARGIN_CALL.value)).places) == 3
+        assert len((await ask(store, level=Level.BANKRUPT.value)).places) == 2
 
 
 def _expected(everybody: list[RankedPlace], key: str) -> tuple[int, float, str]:
