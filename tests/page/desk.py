@@ -19,7 +19,8 @@ from tests.e2e.running_service import RunningService
 
 KEY = "a-key-that-may-do-everything"
 ACCOUNTS = 600
-EVERY_S = 0.25
+EVERY_S = 0.5
+ANSWERED_S = 60.0  # a call, on whatever machine
 WIGGLE = 0.0001
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 
@@ -32,7 +33,9 @@ class Desk:
         self.level = 1.0
         self.rounds = 0  # of marks that were taken
         self.wiggle = WIGGLE  # some figures move with every mark
-        self.http = httpx.Client(base_url=service.url, headers=HEADERS, trust_env=False)
+        self.http = httpx.Client(
+            base_url=service.url, headers=HEADERS, timeout=ANSWERED_S, trust_env=False
+        )
         self._first = [
             {
                 "venue": mark["venue"],
@@ -82,7 +85,9 @@ class Desk:
 
 
 async def _load(url: str) -> None:
-    async with httpx.AsyncClient(base_url=url, headers=HEADERS, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=url, headers=HEADERS, timeout=ANSWERED_S, trust_env=False
+    ) as client:
         await load_market(client, SyntheticMarket(markets.assets(), 7))
         async for _ in load_accounts(client, demo_accounts(ACCOUNTS, 7)):
             pass
