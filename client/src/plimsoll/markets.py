@@ -62,6 +62,15 @@ class MarketDivergence:
 
 
 @dataclass(frozen=True, slots=True)
+class MarketActivity:
+    """As the newest mark says it, in the base coin; the volume is that of the last 24 hours."""
+
+    open_interest: float | None
+    day_volume: float | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class MarketFunding:
     """As the newest mark says it; longs pay shorts where it is above 0."""
 
@@ -99,6 +108,7 @@ class Market:
     day: MarketDay
     divergence: MarketDivergence
     funding: MarketFunding
+    activity: MarketActivity
     outside: list[OutsideBand]
 
 
