@@ -43,10 +43,13 @@ class ClockRules:
     """How far a venue's time may be from ours; beyond it a mark is not believed.
 
     Ahead is bounded tightly: one time from the future would make every right mark after it "older".
+    `stamp`: a mark whose frame has no time gets the time of its receipt, for a service whose event
+    time is that of the sources; else it has none, and its time is that of the store's taking it.
     """
 
     ahead_max_ms: int = 5_000
     age_max_ms: int = 10_000
+    stamp: bool = False
 
 
 class Intake:
@@ -111,7 +114,8 @@ class Intake:
         if not 0.0 < price < inf:
             self.refused["not_a_price"] += 1
             return
-        taken = (price, index, last, funding, activity, time_ms)
+        stamped_ms = self._received_ms if time_ms is None and self._rules.stamp else time_ms
+        taken = (price, index, last, funding, activity, stamped_ms)
         if time_ms is not None:
             reason = self._untimely(self._newest.get(symbol), taken, time_ms)
             if reason:
