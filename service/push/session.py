@@ -65,23 +65,31 @@ class Session(Connection):
         if frame.channel == "alerts":
             self.subscribe_to_alerts(frame.id, *self._wanted(frame))
         elif frame.channel == "marks":
-            marks = MarkSubscription(frame.id, self._symbols_of(frame), self.outbox)
-            await self.say(Subscribed(frame.id, "marks", self._switchboard.epoch, False, None))
-            self.marks[frame.id] = marks
-            self._switchboard.listen_to_marks(marks)
-            tasks.start_soon(marks.run, self._limits.frame_bytes)
+            await self._follow_marks(frame, tasks)
         elif frame.channel == "markets":
-            markets = MarketSubscription(frame.id, self._symbols_of(frame), self.outbox)
-            await self.say(Subscribed(frame.id, "markets", self._switchboard.epoch, False, None))
-            self.markets[frame.id] = markets
-            self._switchboard.listen_to_markets(markets)
-            tasks.start_soon(markets.run, self._limits.frame_bytes)
+            await self._follow_markets(frame, tasks)
         elif frame.channel == "risk":
             await self._watch(frame, tasks)
         else:
             raise FrameRefused(
                 "unknown_channel", "channels: alerts, marks, markets, risk", frame.id
             )
+
+    async def _follow_marks(self, frame: Subscribe, tasks: TaskGroup) -> None:
+        """Begin to tell the newest marks of symbols."""
+        marks = MarkSubscription(frame.id, self._symbols_of(frame), self.outbox)
+        await self.say(Subscribed(frame.id, "marks", self._switchboard.epoch, False, None))
+        self.marks[frame.id] = marks
+        self._switchboard.listen_to_marks(marks)
+        tasks.start_soon(marks.run, self._limits.frame_bytes)
+
+    async def _follow_markets(self, frame: Subscribe, tasks: TaskGroup) -> None:
+        """Begin to tell in which condition the markets of symbols are."""
+        markets = MarketSubscription(frame.id, self._symbols_of(frame), self.outbox)
+        await self.say(Subscribed(frame.id, "markets", self._switchboard.epoch, False, None))
+        self.markets[frame.id] = markets
+        self._switchboard.listen_to_markets(markets)
+        tasks.start_soon(markets.run, self._limits.frame_bytes)
 
     async def _watch(self, frame: Subscribe, tasks: TaskGroup) -> None:
         """Begin to tell how accounts are."""
