@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from plimsoll.documents import Quality
 
 Condition: TypeAlias = Literal["volatile", "diverged"]
-NoFigure: TypeAlias = Literal["warming_up", "stale_marks", "no_mark", "no_index"]
+NoFigure: TypeAlias = Literal["warming_up", "stale_marks", "no_mark", "no_index", "not_given"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class MarketActivity:
 
     open_interest: float | None
     day_volume: float | None
-    reason: str | None
+    reason: NoFigure | None
 
 
 @dataclass(frozen=True, slots=True)
