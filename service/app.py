@@ -34,6 +34,7 @@ from service.api.protocol import RequestProtocol
 from service.api.request_ids import RequestIds
 from service.api.server import DrainingServer
 from service.api.stored_risk import judge_stored
+from service.api.watched_markets import WatchedMarkets
 from service.contract import plain_request
 from service.memory import keep_large_blocks
 from service.monitor.measures import CollectorClock
@@ -79,7 +80,7 @@ def build_api(settings: Settings, fellows: Fellows | None = None) -> FastAPI:
     kept_moves = VolatilityStore(store.client)
     follower.taker = moves = MarketMoves(store.market, follower, kept_moves, bands_of(settings))
     follower.maker = own = OwnMarks(store.market)
-    hub = _hub_of(settings, store, follower, meter)
+    hub = _hub_of(settings, store, follower, moves, meter)
     admission = Admission(door, hub, admission_rules_of(settings))
 
     @contextlib.asynccontextmanager
@@ -133,17 +134,21 @@ def _metrics_of(
     return metrics
 
 
-def _hub_of(settings: Settings, store: Store, follower: MarketFollower, meter: Meter) -> Hub:
-    """Return the hub of all streams; it hears of marks from the follower."""
+def _hub_of(
+    settings: Settings, store: Store, follower: MarketFollower, moves: MarketMoves, meter: Meter
+) -> Hub:
+    """Return the hub of all streams; follower and moves tell it of marks and of bands."""
     follower.listener = hub = Hub(
         store.log,
         store.settle,
         acks=store.acks,
         risks=Risks(store.accounts, partial(judge_stored, follower)),
+        markets=WatchedMarkets(follower, moves),
         silences=SilenceBoard(Silences(store.client)),
         meter=meter,
         limits=stream_limits_of(settings),
     )
+    moves.watcher = hub.markets
     return hub
 
 

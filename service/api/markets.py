@@ -22,6 +22,7 @@ from service.api.replies import json_reply
 from service.contract.markets import (
     CONDITION_NAMES,
     BandsView,
+    MarketActivity,
     MarketDay,
     MarketDivergence,
     MarketFunding,
@@ -122,6 +123,7 @@ def _view(
         day=_day(track, now_ms),
         divergence=_divergence(track, now_ms),
         funding=_funding(mark),
+        activity=_activity(mark),
         outside=[
             OutsideBand(CONDITION_NAMES[condition], bands.limit(condition), since_ms)
             for condition in Condition
@@ -162,6 +164,12 @@ def _funding(mark: Mark) -> MarketFunding:
     hours = mark.funding_interval_h or RULES[mark.venue].funding_hours
     annual = None if mark.funding_rate is None else mark.funding_rate * _HOURS_A_YEAR / hours
     return MarketFunding(mark.funding_rate, hours, annual)
+
+
+def _activity(mark: Mark) -> MarketActivity:
+    interest, volume = mark.open_interest, mark.day_volume
+    is_whole = interest is not None and volume is not None
+    return MarketActivity(interest, volume, None if is_whole else "not_given")
 
 
 _SHOW = operation(

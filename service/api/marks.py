@@ -102,6 +102,8 @@ def _view(mark: NewestMark, now_ms: int, refused: Mapping[Key, dict[str, int]]) 
         funding_interval_h=document.funding_interval_h,
         timestamp=document.timestamp,
         source=document.source,
+        open_interest=document.open_interest,
+        day_volume=document.day_volume,
         market_id=mark.market_id,
         event_time=mark.event_time_ms,
         age_ms=age_ms,

@@ -24,10 +24,11 @@ from typing import Protocol
 import numpy as np
 
 from service.api.kept_moves import encode_state, read_state
+from service.api.tracks import Tracks, Watcher
 from service.contract.likelihood import VolatilityDocument
 from service.contract.marks import decode_mark
 from service.errors import InvalidInput, MalformedBody, StoreUnavailable
-from service.risk.columns import Floats, Ints
+from service.risk.columns import Floats
 from service.risk.conditions import Bands, Condition, MarketTrack, kept_tracks, restored_tracks
 from service.risk.model import GENERIC_VENUE, Mark
 from service.risk.volatility import (
@@ -98,6 +99,7 @@ class MarketMoves:
     ) -> None:
         self._stream, self.picture, self._store = stream, picture, store
         self.bands = bands or Bands()
+        self.watcher: Watcher | None = None  # of bands, while this is live
         self._lost = asyncio.Event()
         self.live = False  # it has all that the picture has
         self._kept: int | None = None  # as of which id a state was kept, when we last looked
@@ -162,10 +164,14 @@ class MarketMoves:
         number = self._numbers.get(market)
         return self._tracks[number] if self.live and number is not None else None
 
+    def judge(self) -> None:
+        """Hold the volatility of markets against its band as of every mark that came."""
+        self._observe_due()
+
     def outside(self) -> Counter[Condition]:
         """Return how many markets are outside each band."""
         self._observe_due()
-        return Counter(each for track in self._tracks for each in Condition if track.since_ms(each))
+        return self._tracks.outside()
 
     def ewma_annual(self, markets: Sequence[Key]) -> Floats:
         """Return the volatility a year, without jumps, of markets' own marks; NaN: not known."""
@@ -180,13 +186,13 @@ class MarketMoves:
         if number is None:
             number = self._numbers[key] = len(self._taken_ms)
             self._taken_ms.append(_NEVER_MS)
-            self._tracks.append(MarketTrack())
-        track = self._tracks[number]
-        track.take(mark, time_ms, self.bands)
+            self._tracks.list(key)
+        self._tracks.take(number, mark, time_ms)
         if time_ms - self._taken_ms[number] < self._book.rule.sampling_ms:
             return  # the book would not take it either
         self._taken_ms[number] = time_ms
-        self._due.append((number, mark.mark_price, time_ms, track.range_annual()))
+        ranges = self._tracks[number].range_annual()
+        self._due.append((number, mark.mark_price, time_ms, ranges))
         if len(self._due) >= _RETURNS_AT_ONCE:
             self._observe_due()
 
@@ -196,15 +202,8 @@ class MarketMoves:
             self._due.clear()
             for rows in rounds(number):
                 self._book.observe(number[rows], price[rows], time_ms[rows])
-                self._judge(number[rows], time_ms[rows], ranges[rows])
-
-    def _judge(self, number: Ints, time_ms: Ints, ranges: Floats) -> None:
-        """Hold the volatility of markets, each there once, against its band as of their marks."""
-        worst = np.fmax(self._book.ewma_annual(number), ranges)
-        for row, annual, at_ms in zip(
-            *map(np.ndarray.tolist, (number, worst, time_ms)), strict=True
-        ):
-            self._tracks[row].judge_volatility(annual, at_ms, self.bands)
+                worst = np.fmax(self._book.ewma_annual(number[rows]), ranges[rows])
+                self._tracks.judge(number[rows], worst, time_ms[rows])
 
     def _begin(self, kept: KeptVolatility | None) -> None:
         """Be as it was kept."""
@@ -213,7 +212,8 @@ class MarketMoves:
         self._book.restore(state.columns)
         self._numbers = {key: number for number, key in enumerate(state.markets)}
         self._taken_ms = [int(time_ms) for time_ms in state.columns["taken_ms"]]
-        self._tracks = restored_tracks(state.tracks, len(state.markets))
+        tracks = restored_tracks(state.tracks, len(state.markets))
+        self._tracks = Tracks(state.markets, tracks, self.bands)
         self._due: list[tuple[int, float, int, float]] = []
 
     async def _join(self) -> None:
@@ -244,6 +244,10 @@ class MarketMoves:
             market_id = entries[-1].market_id
         self._kept = kept.market_id
         self._lost.clear()
+        if self.watcher is not None:
+            ewma = self.ewma_annual(list(self._numbers)).tolist()
+            self.watcher.settled(self._tracks.standing(ewma))
+        self._tracks.watcher = self.watcher
         self.live = True
 
     def _take_entries(self, entries: Sequence[MarketEntry]) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from service.contract.alerts import Alert, EpochMs, LevelName, PoolState
+from service.contract.markets import ConditionName, MarketView
 from service.contract.quality import QualityName
 from service.contract.results import RiskUpdate
 
@@ -35,7 +36,10 @@ AccountPattern: TypeAlias = Annotated[
 CursorText: TypeAlias = Annotated[
     str, Meta(description="opaque; give the last one dealt with back as `since`")
 ]
-Channel: TypeAlias = Literal["alerts", "marks", "risk"]
+SymbolPattern: TypeAlias = Annotated[
+    str, Meta(description='a symbol, or a beginning of symbols ("BTC/*")')
+]
+Channel: TypeAlias = Literal["alerts", "marks", "markets", "risk"]
 ErrorCode: TypeAlias = Literal[
     "malformed_frame",
     "binary_frame",
@@ -62,7 +66,8 @@ class ClientFrame(Struct, tag_field="op", forbid_unknown_fields=False):
 
 class Subscribe(ClientFrame, tag="subscribe"):
     """Start to listen. `accounts` is needed for `alerts` and `risk` (ids only); of `alerts` are
-    `levels`, `since` and `silenced` (those under a silence too), of `marks` is `symbols`."""
+    `levels`, `since` and `silenced` (those under a silence too), of `marks` and `markets` is
+    `symbols`; without them it is all."""
 
     id: SubscriptionId
     channel: str
@@ -70,7 +75,7 @@ class Subscribe(ClientFrame, tag="subscribe"):
     levels: Annotated[list[LevelName], Meta(min_length=1)] | None = None
     since: CursorText | None = None
     silenced: bool | None = None
-    symbols: Annotated[list[str], Meta(min_length=1)] | None = None
+    symbols: Annotated[list[SymbolPattern], Meta(min_length=1)] | None = None
 
 
 class Unsubscribe(ClientFrame, tag="unsubscribe"):
@@ -104,8 +109,8 @@ class ServerFrame(Struct, tag_field="type", rename="camel"):
 
 class Subscribed(ServerFrame, tag="subscribed"):
     """The first frame of a subscription. `recovered`: everything after `since` follows, nothing is
-    missing; otherwise the state now follows as a snapshot. `marks` and `risk` have no log and no
-    cursor."""
+    missing; otherwise the state now follows as a snapshot. `marks`, `markets` and `risk` have no
+    log and no cursor."""
 
     id: SubscriptionId
     channel: Channel
@@ -156,6 +161,8 @@ class MarkUpdate(Struct, rename="camel", frozen=True, omit_defaults=True):
     market_id: int | None = None
     event_time: EpochMs | None = None
     quality: QualityName = "good"
+    open_interest: float | None = None
+    day_volume: float | None = None
 
 
 class MarksFrame(ServerFrame, tag="marks"):
@@ -164,6 +171,14 @@ class MarksFrame(ServerFrame, tag="marks"):
 
     id: SubscriptionId
     marks: Annotated[list[MarkUpdate], Meta(min_length=1)]
+
+
+class MarketsFrame(ServerFrame, tag="markets"):
+    """Markets in the condition they are in: first all of the subscription, then those that changed,
+    each at most once a second; between two frames the latest wins."""
+
+    id: SubscriptionId
+    markets: Annotated[list[MarketView], Meta(min_length=1)]
 
 
 class RiskFrame(ServerFrame, tag="risk"):
@@ -192,11 +207,16 @@ class Pong(ServerFrame, tag="pong"):
 
 
 class Notice(ServerFrame, tag="notice", omit_defaults=True):
-    """A symbol went stale or is fresh again, or the service is about to restart in `inSeconds`."""
+    """A symbol went stale or is fresh again; a market's `condition` is outside its band, which ends
+    at `limit`, or inside again, by `value`; or the service is about to restart in `inSeconds`."""
 
-    notice: Literal["stale", "fresh", "restart"]
+    notice: Literal["stale", "fresh", "outside", "inside", "restart"]
     venue: str | UnsetType = UNSET
     symbol: str | UnsetType = UNSET
+    condition: ConditionName | UnsetType = UNSET
+    value: float | UnsetType = UNSET
+    limit: float | UnsetType = UNSET
+    event_time: EpochMs | UnsetType = UNSET
     in_seconds: float | UnsetType = UNSET
 
 
@@ -223,6 +243,7 @@ SERVER_FRAMES: tuple[type[ServerFrame], ...] = (
     Snapshot,
     AlertsFrame,
     MarksFrame,
+    MarketsFrame,
     RiskFrame,
     Heartbeat,
     Unsubscribed,

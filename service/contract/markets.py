@@ -12,7 +12,7 @@ from service.contract.quality import QualityName
 ConditionName: TypeAlias = Literal["volatile", "diverged"]
 CONDITION_NAMES: tuple[ConditionName, ...] = get_args(ConditionName)  # by `Condition`
 Reason: TypeAlias = Annotated[
-    Literal["no_mark", "warming_up", "stale_marks", "no_index"] | None,
+    Literal["no_mark", "warming_up", "stale_marks", "no_index", "not_given"] | None,
     Meta(description="Why there is no figure; null: there is."),
 ]
 
@@ -59,6 +59,14 @@ class MarketFunding(Struct, rename="camel", gc=False):
     annual: float | None
 
 
+class MarketActivity(Struct, rename="camel", gc=False):
+    """As the newest mark says it, in the base coin."""
+
+    open_interest: Figure
+    day_volume: Annotated[float | None, Meta(description="Of the last 24 hours.")]
+    reason: Reason
+
+
 class OutsideBand(Struct, rename="camel", gc=False):
     """A condition that is outside its band, and since which event time."""
 
@@ -85,6 +93,7 @@ class MarketView(Struct, rename="camel"):
     day: MarketDay
     divergence: MarketDivergence
     funding: MarketFunding
+    activity: MarketActivity
     outside: list[OutsideBand]
 
 

@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from service.contract.decoding import decode
 from service.contract.names import Source, Symbol, Venue
-from service.contract.numbers import Milliseconds, Number, Positive
+from service.contract.numbers import Milliseconds, NotNegative, Number, Positive
 from service.risk.model import GENERIC_VENUE, Mark
 
 
@@ -33,6 +33,12 @@ class MarkDocument(Struct, rename="camel", omit_defaults=True):
         Annotated[Milliseconds, Meta(description="The source's own clock, epoch ms.")] | None
     ) = None
     source: Source | None = None
+    open_interest: (
+        Annotated[NotNegative, Meta(description="In the base coin, one side of it.")] | None
+    ) = None
+    day_volume: (
+        Annotated[NotNegative, Meta(description="In the base coin, of the last 24 hours.")] | None
+    ) = None
 
 
 _decoder = msgspec.json.Decoder(MarkDocument, strict=False)
@@ -56,6 +62,8 @@ def to_mark(document: MarkDocument) -> Mark:
         document.timestamp,
         document.source or "",
         document.funding_interval_h,
+        document.open_interest,
+        document.day_volume,
     )
 
 
@@ -76,4 +84,6 @@ def from_mark(mark: Mark) -> MarkDocument:
         funding_interval_h=mark.funding_interval_h,
         timestamp=mark.timestamp_ms,
         source=mark.source or None,
+        open_interest=mark.open_interest,
+        day_volume=mark.day_volume,
     )

@@ -68,7 +68,8 @@ class Board:
                 self._first.setdefault(mark.symbol, mark.mark_price)
                 self._marks[mark.symbol] = mark.mark_price
         elif isinstance(frame, Notice):
-            self.note(f"{frame.notice} {frame.venue or ''} {frame.symbol or ''}".rstrip())
+            said = (frame.notice, frame.condition, frame.venue, frame.symbol)
+            self.note(" ".join(word for word in said if word))
         return []
 
     def note(self, text: str) -> None:

@@ -11,14 +11,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf, nan
 from statistics import median
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from service.contract.feeds import FeedFigures
 from service.feeds.tape import MarkDoc
 
 Figure: TypeAlias = str | float | int | None  # as frames have them: a number, or its text
-# Mark, index, last, funding as the frame has them, and its time (epoch ms, None without one).
-Taken: TypeAlias = tuple[float, Figure, Figure, Figure, int | None]
+
+
+class Activity(NamedTuple):
+    """How much is open and was traded in 24 hours, in the base coin."""
+
+    open_interest: Figure = None
+    day_volume: Figure = None
+
+
+# Mark, index, last, funding as the frame has them, how much is traded, and its time (epoch ms, None
+# without one).
+Taken: TypeAlias = tuple[float, Figure, Figure, Figure, Activity | None, int | None]
 
 OFFSETS_KEPT = 61
 
@@ -33,10 +43,13 @@ class ClockRules:
     """How far a venue's time may be from ours; beyond it a mark is not believed.
 
     Ahead is bounded tightly: one time from the future would make every right mark after it "older".
+    `stamp`: a mark whose frame has no time gets the time of its receipt, for a service whose event
+    time is that of the sources; else it has none, and its time is that of the store's taking it.
     """
 
     ahead_max_ms: int = 5_000
     age_max_ms: int = 10_000
+    stamp: bool = False
 
 
 class Intake:
@@ -87,6 +100,7 @@ class Intake:
         index: Figure = None,
         last: Figure = None,
         funding: Figure = None,
+        activity: Activity | None = None,
         time_ms: int | None = None,
     ) -> None:
         """Take one mark of the frame that has begun; it waits for the next batch, or is refused.
@@ -100,7 +114,8 @@ class Intake:
         if not 0.0 < price < inf:
             self.refused["not_a_price"] += 1
             return
-        taken = (price, index, last, funding, time_ms)
+        stamped_ms = self._received_ms if time_ms is None and self._rules.stamp else time_ms
+        taken = (price, index, last, funding, activity, stamped_ms)
         if time_ms is not None:
             reason = self._untimely(self._newest.get(symbol), taken, time_ms)
             if reason:
@@ -142,8 +157,8 @@ class Intake:
         return [self._document(symbol, taken) for symbol, taken in batch.items()]
 
     def _document(self, symbol: str, taken: Taken) -> MarkDoc:
-        """Write a mark; index, last price and funding stay away where they are no numbers."""
-        price, index, last, funding, time_ms = taken
+        """Write a mark; all but its price stays away where it is no number."""
+        price, index, last, funding, activity, time_ms = taken
         document: MarkDoc = {"venue": self._venue, "symbol": symbol, "markPrice": price}
         if (index_price := finite(index)) is not None and index_price > 0.0:
             document["indexPrice"] = index_price
@@ -151,6 +166,8 @@ class Intake:
             document["lastPrice"] = last_price
         if (rate := finite(funding)) is not None:
             document["fundingRate"] = rate
+        if activity is not None:
+            document |= _activity_of(activity)
         if time_ms is not None:
             document["timestamp"] = time_ms
         return document
@@ -181,6 +198,19 @@ class Intake:
             refused=dict(self.refused),
             left_out=dict(Counter(self._left_out.values())),
         )
+
+
+def _activity_of(activity: Activity) -> MarkDoc:
+    """Write how much is open and traded, as far as those are numbers."""
+    named = {"openInterest": activity.open_interest, "dayVolume": activity.day_volume}
+    numbers = {name: finite(value) for name, value in named.items()}
+    return {name: value for name, value in numbers.items() if value is not None and value >= 0.0}
+
+
+def in_coins(contracts: Figure, mark: Figure) -> float | None:
+    """Return what contracts of one unit of quote are in the base coin; None: no number."""
+    counted, price = finite(contracts), finite(mark)
+    return counted / price if counted is not None and price else None
 
 
 def finite(value: Figure) -> float | None:

@@ -3,7 +3,7 @@
 import msgspec
 
 from service.contract.alerts import PoolState
-from service.contract.examples import ALERT, CURSOR, EPOCH, POOL
+from service.contract.examples import ALERT, CURSOR, EPOCH, MARKET, POOL
 from service.contract.frames import (
     AccountState,
     Acknowledge,
@@ -12,6 +12,7 @@ from service.contract.frames import (
     Auth,
     ErrorFrame,
     Heartbeat,
+    MarketsFrame,
     MarksFrame,
     MarkUpdate,
     Notice,
@@ -32,7 +33,7 @@ from service.errors import Fault
 
 ABOUT = f"""\
 Alerts the moment an account's level changes, resumable without loss; and, the latest of each \
-and no more, how accounts are (`risk`) and the newest marks.
+and no more, how accounts are (`risk`), the newest marks and the condition of the markets.
 
 Where keys are in force, say who you are: by the header `Authorization: Bearer <token>`, or by \
 `auth` as the first frame within 10 s; never in the address. Alerts need the scope `alerts:read`, \
@@ -85,13 +86,23 @@ EXAMPLES: tuple[msgspec.Struct, ...] = (
     ),
     AlertsFrame("1", [ALERT], CURSOR),
     MarksFrame("2", [MarkUpdate("generic", "BTC/USDT:USDT", 60_600.0, market_id=48_211)]),
+    MarketsFrame("4", [MARKET]),
     RiskFrame("3", [RiskUpdate("desk-9", None)]),
     Heartbeat("1", CURSOR),
     Unsubscribed("1"),
     Pong(),
     Acknowledged("desk-7-12", 1_760_130_004_000),
     Notice("stale", "generic", "BTC/USDT:USDT"),
-    ErrorFrame("unknown_channel", "channels: alerts, marks, risk", "1"),
+    Notice(
+        "outside",
+        "generic",
+        "BTC/USDT:USDT",
+        "diverged",
+        0.0236,
+        0.02,
+        event_time=1_760_130_003_000,
+    ),
+    ErrorFrame("unknown_channel", "channels: alerts, marks, markets, risk", "1"),
     MarkBatch([MarkDocument("BTC/USDT:USDT", 61_000.5, "binance")], "17"),
     Taken(
         48_212,

@@ -20,6 +20,7 @@ from service.contract.frames import ServerFrame, encode_frame
 from service.contract.selection import Selection
 from service.errors import StoreUnavailable
 from service.push.close_codes import CloseCode
+from service.push.markets import MarketSubscription
 from service.push.marks import MarkSubscription
 from service.push.outbox import Outbox
 from service.push.subscriptions import AlertSubscription
@@ -41,9 +42,12 @@ class StreamLimits:
     subscriptions_max: int = 100
     accounts_max: int = 10_000  # of one subscription
     risk_accounts_max: int = 1_000  # of one subscription to `risk`
+    beginnings_max: int = 100  # of symbols, of one subscription
 
 
-Subscription: TypeAlias = AlertSubscription | MarkSubscription | RiskSubscription
+Subscription: TypeAlias = (
+    AlertSubscription | MarkSubscription | MarketSubscription | RiskSubscription
+)
 
 
 class Switchboard(Protocol):
@@ -58,6 +62,8 @@ class Switchboard(Protocol):
     def disconnect(self, subscription: Subscription) -> None: ...
 
     def listen_to_marks(self, subscription: MarkSubscription) -> None: ...
+
+    def listen_to_markets(self, subscription: MarketSubscription) -> None: ...
 
     def watch(self, subscription: RiskSubscription) -> bool:
         """Hand the states of its accounts to a subscription; False when they are too many."""
@@ -77,6 +83,7 @@ class Connection:
         self.outbox = Outbox(limits.queue_bytes)
         self.alerts: dict[str, AlertSubscription] = {}
         self.marks: dict[str, MarkSubscription] = {}
+        self.markets: dict[str, MarketSubscription] = {}
         self.risks: dict[str, RiskSubscription] = {}
         self.sending_since: float | None = None
         self.close_code: CloseCode | None = None
@@ -88,7 +95,7 @@ class Connection:
     @property
     def subscriptions(self) -> dict[str, Subscription]:
         """All there are, by id."""
-        return {**self.alerts, **self.marks, **self.risks}
+        return {**self.alerts, **self.marks, **self.markets, **self.risks}
 
     @property
     def idle(self) -> bool:

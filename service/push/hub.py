@@ -24,6 +24,7 @@ from service.push.close_codes import CloseCode
 from service.push.connection import Connection, StreamLimits, Subscription
 from service.push.follower import LogFollower, LogReader
 from service.push.listeners import Listeners
+from service.push.markets import MarketBoard, Markets, MarketSubscription
 from service.push.marks import MarkBoard, MarkSubscription
 from service.push.notices import Notices
 from service.push.risk import Judge, RiskBoard, RiskStore
@@ -58,6 +59,8 @@ class Risks:
 class Hub:
     """`settle` makes sure the store is ours and returns the log's epoch (store/alert_log.py).
 
+    `markets` is to be told which markets leave their bands and come back.
+
     `observe_s` hears how long after its event time a burst was handed to all who listen,
     `count_close` of every stream that we closed.
     """
@@ -69,6 +72,7 @@ class Hub:
         *,
         acks: AckStore,
         risks: Risks,
+        markets: Markets,
         silences: SilenceBoard,
         meter: Meter,
         limits: StreamLimits | None = None,
@@ -82,6 +86,7 @@ class Hub:
         self._listeners = Listeners()
         self._notices = Notices(lambda: self.sessions)
         self._marks = MarkBoard(self._notices.changed)
+        self.markets = MarketBoard(markets, self._notices.crossed)
         self._risks = RiskBoard(risks.accounts, log, risks.judge, self.limits.frame_bytes)
         self.observe_s: Callable[[float], object] = lambda _: None
         self.count_close: Callable[[CloseCode], object] = lambda _: None
@@ -106,6 +111,7 @@ class Hub:
             tasks.start_soon(self._watch, name="push watch")
             tasks.start_soon(self._notices.run, name="push notices")
             tasks.start_soon(self._risks.run, name="push risk")
+            tasks.start_soon(self.markets.run, name="push markets")
             tasks.start_soon(self._silences.run, name="silences")
 
     def admit(self, connection: Connection) -> None:
@@ -132,6 +138,8 @@ class Hub:
             self._listeners.remove(subscription)
         elif isinstance(subscription, RiskSubscription):
             self._risks.remove(subscription)
+        elif isinstance(subscription, MarketSubscription):
+            self.markets.remove(subscription)
         else:
             self._marks.remove(subscription)
 
@@ -183,6 +191,10 @@ class Hub:
     def listen_to_marks(self, subscription: MarkSubscription) -> None:
         """Hand the newest marks to a subscription, then every change."""
         self._marks.add(subscription)
+
+    def listen_to_markets(self, subscription: MarketSubscription) -> None:
+        """Hand the condition of markets to a subscription, then every change."""
+        self.markets.add(subscription)
 
     def watch(self, subscription: RiskSubscription) -> bool:
         """Hand the states of its accounts to a subscription; False when they are too many."""
@@ -244,6 +256,6 @@ class Hub:
             cursor = encode_cursor(self.epoch, self._follower.positions)
             for subscription in silent:
                 subscription.beat(cursor)
-        for states in (*self._marks, *self._risks):
+        for states in (*self._marks, *self.markets, *self._risks):
             if states.sent_at <= silent_since:
                 states.beat()

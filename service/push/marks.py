@@ -13,6 +13,7 @@ from service.contract.frames import MarkUpdate
 from service.contract.quality import QUALITY_NAMES, QualityName, read_quality
 from service.push.conflated import Conflated
 from service.push.outbox import Outbox
+from service.push.symbol_choice import SymbolChoice
 from service.store.market_stream import MarketEntry, NewestMark
 
 _log = logging.getLogger("plimsoll.push")
@@ -20,15 +21,15 @@ _MARK = msgspec.json.Decoder(MarkUpdate)
 
 
 class MarkSubscription(Conflated):
-    """The newest marks of these symbols, None: of all."""
+    """The newest marks of some symbols."""
 
-    def __init__(self, subscription_id: str, symbols: Iterable[str] | None, outbox: Outbox) -> None:
+    def __init__(self, subscription_id: str, symbols: SymbolChoice, outbox: Outbox) -> None:
         super().__init__(subscription_id, "marks", "marks", outbox)
-        self._symbols = None if symbols is None else frozenset(symbols)
+        self._symbols = symbols
 
     def note(self, mark: MarkUpdate, encoded: str) -> None:
         """Take note of a mark; returns at once."""
-        if self._symbols is None or mark.symbol in self._symbols:
+        if mark.symbol in self._symbols:
             self.take((mark.venue, mark.symbol), encoded)
 
 

@@ -25,8 +25,10 @@ from service.contract.frames import (
 from service.contract.selection import Selection, select
 from service.errors import InvalidCursor, StoreUnavailable, UnknownAlert
 from service.push.connection import Connection
+from service.push.markets import MarketSubscription
 from service.push.marks import MarkSubscription
 from service.push.sockets import serve
+from service.push.symbol_choice import SymbolChoice
 from service.push.watched import RiskSubscription
 from service.store.api_keys import Scope
 from service.store.keys import tenant_key
@@ -63,15 +65,31 @@ class Session(Connection):
         if frame.channel == "alerts":
             self.subscribe_to_alerts(frame.id, *self._wanted(frame))
         elif frame.channel == "marks":
-            await self.say(Subscribed(frame.id, "marks", self._switchboard.epoch, False, None))
-            marks = MarkSubscription(frame.id, frame.symbols, self.outbox)
-            self.marks[frame.id] = marks
-            self._switchboard.listen_to_marks(marks)
-            tasks.start_soon(marks.run, self._limits.frame_bytes)
+            await self._follow_marks(frame, tasks)
+        elif frame.channel == "markets":
+            await self._follow_markets(frame, tasks)
         elif frame.channel == "risk":
             await self._watch(frame, tasks)
         else:
-            raise FrameRefused("unknown_channel", "channels: alerts, marks, risk", frame.id)
+            raise FrameRefused(
+                "unknown_channel", "channels: alerts, marks, markets, risk", frame.id
+            )
+
+    async def _follow_marks(self, frame: Subscribe, tasks: TaskGroup) -> None:
+        """Begin to tell the newest marks of symbols."""
+        marks = MarkSubscription(frame.id, self._symbols_of(frame), self.outbox)
+        await self.say(Subscribed(frame.id, "marks", self._switchboard.epoch, False, None))
+        self.marks[frame.id] = marks
+        self._switchboard.listen_to_marks(marks)
+        tasks.start_soon(marks.run, self._limits.frame_bytes)
+
+    async def _follow_markets(self, frame: Subscribe, tasks: TaskGroup) -> None:
+        """Begin to tell in which condition the markets of symbols are."""
+        markets = MarketSubscription(frame.id, self._symbols_of(frame), self.outbox)
+        await self.say(Subscribed(frame.id, "markets", self._switchboard.epoch, False, None))
+        self.markets[frame.id] = markets
+        self._switchboard.listen_to_markets(markets)
+        tasks.start_soon(markets.run, self._limits.frame_bytes)
 
     async def _watch(self, frame: Subscribe, tasks: TaskGroup) -> None:
         """Begin to tell how accounts are."""
@@ -95,6 +113,14 @@ class Session(Connection):
         if len(frame.accounts) > accounts_max:
             raise FrameRefused("too_many_accounts", f"at most {accounts_max}", frame.id)
         return frame.accounts
+
+    def _symbols_of(self, frame: Subscribe) -> SymbolChoice:
+        """Return which symbols a frame asks for."""
+        choice = SymbolChoice(frame.symbols)
+        if choice.beginnings > self._limits.beginnings_max:
+            most = f"at most {self._limits.beginnings_max} beginnings of symbols"
+            raise FrameRefused("too_many_items", most, frame.id)
+        return choice
 
     def _wanted(self, frame: Subscribe) -> tuple[Selection, Cursor | None]:
         """Return whose alerts a frame asks for, and after which cursor."""
@@ -127,7 +153,7 @@ class Session(Connection):
         subscription = self.subscriptions.get(subscription_id)
         if subscription is None:
             raise FrameRefused("unknown_subscription", "there is none of this id", subscription_id)
-        for kept in (self.alerts, self.marks, self.risks):
+        for kept in (self.alerts, self.marks, self.markets, self.risks):
             kept.pop(subscription_id, None)
         subscription.reading.cancel()
         self._switchboard.disconnect(subscription)

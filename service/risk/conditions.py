@@ -61,6 +61,19 @@ class Bands:
         return 0 if value <= limit * (1.0 - self.hysteresis) else since_ms
 
 
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A market's condition is outside its band, or inside again, by a value at an event time."""
+
+    venue: str
+    symbol: str
+    condition: Condition
+    is_outside: bool
+    value: float | None  # None: it is not known now
+    limit: float
+    time_ms: int
+
+
 @dataclass(slots=True)
 class MarketTrack:
     """One market; 0 in a price, a time or a since: there is none."""

@@ -149,6 +149,8 @@ class Mark:
     timestamp_ms: int | None = None  # the source's own clock
     source: str = ""
     funding_interval_h: float | None = None  # between payments; None: its venue's usual one
+    open_interest: float | None = None  # in the base coin
+    day_volume: float | None = None  # in the base coin, of the last 24 hours
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,8 @@ def _feed_of(settings: Settings, name: str, stream: MarketStream) -> LiveFeed | 
     pace = Pace()
     stream_origin, _, listing_origin = settings.feed_urls.get(name, "").partition(" ")
     origins = Origins(stream_origin or None, listing_origin or None)
-    clock = ClockRules(age_max_ms=int(settings.mark_max_age_s * 1_000.0))
+    age_max_ms = int(settings.mark_max_age_s * 1_000.0)
+    clock = ClockRules(age_max_ms=age_max_ms, stamp=settings.event_time == "source")
     sink = StoreSink(stream, pace.store_within_s)
     if name.startswith(CCXT):
         symbols = settings.feed_symbols.get(name, ())

@@ -80,7 +80,7 @@ class Picture:
             for mark in frame.marks:
                 self.marks[mark.venue, mark.symbol] = mark
                 self.first_marks.setdefault((mark.venue, mark.symbol), mark.mark_price)
-        elif isinstance(frame, Notice) and frame.notice != "restart":
+        elif isinstance(frame, Notice) and frame.notice in ("stale", "fresh"):
             key = (str(frame.venue), str(frame.symbol))
             (self.stale.add if frame.notice == "stale" else self.stale.discard)(key)
         return []

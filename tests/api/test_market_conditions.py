@@ -95,6 +95,16 @@ async def test_a_market_that_just_began_says_what_it_lacks(worker: httpx.AsyncCl
     assert own["funding"] == {"rate": 0.0001, "intervalH": 8.0, "annual": pytest.approx(0.1095)}
     assert binance["funding"] == {"rate": None, "intervalH": 8.0, "annual": None}
     assert (own["quality"], own["outside"]) == ("good", [])
+    assert own["activity"] == {"openInterest": None, "dayVolume": None, "reason": "not_given"}
+    active = {"symbol": BTC, "markPrice": 96, "openInterest": "12.5", "dayVolume": 0}
+    await post(worker, active)
+    [_, told] = await markets(worker, symbol=BTC)
+    assert told["activity"] == {"openInterest": 12.5, "dayVolume": 0.0, "reason": None}
+    shown = (await worker.get("/v1/marks", params={"symbol": BTC})).json()["marks"][1]
+    assert (shown["openInterest"], shown["dayVolume"]) == (12.5, 0.0)
+    for name in ("openInterest", "dayVolume"):
+        refused = await worker.post("/v1/marks", json={"marks": [active | {name: -0.1}]})
+        assert refused.json()["results"][0]["errors"][0]["pointer"] == f"/marks/0/{name}"
     assert 0 <= own["ageMs"] < 60_000
 
 

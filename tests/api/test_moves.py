@@ -13,6 +13,7 @@ import pytest
 from service.api import moves as module
 from service.api.follower import MarketFollower
 from service.api.moves import MarketMoves, Moves
+from service.api.tracks import Watcher
 from service.contract.likelihood import VolatilityDocument
 from service.contract.marks import encode_mark
 from service.risk.model import Mark
@@ -59,10 +60,13 @@ async def streams(redis_url: str) -> AsyncIterator[tuple[MarketStream, Volatilit
 
 
 @contextlib.asynccontextmanager
-async def working(stream: MarketStream, store: VolatilityStore) -> AsyncIterator[MarketMoves]:
+async def working(
+    stream: MarketStream, store: VolatilityStore, watcher: Watcher | None = None
+) -> AsyncIterator[MarketMoves]:
     """A worker's follower and its figures, up to date."""
     follower = MarketFollower(stream, event_time="source")
     follower.taker = moves = MarketMoves(stream, follower, store)
+    moves.watcher = watcher
     tasks = [asyncio.create_task(follower.run()), asyncio.create_task(moves.run())]
     try:
         newest, _ = await stream.tail()

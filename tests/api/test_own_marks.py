@@ -65,6 +65,33 @@ async def test_a_mark_is_made_of_spot_sources_and_the_book(redis_url: str) -> No
             assert position["markPrice"] == pytest.approx(price), basis
 
 
+async def test_of_three_venues_marks_it_is_the_median_and_accounts_of_all_venues_have_it(
+    redis_url: str,
+) -> None:
+    """Nobody posts a book, so the mark is the index; the symbol is generic's."""
+    sources = dict.fromkeys(("binance", "bybit", "okx"), 1.0)
+    terms = instrument(ownMark={"sources": sources, "sourcesMin": 3})
+    async with open_worker(settings_of(redis_url)) as worker:
+        assert (await worker.put("/v1/instruments", json=[terms])).is_success
+        said = spot(60_000, "binance") + spot(60_300, "okx")
+        for _ in range(3):
+            await post(worker, said)
+        assert (await worker.get("/v1/marks")).json()["marks"] == []
+        said += spot(60_100, "bybit")
+        async with asyncio.timeout(10.0):  # a store that begins leaps its ids, and some are lost
+            while not (marks := (await worker.get("/v1/marks")).json()["marks"]):
+                await post(worker, said)
+        [made] = marks
+        assert (made["markPrice"], made["source"], made["quality"]) == (60_100, "own", "good")
+        await post(worker, spot(30_000, "bybit"))  # a wick of one of them
+        made = await shown(worker, lambda mark: mark["markPrice"] != 60_100)
+        assert 60_000 <= made["markPrice"] <= 60_300
+        body = {"accounts": [account(long(), id="a", venue="okx")]}
+        response = await worker.post("/v1/evaluate", json=body)
+        [position] = response.json()["accounts"][0]["positions"]
+        assert position["markPrice"] == made["markPrice"]
+
+
 async def test_the_services_source_is_nobody_elses(redis_url: str) -> None:
     async with open_worker(settings_of(redis_url)) as worker:
         await worker.put("/v1/instruments", json=[instrument(ownMark=OWN)])

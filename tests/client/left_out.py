@@ -11,6 +11,7 @@ LEFT_OUT = {
     "Health",
     "LikelihoodQuestion",
     "MarkUpdate",
+    "MarketsFrame",
     "MarksFrame",
     "MarksRequest",
     "Notice",

@@ -129,6 +129,7 @@ MODELS: dict[str, Any] = {
     "MarketRange": markets.MarketRange,
     "MarketDay": markets.MarketDay,
     "MarketDivergence": markets.MarketDivergence,
+    "MarketActivity": markets.MarketActivity,
     "MarketFunding": markets.MarketFunding,
     "OutsideBand": markets.OutsideBand,
     "MarketView": markets.Market,

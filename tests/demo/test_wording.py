@@ -150,10 +150,12 @@ def test_a_board_draws_in_any_size() -> None:
     board.take(MarksFrame("marks", [MarkUpdate("binance", "BTC/USDT:USDT", 100.0)]))
     board.take(MarksFrame("marks", [MarkUpdate("binance", "BTC/USDT:USDT", 90.0)]))
     board.take(Notice("stale", venue="binance", symbol="BTC/USDT:USDT"))
+    board.take(Notice("outside", "okx", "ETH/USDT:USDT", "diverged", 0.03, 0.02))
     board.take(AlertsFrame("alerts", [alert(), alert(settle="ETH")] * 30, "c"))
     for width, height in ((40, 10), (120, 40)):
         text = drawn(board.render(width, board.alerts_that_fit(height)), width)
 
     assert "-10.0 %" in text
     assert "stale binance BTC/USDT:USDT" in text
+    assert "outside diverged okx ETH/USDT:USDT" in text
     assert text.count("LIQUIDATION") > 5

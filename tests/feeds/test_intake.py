@@ -61,6 +61,21 @@ def test_a_clock_that_was_ahead_costs_no_later_mark() -> None:
     assert [mark["markPrice"] for mark in intake.drain()] == [6.0]
 
 
+@pytest.mark.parametrize("stamp", [False, True])
+def test_a_mark_of_a_frame_without_time_has_that_of_its_receipt_where_it_needs_one(
+    stamp: bool,
+) -> None:
+    received_ms = [NOW_MS, NOW_MS + 700]
+    intake = Intake("okx", ClockRules(stamp=stamp), now_ms=lambda: received_ms.pop(0))
+    expected = [NOW_MS, NOW_MS + 700] if stamp else [None, None]
+    for price, time_ms in zip(("5", "6"), expected, strict=True):
+        intake.begin_frame()
+        intake.take(BTC, price)
+        [mark] = intake.drain()
+        assert (mark["markPrice"], mark.get("timestamp")) == (float(price), time_ms)
+    assert (dict(intake.refused), intake.clock_offset_ms()) == ({}, None)
+
+
 def test_a_mark_told_twice_is_one_and_another_of_its_time_is_news() -> None:
     intake = intake_at()
     for price in ("5", "5", "6"):

@@ -30,13 +30,15 @@ _SUBSCRIPTIONS = st.fixed_dictionaries(
     {
         "op": st.just("subscribe"),
         "id": _IDS,
-        "channel": st.sampled_from(["alerts", "alerts", "marks", "risk"]),
+        "channel": st.sampled_from(["alerts", "alerts", "marks", "markets", "risk"]),
         "accounts": st.lists(st.sampled_from(["*", "a1", "a*", "nobody"]), min_size=1, max_size=3),
     },
     optional={
         "since": _CURSORS,
         "levels": st.lists(st.sampled_from(LEVEL_NAMES), min_size=1, max_size=2),
-        "symbols": st.lists(st.sampled_from(["BTC/USDT:USDT", "NO"]), min_size=1, max_size=2),
+        "symbols": st.lists(
+            st.sampled_from(["BTC/USDT:USDT", "BTC*", "*", "NO"]), min_size=1, max_size=2
+        ),
     },
 )
 _OTHERS = st.sampled_from(

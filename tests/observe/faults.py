@@ -19,6 +19,7 @@ from service.store.market_stream import MarketStream, NewMark
 from tests.observe.traffic import PRICES, SYMBOL
 
 HELD_S, FREE_S = 0.4, 0.2  # the store, in turns: slow, and yet there
+FAR_AHEAD_MS = 4_102_444_800_000  # the year 2100
 BAD_FRAMES = 101  # of one connection: one more than it may have
 
 
@@ -104,6 +105,21 @@ def nonsense(url: str) -> Callable[[threading.Event], None]:
 
 
 _JSON = {"Content-Type": "application/json"}
+
+
+def future_marks(url: str) -> Callable[[threading.Event], None]:
+    """Return what posts marks of a clock that is far ahead: each is refused, no call is."""
+    mark = {"symbol": SYMBOL, "markPrice": PRICES[0], "timestamp": FAR_AHEAD_MS}
+
+    def post(ended: threading.Event) -> None:
+        with (
+            contextlib.suppress(httpx.TransportError),
+            httpx.Client(base_url=url, timeout=2.0, trust_env=False) as http,
+        ):
+            http.post("/v1/marks", json={"marks": [mark] * 50})
+        ended.wait(0.3)
+
+    return post
 
 
 def bad_frames(url: str) -> Callable[[threading.Event], None]:

@@ -66,6 +66,19 @@ CASES: Sequence[Case] = (
     ),
     Case("PlimsollMarksSilent", 10, 0, {"plimsoll_newest_mark_age_seconds": (10.0, 10.1)}),
     Case("PlimsollMarksStale", 60, 0, {'plimsoll_marks_quality{quality="stale"}': (0.0, 1.0)}),
+    Case(
+        "PlimsollMarksRefused",
+        120,
+        300,
+        {  # 11 of 111 in two reasons, then 12 of 112; each worker tells of the same refusals
+            'plimsoll_marks_refused_total{reason="outlier",instance="a"}': (5.0, 6.0),
+            'plimsoll_marks_refused_total{reason="outlier",instance="b"}': (5.0, 6.0),
+            'plimsoll_marks_refused_total{reason="beyond_band",instance="a"}': (6.0, 6.0),
+            'plimsoll_monitor_entries_total{monitor="host-1"}': (100.0, 100.0),
+            'plimsoll_monitor_entries_total{monitor="host-2"}': (100.0, 100.0),
+        },
+        counters=True,
+    ),
     *(
         Case(
             "PlimsollFeedDown",

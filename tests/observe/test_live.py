@@ -18,6 +18,7 @@ from tests.e2e.running_service import until
 from tests.observe.faults import (
     again,
     bad_frames,
+    future_marks,
     halting,
     nonsense,
     slow_bodies,
@@ -43,6 +44,7 @@ def test_rules_panels_traces_and_logs_of_a_service_under_faults(tmp_path: Path) 
         check_the_log_is_followed(scene)
         check_a_mark_is_followed(scene)
         hostile_clients_and_a_crash(scene)
+        a_producer_whose_clock_is_wrong(scene)
         a_silent_market(scene)
         every_panel_has_data(scene)
         accounts_that_are_late(scene)
@@ -79,6 +81,12 @@ def hostile_clients_and_a_crash(scene: Scene) -> None:
             "PlimsollStreamUnreadable",
         )
     scene.traffic.alt_price = USUAL
+
+
+def a_producer_whose_clock_is_wrong(scene: Scene) -> None:
+    with again(future_marks(scene.service.url)):
+        scene.fires("PlimsollMarksRefused")
+    scene.clears("PlimsollMarksRefused")
 
 
 def a_silent_market(scene: Scene) -> None:

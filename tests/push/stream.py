@@ -24,9 +24,11 @@ from service.access.silences import SilenceBoard
 from service.api.alert_stream import build_alert_stream_router
 from service.api.entrance import Entrance
 from service.api.follower import MarketFollower
+from service.api.moves import MarketMoves
 from service.api.problems import install_problems
 from service.api.protocol import RequestProtocol
 from service.api.stored_risk import judge_stored
+from service.api.watched_markets import WatchedMarkets
 from service.contract.frames import SERVER_FRAMES, encode_frame
 from service.contract.producing import PRODUCER_ANSWERS
 from service.push.admission import Admission, AdmissionRules
@@ -44,6 +46,7 @@ from service.store.epoch import settle
 from service.store.market_stream import MarketStream
 from service.store.silences import Silences
 from service.store.units import Units
+from service.store.volatility import VolatilityStore
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "openapi" / "asyncapi.json"
 SHARDS = 4
@@ -63,6 +66,7 @@ class _Built:
     accounts: Accounts
     silences: Silences
     follower: MarketFollower
+    moves: MarketMoves
 
 
 class Worker:
@@ -73,6 +77,7 @@ class Worker:
         self.url = url
         self.marks_url = url.replace("/v1/stream", "/v1/marks/stream")
         self.hub, self.log, self.follower = built.hub, built.log, built.follower
+        self.moves = built.moves
         self.market, self.accounts, self.silences = built.market, built.accounts, built.silences
 
 
@@ -88,16 +93,19 @@ def _build(
         Silences(client),
         MarketFollower(market),
     )
+    follower.taker = moves = MarketMoves(market, follower, VolatilityStore(client))
     hub = Hub(
         log,
         lambda: settle(client, SHARDS),
         acks=Acknowledgements(client, market, SHARDS),
         risks=Risks(accounts, partial(judge_stored, follower)),
+        markets=WatchedMarkets(follower, moves),
         silences=SilenceBoard(silences),
         meter=Meter(Units(client), rate_per_s, 1.0),
         limits=limits,
     )
-    return _Built(hub, log, market, accounts, silences, follower)
+    moves.watcher = hub.markets
+    return _Built(hub, log, market, accounts, silences, follower, moves)
 
 
 def _server_of(app: FastAPI) -> uvicorn.Server:
@@ -152,7 +160,7 @@ async def open_worker(
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))
         server = _server_of(app)
-        works = (hub.run, admission.run, *((follower.run,) if follow else ()))
+        works = (hub.run, admission.run, *((follower.run, built.moves.run) if follow else ()))
         following = [tasks.create_task(run()) for run in works]
         serving = tasks.create_task(server.serve(sockets=[listening]))
         await until(lambda: server.started)

@@ -50,6 +50,15 @@ NONSENSE = [
     (json.dumps({**SUBSCRIBE, "channel": "risk"}), "invalid_frame"),
     (json.dumps({**SUBSCRIBE, "channel": "risk", "accounts": ["a*"]}), "invalid_frame"),
     (json.dumps({**SUBSCRIBE, "channel": "risk", "accounts": None}), "invalid_frame"),
+    *(
+        (json.dumps({"op": "subscribe", "id": "1", "channel": channel, **more}), code)
+        for channel in ("marks", "markets")
+        for more, code in (
+            ({"symbols": []}, "invalid_frame"),
+            ({"symbols": "BTC*"}, "invalid_frame"),
+            ({"symbols": [f"{number}*" for number in range(101)]}, "too_many_items"),
+        )
+    ),
     (json.dumps({**SUBSCRIBE, "since": "yesterday"}), "invalid_cursor"),
     (json.dumps({**SUBSCRIBE, "since": ""}), "invalid_cursor"),
 ]

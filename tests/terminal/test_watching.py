@@ -100,6 +100,7 @@ def test_a_service_that_is_silent_is_not_live(picture: Picture) -> None:
 
 def test_a_stale_symbol_and_what_is_amiss_are_shown(picture: Picture) -> None:
     picture.take(Notice("stale", "binance", BTC))
+    picture.take(Notice("inside", "binance", BTC, "diverged"))  # says nothing of its marks
     picture.amiss = [f"stale marks: {number}" for number in range(5)]
     text = drawn(picture, 120)
     assert "stale   " in text

@@ -223,6 +223,8 @@ class Mark(TypedDict):
     fundingIntervalH: NotRequired[Number | None]
     timestamp: NotRequired[int | None]
     source: NotRequired[str | None]
+    openInterest: NotRequired[Number | None]
+    dayVolume: NotRequired[Number | None]
 
 
 class StoredMark(Mark):

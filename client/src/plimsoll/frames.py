@@ -21,7 +21,7 @@ class SubscribedFrame(TypedDict):
 
     type: Literal["subscribed"]
     id: str
-    channel: Literal["alerts", "marks", "risk"]
+    channel: Literal["alerts", "marks", "markets", "risk"]
     epoch: str
     recovered: bool
     cursor: str | None

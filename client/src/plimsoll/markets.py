@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from plimsoll.documents import Quality
 
 Condition: TypeAlias = Literal["volatile", "diverged"]
-NoFigure: TypeAlias = Literal["warming_up", "stale_marks", "no_mark", "no_index"]
+NoFigure: TypeAlias = Literal["warming_up", "stale_marks", "no_mark", "no_index", "not_given"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,15 @@ class MarketDivergence:
 
 
 @dataclass(frozen=True, slots=True)
+class MarketActivity:
+    """As the newest mark says it, in the base coin; the volume is that of the last 24 hours."""
+
+    open_interest: float | None
+    day_volume: float | None
+    reason: NoFigure | None
+
+
+@dataclass(frozen=True, slots=True)
 class MarketFunding:
     """As the newest mark says it; longs pay shorts where it is above 0."""
 
@@ -99,6 +108,7 @@ class Market:
     day: MarketDay
     divergence: MarketDivergence
     funding: MarketFunding
+    activity: MarketActivity
     outside: list[OutsideBand]
 
 

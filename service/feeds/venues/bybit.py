@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from service.feeds.intake import Figure, Intake
+from service.feeds.intake import Activity, Figure, Intake
 from service.feeds.venue import (
     Contract,
     Get,
@@ -36,6 +36,16 @@ class _Ticker(Struct, rename="camel"):
     index_price: Figure = None
     last_price: Figure = None
     funding_rate: Figure = None
+    open_interest: Figure = None
+    open_interest_value: Figure = None
+    volume: Figure = msgspec.field(name="volume24h", default=None)
+    turnover: Figure = msgspec.field(name="turnover24h", default=None)
+
+    def activity(self, *, is_linear: bool) -> Activity:
+        """Return it in the base coin: an inverse contract is one of dollars, its value in coins."""
+        if is_linear:
+            return Activity(self.open_interest, self.volume)
+        return Activity(self.open_interest_value, self.turnover)
 
 
 class _Frame(Struct):
@@ -71,6 +81,7 @@ class _Answer(Struct):
     result: _Page
 
 
+_KEPT = tuple(name for name in _Ticker.__struct_fields__ if name != "symbol")
 _frames = msgspec.json.Decoder(_Frame)
 _answers = msgspec.json.Decoder(_Answer)
 
@@ -104,6 +115,7 @@ class BybitTalk:
                 index=ticker.index_price,
                 last=ticker.last_price,
                 funding=ticker.funding_rate,
+                activity=ticker.activity(is_linear="/USD:" not in symbol),
                 time_ms=frame.ts,
             )
         return ()
@@ -117,7 +129,7 @@ class BybitTalk:
         if known is None:
             self._intake.refuse("delta_of_nothing")
             return None
-        for name in ("mark_price", "index_price", "last_price", "funding_rate"):
+        for name in _KEPT:
             value = getattr(told, name)
             if value is not None:
                 setattr(known, name, value)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Raw, Struct
 
-from service.feeds.intake import Figure, Intake
+from service.feeds.intake import Activity, Figure, Intake, in_coins
 from service.feeds.venue import Contract, Line, Markets, Rejected, VenueFeed, chunks, named, said
 
 CHANNELS_A_REQUEST = 500
@@ -35,6 +35,10 @@ class _Frame(Struct):
     error: _Error | None = None
 
 
+class _Stats(Struct):
+    volume: Figure = None  # in the base coin
+
+
 class _Ticker(Struct):
     instrument_name: str
     timestamp: int
@@ -42,6 +46,16 @@ class _Ticker(Struct):
     index_price: Figure = None
     last_price: Figure = None
     current_funding: Figure = None
+    open_interest: Figure = None
+    stats: _Stats = msgspec.field(default_factory=_Stats)
+
+    def activity(self, symbol: str) -> Activity:
+        """Return it in the base coin: an inverse contract's interest is told in dollars."""
+        is_inverse = "/USD:" in symbol
+        interest = self.open_interest
+        return Activity(
+            in_coins(interest, self.mark_price) if is_inverse else interest, self.stats.volume
+        )
 
 
 class _Instrument(Struct):
@@ -97,6 +111,7 @@ class DeribitTalk:
                 index=ticker.index_price,
                 last=ticker.last_price,
                 funding=ticker.current_funding,
+                activity=ticker.activity(symbol),
                 time_ms=ticker.timestamp,
             )
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Raw, Struct
 
-from service.feeds.intake import Figure, Intake
+from service.feeds.intake import Activity, Figure, Intake
 from service.feeds.venue import Contract, Line, Markets, Rejected, VenueFeed, named, said
 
 SUBSCRIPTIONS_MAX = 1_000
@@ -25,6 +25,8 @@ class _Context(Struct):
     mark: Figure = msgspec.field(name="markPx")
     oracle: Figure = msgspec.field(name="oraclePx", default=None)
     funding: Figure = None
+    open_interest: Figure = msgspec.field(name="openInterest", default=None)
+    day_volume: Figure = msgspec.field(name="dayBaseVlm", default=None)
 
 
 class _ActiveContext(Struct):
@@ -78,7 +80,11 @@ class HyperliquidTalk:
                 if symbol is not None:
                     context = heard.ctx
                     self._intake.take(
-                        symbol, context.mark, index=context.oracle, funding=context.funding
+                        symbol,
+                        context.mark,
+                        index=context.oracle,
+                        funding=context.funding,
+                        activity=Activity(context.open_interest, context.day_volume),
                     )
             case "post":
                 return self._subscribe(_posts.decode(frame.data).response.payload.data.universe)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct
 
-from service.feeds.intake import Figure, Intake
+from service.feeds.intake import Activity, Figure, Intake, in_coins
 from service.feeds.venue import (
     Contract,
     Get,
@@ -41,6 +41,15 @@ class _Frame(Struct):
     index: Figure = None
     last: Figure = None
     relative_funding_rate: Figure = None
+    open_interest: Figure = msgspec.field(name="openInterest", default=None)
+    volume: Figure = None
+
+    def activity(self) -> Activity:
+        """Return it in the base coin: inverse contracts are of one dollar, and at which prices
+        those of a day were traded is not told."""
+        if self.product_id.upper().startswith("PI_"):
+            return Activity(in_coins(self.open_interest, self.mark))
+        return Activity(self.open_interest, self.volume)
 
 
 class _Instrument(Struct):
@@ -89,6 +98,7 @@ class KrakenFuturesTalk:
                 index=frame.index,
                 last=frame.last,
                 funding=frame.relative_funding_rate,
+                activity=frame.activity(),
                 time_ms=frame.time,
             )
         return ()

@@ -164,7 +164,7 @@ class Marks {
 
   #notice({ notice, venue, symbol }) {
     const row = this.#rows.get(`${venue} ${symbol}`);
-    if (row === undefined) return;
+    if (row === undefined || !(notice === "stale" || notice === "fresh")) return;
     row.stale = notice === "stale";
     writeAge(row);
   }

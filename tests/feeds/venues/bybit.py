@@ -67,6 +67,8 @@ class BybitDialect:
             kind = "delta" if quote.market in told else "snapshot"
             if kind == "snapshot":
                 data |= {"lastPrice": quote.price, "fundingRate": "-0.000212"}
+                data |= {"openInterest": "373504", "openInterestValue": "15420.5"}
+                data |= {"volume24h": "49337.3", "turnover24h": "2352.9"}
                 told.add(quote.market)
             frame = {"topic": f"tickers.{quote.market}", "type": kind, "data": data}
             frames.append(orjson.dumps({**frame, "cs": 1, "ts": quote.time_ms}).decode())

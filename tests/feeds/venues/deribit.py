@@ -63,5 +63,6 @@ def _ticker(quote: Quote) -> str:
         '{"jsonrpc":"2.0","method":"subscription","params":'
         f'{{"channel":"ticker.{quote.market}.100ms","data":{{"timestamp":{quote.time_ms},'
         f'"instrument_name":"{quote.market}","mark_price":{quote.price},"index_price":10.5,'
-        '"last_price":10.25,"current_funding":0.00001,"funding_8h":0.00002,"state":"open"}}}'
+        '"last_price":10.25,"current_funding":0.00001,"funding_8h":0.00002,"state":"open",'
+        '"open_interest":1200.5,"stats":{"volume":88.25,"volume_usd":885.0}}}}'
     )

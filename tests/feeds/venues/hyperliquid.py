@@ -48,6 +48,7 @@ class HyperliquidDialect:
 def _context(quote: Quote) -> dict[str, object]:
     context = {
         "dayNtlVlm": "1426126.295175",
+        "dayBaseVlm": "97012.4",
         "prevDayPx": "14.7",
         "markPx": quote.price,
         "midPx": quote.price,

@@ -43,7 +43,8 @@ class KrakenFuturesDialect:
         return [
             f'{{"time":{quote.time_ms},"feed":"ticker","product_id":"{quote.market}",'
             f'"funding_rate":1.1e-9,"relative_funding_rate":0.00001,"bid":10.1,"ask":10.2,'
-            f'"index":10.5,"last":10.25,"markPrice":{quote.price},"tag":"perpetual"}}'
+            f'"index":10.5,"last":10.25,"markPrice":{quote.price},"tag":"perpetual",'
+            '"openInterest":1200.5,"volume":88.25,"volumeQuote":885.0}'
             for quote in quotes
             if quote.market in session.wanted
         ]
