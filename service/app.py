@@ -35,7 +35,7 @@ from service.api.request_ids import RequestIds
 from service.api.server import DrainingServer
 from service.api.stored_risk import judge_stored
 from service.api.watched_markets import WatchedMarkets
-from service.contract import plain_request
+from service.contract import plain_columns, plain_request
 from service.memory import keep_large_blocks
 from service.monitor.measures import CollectorClock
 from service.page.routes import build_page_router
@@ -167,6 +167,7 @@ def warm_up() -> None:
     evaluate.warm_up()
     weaving.warm_up()
     plain_request.warm_up()
+    plain_columns.warm_up()
 
 
 def run_api(settings: Settings, listening: socket.socket) -> None:

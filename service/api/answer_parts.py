@@ -23,7 +23,8 @@ from service.contract.alerts import LevelName, ToRestore
 from service.contract.evaluation import AfterGap, PoolAnswer, PositionAnswer
 from service.contract.quality import QUALITY_NAMES
 from service.risk.aftermath import REASONS as AFTERMATH_REASONS
-from service.risk.columns import Batch, Bools, Int8s, Ints, Statements, Words
+from service.risk.batch import distinct
+from service.risk.columns import Batch, Bools, Int8s, Ints, Statements
 from service.risk.gaps import REASONS as GAP_REASONS
 from service.risk.gaps import Gaps
 from service.risk.levels import Levels
@@ -70,7 +71,7 @@ def quality_columns(quality: Int8s) -> tuple[Coded, Coded]:
 def pool_answers(asked: Evaluated, table: MarketTable, reductions: Lists) -> Records:
     """Return the pools; `reductions` are the lists of what each could be cut by."""
     pools, found = asked.batch.pools, asked.figures
-    assets = Words.of(pools.settle.tolist())
+    assets = distinct(pools.settle)
     symbol, side = _of_isolated(asked)
     gaps, (most, deposit, *money) = (
         _gap_columns(found.pool_gaps),
@@ -190,7 +191,7 @@ def position_answers(asked: Evaluated, table: MarketTable, now_ms: int) -> Recor
 
 def _market_columns(market: Ints, own: Bools, table: MarketTable, now_ms: int) -> Iterator[Coded]:
     """Yield instrument venue, mark venue, source and mark age, each a column of legs."""
-    markets = Words.of(market.tolist())
+    markets = distinct(market)
     rows = [_market_facts(table, each, now_ms) for each in markets.words]
     code = np.where(own, len(rows), markets.code)
     yield words([row[0] for row in rows], markets.code)

@@ -7,16 +7,14 @@ Words are dictionaries, what is not known is null, and the schema's metadata say
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-import orjson
 import pyarrow as pa
 
 from service.api.column_answers import PreparedTable
 from service.api.tables import Columns
 from service.api.weaving import Coded, Figures, Vocabulary
-from service.risk.columns import Ints
+from service.risk.columns import Floats, Ints
 
 
 def arrow_answer(prepared: PreparedTable, names: tuple[str, ...]) -> bytes:
@@ -39,17 +37,23 @@ def _batch(columns: Columns, now_ms: int) -> pa.RecordBatch:
 
 def _array(column: Figures | Coded | Ints) -> pa.Array:
     if isinstance(column, Figures):
-        unknown = ~np.isfinite(column.values)
-        return pa.array(column.values, mask=unknown if unknown.any() else None)
+        return _numbers(np.ascontiguousarray(column.values))
     if isinstance(column, Coded):
         return _known(column.vocabulary)(np.asarray(column.code, np.int32))
     return pa.array(column)
 
 
+def _numbers(values: Floats) -> pa.Array:
+    """Return numbers where they are; NaN and infinity are null."""
+    known = np.isfinite(values)
+    bits = None if known.all() else pa.py_buffer(np.packbits(known, bitorder="little"))
+    return pa.Array.from_buffers(pa.float64(), len(values), [bits, pa.py_buffer(values)])
+
+
 @lru_cache(maxsize=256)
 def _known(words: Vocabulary) -> Callable[[np.ndarray], pa.Array]:
     """Return how codes of a vocabulary become an array: words by a dictionary, all else plain."""
-    values = _values(words)
+    values = list(words.values)
     kinds = {type(value) for value in values} - {type(None)}
     if kinds - {str}:
         plain = pa.array(values)
@@ -72,16 +76,3 @@ def _known(words: Vocabulary) -> Callable[[np.ndarray], pa.Array]:
         return pa.DictionaryArray.from_arrays(indices, known, safe=False)
 
     return listed
-
-
-def _values(words: Vocabulary) -> list[Any]:
-    """Return what is written as JSON, one word after the other."""
-    if not len(words.lengths):
-        return []
-    starts = words.addresses - words.addresses[0]
-    ends = starts + words.lengths
-    texts = (
-        words.letters[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
-    )
-    values: list[Any] = orjson.loads(b"[" + b",".join(texts) + b"]")
-    return values

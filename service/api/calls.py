@@ -15,6 +15,7 @@ from service.api.weaving import Coded, each, written
 from service.contract.accounts import NamedAccountDocument, document_faults, to_account
 from service.contract.columns_request import in_columns, read_columns
 from service.contract.evaluate_request import EvaluateRequest, decode_request
+from service.contract.plain_columns import read_plain_columns
 from service.contract.plain_request import PlainRequest, read_plain
 from service.contract.stated import state
 from service.contract.tabled import TabledRequest
@@ -22,6 +23,8 @@ from service.errors import Fault
 from service.risk.columns import Bools, Statements
 from service.risk.markets import MarketTable
 from service.risk.model import Account
+
+_ACCOUNTS = b'"accounts"'  # a call in columns is without
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,8 @@ class Sorted:
 
 def read_call(body: bytes, limits: Limits) -> Call:
     """Return a call in the form it has; raises MalformedBody, InvalidInput, TooManyItems."""
-    plain = read_plain(body, limits.accounts_max, limits.positions_max)
+    read_most = read_plain if _ACCOUNTS in body else read_plain_columns
+    plain = read_most(body, limits.accounts_max, limits.positions_max)
     if plain is not None:
         return plain
     if in_columns(body):

@@ -11,10 +11,10 @@ from service.api.figures import Supposed
 from service.api.follower import MarketFollower
 from service.api.overlay import overlaid
 from service.api.tables import Columns, Table, owners, reordered, table_of, texts
-from service.api.weaving import Coded, each
+from service.api.weaving import Coded, named
 from service.contract.tabled import FAULTS_MAX, TabledRequest
 from service.errors import Fault, InvalidInput, StoreUnavailable
-from service.risk.batch import batch_of
+from service.risk.batch import batch_of, distinct
 from service.risk.columns import Ints, Words
 from service.risk.markets import MarketTable
 
@@ -56,7 +56,7 @@ def prepare_table(call: TabledRequest, follower: MarketFollower) -> PreparedTabl
     given = call.given
     venues, symbols = Words.of(given.venue), given.symbol
     venue, count = np.repeat(venues.code, given.positions), max(1, len(symbols.words))
-    markets = np.unique(venue * count + symbols.code).tolist()
+    markets = distinct(venue * count + symbols.code).words
     pairs = [(venues.words[each // count], symbols.words[each % count]) for each in markets]
     missing = {pair for pair in pairs if table.find_instrument(*pair) is None}
     if missing and not follower.known:
@@ -71,7 +71,7 @@ def prepare_table(call: TabledRequest, follower: MarketFollower) -> PreparedTabl
             if tuple(pair) in missing
         ]
         raise InvalidInput.of(*faults[:FAULTS_MAX])
-    told = Told(each(call.ids), given, batch_of(given, table))
+    told = Told(named(call.ids), given, batch_of(given, table))
     return PreparedTable(call, told, table, follower.clock_ms())
 
 
@@ -84,12 +84,14 @@ def _tables(
     of_account = {
         name: {"accountId": owners(ids, counts[name]), **lists[name].columns} for name in lists
     }
-    order = np.argsort(rows)
-    positions = reordered(of_account["positions"], order)
+    positions = of_account["positions"]
+    if np.any(rows[1:] < rows[:-1]):
+        order = np.argsort(rows)
+        positions, rows = reordered(positions, order), rows[order]
     return {
         "accounts": {name: accounts[name] for name in accounts if name not in _NOT_COLUMNS},
         "pools": {name: one for name, one in of_account["pools"].items() if name != "afterGap"},
-        "positions": {"row": rows[order], **positions},
+        "positions": {"row": rows, **positions},
         "reductions": of_account["toRestoreReduce"],
     }
 

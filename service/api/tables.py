@@ -6,11 +6,13 @@ front; tables of lists inside name the account, or the row of the table that the
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 
 import msgspec
 import numpy as np
 import orjson
+from msgspec import Struct
 
 from service.api.weaving import Coded, Figures, Lists, Records
 from service.risk.columns import Ints
@@ -36,9 +38,8 @@ def table_of(what: Records) -> Table:
 
 
 def _enter(table: Table, what: Records, before: str) -> None:
-    fields = msgspec.structs.fields(what.kind)
-    for field, column in zip(fields, what.columns, strict=True):
-        name = _joined(before, field.encode_name)
+    for field, column in zip(_names_of(what.kind), what.columns, strict=True):
+        name = _joined(before, field)
         if isinstance(column, Records):
             _enter(table, column, name)
         elif isinstance(column, Lists):
@@ -46,6 +47,11 @@ def _enter(table: Table, what: Records, before: str) -> None:
             table.counts[name] = column.counts
         else:
             table.columns[name] = column
+
+
+@cache
+def _names_of(kind: type[Struct]) -> list[str]:
+    return [field.encode_name for field in msgspec.structs.fields(kind)]
 
 
 def _joined(before: str, name: str) -> str:

@@ -35,11 +35,12 @@ class Figures(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Vocabulary:
-    """Words as JSON: where each is in memory, and how long."""
+    """Words as JSON: where each is in memory, and how long; and what they say, where known."""
 
     letters: bytes  # to be held
     addresses: Ints
     lengths: Ints
+    values: Sequence[object]
 
 
 class Coded(Struct, frozen=True):
@@ -108,7 +109,15 @@ def words(values: Sequence[Word], code: Codes) -> Coded:
 
 def each(values: Sequence[object]) -> Coded:
     """Return a column of values that are all different, or not known to be the same."""
-    return Coded(_laid([_encoder.encode(value) for value in values]), np.arange(len(values)))
+    return Coded(
+        _laid([_encoder.encode(value) for value in values], values), np.arange(len(values))
+    )
+
+
+def named(ids: Sequence[str]) -> Coded:
+    """Return a column of ids, all different; none has a letter that JSON writes otherwise."""
+    texts = "".join(f'"{each}"' for each in ids)
+    return Coded(_placed(texts.encode(), _ints(map(len, ids)) + 2, ids), np.arange(len(ids)))
 
 
 def counted(values: Sequence[int | None]) -> Vocabulary:
@@ -119,7 +128,7 @@ def counted(values: Sequence[int | None]) -> Vocabulary:
 def written(letters: bytes, starts: Ints, ends: Ints) -> Coded:
     """Return a column of what is written as JSON somewhere else, all of it different."""
     address = np.frombuffer(letters, np.uint8).__array_interface__["data"][0]
-    return Coded(Vocabulary(letters, address + starts, ends - starts), np.arange(len(starts)))
+    return Coded(Vocabulary(letters, address + starts, ends - starts, ()), np.arange(len(starts)))
 
 
 def nothing(rows: int) -> Coded:
@@ -215,19 +224,23 @@ def warm_up() -> None:
 
 @lru_cache(maxsize=1_024)
 def _vocabulary(values: tuple[Word, ...]) -> Vocabulary:
-    return _laid([orjson.dumps(value) for value in values])
+    return _laid([orjson.dumps(value) for value in values], values)
 
 
-def _laid(texts: list[bytes]) -> Vocabulary:
+def _laid(texts: list[bytes], values: Sequence[object]) -> Vocabulary:
     """Return texts one after the other as words."""
-    letters, lengths = b"".join(texts), _ints(map(len, texts))
+    return _placed(b"".join(texts), _ints(map(len, texts)), values)
+
+
+def _placed(letters: bytes, lengths: Ints, values: Sequence[object]) -> Vocabulary:
+    """Return texts that stand one after the other as words."""
     address = np.frombuffer(letters, np.uint8).__array_interface__["data"][0] if letters else 0
-    return Vocabulary(letters, address + np.cumsum(lengths) - lengths, lengths)
+    return Vocabulary(letters, address + np.cumsum(lengths) - lengths, lengths, values)
 
 
 @lru_cache(maxsize=1_024)
 def _counted(values: tuple[int | None, ...]) -> Vocabulary:
-    return _laid([orjson.dumps(value) for value in values])
+    return _laid([orjson.dumps(value) for value in values], values)
 
 
 def _ints(values: Iterable[int]) -> Ints:

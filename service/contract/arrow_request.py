@@ -21,7 +21,7 @@ from service.contract.arrow_messages import MESSAGES_MAX, check_message
 from service.contract.decoding import check_count, decode
 from service.contract.evaluate_request import EvaluateQuestion, check_strictly
 from service.contract.names import VENUES
-from service.contract.numbers import LARGEST
+from service.contract.numbers import LARGEST, SMALLEST
 from service.contract.tabled import (
     FAULTS_MAX,
     AccountTable,
@@ -37,7 +37,6 @@ from service.risk.columns import Bools, Floats, Ints, Words
 METADATA = b"plimsoll"
 _END = b"\xff\xff\xff\xff\0\0\0\0"  # without it, a stream may have been cut short
 NAME_BYTES_MAX = 512  # four a character: no name is longer
-_SMALLEST = 5e-324  # above 0
 _REQUIRED = {
     "columns": ("accountId", "symbol", "quantity", "entryPrice"),
     "balanceColumns": ("accountId", "asset", "amount"),
@@ -190,15 +189,15 @@ class _Stream:
         self.refuse(column, np.isin(codes, missing), "wrong_type", "expected another type: str")
         return _merged([word or "" for word in known], codes)
 
-    def choice(self, column: str, allowed: tuple[str, ...], code: str) -> list[str | None] | None:
+    def choice(self, column: str, allowed: tuple[str, ...], code: str) -> Words[str | None]:
         """Return words of these, None where there is none; raises InvalidInput."""
         if column not in self.columns:
-            return None
+            return Words([None], np.zeros(self.rows, np.int64))
         known, codes = self._coded(column)
         wrong = [at for at, word in enumerate(known) if word is not None and word not in allowed]
         detail = "not one of the values allowed here"
         self.refuse(column, np.isin(codes, wrong), code, detail)
-        return [known[at] for at in codes.tolist()]
+        return Words(known, codes)
 
     def number(
         self, column: str, low: float = -LARGEST, high: float = LARGEST, *, required: bool = False
@@ -218,7 +217,7 @@ class _Stream:
             wrong &= np.concatenate(given)
         self.refuse(column, wrong, "not_a_number", "expected a finite number")
         outside = (values < low) | (values > high)
-        bounds = "the number must be > 0" if low == _SMALLEST else "the number must be 0 to 1"
+        bounds = "the number must be > 0" if low == SMALLEST else "the number must be 0 to 1"
         self.refuse(column, outside, "out_of_range", bounds)
         return values
 
@@ -261,30 +260,29 @@ def _positions(stream: _Stream) -> PositionTable:
         "symbol", np.isin(symbol.code, bad), "invalid_length", "the length must be 1 to 64"
     )
     modes = stream.choice("marginMode", ("cross", "isolated"), "invalid_value")
-    isolated = [mode == "isolated" for mode in modes] if modes else [False] * stream.rows
+    isolated = np.array([mode == "isolated" for mode in modes.words], np.bool_)
     return PositionTable(
         account=stream.names("accountId"),
         symbol=symbol,
         quantity=stream.number("quantity", required=True),
-        entry_price=stream.number("entryPrice", _SMALLEST, required=True),
-        isolated=np.array(isolated, np.bool_),
-        leverage=stream.number("leverage", _SMALLEST),
-        contract_size=stream.number("contractSize", _SMALLEST),
-        mark_price=stream.number("markPrice", _SMALLEST),
+        entry_price=stream.number("entryPrice", SMALLEST, required=True),
+        isolated=isolated[modes.code],
+        leverage=stream.number("leverage", SMALLEST),
+        contract_size=stream.number("contractSize", SMALLEST),
+        mark_price=stream.number("markPrice", SMALLEST),
         margin=stream.number("margin"),
     )
 
 
 def _balances(stream: _Stream | None) -> BalanceTable:
     if stream is None:
-        none: Floats = np.zeros(0)
-        return BalanceTable(Words.of([]), Words.of([]), none, none, none)
+        return BalanceTable.empty()
     return BalanceTable(
         account=stream.names("accountId"),
         asset=stream.names("asset"),
         amount=stream.number("amount", required=True),
         weight=stream.number("weight", 0.0, 1.0),
-        price=stream.number("price", _SMALLEST),
+        price=stream.number("price", SMALLEST),
     )
 
 
@@ -293,6 +291,6 @@ def _accounts(stream: _Stream | None) -> AccountTable:
         return AccountTable((), (), ())
     return AccountTable(
         stream.names("id").listed(),
-        stream.choice("venue", VENUES, "unknown_venue") or (),
-        stream.choice("collateralMode", ("single", "multi"), "invalid_value") or (),
+        stream.choice("venue", VENUES, "unknown_venue").listed(),
+        stream.choice("collateralMode", ("single", "multi"), "invalid_value").listed(),
     )

@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeAlias
 from msgspec import Meta
 
 LARGEST = sys.float_info.max
+SMALLEST = 5e-324  # above 0
 TIME_MAX_MS = 2**53 - 1  # the largest integer every JSON reader keeps exactly
 
 # A comparison with a bound is false for NaN and for infinity, so the bounds are the finite check.

@@ -8,6 +8,7 @@ people.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -49,6 +50,12 @@ class BalanceTable:
     amount: Floats
     weight: Floats
     price: Floats
+
+    @classmethod
+    def empty(cls) -> "BalanceTable":
+        """Return a table of no balances."""
+        none: Floats = np.zeros(0)
+        return cls(Words.of([]), Words.of([]), none, none, none)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +132,8 @@ def _check_names(column: str, names: Words[str], pattern: str) -> None:
 
     A rule for each cell would be most of what reading takes.
     """
+    if _all_fit(names.words, pattern):
+        return
     fits = re.compile(pattern).search
     wrong = [code for code, name in enumerate(names.words) if fits(name) is None]
     if wrong:
@@ -133,6 +142,17 @@ def _check_names(column: str, names: Words[str], pattern: str) -> None:
         raise InvalidInput.of(
             *(Fault(f"/{column}/{row}", "invalid_name", detail) for row in places)
         )
+
+
+def _all_fit(words: Sequence[str], pattern: str) -> bool:
+    """Whether all names are good, by one look at all of them; a name has no line break."""
+    lines = "\n".join((*words, ""))
+    return lines.count("\n") == len(words) and _lines_of(pattern).fullmatch(lines) is not None
+
+
+@lru_cache(maxsize=8)
+def _lines_of(pattern: str) -> re.Pattern[str]:
+    return re.compile(f"(?:{pattern.removeprefix('^').partition('$')[0]}\n)*+")
 
 
 def _camel(name: str) -> str:

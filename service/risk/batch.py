@@ -168,7 +168,7 @@ def _leg_columns(given: Statements, pool: Ints, market: Ints) -> Legs:
     )
 
 
-def _distinct(numbers: Ints) -> Words[int]:
+def distinct(numbers: Ints) -> Words[int]:
     """Return a column of numbers, at least 0 and not large, as words."""
     code, found = np.empty((2, len(numbers)), np.int64)
     many = int(numbers.max()) + 1 if len(numbers) else 0
@@ -199,7 +199,7 @@ def _rules(venues: Sequence[str]) -> Ints:
 
 def _settles(market: Ints, table: MarketTable) -> Words[str]:
     """Return the settle assets of some markets by name."""
-    names = _distinct(market)
+    names = distinct(market)
     settles = Words.of([table.settle_name(each) for each in names.words])
     return settles.only(names.code)
 
@@ -207,7 +207,7 @@ def _settles(market: Ints, table: MarketTable) -> Words[str]:
 def _numbered(rule: Ints, names: Words[str], number_of: Callable[[str, str], int]) -> Ints:
     """Return the table's number of each (venue, name); new ones are registered in their order."""
     many = max(len(names.words), 1)
-    pairs = _distinct(rule * many + names.code)
+    pairs = distinct(rule * many + names.code)
     numbers = [number_of(_VENUES[pair // many], names.words[pair % many]) for pair in pairs.words]
     return np.array(numbers, np.int64)[pairs.code]
 

@@ -99,7 +99,7 @@ class Holdings:
     price: Floats  # USD, taken where the asset's own is unknown; NaN: not given
 
 
-Word = TypeVar("Word", str, int)
+Word = TypeVar("Word", str, int, str | None)
 
 
 @dataclass(frozen=True, slots=True)

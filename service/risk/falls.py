@@ -48,16 +48,20 @@ def no_falls(pools: int) -> FallColumns:
 def find_falls(columns: Columns, scratch: Scratch, found: FallColumns) -> None:
     begin(columns, scratch)
     for pool in range(len(columns.wallet)):
-        if columns.unpriced[pool]:
-            continue
-        count = gather(columns, scratch, pool)
-        if columns.multi[pool]:
-            look_into_coins(columns, scratch, pool, count)
-            found.unsolved[pool] = _entangled(columns, scratch, count)
-        for index in range(count):
-            group = scratch.groups[index]
-            found.most[pool] += _fall(group, scratch.members[group.first : group.end])
-            found.unsolved[pool] |= group.unsolved
+        if not columns.unpriced[pool]:
+            put_fall(columns, scratch, found, pool, gather(columns, scratch, pool))
+
+
+@inlined
+def put_fall(columns: Columns, scratch: Scratch, found: FallColumns, pool: int, count: int) -> None:
+    """Fill in how far a priced pool that stands in so many groups can fall."""
+    if columns.multi[pool]:
+        look_into_coins(columns, scratch, pool, count)
+        found.unsolved[pool] = _entangled(columns, scratch, count)
+    for index in range(count):
+        group = scratch.groups[index]
+        found.most[pool] += _fall(group, scratch.members[group.first : group.end])
+        found.unsolved[pool] |= group.unsolved
 
 
 @called

@@ -33,6 +33,13 @@ class Rest(NamedTuple):
     moving: float  # in proportion to the price
 
 
+class Gathered(NamedTuple):
+    """A pool whose legs stand in so many groups."""
+
+    pool: int
+    groups: int
+
+
 @inlined
 def begin(columns: Columns, scratch: Scratch) -> None:
     """Put the legs and holdings of all pools in order; `gather` follows, pool by pool."""

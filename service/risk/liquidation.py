@@ -122,21 +122,28 @@ def solve(columns: Columns, scratch: Scratch, found: PriceColumns) -> None:
     begin(columns, scratch)
     for pool in range(len(columns.wallet)):
         if columns.unpriced[pool]:
-            _put_nothing(scratch, found, pool)
-            continue
-        count = gather(columns, scratch, pool)
-        look_beside(scratch.groups, count)
-        if columns.multi[pool]:
-            look_into_coins(columns, scratch, pool, count)
-        for index in range(count):
-            group = scratch.groups[index]
-            legs = scratch.members[group.first : group.end]
-            _put_liquidation(columns, found, pool, group, legs)
-            _put_bankruptcy(columns, found, pool, group, legs)
+            put_no_prices(scratch, found, pool)
+        else:
+            put_prices(columns, scratch, found, pool, gather(columns, scratch, pool))
 
 
 @inlined
-def _put_nothing(scratch: Scratch, found: PriceColumns, pool: int) -> None:
+def put_prices(
+    columns: Columns, scratch: Scratch, found: PriceColumns, pool: int, count: int
+) -> None:
+    """Fill in the prices of a priced pool that stands in so many groups."""
+    look_beside(scratch.groups, count)
+    if columns.multi[pool]:
+        look_into_coins(columns, scratch, pool, count)
+    for index in range(count):
+        group = scratch.groups[index]
+        legs = scratch.members[group.first : group.end]
+        _put_liquidation(columns, found, pool, group, legs)
+        _put_bankruptcy(columns, found, pool, group, legs)
+
+
+@inlined
+def put_no_prices(scratch: Scratch, found: PriceColumns, pool: int) -> None:
     """Say of the legs of a pool that it is unpriced."""
     for index in range(scratch.first[pool], scratch.first[pool + 1]):
         row = scratch.rows[index]
@@ -156,7 +163,7 @@ def _put_liquidation(
     elif group.unsolved:
         reason = UNSOLVED
     else:
-        tiers = Tiers(columns.floor, columns.rate, columns.deduction)
+        tiers = Tiers(columns.floor, columns.rate, columns.deduction, columns.continuous)
         slope = rest_slope(group, rest)
         for index in range(len(legs)):
             leg = legs[index]

@@ -12,7 +12,7 @@ import numpy as np
 
 from service.risk.columns import Batch, Bools, Floats
 from service.risk.compiled import called, compiled, inlined
-from service.risk.groups import begin, gather, least_slack, price_at
+from service.risk.groups import Gathered, begin, gather, least_slack, price_at
 from service.risk.levels import LIQUIDATION
 from service.risk.liquidation import UNSOLVED, LegPrices, PriceColumns, price_columns
 from service.risk.margin import Assessment
@@ -54,6 +54,13 @@ class MoveColumns(NamedTuple):
     unsolved: Bools
 
 
+class MoveBasis(NamedTuple):
+    """What moves are read off, and how much of a move each market makes."""
+
+    prices: PriceColumns
+    beta: Floats
+
+
 class _Move(NamedTuple):
     """The least moves of one pool."""
 
@@ -80,19 +87,29 @@ def find_moves(
     columns: Columns, scratch: Scratch, prices: PriceColumns, beta: Floats, found: MoveColumns
 ) -> None:
     begin(columns, scratch)
+    basis = MoveBasis(prices, beta)
     for pool in range(len(columns.wallet)):
-        if columns.unpriced[pool] or scratch.first[pool] == scratch.first[pool + 1]:
-            continue
-        count = gather(columns, scratch, pool)
-        if count == 1:
-            row = scratch.members[0].row
-            move = _read_off(scratch.groups[0], prices, row, beta)
-            found.unsolved[pool] = prices.reason[row] == UNSOLVED
-        elif _has_a_form(columns, scratch, beta, pool, count):
-            move = _walk(columns, scratch, beta, pool, count)
-        else:
-            move, found.unsolved[pool] = _Move(np.nan, np.nan), True
-        found.liquidation[pool], found.owe[pool] = move.liquidation, move.owe
+        if not columns.unpriced[pool]:
+            at = Gathered(pool, gather(columns, scratch, pool))
+            put_move(columns, scratch, basis, found, at)
+
+
+@inlined
+def put_move(
+    columns: Columns, scratch: Scratch, basis: MoveBasis, found: MoveColumns, at: Gathered
+) -> None:
+    """Fill in the moves of a priced pool; the notes on its legs are used up."""
+    pool, count, prices, beta = at.pool, at.groups, basis.prices, basis.beta
+    move = _Move(np.nan, np.nan)
+    if count == 1:
+        row = scratch.members[0].row
+        move = _read_off(scratch.groups[0], prices, row, beta)
+        found.unsolved[pool] = prices.reason[row] == UNSOLVED
+    elif count and _has_a_form(columns, scratch, beta, pool, count):
+        move = _walk(columns, scratch, beta, pool, count)
+    elif count:
+        found.unsolved[pool] = True
+    found.liquidation[pool], found.owe[pool] = move.liquidation, move.owe
 
 
 @called
@@ -166,7 +183,7 @@ def _walk(columns: Columns, scratch: Scratch, beta: Floats, pool: int, count: in
     used_up = 1.0 - (columns.wallet[pool] + pnl) / equity_slope
     owe, liquidation = _size_of_move(whole, used_up, most), np.nan
     if columns.level[pool] < LIQUIDATION:
-        tiers = Tiers(columns.floor, columns.rate, columns.deduction)
+        tiers = Tiers(columns.floor, columns.rate, columns.deduction, columns.continuous)
         curve = Curve(columns.wallet[pool] + slack, slope, least_slack(columns, pool))
         below = _size_of_move(whole, root_below(legs, tiers, curve).t, most)
         above = _size_of_move(whole, root_above(legs, tiers, curve).t, most)

@@ -4,17 +4,26 @@ In t (see `groups`) the slack of a pool, equity less maintenance, is a line betw
 where a leg enters another tier. Whole-position tables jump there. So we walk from the mark, t = 1,
 from corner to corner. Where the slack is bad at the near side of a corner, the line that leads
 there is solved; where it is bad at the far side alone, it jumps there and the corner is the answer.
+
+Where no table jumps the slack is concave: its rates rise with the size. Then one look at the far
+end says whether it ends at all, and steps of Newton from there lead to the line that is solved. So
+it is done where that is clear; whatever is next to a border is walked.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from service.risk.columns import Floats
+from service.risk.columns import Bools, Floats
 from service.risk.compiled import called
+from service.risk.legs import tier_of
 from service.risk.rows import Records
 
 _BESIDE = 1e-13  # relative: corners nearer to each other than that are one
+# What is further from a border than this is clear: of the notionals, and of all other money.
+_CLEARLY, _CLEARLY_OF_REST = 1e-6, 1e-12
+_LEAPS_MAX = 8
+_WALKED = 1  # legs: one is at its end sooner by its few corners
 
 
 class Curve(NamedTuple):
@@ -34,6 +43,7 @@ class Tiers(NamedTuple):
     floor: Floats
     rate: Floats
     deduction: Floats
+    continuous: Bools  # (tables,)
 
 
 class Root(NamedTuple):
@@ -54,6 +64,16 @@ def tier_margin(tiers: Tiers, leg: Any, notional: float) -> float:
 @called
 def root_below(legs: Records, tiers: Tiers, curve: Curve) -> Root:
     """Return the nearest root between the mark and t = 0."""
+    clear = _clear(legs, tiers, curve)
+    _place(legs, tiers, 0.0)
+    slack = _slack(legs, tiers, curve, 0.0)
+    if curve.start > clear and slack > clear:
+        return Root(np.nan, 0.0, False)
+    if slack < -clear and len(legs) > _WALKED and _leap(legs, tiers, curve, 0.0):
+        corner, near = _corner_below(legs, tiers), min(_corner_above(legs, tiers), 1.0)
+        slack = _slack(legs, tiers, curve, corner)
+        if slack < -clear and _slack(legs, tiers, curve, near) > clear:
+            return _solved(legs, tiers, curve, corner, slack)
     _start(legs)
     while True:
         corner = _corner_below(legs, tiers)
@@ -70,6 +90,18 @@ def root_below(legs: Records, tiers: Tiers, curve: Curve) -> Root:
 @called
 def root_above(legs: Records, tiers: Tiers, curve: Curve) -> Root:
     """Return the nearest root between the mark and infinity."""
+    clear = _clear(legs, tiers, curve)
+    _place(legs, tiers, np.inf)
+    slope = _slope(legs, tiers, curve)
+    if curve.start > clear and slope > clear:
+        return Root(np.nan, 0.0, False)
+    if slope < -clear and len(legs) > _WALKED and _leap(legs, tiers, curve, 1.0):
+        corner, near = _corner_above(legs, tiers), max(_corner_below(legs, tiers), 1.0)
+        slack = _slack(legs, tiers, curve, near)
+        if slack > clear and corner == np.inf:
+            return _solved(legs, tiers, curve, near, slack)
+        if slack > clear and _slack(legs, tiers, curve, corner) < -clear:
+            return _solved(legs, tiers, curve, corner, _slack(legs, tiers, curve, corner))
     _start(legs)
     last = 1.0
     while True:
@@ -87,6 +119,59 @@ def root_above(legs: Records, tiers: Tiers, curve: Curve) -> Root:
 
 
 @called
+def _clear(legs: Records, tiers: Tiers, curve: Curve) -> float:
+    """Return what slack, or slope, is no rounding; infinity where the slack may jump."""
+    whole = 0.0
+    for index in range(len(legs)):
+        leg = legs[index]
+        whole += (leg.notional + leg.still) * leg.weight
+        if leg.bends and not tiers.continuous[leg.table]:
+            return np.inf
+    return _CLEARLY * whole + _CLEARLY_OF_REST * (abs(curve.start) + abs(curve.slope))
+
+
+@called
+def _place(legs: Records, tiers: Tiers, t: float) -> bool:
+    """Take every leg into its tier at t; whether that was another for any."""
+    moved = False
+    for index in range(len(legs)):
+        leg = legs[index]
+        if leg.bends:
+            tier = tier_of(tiers.floor, leg.table, leg.notional * t + leg.still)
+            while np.isinf(tiers.floor[leg.table, tier]):  # of padding
+                tier -= 1
+            moved |= tier != leg.tier
+            leg.tier = tier
+    return moved
+
+
+@called
+def _leap(legs: Records, tiers: Tiers, curve: Curve, t: float) -> bool:
+    """Go to where a concave slack ends, from beyond; whether the legs are in the tiers there.
+
+    The lines that a concave slack is made of all lie above it, so none leads past its end.
+    """
+    for _ in range(_LEAPS_MAX):
+        t -= _slack(legs, tiers, curve, t) / _slope(legs, tiers, curve)
+        if not 0.0 <= t < np.inf:
+            return False
+        if not _place(legs, tiers, t):
+            return True
+    return False
+
+
+@called
+def _slope(legs: Records, tiers: Tiers, curve: Curve) -> float:
+    """Return the slope of the slack in the present tiers."""
+    slope = curve.slope
+    for index in range(len(legs)):
+        leg = legs[index]
+        if leg.bends:
+            slope -= leg.weight * leg.notional * tiers.rate[leg.table, leg.tier]
+    return slope
+
+
+@called
 def _slack(legs: Records, tiers: Tiers, curve: Curve, t: float) -> float:
     slack = curve.start + curve.slope * (t - 1.0)
     for index in range(len(legs)):
@@ -100,11 +185,7 @@ def _slack(legs: Records, tiers: Tiers, curve: Curve, t: float) -> float:
 @called
 def _solved(legs: Records, tiers: Tiers, curve: Curve, anchor: float, slack: float) -> Root:
     """Return where the line through (anchor, slack) in the present tiers meets zero."""
-    slope = curve.slope
-    for index in range(len(legs)):
-        leg = legs[index]
-        if leg.bends:
-            slope -= leg.weight * leg.notional * tiers.rate[leg.table, leg.tier]
+    slope = _slope(legs, tiers, curve)
     t = anchor if slack == 0.0 else anchor - slack / slope
     return Root(t, slope, False)
 

@@ -86,6 +86,7 @@ class Columns(NamedTuple):
     rate: Floats
     deduction: Floats
     rebate: Floats
+    continuous: Bools
     holder: Ints  # of holdings
     asset: Ints
     worth: Floats
@@ -139,6 +140,7 @@ def columns_of(batch: Batch, assessment: Assessment) -> Columns:
         rate=tables.rate,
         deduction=tables.deduction,
         rebate=tables.rebate,
+        continuous=tables.continuous,
         holder=batch.holdings.pool,
         asset=batch.holdings.asset,
         worth=assessment.worth,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from service.risk.closing import debt_most
 from service.risk.columns import Batch, Bools, Floats
 from service.risk.compiled import Direct, compiled, inlined
-from service.risk.falls import FallColumns, find_falls, no_falls
+from service.risk.falls import FallColumns, no_falls, put_fall
 from service.risk.gaps import (
     Gaps,
     MaxLoss,
@@ -22,9 +22,10 @@ from service.risk.gaps import (
     put_losses,
     put_pool_gaps,
 )
-from service.risk.liquidation import PriceColumns, empty_prices, solve
+from service.risk.groups import Gathered, begin, gather
+from service.risk.liquidation import PriceColumns, empty_prices, put_no_prices, put_prices
 from service.risk.margin import Assessment, Sums, sums_of
-from service.risk.moves import MoveColumns, find_moves, no_moves
+from service.risk.moves import MoveBasis, MoveColumns, no_moves, put_move
 from service.risk.restore import RestoreColumns, restore, restore_columns
 from service.risk.searches import Columns, Scratch, columns_of, scratch_of
 from service.risk.totals import (
@@ -108,15 +109,30 @@ def summarise(
 @compiled
 def _summarise(columns: Columns, scratch: Scratch, basis: _Basis, found: Summary) -> None:
     pools, debt = basis.pools, basis.by.debt_most
-    solve(columns, scratch, found.prices)
+    _search(columns, scratch, basis, found)
     put_leg_gaps(columns, pools, found.prices, debt, found.leg_gaps)
-    find_moves(columns, scratch, found.prices, basis.beta, found.moves)
     put_pool_gaps(pools, found.moves, debt, found.pool_gaps)
-    find_falls(columns, scratch, found.falls)
     put_losses(pools, found.falls, debt, found.max_loss)
     add_up(pools, basis.by, found.derived, found.totals)
     restore(found.restored)
     _find_overflown(columns, basis, found)
+
+
+@inlined
+def _search(columns: Columns, scratch: Scratch, basis: _Basis, found: Summary) -> None:
+    """Fill in what needs the legs of a pool side by side: they are put there once."""
+    begin(columns, scratch)
+    moved_by = MoveBasis(found.prices, basis.beta)
+    for pool in range(len(columns.wallet)):
+        if columns.unpriced[pool]:
+            put_no_prices(scratch, found.prices, pool)
+            continue
+        count = gather(columns, scratch, pool)
+        put_prices(columns, scratch, found.prices, pool, count)
+        if columns.multi[pool]:  # where coins move with prices, the notes are of slack or of PnL
+            count = gather(columns, scratch, pool)
+        put_fall(columns, scratch, found.falls, pool, count)
+        put_move(columns, scratch, moved_by, found.moves, Gathered(pool, count))
 
 
 @inlined

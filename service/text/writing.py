@@ -135,5 +135,10 @@ def write_words(addresses: Ints, lengths: Ints, codes: Ints) -> memoryview:
     """Return a list of words by their codes, as JSON; who calls holds the words."""
     if not len(codes):
         return memoryview(b"[]")
-    out = np.empty(int(lengths[codes].sum()) + len(codes) + 1, np.uint8)
-    return out[: _write_list(addresses, lengths, codes, out)].data
+    different = codes if np.any(codes != codes[0]) else codes[:1]
+    out = np.empty(int(lengths[different].sum()) + len(different) + 1, np.uint8)
+    text = out[: _write_list(addresses, lengths, different, out)].data
+    if len(different) == len(codes):
+        return text
+    word = bytes(text[1:-1])  # the same one all the way: copied in large pieces
+    return memoryview(b"[" + word + (b"," + word) * (len(codes) - 1) + b"]")

@@ -1,0 +1,181 @@
+"""The evaluate call in columns as most ask it: lists of plain numbers and names, nothing wrong.
+
+Its lists become columns where they are read, without an object of any cell. Whatever else a call
+may have in it, and whatever may be wrong, is left to `columns_request`, which says so in words.
+"""
+
+import secrets
+from collections.abc import Sized
+
+import msgspec
+import numpy as np
+from msgspec import Raw, Struct
+
+from service.contract.columns_request import AccountColumns
+from service.contract.decoding import decode
+from service.contract.evaluate_request import EvaluateQuestion, check_strictly
+from service.contract.numbers import LARGEST, SMALLEST
+from service.contract.tabled import (
+    AccountTable,
+    BalanceTable,
+    PositionTable,
+    TabledRequest,
+    check_asked,
+    tabled,
+)
+from service.errors import InvalidInput, MalformedBody, TooManyItems
+from service.risk.columns import Bools, Floats, Words
+from service.text.lists import read_choices, read_figures, read_words
+from service.text.scanned import MODES
+
+_SEED = secrets.randbits(62)  # of the words' places: nobody can have them all in one
+_ABSENT = Raw(b"")
+_NOTHING = (Raw(b""), Raw(b"null"))
+_ISOLATED = MODES.index("isolated")
+_SYMBOL_MAX = 64
+
+
+class _OpenPositions(Struct, rename="camel"):
+    account_id: Raw
+    symbol: Raw
+    quantity: Raw
+    entry_price: Raw
+    margin_mode: Raw = _ABSENT
+    leverage: Raw = _ABSENT
+    contract_size: Raw = _ABSENT
+    mark_price: Raw = _ABSENT
+    margin: Raw = _ABSENT
+
+
+class _OpenBalances(Struct, rename="camel"):
+    account_id: Raw
+    asset: Raw
+    amount: Raw
+    weight: Raw = _ABSENT
+    price: Raw = _ABSENT
+
+
+class _OpenColumns(EvaluateQuestion, rename="camel", kw_only=True):
+    columns: _OpenPositions
+    balance_columns: _OpenBalances | None = None
+    account_columns: AccountColumns | None = None
+    accounts: Raw = _ABSENT
+
+
+_decoder = msgspec.json.Decoder(_OpenColumns, strict=False)
+
+
+class _NotPlain(Exception):
+    """Something is not read here."""
+
+
+def read_plain_columns(raw: bytes, accounts_max: int, positions_max: int) -> TabledRequest | None:
+    """Return a call in columns; None: it is none, or not plain, or something is wrong."""
+    try:
+        asked = decode(raw, _decoder)
+        if asked.accounts:
+            return None
+        if asked.instruments:
+            check_strictly(raw)
+        check_asked(asked)
+        return tabled(
+            asked,
+            _positions(asked.columns),
+            _balances(asked.balance_columns),
+            _accounts(asked.account_columns),
+            accounts_max=accounts_max,
+            positions_max=positions_max,
+        )
+    except (_NotPlain, InvalidInput, MalformedBody, TooManyItems):
+        return None
+
+
+def warm_up() -> None:
+    """Have it compiled, or read from where it was kept: no call waits for that later."""
+    lists = (
+        '"accountId":["a"],"symbol":["S"],"quantity":[1],"entryPrice":[1],"marginMode":["cross"]'
+    )
+    read_plain_columns(f'{{"columns":{{{lists}}}}}'.encode(), 1, 1)
+
+
+def _positions(columns: _OpenPositions) -> PositionTable:
+    account, symbol = _names(columns.account_id), _names(columns.symbol)
+    if not all(0 < len(word) <= _SYMBOL_MAX for word in symbol.words):
+        raise _NotPlain
+    rows = len(account.code)
+    _check_length(symbol.code, rows)
+    return PositionTable(
+        account=account,
+        symbol=symbol,
+        quantity=_required(columns.quantity, rows, -LARGEST),
+        entry_price=_required(columns.entry_price, rows, SMALLEST),
+        isolated=_isolated(columns.margin_mode, rows),
+        leverage=_figures(columns.leverage, rows, SMALLEST),
+        contract_size=_figures(columns.contract_size, rows, SMALLEST),
+        mark_price=_figures(columns.mark_price, rows, SMALLEST),
+        margin=_figures(columns.margin, rows, -LARGEST),
+    )
+
+
+def _balances(columns: _OpenBalances | None) -> BalanceTable:
+    if columns is None:
+        return BalanceTable.empty()
+    account, asset = _names(columns.account_id), _names(columns.asset)
+    rows = len(account.code)
+    _check_length(asset.code, rows)
+    return BalanceTable(
+        account=account,
+        asset=asset,
+        amount=_required(columns.amount, rows, -LARGEST),
+        weight=_figures(columns.weight, rows, 0.0, 1.0),
+        price=_figures(columns.price, rows, SMALLEST),
+    )
+
+
+def _accounts(columns: AccountColumns | None) -> AccountTable:
+    if columns is None:
+        return AccountTable((), (), ())
+    for column in (columns.venue, columns.collateral_mode):
+        _check_length(column or columns.id, len(columns.id))
+    return AccountTable(columns.id, columns.venue or (), columns.collateral_mode or ())
+
+
+def _names(text: Raw) -> Words[str]:
+    found = read_words(bytes(text), _SEED)
+    if found is None:
+        raise _NotPlain
+    return found
+
+
+def _isolated(text: Raw, rows: int) -> Bools:
+    if text in _NOTHING:
+        return np.zeros(rows, np.bool_)
+    codes = read_choices(bytes(text), MODES)
+    if codes is None:
+        raise _NotPlain
+    _check_length(codes, rows)
+    isolated: Bools = codes == _ISOLATED
+    return isolated
+
+
+def _figures(text: Raw, rows: int, low: float, high: float = LARGEST) -> Floats:
+    """Return numbers, NaN where there is none."""
+    if text in _NOTHING:
+        return np.full(rows, np.nan)
+    figures = read_figures(bytes(text), low, high)
+    if figures is None:
+        raise _NotPlain
+    _check_length(figures, rows)
+    return figures
+
+
+def _required(text: Raw, rows: int, low: float) -> Floats:
+    figures = _figures(text, rows, low)
+    if np.isnan(figures).any():
+        raise _NotPlain
+    return figures
+
+
+def _check_length(column: Sized, rows: int) -> None:
+    if len(column) != rows:
+        raise _NotPlain
