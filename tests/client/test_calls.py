@@ -22,6 +22,7 @@ from plimsoll import (
 from plimsoll.calls import delete_account, problem_of, put_accounts, read_answer
 from plimsoll.errors import PROBLEM_OF_STATUS
 from tests.api.workers import one_tier
+from tests.client.conftest import ACCOUNTS_MAX
 from tests.e2e.running_service import RunningService, until
 
 Ask = Callable[..., Any]
@@ -194,10 +195,13 @@ def test_an_account_from_its_first_write_to_its_end(ask: Ask) -> None:
     until(lambda: name not in {each.id for each in ask("list_accounts", "UNPRICED").accounts})
 
 
-def test_many_accounts_go_up_as_they_are_made(ask: Ask) -> None:
-    """More than a list may have: 10,000. Refused ones are named, by their place."""
-    made = ({"id": f"many-{number}", "balances": BALANCES} for number in range(10_500))
-    assert ask("put_accounts", made).accepted == 10_500
+def test_many_accounts_go_up_as_they_are_made(ask: Ask, service: RunningService) -> None:
+    """More than a list may have. Refused ones are named, by their place."""
+    names = [f"many-{number}" for number in range(ACCOUNTS_MAX + 10)]
+    made = ({"id": name, "balances": BALANCES} for name in names)
+    assert ask("put_accounts", made).accepted == ACCOUNTS_MAX + 10
+    for name in names:  # others ask about all there are
+        assert service.http.delete(f"/v1/accounts/{name}").is_success
     some = ask("put_accounts", [{"id": "fine"}, {"id": "not fine"}, {"id": "fine-too"}])
     assert (some.accepted, some.refused) == (2, 1)
     refused = [result for result in some.results if result.status == "refused"]
