@@ -16,8 +16,8 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
-# Three on two cores: a third of the time a test waits for a process, a socket or a clock.
-PYTEST := $(BIN)/pytest --numprocesses 3 --dist worksteal -m 'not live'
+# Four on two cores: much of the time a test waits for a process, a socket or a clock.
+PYTEST := $(BIN)/pytest --numprocesses 4 --dist worksteal -m 'not live'
 LIVE := $(BIN)/pytest --numprocesses 2 --dist loadfile -m live
 
 help: ## Print this list
