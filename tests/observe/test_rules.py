@@ -40,6 +40,7 @@ def test_a_rule_says_how_bad_it_is_and_where_to_read_on(name: str) -> None:
     assert f"runbook: docs/runbook.md#{name.lower()}\n" in rule
 
 
+@pytest.mark.live
 def test_promtool_finds_nothing_wrong() -> None:
     checked = subprocess.run(
         [needed("promtool"), "check", "rules", str(RULES)],
@@ -51,6 +52,7 @@ def test_promtool_finds_nothing_wrong() -> None:
     assert f"{len(rules_by_name())} rules found" in checked.stdout
 
 
+@pytest.mark.live
 def test_every_rule_fires_in_its_time_and_not_before_and_clears(tmp_path: Path) -> None:
     assert {case.name for case in CASES} == set(rules_by_name())
     file = tmp_path / "rules_test.yml"
