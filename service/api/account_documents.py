@@ -198,7 +198,7 @@ WORST = operation(
             "Only accounts with this in their id, in large or small letters.",
             "desk-7",
             type="string",
-            pattern=ACCOUNT_ID_PATTERN,
+            pattern=f"^$|{ACCOUNT_ID_PATTERN}",  # empty is absent, as everywhere
         ),
         query_parameter(
             "counts",

@@ -90,11 +90,12 @@ class Run:
         self.always = Subscriber(self.processes.url)
         self.resuming = Subscriber(self.processes.url)
         self.befallen: list[Event] = []
+        self._followers: list[asyncio.Task[None]] = []
 
     async def play(self, events: Sequence[Event] = (), seed: int = 0) -> History:
         """Run it to the end and return what is in the store."""
         with self.processes:
-            followers = [
+            followers = self._followers = [
                 asyncio.create_task(self.always.follow(), name="always there"),
                 asyncio.create_task(self.resuming.follow(3.0, seed), name="cut and resumed"),
             ]
@@ -165,7 +166,12 @@ class Run:
         await _all_committed(client)
         offsets = tuple(tail.offset for tail in await log.tails())
         for subscriber in (self.always, self.resuming):
-            await _until(lambda one=subscriber: _reached(one, offsets), "a client to have it all")
+            await _until(lambda one=subscriber: self._has(one, offsets), "a client to have it all")
+
+    def _has(self, subscriber: Subscriber, offsets: tuple[int, ...]) -> bool:
+        for follower in self._followers:
+            assert not follower.done(), follower  # of what it has met nobody else would hear
+        return _reached(subscriber, offsets)
 
 
 async def _all_committed(client: Client) -> None:

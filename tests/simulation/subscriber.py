@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 Alert = dict[str, Any]
 
@@ -37,7 +37,7 @@ class Subscriber:
         chance = random.Random(seed)
         while True:
             limit = None if cut_every_s is None else chance.expovariate(1.0 / cut_every_s)
-            with contextlib.suppress(OSError, ConnectionClosed, TimeoutError, asyncio.TimeoutError):
+            with contextlib.suppress(OSError, ConnectionClosed, InvalidHandshake, TimeoutError):
                 await self._connection(limit)
             await asyncio.sleep(0.05)
 
