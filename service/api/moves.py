@@ -220,9 +220,9 @@ class MarketMoves:
         """Go on from what is kept to where the picture is; what cannot be read is passed over."""
         kept = await self._store.load()
         newest, _ = await self._stream.tail()
-        oldest = max(0, newest - WARM_UP_ENTRIES)
-        if kept is None or kept.market_id < oldest:
-            await self._pass_over(kept, oldest)
+        if kept is None or kept.market_id < newest - 2 * WARM_UP_ENTRIES:
+            # Half of what may be missing: marks go on coming, and it must not be too old again.
+            await self._pass_over(kept, max(0, newest - WARM_UP_ENTRIES))
         elif kept.market_id > newest:  # the stream has lost what was kept of
             await self._pass_over(kept, newest)
         elif await self.picture.reached(kept.market_id, _WAIT_S):

@@ -18,7 +18,7 @@ from service.contract.likelihood import VolatilityDocument
 from service.contract.marks import encode_mark
 from service.risk.model import Mark
 from service.risk.volatility import KNOWN, NO_MARK, TOO_FEW_MARKS, VolatilityBook
-from service.store.client import connect, connect_blocking
+from service.store.client import Client, connect, connect_blocking
 from service.store.market_stream import Gate, MarketStream, NewMark
 from service.store.volatility import KeptVolatility, VolatilityStore
 
@@ -180,6 +180,34 @@ async def test_what_nobody_can_read_any_more_is_passed_over_by_all(
             kept = await store.load()
             assert kept is not None
             assert kept.market_id == newest - 200
+
+
+class Busy(VolatilityStore):
+    """Whenever something is kept, another mark has come."""
+
+    def __init__(self, client: Client, feed: Feed) -> None:
+        super().__init__(client)
+        self._feed = feed
+
+    async def keep(self, state: KeptVolatility, after: int | None) -> bool:
+        await self._feed.run(1)
+        return await super().keep(state, after)
+
+
+async def test_marks_that_go_on_coming_do_not_keep_it_from_passing_over(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WARM_UP_ENTRIES", 100)
+    async with streams(redis_url) as (stream, store), connect(redis_url) as client:
+        feed = Feed(stream)
+        newest = await feed.run(400)
+        assert await store.keep(KeptVolatility(0, b""), None)
+        async with working(stream, Busy(client, feed)) as moves:
+            assert moves.live
+            assert look(moves, feed.time_ms).samples[0] == 20
+            kept = await store.load()
+            assert kept is not None
+            assert kept.market_id == newest - 100
 
 
 @pytest.mark.parametrize("state", [b"nonsense", b'{"markets":[["a","b"]],"columns":{}}'])

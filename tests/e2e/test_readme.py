@@ -216,6 +216,8 @@ def test_the_settings_are_those_of_the_service() -> None:
 
 # Documents whose blocks another test runs, one by one.
 ELSEWHERE = {"instruments.md": "test_instruments.py, where a line of the import is refused"}
+if os.environ.get("PLIMSOLL_TEST_STORE") == "cluster":
+    ELSEWHERE["operations.md"] = "with the embedded server, which is what it backs up"
 
 
 @pytest.fixture(scope="module")
