@@ -211,6 +211,7 @@ async def test_a_worker_that_starts_later_has_the_same_tracks(redis_url: str) ->
 
 async def test_an_account_hears_of_its_markets_by_its_findings(worker: httpx.AsyncClient) -> None:
     """By the marks of its own venue, else by generic's."""
+    await begun(worker)
     await worker.put("/v1/instruments", json=[instrument(venue="binance"), instrument()])
     body = {"accounts": [account(long(), id="a", venue="binance")], "healthLimits": LENIENT}
     for venue, price, expected in (

@@ -217,7 +217,7 @@ def test_the_settings_are_those_of_the_service() -> None:
 # Documents whose blocks another test runs, one by one.
 ELSEWHERE = {"instruments.md": "test_instruments.py, where a line of the import is refused"}
 if os.environ.get("PLIMSOLL_TEST_STORE") == "cluster":
-    ELSEWHERE["operations.md"] = "with the embedded server, which is what it backs up"
+    ELSEWHERE["operations.md"] = "../supervisor/test_backups.py, with an embedded server"
 
 
 @pytest.fixture(scope="module")
