@@ -45,10 +45,12 @@ class Residents:
     def held(self, shards: Collection[int]) -> int:
         """Return how many accounts of these shards are in the book and have a pool."""
         self.count()
-        counted = np.zeros(self._shards, np.bool_)
-        counted[list(shards)] = True
-        found = counted[np.frombuffer(self._shard, np.uint16)]
-        return int(np.count_nonzero(found & (self._engine.book.accounts.pools[: len(found)] > 0)))
+        has_pools = self._engine.book.accounts.pools[: len(self._shard)] > 0
+        if len(shards) < self._shards:
+            counted = np.zeros(self._shards, np.bool_)
+            counted[list(shards)] = True
+            has_pools &= counted[np.frombuffer(self._shard, np.uint16)]
+        return int(np.count_nonzero(has_pools))
 
     def of(self, shard: int, first: int, count: int) -> list[int]:
         """Return the first `count` accounts of a shard from `first` on, gone ones too."""
