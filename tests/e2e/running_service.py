@@ -37,7 +37,8 @@ class RunningService:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.url: str = until(self._ready_url, 60.0)
+        # The first start of a clone compiles: a minute or two on a slow machine.
+        self.url: str = until(self._ready_url, 240.0)
         self.http = httpx.Client(base_url=self.url, timeout=5.0, trust_env=False)
 
     def children(self, name: str) -> list[int]:
