@@ -156,12 +156,11 @@ class Engine:
             self._timers.watch(slots)
 
     def audit(self, count: int) -> None:
-        """Evaluate the next `count` pools of a sweep over the whole book.
+        """Evaluate the pools in the next `count` slots of a sweep over the whole book.
 
         What is not as it should be is evaluated at the next entry.
         """
-        part = self.book.next_slots(self._audited_to, count)
-        self._audited_to = int(part[-1]) + 1 if len(part) == count else 0
+        part, self._audited_to = self.book.next_slots(self._audited_to, count)
         self.stats.audited += len(part)
         if len(part):
             judged = judge(self.book, part, self.event_time_ms)

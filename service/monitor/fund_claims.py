@@ -87,7 +87,7 @@ def _row(name: Name, limit: float | None, *figures: float) -> FundAsked:
 def _asked_by_shard(shards: Shards, limits: Limits) -> dict[int, list[FundAsked]]:
     """Return the rows of each shard that has a pool to be asked about."""
     book = shards.engine.book
-    slots = book.live_slots()
+    slots = book.slots_not_healthy()
     levels = book.pools.level[slots]
     slots = slots[(levels >= Level.LIQUIDATION) | (levels == Level.UNPRICED)]
     names = list(limits)

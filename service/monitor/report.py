@@ -1,5 +1,7 @@
 """What a monitor says of itself: its part in the list of members, and its metrics."""
 
+import math
+import time
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import asdict
@@ -16,8 +18,34 @@ from service.risk.model import Level
 
 Figures = dict[str, Any]
 
+COUNTING_SHARE = 0.002  # of the time is spent on counting at most
 
-def figures_of(sharing: Sharing) -> Figures:
+
+class Census:
+    """How many accounts and pools are at each level, counted again and again.
+
+    A count goes by every pool, and marks wait for it: a book that is quickly counted is counted at
+    every call, one of millions of pools every few seconds.
+    """
+
+    def __init__(self, sharing: Sharing) -> None:
+        self._sharing = sharing
+        self._told: dict[str, Any] = {}
+        self._again_at = -math.inf
+
+    def told(self) -> dict[str, Any]:
+        """Return the newest count."""
+        began = time.monotonic()
+        if began >= self._again_at:
+            books = self._sharing.serving
+            accounts = sum(book.residents.held(book.ledgers) for book in books)
+            self._told = {"accounts": accounts, "levels": levels_of(books, accounts)}
+            ended = time.monotonic()
+            self._again_at = ended + (ended - began) / COUNTING_SHARE
+        return self._told
+
+
+def figures_of(sharing: Sharing, census: Census) -> Figures:
     """Return counts since the book was made, and what it holds; `shards` are those served."""
     main, served = sharing.main, sharing.served
     figures: Figures = {"shards": served, "ready": int(bool(served)), "taking": 0}
@@ -26,18 +54,16 @@ def figures_of(sharing: Sharing) -> Figures:
     if main is None:
         return figures | asdict(EngineStats())
     engine = main.engine
-    accounts = sum(book.residents.held(book.ledgers) for book in sharing.serving)
     return figures | {
         "marketId": engine.market_id,
         "eventTime": engine.event_time_ms,
-        "accounts": accounts,
+        **census.told(),
         "pools": len(engine.book),
         "positions": engine.book.positions,
         "commits": main.commits,
         "gaps": main.gaps,
         **asdict(engine.stats),
         "histograms": main.measures.told(),
-        "levels": levels_of(sharing.serving, accounts),
         "money": [row for book in sharing.serving for row in book.engine.money.told],
     }
 
@@ -70,9 +96,8 @@ def _not_healthy(shards: Shards) -> tuple[Ints, Ints, int]:
     HEALTHY ones of a shard that is changing hands count as well: nobody looks at them one by one.
     """
     book = shards.engine.book
-    slots = book.live_slots()
-    bad = slots[book.pools.level[slots] != Level.HEALTHY]
+    bad = book.slots_not_healthy()
     owners = book.pools.account[bad].astype(np.int64)
     levels = book.pools.level[bad].astype(np.int64)
     ours = np.isin(shards.residents.shards_of(owners), list(shards.ledgers))
-    return owners[ours], levels[ours], len(slots) - len(bad)
+    return owners[ours], levels[ours], len(book) - len(bad)

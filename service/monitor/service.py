@@ -25,7 +25,7 @@ from service.monitor.maps import Maps
 from service.monitor.measures import CollectorClock
 from service.monitor.notices import Notices
 from service.monitor.ports import AccountsPort, LogPort, MarketPort, RollPort
-from service.monitor.report import Figures, figures_of
+from service.monitor.report import Census, Figures, figures_of
 from service.monitor.shards import Shards
 from service.monitor.sharing import Sharing
 from service.store.funds import Funds
@@ -94,6 +94,7 @@ class Monitor:
         self._sharing = Sharing(self._leases, fresh)
         self._maps = Maps(self._sharing, self._leases, ports.questions)
         self._answering = Answering(self._sharing, self._leases, ports.questions, self._maps)
+        self._census = Census(self._sharing)
         self._claims = Claims(ports.funds)
         self._notices = Notices(ports.market, ports.accounts)
         self._retention = retention
@@ -115,6 +116,7 @@ class Monitor:
                     (self._keep_clock, CLOCK_S),
                     (self._keep_notices, NOTICES_S),
                     (self._keep_funds, FUNDS_S),
+                    (self._trim_logs, RETENTION_S),
                     (self._answering.answer_next, 0.0),
                     (self._maps.work, 0.0),
                 )
@@ -136,7 +138,6 @@ class Monitor:
     async def _follow(self, stop: asyncio.Event) -> None:
         """Follow the stream; between batches do what is due."""
         news, positions, snapshot = _Every(NEWS_S), _Every(POSITIONS_S), _Every(SNAPSHOT_S)
-        retention = _Every(RETENTION_S)
         wait_s, longest_s = RETRY_S
         while not stop.is_set():
             main = self._sharing.main
@@ -151,8 +152,6 @@ class Monitor:
                     await self._sharing.commit(positions=positions.due())
                 if snapshot.due():
                     await main.save_snapshot(self._retention.market_entries)
-                if retention.due():
-                    await self._trim_logs()
                 await self._sharing.step()
                 wait_s = RETRY_S[0]
             except OutOfStep as error:
@@ -180,6 +179,7 @@ class Monitor:
             self._audit_again_at = now + (time.monotonic() - now) / AUDIT_SHARE
 
     async def _trim_logs(self) -> None:
+        """Let go what is kept no longer: two calls a shard, which no mark waits for."""
         before_ms = time.time_ns() // 1_000_000 - self._retention.log_ms
         for shard in self._sharing.served:
             await self._ports.log.trim_log(shard, before_ms, self._retention.log_alerts)
@@ -228,7 +228,7 @@ class Monitor:
 
     def figures(self) -> Figures:
         """Return figures about this monitor: counts since its start, and what it holds."""
-        return figures_of(self._sharing) | {
+        return figures_of(self._sharing, self._census) | {
             "notices": self._notices.appended,
             "collectorShare": self._collector.share(),
         }

@@ -1,10 +1,10 @@
 """Follows every shard's log and hands new entries, once and in order, to whoever listens here.
 
-Pub/sub only wakes it; the log is the truth, read by offset from where it stands, so a lost or
-doubled wake-up changes nothing. Once a second it looks at the log's ends and its epoch itself. When
-Redis goes away it comes back with growing pauses and goes on at the same offsets: the sessions
-notice nothing but silence. When the log was lost meanwhile (a new epoch, or an end before where we
-stand) or trimmed below us, everybody has to subscribe again: `resync`.
+Pub/sub wakes it, and mostly brings what was committed; the log is the truth, read by offset from
+where it stands, so a lost or doubled message changes nothing. Once a second it looks at the log's
+ends and its epoch itself. When Redis goes away it comes back with growing pauses and goes on at the
+same offsets: the sessions notice nothing but silence. When the log was lost meanwhile (a new epoch,
+or an end before where we stand) or trimmed below us, everybody has to subscribe again: `resync`.
 
 A wake-up names all shards that were committed together, and what they have is put in one order
 before it is handed on. A look may see some of them committed and others not yet: what it finds
@@ -24,7 +24,8 @@ from service.contract.alerts import ids_of
 from service.errors import StoreUnavailable
 from service.logs import fields
 from service.push.bursts import Burst
-from service.store.alert_log import LogTail
+from service.push.overheard import Overheard
+from service.store.alert_log import LogTail, Overhear
 from service.store.log_order import Entries, LogGap, LogOrder, Ordered
 
 LOG = logging.getLogger("plimsoll.push")
@@ -39,7 +40,9 @@ class LogReader(Entries, Protocol):
 
     async def tails(self) -> list[LogTail]: ...
 
-    def listen(self) -> AsyncIterator[list[tuple[int, int]] | None]: ...
+    def listen(
+        self, overhear: Overhear | None = None
+    ) -> AsyncIterator[list[tuple[int, int]] | None]: ...
 
 
 class Audience(Protocol):
@@ -67,7 +70,7 @@ class LogFollower:
         frame_max: int,
         look_every_s: float = 1.0,
     ) -> None:
-        self._log = log
+        self._log, self._overheard = log, Overheard(log)
         self._settle = settle
         self._audience = audience
         self._silences = silences
@@ -118,8 +121,10 @@ class LogFollower:
         pause = _PAUSE_FIRST_S
         while True:
             try:
-                async for message in self._log.listen():
+                async for message in self._log.listen(self._overheard.take):
                     pause = _PAUSE_FIRST_S
+                    if message is None:
+                        self._overheard.forget()
                     for shard, offset in message or ():
                         self._announce(shard, offset)
             except StoreUnavailable:
@@ -166,6 +171,7 @@ class LogFollower:
 
     def _begin(self, epoch: str, tails: list[int]) -> None:
         self.epoch, self._order = epoch, LogOrder(tails)
+        self._overheard.forget()
         self._known, self._seen = list(tails), list(tails)
 
     def _start_over(self, why: str, epoch: str, tails: list[int]) -> None:
@@ -200,7 +206,7 @@ class LogFollower:
 
     async def _read(self) -> None:
         """Read on where nothing is at hand; what was announced in vain is forgotten in the end."""
-        missing = await self._order.read(self._log, self._known)
+        missing = await self._order.read(self._overheard, self._known)
         self._missed = self._missed + 1 if missing else 0
         if self._missed > MISSING_READS:
             for shard, offset in missing:

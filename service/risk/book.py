@@ -22,7 +22,7 @@ from service.risk.levels import NOT_PENDING
 from service.risk.lines import Lines
 from service.risk.market_rows import MarketRows
 from service.risk.markets import MarketTable
-from service.risk.model import Account, PoolKey
+from service.risk.model import Account, Level, PoolKey
 from service.risk.names import Names
 from service.risk.records import PoolState, Records, identity
 from service.risk.restated import Restated
@@ -75,12 +75,19 @@ class Book:
         """Return the slots of these accounts, one account's after the other."""
         return spread(self.accounts.pool[accounts], self.accounts.pools[accounts])
 
-    def next_slots(self, first: int, count: int) -> Ints:
-        """Return the first `count` live slots from slot `first` on."""
-        return first + np.flatnonzero(self.pools.account[first : self._pools] >= 0)[:count]
+    def next_slots(self, first: int, count: int) -> tuple[Ints, int]:
+        """Return the live ones of `count` slots from `first` on, and the next slot; 0: none."""
+        end = min(first + count, self._pools)
+        live = first + np.flatnonzero(self.pools.account[first:end] >= 0)
+        return live, end if end < self._pools else 0
 
     def live_slots(self) -> Ints:
         return np.flatnonzero(self.pools.account[: self._pools] >= 0)
+
+    def slots_not_healthy(self) -> Ints:
+        """Return the live slots at any other level: mostly they are few."""
+        slots = np.flatnonzero(self.pools.level[: self._pools] != Level.HEALTHY)
+        return slots[self.pools.account[slots] >= 0]
 
     def put(self, accounts: Sequence[Account]) -> list[tuple[int, list[PoolState]]]:
         """Replace these accounts, given as records; see `put_statements`."""
@@ -134,13 +141,7 @@ class Book:
         for slot in self.slots_of(account).tolist():
             state = left.pop(identity(self.key_of(slot)), None)
             if state is not None:
-                self.pools.level[slot] = state.level
-                self.pools.pending_since[slot] = state.pending_since
-                self.pools.since[slot] = state.since
-                self.pools.level_seq[slot] = state.level_seq
-                self.pools.reminded_at[slot] = state.reminded_at
-                self.pools.reminded_seq[slot] = state.reminded_seq
-                self.pools.acknowledged[slot] = state.acknowledged
+                self._records.put_state(slot, state)
         return list(left.values())
 
     def key_of(self, slot: int) -> PoolKey:

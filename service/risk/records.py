@@ -33,7 +33,7 @@ def identity(key: PoolKey) -> tuple[str, str, str]:
 
 
 class Records:
-    """Reads the columns it was given; they grow and shrink in place."""
+    """Reads, and puts states into, the columns it was given; they grow and shrink in place."""
 
     def __init__(self, table: MarketTable, pools: PoolColumns, legs: LegColumns) -> None:
         self._table, self._pools, self._legs = table, pools, legs
@@ -60,6 +60,14 @@ class Records:
             int(pools.reminded_seq[slot]),
             bool(pools.acknowledged[slot]),
         )
+
+    def put_state(self, slot: int, state: PoolState) -> None:
+        """Put a pool at the level it had."""
+        pools = self._pools
+        pools.level[slot], pools.pending_since[slot] = state.level, state.pending_since
+        pools.since[slot], pools.level_seq[slot] = state.since, state.level_seq
+        pools.reminded_at[slot], pools.reminded_seq[slot] = state.reminded_at, state.reminded_seq
+        pools.acknowledged[slot] = state.acknowledged
 
     def marked_states(self, slots: Ints) -> dict[int, list[PoolState]]:
         """Return by account the states of those of these pools that ever left their rest."""

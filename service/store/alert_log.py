@@ -7,7 +7,7 @@ another owner holds the shard. Alerts count 1, 2, 3 ... in each shard; that coun
 reader resumes from.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,11 +17,21 @@ from service.store import keys
 from service.store.client import Client
 from service.store.commands import Command, Part, ScriptCall, load_script, pairs
 from service.store.keys import ShardKeys
-from service.store.log_entries import LogBlock, LogEntry, read_entry, write_block
+from service.store.log_entries import (
+    LogBlock,
+    LogEntry,
+    pack_entries,
+    read_entry,
+    unpack_entries,
+    write_block,
+)
 
 Outcome = Literal["committed", "repeated", "lease_lost", "out_of_step"]
 
+Overhear = Callable[[int, list[LogEntry]], None]  # what is told of a shard's new entries
+
 ENTRIES_A_TRIM = 50  # some milliseconds of the server
+SENT_BYTES = 16_384  # of alerts a commit: more is not sent to those who listen, they read it
 LEASE_MS = 2_000  # who says nothing for so long is dead, and others take its shards
 
 
@@ -174,6 +184,7 @@ class AlertLog:
         # A list is one argument: of a burst's commit the client would look at each by itself. Lua's
         # reader knows text, not bytes.
         arguments += (commit.offset, commit.ahead, *map(_pack, lists))
+        arguments += _sent_along(shard, commit)
         for block in commit.blocks:
             arguments += write_block(block)
         names = (of.state, of.before, of.versions, of.changes, of.levels, of.seqs, of.log, of.times)
@@ -238,18 +249,31 @@ class AlertLog:
             cut, more = await self._client.run(self._trim, names, arguments)
         return int(cut)
 
-    async def listen(self) -> AsyncIterator[list[tuple[int, int]] | None]:
+    async def listen(
+        self, overhear: Overhear | None = None
+    ) -> AsyncIterator[list[tuple[int, int]] | None]:
         """Yield None once listening, then (shard, offset) of shards that were committed together.
 
-        It is a wake-up, and may come before the commits; the log is the truth.
+        It is a wake-up, and may come before the commits; the log is the truth. `overhear` is told
+        of committed entries that are small, mostly before the wake-up: they need not be read.
         """
         assert self._blocking is not None
-        async for message in self._blocking.listen(keys.ALERTS_CHANNEL):
+        channels = [keys.ALERTS_CHANNEL] if overhear is None else keys.CHANNELS
+        async for message in self._blocking.listen(*channels):
             if message is None:
                 yield None
-                continue
-            ends = (end.partition(b":") for end in message.split(b" "))
-            yield [(int(shard), int(offset)) for shard, _, offset in ends]
+            elif message.channel == keys.ALERTS_CHANNEL:
+                ends = (end.partition(b":") for end in message.data.split(b" "))
+                yield [(int(shard), int(offset)) for shard, _, offset in ends]
+            elif overhear is not None:
+                overhear(*unpack_entries(message.data))
+
+
+def _sent_along(shard: int, commit: Commit) -> tuple[str, bytes]:
+    """Return channel and text that a commit publishes once it is done; no channel: nothing."""
+    if not commit.blocks or sum(len(block.alerts) for block in commit.blocks) > SENT_BYTES:
+        return "", b""
+    return keys.ENTRIES_CHANNEL, pack_entries(shard, commit.offset, commit.blocks)
 
 
 _pack = msgspec.msgpack.Encoder().encode

@@ -16,7 +16,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from service.errors import StoreUnavailable
 from service.store.cluster import Cluster, open_servers, seeds_of
-from service.store.commands import Command, Part, Script, load_script
+from service.store.commands import Command, Message, Part, Script, load_script
 from service.store.server import Server
 
 
@@ -98,11 +98,11 @@ class Client:
         """Return the clock of the server that holds `key`: what is beside it goes by that."""
         return int(await self.run(load_script("read_clock"), (key,), ()))
 
-    async def listen(self, channel: str) -> AsyncGenerator[bytes | None, None]:
+    async def listen(self, *channels: str) -> AsyncGenerator[Message | None, None]:
         """Yield None once subscribed, then each message; needs a client of `connect_blocking`."""
         async with unavailable_on_failure(None):
             servers = await self._reached()
-            async with aclosing(servers.listen(channel)) as messages:
+            async with aclosing(servers.listen(*channels)) as messages:
                 async for message in messages:
                     yield message
 

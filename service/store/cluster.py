@@ -27,7 +27,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from service.store.commands import Command, Part, key_of, plain
+from service.store.commands import Command, Message, Part, key_of, plain
 from service.store.server import Server
 
 HOPS_MAX = 6  # times a command is sent on before it is given up
@@ -86,7 +86,7 @@ class Cluster:
                 raise answer
         return {node_id: answer for node_id, (answer,) in zip(nodes.values(), answers, strict=True)}
 
-    async def listen(self, channel: str) -> AsyncGenerator[bytes | None, None]:
+    async def listen(self, *channels: str) -> AsyncGenerator[Message | None, None]:
         """Yield None once subscribed, then each message, whichever node it was published at.
 
         When the node we listen to goes, another one takes over with a None of its own; messages
@@ -96,7 +96,7 @@ class Cluster:
         failure: Exception | None = None
         for node in self._shuffled(self._masters()):
             try:
-                async with aclosing(node.listen(channel)) as messages:
+                async with aclosing(node.listen(*channels)) as messages:
                     async for message in messages:
                         yield message
             except (RedisError, OSError) as error:

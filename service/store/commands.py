@@ -10,9 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 Part: TypeAlias = str | bytes | int | float
+
+
+class Message(NamedTuple):
+    """What was published."""
+
+    channel: str
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)

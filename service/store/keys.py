@@ -82,6 +82,8 @@ A line a key: its type, what it holds; how long it lives.
 {silences}:records        hash: `<tenant>/<id>` -> silence JSON; as long as the log has its alerts
 {silences}:changed        string: a number that grows with every change of them; for good
 channel alerts            `<shard>:<offset> ...` of what was committed together, a wake-up only
+channel entries           small entries of a log, once committed, as MessagePack: shard, offset
+                          before them, each as `write_block` gives it
 
 A market is the field `venue|symbol`, a fund `venue|asset`.
 """
@@ -120,6 +122,8 @@ SILENCES = "{silences}:records"
 SILENCES_CHANGED = "{silences}:changed"
 FUNDS = "{funds}:records"
 ALERTS_CHANNEL = "alerts"
+ENTRIES_CHANNEL = "entries"
+CHANNELS = (ALERTS_CHANNEL, ENTRIES_CHANNEL)
 
 
 def producer(name: str) -> str:

@@ -6,8 +6,9 @@ the alerts, and takes none of them apart.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
+import msgspec
 import orjson
 
 from service.store.commands import Part
@@ -82,7 +83,33 @@ def write_block(block: LogBlock) -> tuple[Part, Part, Part, Part, Part]:
 def read_entry(row: Any) -> LogEntry:
     """Return the entry that a range of the stream shows as this row; only some have traces."""
     identifier, (_, count, _, accounts, _, alerts, _, runs, *more) = row
-    last = int(identifier[:-2])
+    traces = more[1] if more else b""
+    return _entry(int(identifier[:-2]), (int(count), accounts, alerts, runs, traces))
+
+
+def pack_entries(shard: int, offset: int, blocks: Sequence[LogBlock]) -> bytes:
+    """Return the entries that these blocks become behind an offset of a shard's log, as one text
+    for those who listen."""
+    return _packer.encode((shard, offset, [write_block(block) for block in blocks]))
+
+
+def unpack_entries(text: bytes) -> tuple[int, list[LogEntry]]:
+    """Return the shard and the entries of such a text."""
+    shard, offset, written = _unpacker.decode(text)
+    entries = []
+    for each in written:
+        offset += each[0]
+        entries.append(_entry(offset, each))
+    return shard, entries
+
+
+def _entry(last: int, written: "_Written") -> LogEntry:
+    count, accounts, alerts, runs, traces = written
     ranked = [Run(Rank(*rank), many) for rank, many in orjson.loads(runs)]
-    traces = dict(orjson.loads(more[1])) if more else {}
-    return LogEntry(last - int(count) + 1, last, orjson.loads(accounts), alerts, ranked, traces)
+    followed = dict(orjson.loads(traces)) if traces else {}
+    return LogEntry(last - count + 1, last, orjson.loads(accounts), alerts, ranked, followed)
+
+
+_Written: TypeAlias = tuple[int, bytes, bytes, bytes, bytes]  # as `write_block` gives it
+_packer = msgspec.msgpack.Encoder()
+_unpacker = msgspec.msgpack.Decoder(tuple[int, int, list[_Written]])

@@ -15,7 +15,7 @@ from redis.crc import key_slot
 from service.errors import StoreUnavailable
 from service.store import keys
 from service.store.client import Client, connect, connect_blocking
-from service.store.commands import Script, ScriptCall, load_script
+from service.store.commands import Message, Script, ScriptCall, load_script
 from service.store.epoch import settle
 from service.store.health import ping
 from tests.cutting_proxy import proxied
@@ -148,7 +148,7 @@ async def test_a_slot_that_moves_is_followed(client: Client, shared_cluster: Val
 
 
 async def until_heard(
-    messages: AsyncIterator[bytes | None], text: bytes, publish: Callable[[], Awaitable[object]]
+    messages: AsyncIterator[Message | None], text: bytes, publish: Callable[[], Awaitable[object]]
 ) -> None:
     """Publish until it is heard: a node that is only just known may miss one."""
     while True:
@@ -156,7 +156,7 @@ async def until_heard(
         while not hearing.done():
             await publish()
             await asyncio.wait([hearing], timeout=0.2)
-        if hearing.result() == text:
+        if hearing.result() == ("alerts", text):
             return
 
 

@@ -1,8 +1,12 @@
 """Commits that belong together: parts of a burst ahead of the position, shards that wake once."""
 
+import dataclasses
+
 import pytest
 
-from service.store.alert_log import Commit, LogTail
+from service.store.alert_log import SENT_BYTES, Commit, LogTail
+from service.store.keys import ALERTS_CHANNEL
+from service.store.log_entries import LogEntry
 from tests.store.stores import Store, own
 from tests.store.test_alert_log import FIRST, KEY, block_of
 
@@ -32,4 +36,23 @@ async def test_shards_that_are_committed_together_wake_once(store: Store) -> Non
     while (ends := await anext(heard)) == [(0, 4)]:
         pass  # of the test before: in a cluster news travel from node to node
     assert ends == [(1, 3), (2, 3)]
+    await heard.aclose()  # type: ignore[attr-defined]  # an async generator
+
+
+async def test_small_entries_are_overheard_once_they_are_committed(store: Store) -> None:
+    await own(store, 1)
+    overheard: list[tuple[int, list[LogEntry]]] = []
+    heard = store.log.listen(lambda shard, entries: overheard.append((shard, entries)))
+    assert await anext(heard) is None
+    outdated = dataclasses.replace(FIRST, token=FIRST.token + 1)
+    assert await store.log.commit([(1, outdated), (1, FIRST)]) == ["lease_lost", "committed"]
+    large = Commit(1, 2, 5, 0, 3, blocks=[block_of([KEY], b"[%s]" % (b"1" * SENT_BYTES))])
+    assert await store.log.commit([(1, large)]) == ["committed"]
+    last = Commit(1, 3, 5, 0, 4, blocks=[block_of([KEY], b"[5]")])
+    assert await store.log.commit([(1, last)]) == ["committed"]
+    while len(overheard) < 2:
+        await store.client.call("PUBLISH", ALERTS_CHANNEL, "1:5")
+        await anext(heard)
+    first, second, (third,) = [*await store.log.read(1, 0, count=2), await store.log.read(1, 4)]
+    assert overheard == [(1, [first, second]), (1, [third])]
     await heard.aclose()  # type: ignore[attr-defined]  # an async generator

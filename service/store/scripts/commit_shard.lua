@@ -16,7 +16,9 @@ local drained = cmsgpack.unpack(ARGV[7]) -- account key, its newest change id up
 local kept = cmsgpack.unpack(ARGV[8]) -- account key, JSON of its levels, ...
 local removed = cmsgpack.unpack(ARGV[9]) -- account keys whose levels are all at rest
 local numbered = cmsgpack.unpack(ARGV[10]) -- account key, seq, ...
-local blocks_at = 11 -- fives: alerts in the entry; account keys, alerts, runs, traces (JSON) or ''
+local channel = ARGV[11] -- on which those who follow the log are sent its new entries; '': on none
+local entries = ARGV[12] -- as they are sent
+local blocks_at = 13 -- fives: alerts in the entry; account keys, alerts, runs, traces (JSON) or ''
 
 -- One commit of a shard's owner: input position, levels, seqs and alerts in one step. Everything is
 -- checked before anything is written. Answers 'committed', 'repeated' (this commit is stored
@@ -84,4 +86,5 @@ for at = blocks_at, #ARGV, 5 do
 end
 redis.call('HSET', state, 'commit', ARGV[2], 'marketId', market_id, 'changeId', change_id,
   'offset', digits(offset), 'ahead', ahead, 'logTime', digits(log_time))
+if channel ~= '' then redis.call('PUBLISH', channel, entries) end
 return 'committed'
