@@ -55,7 +55,6 @@ def effort(small: int, soak: int) -> Callable[[Test], Test]:
     chosen = settings(
         max_examples=soak if soaking else small,
         derandomize=not soaking,
-        deadline=None,
         phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.target, Phase.shrink],
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         database=None if not soaking else settings().database,

@@ -2,7 +2,7 @@
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.access.door import Caller
@@ -34,7 +34,6 @@ class Count:
         st.tuples(st.floats(0.0, 60.0), st.integers(0, 8 * UNIT_BYTES)), min_size=1, max_size=200
     )
 )
-@settings(deadline=None)
 def test_what_lives_is_never_more_than_there_is_room_for(calls: list[tuple[float, int]]) -> None:
     async def run() -> None:
         count = Count()

@@ -38,7 +38,6 @@ PROTOCOL_CODES = {1002, 1007, 1009}
 LAST = wire_frame(TEXT, b'{"op":"subscribe","id":"the last","channel":"none"}')
 UNDISTURBED = settings(
     max_examples=EXAMPLES,
-    deadline=None,
     derandomize=not SOAK,
     suppress_health_check=list(HealthCheck),
 )
