@@ -91,16 +91,19 @@ class Engine:
         """Whether marks are judged that were not taken: levels are not those of the marks then."""
         return len(self._ahead) > 0
 
-    def look_ahead(self, entries: Sequence[MarketEntry], first: int = 0) -> None:
+    def look_ahead(self, entries: Sequence[MarketEntry], first: int = 0) -> int:
         """Judge marks from `first` on in one go; `pages` must be given each of them next.
 
         Until then nobody else may work on the book, nor ask it for anything that is to last. It
         does nothing while there are such marks, or where the next entry must be taken alone.
+        Returns how many it has judged now.
         """
-        if not self._ahead and not self._suspects:
-            self._ahead.look(entries, first)
-            if self._ahead and len(self._ahead.ticked.changed):
-                self._touch(self._ahead.ticked.changed.slots)
+        if self._ahead or self._suspects:
+            return 0
+        self._ahead.look(entries, first)
+        if self._ahead and len(self._ahead.ticked.changed):
+            self._touch(self._ahead.ticked.changed.slots)
+        return len(self._ahead)
 
     def pages(
         self, entry: MarketEntry, changes: Sequence[AccountChange], now_ms: int

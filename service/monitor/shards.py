@@ -140,7 +140,8 @@ class Shards:
         fetched = await fetch_changes(self._accounts, entries, self._drained_to)
         started = time.monotonic()
         for place, entry in enumerate(entries):
-            self.engine.look_ahead(entries, place)
+            began = time.perf_counter()
+            self._timing.looked_ahead(self.engine.look_ahead(entries, place), began)
             await self._apply(entry, fetched)
             if time.monotonic() - started > APPLY_S:
                 build = self._build_parts if self.engine.is_ahead else self._build_alerts

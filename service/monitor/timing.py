@@ -41,8 +41,17 @@ class Timing:
     def __init__(self, measures: Measures, tracer: Tracer | None = None) -> None:
         self._measures = measures
         self._tracer = tracer
+        self._ahead, self._ahead_s = 0, 0.0  # entries that were judged before they are taken; each
         self._oldest_ms: int | None = None  # of the alerts that were not sent yet
         self._followed: dict[int, str] = {}  # by market id, of alerts that were not sent yet
+
+    def looked_ahead(self, entries: int, began: float) -> None:
+        """So many entries were judged in one go since `began`: the next to be taken.
+
+        Each has had its share of that when it is taken.
+        """
+        if entries:
+            self._ahead, self._ahead_s = entries, (time.perf_counter() - began) / entries
 
     def begin(self, entry: MarketEntry, pools: int) -> Taking:
         """An entry is taken now, after so many pools were judged."""
@@ -61,7 +70,11 @@ class Timing:
 
     def end(self, taking: Taking, pools: int) -> None:
         """The entry is taken, and so many pools were judged in all."""
-        self._measures.entry_seconds.observe(time.perf_counter() - taking.began)
+        took_s = time.perf_counter() - taking.began
+        if self._ahead:
+            self._ahead -= 1
+            took_s += self._ahead_s
+        self._measures.entry_seconds.observe(took_s)
         self._measures.entry_pools.observe(pools - taking.pools)
         if taking.entry.kind == "m":
             age_ms = taking.now_ms - taking.entry.event_time_ms

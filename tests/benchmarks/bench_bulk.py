@@ -24,7 +24,7 @@ from service.store.accounts import Accounts
 from service.store.client import connect
 from service.store.embedded import socket_path
 from service.store.market_stream import MarketStream
-from tests.benchmarks.harness import Measurement, Size, hash_of, resident_bytes
+from tests.benchmarks.harness import Measurement, Size, hash_of, processor_seconds, resident_bytes
 from tests.benchmarks.whole_service import SHARDS, changes_behind
 from tests.e2e.running_service import RunningService, until
 
@@ -150,13 +150,8 @@ def _cpu_s(service: RunningService) -> dict[str, float]:
     spent = {}
     for part in ("valkey", "api", "monitor"):
         (process,) = service.children(part)
-        spent[part] = _cpu_of(process)
+        spent[part] = processor_seconds(process)
     return spent
-
-
-def _cpu_of(process: int) -> float:
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _by_hset(server: Path, lines: list[bytes]) -> float:
@@ -203,7 +198,7 @@ def _cold_start(service: RunningService, server: Path, count: int) -> Measuremen
         hash_of(versions, contracts),
         {
             "accounts_a_second": count / ours_s,
-            "cpu_s": _cpu_of(monitor),
+            "cpu_s": processor_seconds(monitor),
             "resident_mb": resident / 1e6,
             "resident_bytes_a_position": resident / len(contracts),
         },

@@ -19,7 +19,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,7 +36,7 @@ from tests.benchmarks.bench_evaluate import (
     symbol,
 )
 from tests.benchmarks.bench_evaluate import account as account_of
-from tests.benchmarks.harness import Measurement, Size, hash_of
+from tests.benchmarks.harness import Measurement, Size, hash_of, processor_seconds
 from tests.benchmarks.whole_service import WITHIN_S, whole_service
 from tests.valkey_cluster import free_port
 
@@ -76,11 +75,6 @@ class Worker:
         text = answer.read()
         assert answer.status == 200, text[:500]
         return text
-
-    def processor_s(self) -> float:
-        """Return what all its threads have had of the processor."""
-        schedules = Path(f"/proc/{self.process}/task").glob("*/schedstat")
-        return sum(int(each.read_text().split()[0]) for each in schedules) / 1e9
 
 
 @contextlib.contextmanager
@@ -191,12 +185,12 @@ class _Times:
     processor_s: list[float] = field(default_factory=list)
 
     def add(self, worker: Worker, call: Callable[[], object], calls: int) -> None:
-        took_s, before_s = [], worker.processor_s()
+        took_s, before_s = [], processor_seconds(worker.process)
         for _ in range(calls):
             began_s = time.perf_counter()
             call()
             took_s.append(time.perf_counter() - began_s)
-        self.processor_s.append((worker.processor_s() - before_s) / calls)
+        self.processor_s.append((processor_seconds(worker.process) - before_s) / calls)
         self.medians_s.append(statistics.median(took_s))
 
 

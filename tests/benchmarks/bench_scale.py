@@ -2,7 +2,9 @@
 
 Every book is built and ticked in a process of its own, so that its memory is its own. The rounds
 are those of `bench_monitor`, beside evaluating every pool once a round. The two monitors are real
-ones: the same marks to one monitor with some accounts, and to two with twice as many.
+ones: the same marks to one monitor with some accounts, and to two with twice as many. Marks come in
+step with the clock, and count once bands have settled: what a monitor that lags, a mark that is
+stale and fresh again, or a round at which nobody is due takes, is not what a tick costs.
 """
 
 import asyncio
@@ -13,27 +15,38 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from operator import sub
+from typing import Any
 
 import numpy as np
 import orjson
 
 from service.memory import give_back_large_blocks
-from service.store.market_stream import NewMark
-from tests.api.workers import one_tier
+from tests.api.workers import instrument
 from tests.benchmarks.bench_monitor import CALM_ROUNDS, CRASH, SETTLING_ROUNDS
 from tests.benchmarks.books import CALM, SEED, SYMBOLS, Rounds
-from tests.benchmarks.harness import Measurement, Size, hash_of, resident_bytes, timed
+from tests.benchmarks.harness import (
+    Measurement,
+    Size,
+    hash_of,
+    processor_seconds,
+    resident_bytes,
+    timed,
+)
+from tests.benchmarks.whole_book import POSITIONS, PRICE, mark, symbol
 from tests.benchmarks.whole_service import WITHIN_S, Whole, whole_service
 
 CRASH_ROUNDS = 30
-PRICE, POSITIONS = 100.0, 3  # of each account of the two monitors
+ROUND_S = 0.2
 
 
 def run(size: Size) -> Iterator[Measurement]:
     small = size == "small"
     for pools in (500, 1_000) if small else (10_000, 100_000, 1_000_000):
         yield _of_book(pools)
-    yield asyncio.run(_two_monitors(200 if small else 100_000, 2 if small else 20))
+    accounts, settling, rounds = (2_000, 4, 5) if small else (100_000, SETTLING_ROUNDS, 50)
+    yield asyncio.run(_two_monitors(accounts, settling, rounds))
 
 
 def _of_book(pools: int) -> Measurement:
@@ -83,46 +96,65 @@ def _round(rounds: Rounds, drift: float) -> tuple[float, int]:
     return time.perf_counter() - start, due
 
 
-async def _two_monitors(accounts: int, rounds: int) -> Measurement:
-    alone_s, held = await _ticked(1, accounts, rounds)
-    together_s, shares = await _ticked(2, 2 * accounts, rounds)
-    digest = hash_of(np.array([sum(held), sum(shares)], np.float64))
+async def _two_monitors(accounts: int, settling: int, rounds: int) -> Measurement:
+    alone = await _ticked(1, accounts, settling, rounds)
+    together = await _ticked(2, 2 * accounts, settling, rounds)
+    digest = hash_of(np.array([sum(alone.held), sum(together.held)], np.float64))
     return Measurement(
         "an entry in two monitors of twice the accounts",
         {"accounts": 2 * accounts, "symbols": SYMBOLS, "rounds": rounds},
         SEED,
-        together_s,
+        together.entry_s,
         "an entry in one monitor",
-        alone_s,
+        alone.entry_s,
         digest,
-        {"least_share": min(shares) / sum(shares)},
+        {
+            "least_share": min(together.held) / sum(together.held),
+            "pools_due_a_round": together.due,
+            "pools_due_a_round_in_one": alone.due,
+            "processor_ms_a_round": 1e3 * together.processor_s,
+            "processor_ms_a_round_in_one": 1e3 * alone.processor_s,
+        },
     )
 
 
-async def _ticked(count: int, accounts: int, rounds: int) -> tuple[float, list[int]]:
-    """Return the mean seconds an entry took in the slowest monitor, and what each of them holds."""
+@dataclass(frozen=True, slots=True)
+class _Ticked:
+    """What marks cost the monitor that they cost most, and how many positions each one holds.
+
+    `processor_s` is all that the process took in a round's time, its idle rounds and reports too:
+    it can only be more than what its entries are said to have taken.
+    """
+
+    entry_s: float
+    due: float  # pools a round
+    processor_s: float  # a round
+    held: list[int]
+
+
+async def _ticked(count: int, accounts: int, settling: int, rounds: int) -> _Ticked:
+    """Let calm rounds come, and count from when bands have settled."""
     async with whole_service("--monitors", str(count)) as service:
-        await _mark(service, np.full(SYMBOLS, PRICE))
-        listed = [one_tier(_symbol(number)) for number in range(SYMBOLS)]
-        await service.fill(listed, [_account(number) for number in range(accounts)])
+        walk = _Walk(service)
+        await walk.go(1)
+        listed = [instrument(symbol(number)) for number in range(SYMBOLS)]
+        await service.fill(listed, _accounts(accounts))
         held = await _shared_out(service, count, accounts)
-        prices, walk = np.full(SYMBOLS, PRICE), np.random.default_rng(SEED)
-        before = await _entries(service)
-        for _ in range(rounds):
-            prices *= np.exp(walk.normal(0.0, CALM, SYMBOLS))
-            await _mark(service, prices)
-        wanted = rounds * SYMBOLS
-        async with asyncio.timeout(WITHIN_S):
-            while True:
-                after = await _entries(service)
-                spent = [
-                    (now[0] - then[0], now[1] - then[1])
-                    for now, then in zip(after, before, strict=True)
-                ]
-                if all(entries >= wanted for entries, _ in spent):
-                    break
-                await asyncio.sleep(0.1)
-        return max(seconds / entries for entries, seconds in spent), held
+        await walk.go(settling)  # marks that grew stale meanwhile are fresh after three
+        monitors = service.running.children("--role monitor")
+        before, used = await walk.taken(), [processor_seconds(each) for each in monitors]
+        await walk.go(rounds)
+        after = await walk.taken()
+        used_s = [processor_seconds(each) - was for each, was in zip(monitors, used, strict=True)]
+        spent = [tuple(map(sub, now, was)) for now, was in zip(after, before, strict=True)]
+        assert all(each[0] >= rounds * SYMBOLS for each in spent), "marks are missing"
+        assert all(each[2] for each in spent), "no pool was due: that is no work to measure"
+        return _Ticked(
+            max(seconds / entries for entries, seconds, _ in spent),
+            max(due for *_, due in spent) / rounds,
+            max(used_s) / rounds,
+            held,
+        )
 
 
 async def _shared_out(service: Whole, count: int, accounts: int) -> list[int]:
@@ -136,45 +168,63 @@ async def _shared_out(service: Whole, count: int, accounts: int) -> list[int]:
             await asyncio.sleep(0.1)
 
 
-async def _entries(service: Whole) -> list[tuple[int, float]]:
-    """Return, of each monitor, how many entries it has taken and the seconds that took."""
-    found = []
-    for figures in await service.figures():
-        took = figures["histograms"]["entry_seconds"]
-        found.append((sum(took["counts"]), float(took["sum"])))
-    return found
+class _Walk:
+    """Marks that wander from about where the positions were entered."""
+
+    def __init__(self, service: Whole) -> None:
+        self._service = service
+        self._prices, self._source = np.full(SYMBOLS, PRICE), np.random.default_rng(SEED)
+
+    async def go(self, rounds: int) -> None:
+        """Append rounds in step with the clock, as a venue's feed does."""
+        due_at = time.perf_counter()
+        for _ in range(rounds):
+            await asyncio.sleep(max(0.0, due_at - time.perf_counter()))
+            due_at += ROUND_S
+            self._prices *= np.exp(self._source.normal(0.0, CALM, SYMBOLS))
+            await mark(self._service, list(enumerate(self._prices.tolist())))
+
+    async def taken(self) -> list[tuple[float, float, float]]:
+        """Return what each monitor has taken once it tells that it has all that was appended.
+
+        Entries, the seconds they took, and pools that were due at them.
+        """
+        last, _ = await self._service.market.tail()
+        async with asyncio.timeout(WITHIN_S):
+            while True:
+                told = await self._service.figures()
+                if all(figures["marketId"] >= last for figures in told):
+                    break
+                await asyncio.sleep(0.05)
+        return [_told(figures["histograms"]) for figures in told]
 
 
-async def _mark(service: Whole, prices: np.ndarray) -> None:
-    marks = [
-        NewMark("generic", _symbol(number), orjson.dumps(_document(number, price)))
-        for number, price in enumerate(prices.tolist())
-    ]
-    await service.market.append_marks(marks)
+def _told(histograms: dict[str, Any]) -> tuple[float, float, float]:
+    seconds, pools = histograms["entry_seconds"], histograms["entry_pools"]
+    return sum(seconds["counts"]), seconds["sum"], pools["sum"]
 
 
-def _document(number: int, price: float) -> dict[str, object]:
-    return {"venue": "generic", "symbol": _symbol(number), "markPrice": price}
-
-
-def _symbol(number: int) -> str:
-    return f"S{number}/USDT:USDT"
-
-
-def _account(number: int) -> dict[str, object]:
-    """Three positions, and money from little to plenty: as many near a line as in the books."""
-    wallet = 12.0 * 20.0 ** ((number * 0.618_033_988_75) % 1.0)
-    positions = [
-        {
-            "symbol": _symbol((number * 7 + step * 61) % SYMBOLS),
-            "side": "long" if (number + step) % 2 else "short",
-            "contracts": 1,
-            "entryPrice": PRICE,
-        }
-        for step in range(POSITIONS)
-    ]
-    balances = [{"asset": "USDT", "amount": wallet}]
-    return {"id": f"a{number:07d}", "balances": balances, "positions": positions}
+def _accounts(count: int) -> Iterator[dict[str, object]]:
+    """Yield accounts that lie as those of the books: as many near a line."""
+    source = np.random.default_rng(SEED)
+    leverage = 1.5 * 20.0 ** source.random(count)
+    money = np.exp(source.normal(9.0, 2.0, (count, POSITIONS)))
+    held = (source.integers(0, SYMBOLS, (count, 1)) + 61 * np.arange(POSITIONS)) % SYMBOLS
+    entries = PRICE * source.uniform(0.95, 1.05, held.shape)
+    sides = source.random(held.shape) < 0.5
+    for number in range(count):
+        positions = [
+            {
+                "symbol": symbol(int(held[number, leg])),
+                "side": "long" if sides[number, leg] else "short",
+                "contracts": float(money[number, leg]) / PRICE,
+                "entryPrice": float(entries[number, leg]),
+            }
+            for leg in range(POSITIONS)
+        ]
+        wallet = float(money[number].sum() / leverage[number])
+        balances = [{"asset": "USDT", "amount": wallet}]
+        yield {"id": f"a{number:07d}", "balances": balances, "positions": positions}
 
 
 if __name__ == "__main__":

@@ -61,6 +61,12 @@ def resident_bytes(process: int) -> int:
     return pages * resource.getpagesize()
 
 
+def processor_seconds(process: int) -> float:
+    """Return what all threads of a process have had of the processor."""
+    schedules = Path(f"/proc/{process}/task").glob("*/schedstat")
+    return sum(int(each.read_text().split()[0]) for each in schedules) / 1e9
+
+
 def hash_of(*columns: np.ndarray, digits: int = 9) -> str:
     """Return a hash blind to last bits: `digits` significant ones, NaN equal to NaN."""
     digest = hashlib.sha256()

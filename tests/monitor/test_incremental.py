@@ -26,8 +26,8 @@ from tests.strategies import effort
 class ScratchEngine(Engine):
     """Finds every pool due at every entry, and takes each for itself."""
 
-    def look_ahead(self, entries: Sequence[MarketEntry], first: int = 0) -> None:
-        pass
+    def look_ahead(self, entries: Sequence[MarketEntry], first: int = 0) -> int:  # noqa: ARG002
+        return 0
 
     def _due(self, touched: Touched) -> list[Ints]:
         return [*super()._due(touched), self.book.live_slots()]
