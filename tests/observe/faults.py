@@ -140,7 +140,10 @@ def bad_frames(url: str) -> Callable[[threading.Event], None]:
 
 
 def slow_bodies(url: str, size: int, seconds: float) -> Callable[[threading.Event], None]:
-    """Return what sends two large bodies at a time, half of each after a pause."""
+    """Return what sends three large bodies at a time, half of each after a pause.
+
+    One of two workers has two of them.
+    """
     parts = urlsplit(url)
     address = (parts.hostname or "", parts.port or 0)
     head = (
@@ -150,7 +153,7 @@ def slow_bodies(url: str, size: int, seconds: float) -> Callable[[threading.Even
 
     def send(ended: threading.Event) -> None:
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            sockets = [stack.enter_context(socket.create_connection(address)) for _ in range(2)]
+            sockets = [stack.enter_context(socket.create_connection(address)) for _ in range(3)]
             for each in sockets:
                 each.settimeout(2.0)
                 each.sendall(head + b" " * (size // 2))

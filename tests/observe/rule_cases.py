@@ -59,6 +59,16 @@ _OK, _BAD = 'status="200",route="/v1/evaluate"', 'route="/v1/evaluate"'
 CASES: Sequence[Case] = (
     Case("PlimsollDown", 30, 0, {'up{job="plimsoll",instance="a"}': (1.0, 0.0)}),
     Case("PlimsollDown", 30, 0, {'up{job="plimsoll",instance="a"}': (1.0, None)}),
+    Case(
+        "PlimsollWorkerSilent",
+        30,
+        120,
+        {
+            'plimsoll_workers{state="silent",instance="a"}': (0.0, 1.0),
+            'plimsoll_workers{state="told",instance="a"}': (2.0, 1.0),
+            'plimsoll_workers{state="silent",instance="b"}': (0.0, 0.0),
+        },
+    ),
     Case("PlimsollStoreAway", 15, 0, {"plimsoll_store_up": (1.0, 0.0)}),
     *(
         Case("PlimsollShardsNotServed", 30, 0, {f'plimsoll_shards{{state="{state}"}}': (0.0, 1.0)})

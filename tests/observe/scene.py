@@ -85,7 +85,7 @@ def watched(folder: Path) -> Iterator[Scene]:
         patch.setenv("PLIMSOLL_APPENDFSYNC", "no")
         patch.setenv("PLIMSOLL_MARK_MAX_AGE_S", "2")
         patch.setenv("PLIMSOLL_BODIES_MAX_BYTES", str(2**20))
-        service = RunningService(data_dir)
+        service = RunningService(data_dir, "--workers", "2")
         try:
             _prepare(service)
             rules = shortened(RULES.read_text(encoding="utf-8"), FACTOR)

@@ -135,8 +135,14 @@ def a_worker_that_does_not_answer(scene: Scene) -> None:
     # While Prometheus was told to look less often there was no target for a moment.
     scene.clears("PlimsollDown")
     scene.seen.discard("PlimsollDown")
-    with stopped(scene.service.children("--role api")):
+    workers = scene.service.children("--role api")
+    scene.prometheus.look_every(AWAY_MS)  # who answers waits half a second for the one that hangs
+    with stopped(workers[:1]):
+        scene.fires("PlimsollWorkerSilent")
+    scene.clears("PlimsollWorkerSilent")
+    with stopped(workers):
         scene.fires("PlimsollDown")
+    scene.prometheus.look_every(EVERY_MS)
 
 
 async def _append_nonsense(redis_url: str) -> None:
