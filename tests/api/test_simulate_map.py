@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from itertools import groupby
 from typing import Any
 
 import httpx
@@ -180,7 +181,8 @@ async def test_shards_nobody_spoke_of_are_asked_for_again(
     async with monitor(redis_url, say) as heard:
         found = (await worker.post(PATH, json=TWO)).json()
     assert found["accounts"] == 3 * SHARDS
-    assert wanted == [[0, 1, 2, 3], [1, 2, 3], [2, 3], [3]]
+    # One that is slower to answer than the silence lasts is asked for the same again.
+    assert [shards for shards, _ in groupby(wanted)] == [[0, 1, 2, 3], [1, 2, 3], [2, 3], [3]]
     assert len({decode_map_question(each.payload).job for each in heard}) == 1
 
 
