@@ -158,7 +158,7 @@ async def test_an_instruments_rule_is_kept_shown_and_obeyed(worker: httpx.AsyncC
         await post(worker, [first])
     held = await post(worker, [first | {"markPrice": 30_000}, first | {"markPrice": "NaN"}])
     assert {result["errors"][0]["code"] for result in held["results"]} >= {"beyond_band"}
-    # Who is refused has written nothing to wait for: what it made of the symbol comes by the stream.
+    # A refused mark is nothing that its writer waits for: the quality comes by the stream.
     mark = await shown(worker, lambda mark: mark["quality"] != "good")
     assert (mark["markPrice"], mark["quality"], mark["allows"]) == (60_000, "suspect", "warn")
     assert mark["refused"] == {"beyond_band": 1}

@@ -45,7 +45,7 @@ def run(size: Size) -> Iterator[Measurement]:
     small = size == "small"
     for pools in (500, 1_000) if small else (10_000, 100_000, 1_000_000):
         yield _of_book(pools)
-    accounts, settling, rounds = (2_000, 4, 5) if small else (100_000, SETTLING_ROUNDS, 50)
+    accounts, settling, rounds = (5_000, 4, 10) if small else (100_000, SETTLING_ROUNDS, 50)
     yield asyncio.run(_two_monitors(accounts, settling, rounds))
 
 
@@ -122,8 +122,8 @@ async def _two_monitors(accounts: int, settling: int, rounds: int) -> Measuremen
 class _Ticked:
     """What marks cost the monitor that they cost most, and how many positions each one holds.
 
-    `processor_s` is all that the process took in a round's time, its idle rounds and reports too:
-    it can only be more than what its entries are said to have taken.
+    `processor_s` is all that the process had in a round's time, for leases and reports too. On a
+    machine that is not busy it is somewhat more than what the round's entries took by the clock.
     """
 
     entry_s: float
