@@ -124,6 +124,7 @@ class _Ticked:
 
     `processor_s` is all that the process had in a round's time, for leases and reports too. On a
     machine that is not busy it is somewhat more than what the round's entries took by the clock.
+    On a busy one it is the figure to go by.
     """
 
     entry_s: float
