@@ -1,8 +1,8 @@
 """uvicorn's HTTP protocol, with heads bounded in bytes and in time, and errors that are problems.
 
 As it comes, a head may go on for ever, and what is no HTTP is answered in plain text. Connections
-that send nothing may take every descriptor of the process, so that the store cannot be reached
-again once it was away: some are kept for ourselves, and who comes then is hung up on.
+may take every descriptor of the process, so that the store cannot be reached again once it was
+away: some are kept for ourselves, and `lobby` hangs up on who comes then.
 """
 
 import asyncio
@@ -38,19 +38,35 @@ def connections_max() -> int:
     return max(most - DESCRIPTORS_KEPT, most // 2)
 
 
-class RequestProtocol(HttpToolsProtocol):
-    """Give it to uvicorn as `http=RequestProtocol`."""
+def head_timeout() -> bytes:
+    """Return the answer to a head that did not arrive in time, or did not begin to."""
+    return _refusal(408, "head_timeout", "the headers did not arrive in time")
 
+
+def _refusal(status: int, code: str, detail: str) -> bytes:
+    """Return an answer that is not the app's, and the last one."""
+    body = problem_bytes(status, code, detail)
+    head = (
+        f"HTTP/1.1 {status} {phrase_of(status)}\r\ncontent-type: {PROBLEM_TYPE}\r\n"
+        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+class RequestProtocol(HttpToolsProtocol):
+    """Give it to uvicorn as `http=RequestProtocol`.
+
+    `came_s`: when the connection came, by the loop's clock, where that was before it was made.
+    """
+
+    came_s: float | None = None
     _in_head = True
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > connections_max():
-            self.transport.abort()
-        else:
-            self._await_head()
+        self._await_head(self.came_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
@@ -65,7 +81,8 @@ class RequestProtocol(HttpToolsProtocol):
         if not self._in_head or self.transport.is_closing():
             return
         if self._head_bytes > HEAD_BYTES_MAX:
-            self._refuse(431, "head_too_large", f"more than {HEAD_BYTES_MAX} bytes of headers")
+            detail = f"more than {HEAD_BYTES_MAX} bytes of headers"
+            self._refuse(_refusal(431, "head_too_large", detail))
         elif self._head_timer is None:
             self._await_head()
 
@@ -80,21 +97,17 @@ class RequestProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def send_400_response(self, _msg: str) -> None:
-        self._refuse(400, "malformed_request", "this is not an HTTP request")
+        self._refuse(_refusal(400, "malformed_request", "this is not an HTTP request"))
 
-    def _refuse(self, status: int, code: str, detail: str) -> None:
+    def _refuse(self, refusal: bytes) -> None:
         """Answer without the app, and hang up."""
         self._stop_waiting()
-        body = problem_bytes(status, code, detail)
-        head = (
-            f"HTTP/1.1 {status} {phrase_of(status)}\r\ncontent-type: {PROBLEM_TYPE}\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
+        self.transport.write(refusal)
         self.transport.close()
 
-    def _await_head(self) -> None:
-        self._head_timer = self.loop.call_later(HEAD_S, self._lose_patience)
+    def _await_head(self, since_s: float | None = None) -> None:
+        begun_s = self.loop.time() if since_s is None else since_s
+        self._head_timer = self.loop.call_at(begun_s + HEAD_S, self._lose_patience)
 
     def _stop_waiting(self) -> None:
         if self._head_timer is not None:
@@ -105,4 +118,4 @@ class RequestProtocol(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self._await_head()  # an earlier request of this connection is being answered
         else:
-            self._refuse(408, "head_timeout", "the headers did not arrive in time")
+            self._refuse(head_timeout())
