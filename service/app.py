@@ -30,7 +30,6 @@ from service.api.moves import MarketMoves
 from service.api.own_marks import OwnMarks
 from service.api.packing import PackedDocuments
 from service.api.problems import install_problems
-from service.api.protocol import RequestProtocol
 from service.api.request_ids import RequestIds
 from service.api.server import DrainingServer
 from service.api.stored_risk import judge_stored
@@ -183,7 +182,6 @@ def serve_api(app: FastAPI, settings: Settings, listening: socket.socket) -> Non
     warm_up()
     config = uvicorn.Config(
         app,
-        http=RequestProtocol,
         loop="uvloop",
         ws=StreamProtocol,
         ws_max_size=settings.client_frame_max_bytes,

@@ -11,6 +11,7 @@ import pytest
 import uvicorn
 
 from service.api import protocol
+from service.api.server import DrainingServer
 from service.app import build_api
 from tests.api.workers import settings_of
 
@@ -27,15 +28,8 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     monkeypatch.setattr(protocol, "HEAD_S", PATIENCE_S)
     app = build_api(settings_of("redis://127.0.0.1:1/0"))
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            http=protocol.RequestProtocol,
-            lifespan="off",
-            log_level="error",
-            timeout_keep_alive=KEPT_S,
-        )
-    )
+    config = uvicorn.Config(app, lifespan="off", log_level="error", timeout_keep_alive=KEPT_S)
+    server = DrainingServer(config, app.state.drain, lambda: None)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     yield int(listening.getsockname()[1])
     server.should_exit = True
