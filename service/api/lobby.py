@@ -5,7 +5,7 @@ parser, a transport and a timer for each, whether it ever asks for anything or n
 is silent is a socket and its place in a queue, and every turn does a bounded part of what waits:
 so many are let in, so many of those that spoke become connections of the server, so many of those
 that hung up or waited too long are closed. The rest waits for the next turn, behind the requests
-of whoever is inside.
+of whoever is inside; what turns that are long let each kind do is a share of the time.
 """
 
 import asyncio
@@ -15,17 +15,43 @@ import selectors
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
+from time import monotonic
 
 from service.api import protocol
 
-LET_IN_A_TURN = 16  # ten or twenty microseconds each
-SEEN_OFF_A_TURN = 16
-SERVED_A_TURN = 2  # connection and first request are up to a millisecond
+LET_IN = (16, 10_000.0)  # a turn and a second: each takes ten or twenty microseconds
+SEEN_OFF = (16, 10_000.0)  # as letting in
+SERVED = (2, 1_000.0)  # connection and first request take half a millisecond: half of the time
+LONG_TURN_S = 0.1  # what a longer one counts as
 NO_ROOM_S = 1.0  # until it is tried again, when the system has no descriptor for who is next
 
 _log = logging.getLogger("plimsoll.lobby")
+
+
+@dataclass(slots=True)
+class Share:
+    """How many of a kind a turn may deal with: `least`, or `per_s` while some are left over.
+
+    By a number alone those outside would starve where those inside make every turn a long one.
+    """
+
+    least: int
+    per_s: float
+    _left_at_s: float | None = field(default=None, init=False)
+
+    def most(self) -> int:
+        """Return how many this turn may deal with."""
+        if self._left_at_s is None:
+            return self.least
+        turn_s = min(monotonic() - self._left_at_s, LONG_TURN_S)
+        return max(self.least, int(self.per_s * turn_s))
+
+    def end(self, left: bool) -> None:
+        """Say whether the turn `left` some for the next one, or may have."""
+        self._left_at_s = monotonic() if left else None
 
 
 class Lobby:
@@ -46,6 +72,8 @@ class Lobby:
         self._selector = selectors.DefaultSelector()
         self._came_s: dict[socket.socket, float] = {}  # of each that waits, the oldest first
         self._stirred: deque[socket.socket] = deque()  # have spoken or hung up; some left since
+        self._letting_in, self._serving = Share(*LET_IN), Share(*SERVED)
+        self._seeing_off, self._refusing = Share(*SEEN_OFF), Share(*SEEN_OFF)
         self._inside: set[asyncio.Task[None]] = set()  # on their way to the server
         self._no_room: dict[socket.socket, asyncio.TimerHandle] = {}
         self._patience: asyncio.TimerHandle | None = None  # for the oldest, or one that was it
@@ -77,25 +105,31 @@ class Lobby:
             await asyncio.wait(self._inside)
 
     def _let_in(self, listening: socket.socket) -> None:
-        for _ in range(LET_IN_A_TURN):
+        for _ in range(self._letting_in.most()):
             try:
                 connection, _address = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                self._letting_in.end(left=False)
                 return
             except OSError as error:
                 self._let_in_later(listening, error)
                 return
-            if self._present() >= protocol.connections_max():
+            if self._present() < protocol.connections_max():
+                self._have_wait(connection)
+            else:
                 connection.close()
-                continue
-            connection.setblocking(False)
-            self._selector.register(connection, selectors.EVENT_READ)
-            self._came_s[connection] = self._loop.time()
-            if self._patience is None:
-                self._wait_for_the_oldest()
+        self._letting_in.end(left=True)
+
+    def _have_wait(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        self._selector.register(connection, selectors.EVENT_READ)
+        self._came_s[connection] = self._loop.time()
+        if self._patience is None:
+            self._wait_for_the_oldest()
 
     def _let_in_later(self, listening: socket.socket, error: OSError) -> None:
         """Without a pause the loop would turn on the spot: the next one stays where it is."""
+        self._letting_in.end(left=False)
         _log.warning("nobody is let in for %g s: %s", NO_ROOM_S, error)
         self._loop.remove_reader(listening)
         again = partial(self._loop.add_reader, listening, self._let_in, listening)
@@ -109,18 +143,19 @@ class Lobby:
         if not self._stirred:
             found = self._selector.select(0)
             self._stirred.extend(key.fileobj for key, _ in found)  # type: ignore[misc]
-        passed_on = 0
-        for _ in range(min(len(self._stirred), SEEN_OFF_A_TURN)):
+        served, seen_off = self._serving.most(), self._seeing_off.most()
+        while self._stirred and served and seen_off:
             connection = self._stirred.popleft()
             if connection not in self._came_s:
                 continue  # its time was over meanwhile
-            if not _has_spoken(connection):
+            if _has_spoken(connection):
+                self._pass_on(connection)
+                served -= 1
+            else:
                 self._see_off(connection)
-                continue
-            self._pass_on(connection)
-            passed_on += 1
-            if passed_on == SERVED_A_TURN:
-                return
+                seen_off -= 1
+        self._serving.end(left=bool(self._stirred))
+        self._seeing_off.end(left=bool(self._stirred))
 
     def _pass_on(self, connection: socket.socket) -> None:
         """Have what it says served; it stays unread until then."""
@@ -153,13 +188,14 @@ class Lobby:
 
     def _lose_patience(self) -> None:
         """Refuse some of those whose time is over."""
-        now_s = self._loop.time()
-        for connection, came_s in list(islice(self._came_s.items(), SEEN_OFF_A_TURN)):
-            if came_s + protocol.HEAD_S > now_s:
-                break
+        due_s = self._loop.time() - protocol.HEAD_S
+        oldest = list(islice(self._came_s.items(), self._refusing.most()))
+        over = [connection for connection, came_s in oldest if came_s <= due_s]
+        for connection in over:
             with contextlib.suppress(OSError):
                 connection.send(protocol.head_timeout())
             self._see_off(connection)
+        self._refusing.end(left=len(over) == len(oldest))
         self._wait_for_the_oldest()
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from service.api import lobby, protocol
-from service.api.lobby import LET_IN_A_TURN, SEEN_OFF_A_TURN, SERVED_A_TURN, Lobby
+from service.api.lobby import LET_IN, SEEN_OFF, SERVED, Lobby
 
 pytestmark = pytest.mark.anyio
 
-MANY = 3 * LET_IN_A_TURN + 1
+MANY = 3 * LET_IN[0] + 1
 
 
 class Served(asyncio.Protocol):
@@ -66,6 +66,14 @@ class House:
         return self.served[-1]
 
 
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """By what the length of a turn is told: to itself it has none."""
+    stopped = [0.0]
+    monkeypatch.setattr(lobby, "monotonic", lambda: stopped[0])
+    return stopped
+
+
 @pytest.fixture
 def listening() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0), backlog=1_000) as made:
@@ -111,7 +119,7 @@ def is_hung_up(client: socket.socket) -> bool:
 @pytest.mark.usefixtures("clients")
 async def test_so_many_are_let_in_a_turn_and_the_silent_cost_nothing_more(house: House) -> None:
     await house.have(lambda: len(house.let_in) == MANY)
-    assert most_in_a_turn(house.let_in) == LET_IN_A_TURN
+    assert most_in_a_turn(house.let_in) == LET_IN[0]
     for _ in range(100):
         await asyncio.sleep(0)
     assert not house.passed_on
@@ -123,9 +131,45 @@ async def test_so_many_of_those_that_speak_are_served_a_turn_and_all_in_the_end(
     for client in clients:
         client.send(b"hello")
     await house.have(lambda: len(house.passed_on) == MANY)
-    assert most_in_a_turn(house.passed_on) == SERVED_A_TURN
+    assert most_in_a_turn(house.passed_on) == SERVED[0]
     for client in clients:
         assert await asyncio.to_thread(client.recv, 100) == b"hello"
+
+
+async def test_long_turns_starve_nobody_outside_and_take_a_share_of_the_time(
+    clients: list[socket.socket], house: House, clock: list[float]
+) -> None:
+    """In ten milliseconds as many as are served in ten milliseconds, whatever the turns."""
+
+    def pass_time() -> None:
+        clock[0] += 0.01
+        passing.append(asyncio.get_running_loop().call_soon(pass_time))
+
+    for client in clients:
+        client.send(b"hello")
+    passing: list[asyncio.Handle] = []
+    pass_time()
+    await house.have(lambda: len(house.passed_on) == MANY)
+    passing[-1].cancel()
+    most = int(0.01 * SERVED[1])
+    assert sorted(Counter(house.passed_on).values())[-3:] == [most] * 3
+
+
+def test_a_share_is_of_the_time_since_some_were_left_and_never_less_than_the_least(
+    clock: list[float],
+) -> None:
+    share = lobby.Share(2, 1_000.0)
+    clock[0] = 60.0
+    assert share.most() == 2  # nobody has waited for this minute
+    share.end(left=True)
+    assert share.most() == 2
+    clock[0] += 0.0035
+    assert share.most() == 3
+    clock[0] += 60.0  # it was thought that some were left, and they were not
+    assert share.most() == 1_000.0 * lobby.LONG_TURN_S
+    share.end(left=False)
+    clock[0] += 1.0
+    assert share.most() == 2
 
 
 async def test_so_many_of_those_that_hang_up_are_closed_a_turn_and_never_served(
@@ -142,7 +186,7 @@ async def test_so_many_of_those_that_hang_up_are_closed_a_turn_and_never_served(
     for client in clients:
         client.close()
     await house.have(lambda: len(seen_off) == MANY)
-    assert most_in_a_turn(seen_off) == SEEN_OFF_A_TURN
+    assert most_in_a_turn(seen_off) == SEEN_OFF[0]
     assert not house.passed_on
 
 
@@ -162,7 +206,7 @@ async def test_the_silent_are_refused_when_their_time_is_over_so_many_a_turn(
     await house.have(lambda: len(house.let_in) == MANY)
     clients[0].send(b"in time")
     await house.have(lambda: len(refused) == MANY - 1)
-    assert most_in_a_turn(refused) <= SEEN_OFF_A_TURN
+    assert most_in_a_turn(refused) <= SEEN_OFF[0]
     assert clients[0].recv(100) == b"in time"
     for client in clients[1:]:
         assert (client.recv(100), client.recv(100)) == (b"too late", b"")
