@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from service import app
+from service.memory import calm_collector, collect_seldom
 from service.monitor import judges
 from service.risk.compiled import Direct
 from tests.valkey_cluster import AnyServer, ValkeyCluster, server_to_test
@@ -26,10 +27,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
     In the processes of the tests, unlike in those of a service, types are found out at every call.
     """
+    collect_seldom()
     if not hasattr(config, "workerinput"):
         app.warm_up()
         judges.warm_up()
     Direct.__call__ = _checked  # type: ignore[method-assign]
+
+
+def pytest_collection_finish() -> None:
+    """Take all that was collected out of the garbage collector's sight: it stays."""
+    calm_collector()
 
 
 def _checked(self: Direct, *arguments: Any) -> Any:
