@@ -17,7 +17,7 @@ from service.store.market_stream import MarketStream
 from tests.e2e.running_service import RunningService, until
 
 SHARDS = Settings.model_fields["shards"].default
-LINES = 12_000
+LINES = 40_000
 
 
 class Slow:
@@ -28,7 +28,7 @@ class Slow:
 
     def __iter__(self) -> Iterator[bytes]:
         for number in range(LINES):
-            if number == 8_000:
+            if number == 30_000:
                 self.died.wait(30.0)
             yield json.dumps({"id": f"a{number}", "balances": _usdt(number)}).encode() + b"\n"
 
