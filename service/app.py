@@ -35,7 +35,7 @@ from service.api.server import DrainingServer
 from service.api.stored_risk import judge_stored
 from service.api.watched_markets import WatchedMarkets
 from service.contract import plain_columns, plain_request
-from service.memory import keep_large_blocks
+from service.memory import calm_collector, collect_seldom, keep_large_blocks
 from service.monitor.measures import CollectorClock
 from service.page.routes import build_page_router
 from service.push import asyncapi
@@ -55,7 +55,7 @@ from service.rules import (
     meter_of,
     stream_limits_of,
 )
-from service.running import calm_collector, kept, tell_ready, worker_socket
+from service.running import kept, tell_ready, worker_socket
 from service.settings import RELEASE, Settings
 from service.store.api_keys import ApiKeys
 from service.store.log_level import LogLevels
@@ -180,6 +180,7 @@ def serve_api(app: FastAPI, settings: Settings, listening: socket.socket) -> Non
     """Serve what `build_api` has built; nothing that it needs is compiled while it answers."""
     keep_large_blocks()
     warm_up()
+    collect_seldom()
     config = uvicorn.Config(
         app,
         loop="uvloop",

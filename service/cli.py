@@ -10,6 +10,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from service.memory import collect_seldom
+
 # Module of `service`, and what it is called there where that is another name.
 COMMANDS = {
     "serve": "serve_cli",
@@ -70,4 +72,5 @@ def plimsoll() -> None:
 
 def main() -> None:
     """Run the command line."""
+    collect_seldom()
     cli()

@@ -1,16 +1,13 @@
-"""What every process does while it runs: keeps its work going, the collector calm, tells when."""
+"""What every process does while it runs: keeps its work going, and tells when."""
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 RESTART_S = 1.0  # between a failure and the next try
-# A collection looks at every object there is: it lifted the slowest call from 1 to 30 ms.
-COLLECT_AFTER = (100_000, 50, 50)
 # What the supervisor tells those it starts, and no settings: where it listens for "ready", and of
 # one of several API workers where it tells the others its figures: a folder, and its name.
 READY_FD = "PLIMSOLL_READY_FD"
@@ -52,10 +49,3 @@ def worker_socket() -> Path | None:
     """Return where this API worker tells the others its figures; None where it is alone."""
     given = os.environ.pop(WORKER_SOCKET, None)
     return None if given is None else Path(given)
-
-
-def calm_collector() -> None:
-    """Take what the start made out of the garbage collector's sight, and let it look seldom."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)

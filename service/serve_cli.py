@@ -1,6 +1,6 @@
 """`plimsoll serve`: the service on one machine, or one part of it.
 
-The parts are imported by their own processes (`part`): here they would cost a second for nothing.
+The parts are imported by their own processes: here they would cost a second for nothing.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from service.errors import ServiceError
-from service.part import run_part
+from service.part.run import run_part
 from service.settings import Settings
 from service.supervisor.children import SUPERVISOR, StartError
 from service.supervisor.console import sayer

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from service import app
+from service.memory import calm_collector, collect_seldom
 from service.monitor import judges
 from service.risk.compiled import Direct
 from tests.valkey_cluster import AnyServer, ValkeyCluster, server_to_test
@@ -19,6 +20,8 @@ settings.register_profile("untimed", deadline=None)  # a busy machine is no defe
 settings.load_profile("untimed")
 
 Kind = TypeVar("Kind", bound=AnyServer)
+# Where tests start services of several processes.
+WHOLE_SERVICES = {"e2e", "fuzz", "loadtests", "simulation", "terminal"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -26,10 +29,35 @@ def pytest_configure(config: pytest.Config) -> None:
 
     In the processes of the tests, unlike in those of a service, types are found out at every call.
     """
+    collect_seldom()
     if not hasattr(config, "workerinput"):
         app.warm_up()
         judges.warm_up()
     Direct.__call__ = _checked  # type: ignore[method-assign]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with tests of whole services, which wait most: none is left when all others are done.
+
+    Each of four processes begins with a quarter of the list, and takes of others' what is left:
+    two of them begin with services, two with tests that only compute.
+    """
+    files = dict.fromkeys(item.path for item in items)
+    whole = [file for file in files if WHOLE_SERVICES.intersection(file.parts)]
+    first, second = set(whole[::2]), set(whole[1::2])
+    others = [item for item in items if item.path not in first | second]
+    half = len(items) // 2 - sum(item.path in first for item in items)
+    items[:] = (
+        *(item for item in items if item.path in first),
+        *others[:half],
+        *(item for item in items if item.path in second),
+        *others[half:],
+    )
+
+
+def pytest_collection_finish() -> None:
+    """Take all that was collected out of the garbage collector's sight: it stays."""
+    calm_collector()
 
 
 def _checked(self: Direct, *arguments: Any) -> Any:

@@ -13,11 +13,12 @@ import uvloop
 
 from service.access.log_level import LogLevelBoard
 from service.errors import StoreUnavailable
+from service.memory import calm_collector, collect_seldom
 from service.monitor import judges
 from service.monitor.engine import Engine
 from service.monitor.service import Monitor, Ports, Retention
 from service.monitor.shards import Shards
-from service.running import RESTART_S, calm_collector, kept, tell_ready
+from service.running import RESTART_S, kept, tell_ready
 from service.settings import Settings
 from service.store.health import Roll
 from service.store.log_level import LogLevels
@@ -30,6 +31,7 @@ def run_monitor(settings: Settings) -> None:
     """Watch our share of the accounts until SIGTERM or SIGINT."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         judges.warm_up()
+        collect_seldom()
         runner.run(_monitor(settings))
 
 

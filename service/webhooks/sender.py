@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Self
 
 import httpcore
-import httpx
 
 from service.webhooks.addresses import AddressRefused, GuardedNetwork, Resolve, system_resolver
 
@@ -41,7 +40,7 @@ class Sender:
     def __init__(self, rules: Rules, resolve: Resolve | None = None) -> None:
         self._rules = rules
         network = GuardedNetwork(resolve or system_resolver(), allow_private=rules.allow_private)
-        tls: ssl.SSLContext = httpx.create_ssl_context(trust_env=False)
+        tls: ssl.SSLContext = httpcore.default_ssl_context()
         # No limit of connections: one that all share would let slow receivers hold up others.
         self._pool = httpcore.AsyncConnectionPool(
             tls, max_connections=None, keepalive_expiry=_IDLE_S, network_backend=network

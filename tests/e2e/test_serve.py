@@ -66,37 +66,45 @@ def fill(service: RunningService) -> None:
     service.write("PUT", "/v1/accounts/a1", ACCOUNT)
 
 
-def test_a_part_that_is_killed_comes_back_and_nothing_is_lost(
-    start: Callable[..., RunningService],
-) -> None:
-    service = start()
-    fill(service)
-    for turn, part in enumerate(("--role monitor", "--role api", "valkey-server")):
-        mark(service, NEAR)
-        until_alerts(service, 2 * turn + 1)
-        service.kill(part)
-        mark(service, FAR)
-        until_alerts(service, 2 * turn + 2)
-        until(lambda: service.answers("/readyz"))
-
-    log = alerts(service)
-    assert [alert["seq"] for alert in log] == [1, 2, 3, 4, 5, 6]
-    assert [alert["level"] for alert in log] == ["MARGIN_CALL", "HEALTHY"] * 3
-    assert sum("was killed by SIGKILL" in line for line in service.lines) == 3
-    assert_stops_cleanly(service, signal.SIGTERM)
-
-
 def shares(service: RunningService) -> list[int]:
     """Return how many shards each monitor serves once all are served, be the mark stale by then."""
     told = service.http.get("/readyz")
     return sorted(map(len, told.json()["monitors"].values())) if told.is_success else []
 
 
-def test_two_monitors_share_the_work_and_stand_in_for_each_other(
-    start: Callable[..., RunningService],
+def test_parts_that_are_killed_come_back_and_a_restart_keeps_everything(
+    start: Callable[..., RunningService], tmp_path: Path
 ) -> None:
-    service = start("--monitors", "2")
-    fill(service)
+    first = start("--monitors", "2")
+    fill(first)
+    two_monitors_stand_in_for_each_other(first)
+    for count, part, price in ((4, "--role api", FAR), (5, "valkey-server", NEAR)):
+        first.kill(part)
+        mark(first, price)
+        until_alerts(first, count)
+    until(lambda: first.answers("/readyz"))
+    before = alerts(first)
+    assert sum("was killed by SIGKILL" in line for line in first.lines) == 4
+    intruder = run_to_end("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
+    assert intruder.returncode == 1
+    assert "another plimsoll runs in" in intruder.stderr
+    assert_stops_cleanly(first, signal.SIGINT)
+
+    second = start("--workers", "2")
+    assert len(second.children("--role api")) == 2
+    assert until(lambda: alerts(second)) == before
+    second.kill("--role monitor")  # there is no other
+    mark(second, FAR)
+    until_alerts(second, 6)
+    assert [alert["seq"] for alert in alerts(second)] == [1, 2, 3, 4, 5, 6]
+    assert [alert["level"] for alert in alerts(second)] == ["MARGIN_CALL", "HEALTHY"] * 3
+    until(lambda: second.answers("/readyz"))
+    a_scrape_shows_both_workers(second)
+    assert_stops_cleanly(second, signal.SIGTERM)
+
+
+def two_monitors_stand_in_for_each_other(service: RunningService) -> None:
+    """Three alerts: of both, of the second alone, of the one that took the first one's place."""
     until(lambda: shares(service) == [32, 32])
     mark(service, NEAR)
     until_alerts(service, 1)
@@ -109,27 +117,6 @@ def test_two_monitors_share_the_work_and_stand_in_for_each_other(
     mark(service, NEAR)
     until_alerts(service, 3)
     until(lambda: shares(service) == [32, 32])
-    assert [alert["seq"] for alert in alerts(service)] == [1, 2, 3]
-    assert_stops_cleanly(service, signal.SIGTERM)
-
-
-def test_a_restart_keeps_everything(start: Callable[..., RunningService], tmp_path: Path) -> None:
-    first = start()
-    fill(first)
-    mark(first, NEAR)
-    before = until(lambda: alerts(first))
-    intruder = run_to_end("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
-    assert intruder.returncode == 1
-    assert "another plimsoll runs in" in intruder.stderr
-    assert_stops_cleanly(first, signal.SIGINT)
-
-    second = start("--workers", "2")
-    assert len(second.children("--role api")) == 2
-    assert until(lambda: alerts(second)) == before
-    mark(second, FAR)
-    until(lambda: len(alerts(second)) == 2)
-    a_scrape_shows_both_workers(second)
-    assert_stops_cleanly(second, signal.SIGTERM)
 
 
 def a_scrape_shows_both_workers(service: RunningService) -> None:

@@ -23,7 +23,7 @@ SETTINGS = Path(__file__).with_name("schemathesis.toml")
 ROOT = Path(__file__).parents[2]
 # Of each call; the long form adds what is at the borders of every schema, and takes chance's seed.
 LONG = ("--max-examples", "100")
-SHORT = ("--max-examples", "4", "--seed", "1", "--phases", "examples,fuzzing,stateful")
+SHORT = ("--max-examples", "2", "--seed", "1", "--phases", "examples,fuzzing,stateful")
 CASES = 2_000 if SOAK else 100
 
 pytestmark = pytest.mark.soak
