@@ -12,10 +12,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any
 
+from redis.exceptions import NoScriptError, RedisError
+
 from service.errors import StoreUnavailable
 from service.store.cluster import Cluster, open_servers, seeds_of
 from service.store.commands import Command, Message, Part, Script, load_script
-from service.store.redis_py import NoScriptError, RedisError
 from service.store.server import Server
 
 

@@ -17,17 +17,17 @@ from contextlib import aclosing
 from typing import Any
 from urllib.parse import urlsplit
 
-from service.store.commands import Command, Message, Part, key_of, plain
-from service.store.redis_py import (
-    REDIS_CLUSTER_HASH_SLOTS,
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
+from redis.exceptions import (
     AskError,
     ConnectionError,
     MovedError,
     RedisError,
     ResponseError,
     TryAgainError,
-    key_slot,
 )
+
+from service.store.commands import Command, Message, Part, key_of, plain
 from service.store.server import Server
 
 HOPS_MAX = 6  # times a command is sent on before it is given up

@@ -11,17 +11,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import hiredis
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError, RedisError, ResponseError
 
 from service.store.commands import Part
-from service.store.redis_py import (
-    AbstractConnection,
-    ConnectionError,
-    ConnectionPool,
-    NoBackoff,
-    RedisError,
-    ResponseError,
-    Retry,
-)
 
 
 class Connections:

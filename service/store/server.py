@@ -8,9 +8,11 @@ import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
 from service.store.commands import Command, Message, Part, plain
 from service.store.connections import Connections
-from service.store.redis_py import Redis, RedisError
 
 _BEGIN, _EXECUTE = ("MULTI",), ("EXEC",)
 

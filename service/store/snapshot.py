@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 import hiredis
+from redis.asyncio.connection import SSLConnection, parse_url
 
 from service.errors import StoreUnavailable
-from service.store.redis_py import SSLConnection, parse_url
 
 _MOST_BYTES = 2**20  # that are taken in one go
 _SILENCE_S = 60.0  # a server that prepares says so every ten seconds
