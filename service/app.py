@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from service.access.log_level import LogLevelBoard
 from service.access.meter import Meter
 from service.access.silences import SilenceBoard
-from service.api import weaving
+from service.api import tables, weaving
 from service.api.about import ABOUT
 from service.api.alert_stream import build_alert_stream_router
 from service.api.checkup import Examiner
@@ -165,6 +165,7 @@ def warm_up() -> None:
     """Have all that a worker calls compiled, or read from where it was kept."""
     evaluate.warm_up()
     weaving.warm_up()
+    tables.warm_up()
     plain_request.warm_up()
     plain_columns.warm_up()
 

@@ -101,7 +101,7 @@ def pool_answers(asked: Evaluated, table: MarketTable, reductions: Lists) -> Rec
 def _of_isolated(asked: Evaluated) -> tuple[Coded, Coded]:
     """Return symbol and side of the one position of isolated pools, null of others."""
     legs, isolated = asked.batch.legs, asked.batch.pools.isolated
-    if not isolated.any():
+    if not np.count_nonzero(isolated):
         return nothing(len(isolated)), nothing(len(isolated))
     leg = np.zeros(len(isolated), np.int64)
     leg[legs.pool] = np.arange(len(legs.pool))
@@ -144,7 +144,7 @@ def _pool_reasons(asked: Evaluated) -> Ints:
     """Return why figures of a pool are null; the first thing that is missing has the word."""
     batch, pools = asked.batch, asked.assessment.pools
     reason = np.where(pools.equity <= 0.0, _POOL_REASONS.index("no_equity"), 0)
-    if pools.unpriced.any():
+    if np.count_nonzero(pools.unpriced):
         reason[pools.unpriced] = _POOL_REASONS.index("no_collateral_price")
         no_mark = np.isnan(asked.assessment.legs.mark)
         reason[batch.legs.pool[no_mark]] = _POOL_REASONS.index("no_mark")

@@ -1,7 +1,6 @@
 """`POST /v1/evaluate` in columns: the same figures as tables of accounts, pools and positions."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,7 @@ from service.api.answers import Asking, Told, answer_columns, no_standing
 from service.api.figures import Supposed
 from service.api.follower import MarketFollower
 from service.api.overlay import overlaid
-from service.api.tables import Columns, Table, owners, reordered, table_of, texts
+from service.api.tables import Columns, Table, owners, reordered, table_of, written
 from service.api.weaving import Coded, named
 from service.contract.tabled import FAULTS_MAX, TabledRequest
 from service.errors import Fault, InvalidInput, StoreUnavailable
@@ -30,9 +29,10 @@ class PreparedTable:
     table: MarketTable
     now_ms: int
 
-    def answered(self) -> bytes:
+    def answered(self) -> memoryview:
         """Return the whole answer; raises InvalidInput where a figure is too large."""
-        return b"".join(_joined(self.tables()))
+        tables = self.tables()
+        return written(f'{{"timestamp":{int(time.time() * 1_000)}', tables)
 
     def tables(self) -> dict[str, Columns]:
         """Return the tables of the answer; raises InvalidInput where a figure is too large."""
@@ -58,7 +58,7 @@ def prepare_table(call: TabledRequest, follower: MarketFollower) -> PreparedTabl
     venue, count = np.repeat(venues.code, given.positions), max(1, len(symbols.words))
     markets = distinct(venue * count + symbols.code).words
     pairs = [(venues.words[each // count], symbols.words[each % count]) for each in markets]
-    missing = {pair for pair in pairs if table.find_instrument(*pair) is None}
+    missing = {pair for pair in pairs if not table.lists(*pair)}
     if missing and not follower.known:
         raise StoreUnavailable("the instruments are not known yet: give them in the body")
     if missing:
@@ -94,12 +94,3 @@ def _tables(
         "positions": {"row": rows, **positions},
         "reductions": of_account["toRestoreReduce"],
     }
-
-
-def _joined(tables: dict[str, Columns]) -> Iterator[bytes | memoryview]:
-    begin = f'{{"timestamp":{int(time.time() * 1_000)}'.encode()
-    yield begin
-    for name, columns in tables.items():
-        yield f',"{name}":'.encode()
-        yield from texts(columns)
-    yield b"}"

@@ -101,7 +101,7 @@ def evaluated(
     """Return the answer's JSON; `places` says where each account stands in the body."""
     positions = sum(len(account.positions or ()) for account in asked.accounts)
     prepared = prepare(ListedRequest(asked, positions, places, faults), follower, examiner)
-    assert prepared is not None
+    assert isinstance(prepared, Prepared)
     return prepared.answered()
 
 

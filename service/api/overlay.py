@@ -28,9 +28,11 @@ def overlaid(
     for index, document in enumerate(instruments):
         table.put_instrument(to_instrument(document, f"/instruments/{index}"))
     marks, last, of_index = asked.marks or {}, asked.last_prices or {}, asked.index_prices or {}
-    symbols = dict.fromkeys((*marks, *last, *of_index))
-    for venue in venues if symbols else ():
-        for symbol in symbols:
+    more = dict.fromkeys((*last, *of_index))
+    plain = {name: mark for name, mark in marks.items() if name not in more} if more else marks
+    for venue in venues if marks or more else ():
+        table.quote(venue, plain, FROM_REQUEST_MS)
+        for symbol in more:
             price, worth, newest = marks.get(symbol), of_index.get(symbol), last.get(symbol)
             if price is None:
                 before = _known(stored, venue, symbol)

@@ -9,14 +9,17 @@ import asyncio
 import resource
 import sys
 from functools import cache
+from typing import cast
 
 from starlette.requests import HTTPConnection
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service.api.problems import PROBLEM_TYPE, phrase_of, problem_bytes
 
 HEAD_BYTES_MAX = 64 * 1_024  # request line and headers; one read from the socket may be more
 HEAD_S = 10.0  # from the first byte of a head (or the connection) to its last
+
+JOINED_BYTES_MAX = 64 * 1_024  # an answer larger than that is not copied behind its head
 
 DESCRIPTORS_KEPT = 200  # for the store, the log and who is about to be hung up on
 
@@ -36,6 +39,52 @@ def connections_max() -> int:
     if most == resource.RLIM_INFINITY:
         return sys.maxsize
     return max(most - DESCRIPTORS_KEPT, most // 2)
+
+
+class AnswerTransport:
+    """What an answer is written to: a head goes out with the body whose length it tells.
+
+    uvicorn writes one after the other, and each would be sent alone: the client would be woken for
+    a head that is of no use to it. Heads of streams, which tell no length, go out at once.
+    """
+
+    __slots__ = ("_begun", "_cycle", "_head", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, cycle: RequestResponseCycle) -> None:
+        self._transport, self._cycle = transport, cycle
+        self._begun, self._head = False, b""
+
+    def write(self, data: bytes | memoryview) -> None:
+        if self._head:
+            self._write_with_head(data)
+        elif not self._begun and self._cycle.response_started:
+            self._begun = True
+            if self._is_followed():
+                self._head = bytes(data)
+            else:
+                self._transport.write(data)
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        if self._head:
+            self._write_with_head(b"")
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def _is_followed(self) -> bool:
+        """Whether a body comes behind the head, as far as that says."""
+        cycle = self._cycle
+        return cycle.expected_content_length > 0 and cycle.scope["method"] != "HEAD"
+
+    def _write_with_head(self, data: bytes | memoryview) -> None:
+        head, self._head = self._head, b""
+        if len(data) <= JOINED_BYTES_MAX:
+            self._transport.write(b"".join((head, data)))
+        else:
+            self._transport.writelines((head, data))
 
 
 def head_timeout() -> bytes:
@@ -94,7 +143,12 @@ class RequestProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._stop_waiting()
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before:  # it begins to answer later, in a task of its own
+            self.cycle.transport = cast(
+                "asyncio.Transport", AnswerTransport(self.transport, self.cycle)
+            )
 
     def send_400_response(self, _msg: str) -> None:
         self._refuse(_refusal(400, "malformed_request", "this is not an HTTP request"))

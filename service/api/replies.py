@@ -21,7 +21,7 @@ def json_reply(record: object, headers: dict[str, str] | None = None) -> Respons
     return Response(_encoder.encode(record), 200, headers, JSON)
 
 
-def text_reply(text: bytes, headers: dict[str, str] | None = None) -> Response:
+def text_reply(text: bytes | memoryview, headers: dict[str, str] | None = None) -> Response:
     """Answer what is JSON already."""
     return Response(text, 200, headers, JSON)
 

@@ -37,11 +37,11 @@ def are_listed(given: Statements, table: MarketTable) -> bool:
     """Return whether every symbol has an instrument, its account's venue's or generic's."""
     venues = sorted(set(given.venue))
     if len(venues) == 1:
-        return all(table.find_instrument(venues[0], symbol) for symbol in given.symbol.words)
+        return all(table.lists(venues[0], symbol) for symbol in given.symbol.words)
     venue = np.array([venues.index(each) for each in given.venue])
     pairs = np.repeat(venue, given.positions) * len(given.symbol.words) + given.symbol.code
     named = (divmod(pair, len(given.symbol.words)) for pair in np.unique(pairs).tolist())
-    return all(table.find_instrument(venues[at], given.symbol.words[code]) for at, code in named)
+    return all(table.lists(venues[at], given.symbol.words[code]) for at, code in named)
 
 
 async def unlisted_by_now(

@@ -4,9 +4,8 @@ A table has a list for each field. Records inside of records give theirs with th
 front; tables of lists inside name the account, or the row of the table that they belong to.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TypeAlias
 
 import msgspec
@@ -14,9 +13,9 @@ import numpy as np
 import orjson
 from msgspec import Struct
 
-from service.api.weaving import Coded, Figures, Lists, Records
+from service.api.weaving import Coded, Codes, Figures, Lists, Records, Vocabulary, first_words
 from service.risk.columns import Ints
-from service.text.writing import write_words
+from service.text.columns import Kind, Listing, Step, write_columns
 
 Columns: TypeAlias = dict[str, Figures | Coded | Ints]
 
@@ -38,8 +37,7 @@ def table_of(what: Records) -> Table:
 
 
 def _enter(table: Table, what: Records, before: str) -> None:
-    for field, column in zip(_names_of(what.kind), what.columns, strict=True):
-        name = _joined(before, field)
+    for name, column in zip(_names_of(what.kind, before), what.columns, strict=True):
         if isinstance(column, Records):
             _enter(table, column, name)
         elif isinstance(column, Lists):
@@ -50,8 +48,8 @@ def _enter(table: Table, what: Records, before: str) -> None:
 
 
 @cache
-def _names_of(kind: type[Struct]) -> list[str]:
-    return [field.encode_name for field in msgspec.structs.fields(kind)]
+def _names_of(kind: type[Struct], before: str) -> list[str]:
+    return [_joined(before, field.encode_name) for field in msgspec.structs.fields(kind)]
 
 
 def _joined(before: str, name: str) -> str:
@@ -75,19 +73,86 @@ def _taken(column: Figures | Coded | Ints, rows: Ints) -> Figures | Coded | Ints
     return column.taken(rows) if isinstance(column, Coded) else column[rows]
 
 
-def texts(columns: Columns) -> Iterator[bytes | memoryview]:
-    """Yield the JSON of a table, column by column: nobody waits for the lock through all of it."""
-    separator = "{"
-    for name, column in columns.items():
-        yield f'{separator}"{name}":'.encode()
-        separator = ","
-        yield _text(column)
-    yield b"}"
+def written(head: str, tables: dict[str, Columns]) -> memoryview:
+    """Return a JSON object that has these tables behind what the text of its head says."""
+    columns = [column for table in tables.values() for column in table.values()]
+    plan = _plan_of(
+        tuple((name, *table) for name, table in tables.items()),
+        tuple(_KINDS[type(column)] for column in columns),
+    )
+    begin = np.frombuffer(head.encode(), np.uint8)
+    steps = plan.steps.copy()
+    steps[0, : Step.KIND] = begin.__array_interface__["data"][0], len(begin)
+    cells, known = [_NO_FIGURES], list[Vocabulary]()
+    codes: list[Codes] = [_NO_CODES]
+    texts = list[bytes]()  # to be held
+    for step, column in enumerate(columns, 1):
+        if type(column) is Figures and len(column.values) >= _MANY:
+            texts.append(orjson.dumps(column.values, option=orjson.OPT_SERIALIZE_NUMPY))
+            list_ = np.frombuffer(texts[-1], np.uint8)[1:-1]  # without its brackets
+            steps[step, Step.KIND] = Kind.WRITTEN
+            steps[step, Step.PLACE] = list_.__array_interface__["data"][0]
+            steps[step, Step.BASE] = len(list_)
+        elif type(column) is Figures:
+            cells.append(column.values)
+        elif type(column) is Coded:
+            codes.append(column.code)
+            known.append(column.vocabulary)
+        else:
+            assert isinstance(column, np.ndarray)
+            codes.append(column)
+    vocabularies = dict.fromkeys(known)
+    listing = Listing(
+        steps,
+        np.concatenate(cells).view(np.int64),
+        np.concatenate(codes),
+        np.concatenate([_NO_CODES, *(each.addresses for each in vocabularies)]),
+        np.concatenate([_NO_CODES, *(each.lengths for each in vocabularies)]),
+    )
+    rows = [_rows_of(next(iter(table.values()))) for table in tables.values()]
+    return write_columns(listing, np.array(rows, np.int64), first_words(known, vocabularies))
 
 
-def _text(column: Figures | Coded | Ints) -> bytes | memoryview:
-    if isinstance(column, Coded):
-        known = column.vocabulary
-        return write_words(known.addresses, known.lengths, column.code.astype(np.int64))
-    numbers = column.values if isinstance(column, Figures) else column
-    return orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)
+def warm_up() -> None:
+    """Have it compiled, or read from where it was kept: no answer waits for that later."""
+    written("{", {"none": {"figure": Figures(np.zeros(0))}})
+
+
+# Rows from which on orjson writes figures sooner: half as long for each, but there is a call.
+_MANY = 160
+_NO_FIGURES, _NO_CODES = np.zeros(0), np.zeros(0, np.int64)
+_KINDS = {Figures: int(Kind.FIGURE), Coded: int(Kind.WORD), np.ndarray: int(Kind.WHOLE)}
+
+
+def _rows_of(column: Figures | Coded | Ints) -> int:
+    if isinstance(column, Figures):
+        return len(column.values)
+    return len(column.code) if isinstance(column, Coded) else len(column)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The steps of tables that have these columns: the text before each, and what it has."""
+
+    texts: bytes  # to be held
+    steps: Ints
+
+
+@lru_cache(maxsize=64)
+def _plan_of(names: tuple[tuple[str, ...], ...], kinds: tuple[int, ...]) -> _Plan:
+    """Return the plan of tables by their names, those of their columns and what these have."""
+    texts, tables = [""], []
+    for number, (table, *columns) in enumerate(names):
+        texts += [f'],"{column}":[' for column in columns]
+        texts[-len(columns)] = f'{"]}" if number else ""},"{table}":{{"{columns[0]}":['
+        tables += [number] * len(columns)
+    texts.append("]}}")
+    letters = "".join(texts).encode()
+    lengths = np.array([len(text.encode()) for text in texts])
+    steps = np.zeros((len(texts), len(Step)), np.int64)
+    address = np.frombuffer(letters, np.uint8).__array_interface__["data"][0]
+    steps[:, Step.ADDRESS] = address + np.cumsum(lengths) - lengths
+    steps[:, Step.LENGTH] = lengths
+    steps[:, Step.KIND] = (Kind.NOTHING, *kinds, Kind.NOTHING)
+    steps[:, Step.TABLE] = (0, *tables, 0)
+    return _Plan(letters, steps)

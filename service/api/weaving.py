@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from service.api.plans import Shape, plan_of
 from service.risk.columns import Bools, Bytes, Floats, Ints
-from service.text.writing import Kind, Program, Step, write
+from service.text.writing import Kind, Program, Sizes, write
 
 Codes: TypeAlias = NDArray[np.integer[Any]] | Bools
 Word: TypeAlias = str | bool | None
@@ -145,21 +145,16 @@ def weave(what: Records) -> Woven:
     """Write records as JSON."""
     cells = _Cells()
     plan = plan_of(cells.enter(what))
-    rows: Ints = np.array(cells.rows)
     vocabularies = dict.fromkeys(cells.words)
-    steps = plan.steps.copy()
-    steps[:, _ROWS] = rows[plan.records]
-    steps[plan.figures, _PLACE] = _starts(steps[plan.figures, _ROWS])
-    steps[plan.codes, _PLACE] = _starts(steps[plan.codes, _ROWS] + plan.bounds)
-    steps[plan.words, _BASE] = _first_words(cells.words, vocabularies)
     bits = np.concatenate((_NO_FIGURES, *cells.figures)).view(np.int64)
     codes: Ints = np.concatenate((_NO_CODES, *cells.codes))
     addresses = np.concatenate([_NO_CODES, *(each.addresses for each in vocabularies)])
     lengths = np.concatenate([_NO_CODES, *(each.lengths for each in vocabularies)])
-    return Woven(*write(Program(steps, bits, codes, addresses, lengths), what.rows))
+    sizes = Sizes(np.array(cells.rows, np.int64), first_words(cells.words, vocabularies))
+    program = Program(plan.steps.copy(), bits, codes, addresses, lengths)
+    return Woven(*write(program, plan.layout, sizes))
 
 
-_PLACE, _BASE, _ROWS = int(Step.PLACE), int(Step.BASE), int(Step.ROWS)
 _NO_FIGURES, _NO_CODES = np.zeros(0), np.zeros(0, np.int64)
 
 
@@ -195,22 +190,16 @@ class _Cells:
         return tuple(shape)
 
 
-_FIGURE, _WORD, _LIST = Kind.FIGURE, Kind.WORD, Kind.LIST
+_FIGURE, _WORD, _LIST = int(Kind.FIGURE), int(Kind.WORD), int(Kind.LIST)
 
 
-def _starts(lengths: Ints) -> Ints:
-    """Return where columns begin that stand in one row."""
-    starts: Ints = lengths.cumsum() - lengths
-    return starts
-
-
-def _first_words(columns: list[Vocabulary], vocabularies: Iterable[Vocabulary]) -> list[int]:
+def first_words(columns: list[Vocabulary], vocabularies: Iterable[Vocabulary]) -> Ints:
     """Return of each column the number of its vocabulary's first word among all words."""
     first, words_before = {}, 0
     for each in vocabularies:
         first[each] = words_before
         words_before += len(each.lengths)
-    return [first[each] for each in columns]
+    return np.array([first[each] for each in columns], np.int64)
 
 
 class _Row(Struct):

@@ -77,11 +77,10 @@ def read_plain(raw: bytes, accounts_max: int, positions_max: int) -> PlainReques
     symbols = _words(letters, found, SYMBOLS)
     if not soundness.settle(found, _unread(question, symbols)):
         return None
-    ids = found.words.columns[:, : found.words.counts[-2]]
-    ids = ids[:, ids[KIND] == IDS]
+    starts, ends = _places(found, IDS)
     given = _statements(found, symbols, _words(letters, found, ASSETS))
     rows = int(found.counts[ROWS])
-    return PlainRequest(question, given, rows, letters, ids[START], ids[END])
+    return PlainRequest(question, given, rows, letters, starts, ends)
 
 
 def warm_up() -> None:
@@ -97,10 +96,16 @@ def _asks_more(question: EvaluateQuestion) -> bool:
 
 def _words(letters: bytes, found: Scanned, kind: int) -> list[str]:
     """Return the words of a kind by their numbers."""
-    words = found.words.columns[:, : found.words.counts[-2]]
-    some = words[:, words[KIND] == kind]
-    places = zip(some[START].tolist(), some[END].tolist(), strict=True)
+    starts, ends = _places(found, kind)
+    places = zip(starts.tolist(), ends.tolist(), strict=True)
     return [letters[start:end].decode() for start, end in places]
+
+
+def _places(found: Scanned, kind: int) -> tuple[Ints, Ints]:
+    """Return where the words of a kind start and end, by their numbers."""
+    words = found.words.columns
+    (some,) = (words[KIND, : found.words.counts[-2]] == kind).nonzero()
+    return words[START].take(some), words[END].take(some)
 
 
 def _unread(question: EvaluateQuestion, symbols: list[str]) -> Bools:

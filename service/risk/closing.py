@@ -122,6 +122,6 @@ def debt_most(
     protected = policies.negative_balance_protection[rule]
     most = np.where(protected, 0.0, np.inf)
     claimed = protected & policies.claims_borrowed[rule]
-    if claimed.any():
+    if np.count_nonzero(claimed):
         most[claimed] = borrowed(batch, assessment)[claimed]
     return most

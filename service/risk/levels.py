@@ -90,6 +90,8 @@ def held_back(level: Levels, current: Levels, most: Levels) -> Levels:
 
     Where a pool is it may stay. UNPRICED is no word of the marks: it is not held back.
     """
+    if np.count_nonzero(most < BANKRUPT) == 0:  # as nearly always: marks that allow everything
+        return level.copy()
     standing = np.where(current == UNPRICED, np.int8(HEALTHY), current)
     allowed = np.minimum(level, np.maximum(standing, most))
     return np.where(level == UNPRICED, level, allowed)

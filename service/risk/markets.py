@@ -7,13 +7,15 @@ begins with the markets and assets that earlier layers have asked for, as far as
 their parent keeps them up to date, and a copy costs a hundredth of finding them all again.
 """
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from service.risk.columns import empty_markets, enlarged
-from service.risk.model import USD, Instrument, Mark
+from service.risk.model import GENERIC_VENUE, USD, Instrument, Mark
 from service.risk.numbered import NumberedMarkets
 from service.risk.quality import GOOD, Verdict
 from service.risk.reports import Basis, Key, Report, lookups, price_in_usd, price_on, worth_of
@@ -23,6 +25,13 @@ from service.risk.venues import RULES
 
 # Of a table at most so many markets are kept up to date for its layers; each layer copies them.
 SHARED_MAX = 512
+
+
+class _Quotes(NamedTuple):
+    """Marks of many symbols that came at once, at one venue."""
+
+    marks: Mapping[str, float]
+    event_time_ms: int
 
 
 class MarketTable(NumberedMarkets):
@@ -39,6 +48,7 @@ class MarketTable(NumberedMarkets):
         self._instruments: dict[Key, Instrument] = {}
         self._reports: dict[Key, Report] = {}
         self._verdicts: dict[Key, Verdict] = {}
+        self._quotes: dict[str, _Quotes] = {}  # by venue
         self._shares = parent is not None and basis == parent._basis
         super().__init__(parent if self._shares else None)
 
@@ -120,6 +130,28 @@ class MarketTable(NumberedMarkets):
         rows = self.shown_by(mark.venue, mark.symbol)
         return [row for row in rows if self._refresh_mark(row)]
 
+    def quote(self, venue: str, marks: Mapping[str, float], event_time_ms: int) -> None:
+        """Take marks of many symbols of a venue at once, in a layer that was told none of it yet.
+
+        It is kept as it is given. A report is made of what somebody asks for: of few, mostly.
+        """
+        assert self._parent is not None
+        assert venue not in self._quotes
+        self._quotes[venue] = _Quotes(marks, event_time_ms)
+        shown = Report(Mark("", math.nan, venue), event_time_ms)  # markets are asked for its time
+        rows, prices = [], []
+        for symbol, price in marks.items():
+            for row in self._by_symbol.get(symbol, ()):
+                if self._goes_by(row, venue):
+                    self._used[row] = (self._used[row][0], (venue, symbol), shown)
+                    rows.append(row)
+                    prices.append(price if self._basis == "mark" else math.nan)
+        self._markets.mark[rows] = prices
+        self._markets.quality[rows], self._markets.most[rows] = GOOD
+        self._marked.update(rows)
+        for asset in {asset for row in rows for asset in self._priced_by.get(row, ())}:
+            self._refresh_asset(asset)
+
     def judge_marks(self, venue: str, symbol: str, verdict: Verdict) -> list[int]:
         """Take the gate's word on a symbol's marks; returns the markets that it is said of."""
         self._verdicts[(venue, symbol)] = verdict
@@ -141,11 +173,34 @@ class MarketTable(NumberedMarkets):
         """Return the report a venue's accounts go by, whose it is, what the gate says."""
         for key in lookups(venue, symbol):
             report = self._reports.get(key)
+            if report is None and self._quotes:
+                report = self._quoted(*key)
             if report is not None:
                 return key, report, self._verdicts.get(key, GOOD)
         return self._parent.find_report(venue, symbol) if self._parent else None
 
+    def lists(self, venue: str, symbol: str) -> bool:
+        """Whether an account of a venue would be given an instrument."""
+        row = self._rows.get((venue, symbol))
+        shown = None if row is None else self._used[row][0]
+        return shown is not None or self.find_instrument(venue, symbol) is not None
+
     # Inside
+
+    def _quoted(self, venue: str, symbol: str) -> Report | None:
+        quotes = self._quotes.get(venue)
+        price = None if quotes is None else quotes.marks.get(symbol)
+        if quotes is None or price is None:
+            return None
+        return Report(Mark(symbol, price, venue), quotes.event_time_ms)
+
+    def _goes_by(self, row: int, venue: str) -> bool:
+        """Whether a market goes by a venue's report: generic's serve who has none of its own."""
+        own, symbol = self._keys[row]
+        if own == venue:
+            return True
+        told = (own, symbol) in self._reports or self._quoted(own, symbol) is not None
+        return venue == GENERIC_VENUE and not told
 
     def _make_room(self, rows: int) -> None:
         self._columns = None

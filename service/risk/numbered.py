@@ -49,7 +49,6 @@ class NumberedMarkets:
 
     def _begin_as(self, other: "NumberedMarkets") -> None:
         """Take over the markets and assets of another, as they are now."""
-        rows = len(other._keys)
         self._rows, self._keys = other._rows.copy(), other._keys.copy()
         self._by_symbol, self._used = other._by_symbol.copy(), other._used.copy()
         self._markets = copied(other._markets)
@@ -58,7 +57,7 @@ class NumberedMarkets:
         self._assets, self._asset_keys = other._assets.copy(), other._asset_keys.copy()
         self._priced_by, self._watched = other._priced_by.copy(), other._watched.copy()
         self._asset_price = other._asset_price.copy()
-        self._marked, self._termed = set(range(rows)), set(range(rows))
+        self._marked, self._termed = set(), set()  # nobody keeps a copy of a layer
 
     def shown_by(self, venue: str, symbol: str) -> list[int]:
         """Return the markets that a mark may be shown by: generic's may serve other venues."""

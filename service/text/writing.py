@@ -39,7 +39,7 @@ class Kind(IntEnum):
 
 _ADDRESS, _LENGTH, _KIND, _PLACE, _BASE, _ROWS = map(int, Step)
 _FIGURE, _WORD, _LIST, _ = map(int, Kind)
-_COMMA, _OPEN, _CLOSE = map(ord, ",[]")
+_COMMA = ord(",")
 
 
 class Program(NamedTuple):
@@ -52,8 +52,38 @@ class Program(NamedTuple):
     lengths: Ints
 
 
-def _room(program: Program) -> int:
-    steps, room = program.steps, SLACK
+class Layout(NamedTuple):
+    """Which steps are what, in the order that their columns stand in; the same for one shape."""
+
+    figures: Ints
+    codes: Ints
+    bounds: Ints  # 1 where the codes are a list's: one more than there are rows
+    words: Ints  # of the codes
+    records: Ints  # of each step the number of its record
+
+
+class Sizes(NamedTuple):
+    """How many rows each record has, and the first word of each column of words."""
+
+    rows: Ints
+    words: Ints
+
+
+def _lay_out(program: Program, layout: Layout, sizes: Sizes) -> int:
+    """Write into the steps where their columns are; return how many bytes all takes at most."""
+    steps, room, place = program.steps, SLACK, 0
+    for step in range(len(steps)):
+        steps[step, _ROWS] = sizes.rows[layout.records[step]]
+    for step in layout.figures:
+        steps[step, _PLACE] = place
+        place += steps[step, _ROWS]
+    place = 0
+    for column in range(len(layout.codes)):
+        step = layout.codes[column]
+        steps[step, _PLACE] = place
+        place += steps[step, _ROWS] + layout.bounds[column]
+    for column in range(len(layout.words)):
+        steps[layout.words[column], _BASE] = sizes.words[column]
     for step in range(len(steps)):
         rows = steps[step, _ROWS]
         room += rows * (steps[step, _LENGTH] + 1)  # and a comma
@@ -105,40 +135,16 @@ def _write(program: Program, stack: Ints, out: Bytes, ends: Ints) -> None:
 
 
 _write_all = Direct(compiled(_write))
-_room_for = Direct(compiled(_room))
+_lay_all_out = Direct(compiled(_lay_out))
 
 
-def write(program: Program, rows: int) -> tuple[Bytes, Ints]:
-    """Return the texts of so many records, with commas between them, and where each of them ends.
+def write(program: Program, layout: Layout, sizes: Sizes) -> tuple[Bytes, Ints]:
+    """Return the texts of records, with commas between them, and where each of them ends.
 
-    The first step is the first of these records. Behind the last of them the bytes mean nothing.
+    The first step is the first of these records; of all steps places and rows are written here.
+    Behind the last record the bytes mean nothing.
     """
-    out, ends = np.empty(_room_for(program), np.uint8), np.empty(rows, np.int64)
+    out = np.empty(_lay_all_out(program, layout, sizes), np.uint8)
+    ends = np.empty(sizes.rows[0], np.int64)
     _write_all(program, np.empty((LISTS_MAX, 4), np.int64), out, ends)
     return out, ends
-
-
-def _write_words(addresses: Ints, lengths: Ints, codes: Ints, out: Bytes) -> int:
-    at = 0
-    for row in range(len(codes)):
-        out[at] = _COMMA if row else _OPEN
-        copy_bytes(out, at + 1, addresses[codes[row]], lengths[codes[row]])
-        at += 1 + lengths[codes[row]]
-    out[at] = _CLOSE
-    return at + 1
-
-
-_write_list = Direct(compiled(_write_words))
-
-
-def write_words(addresses: Ints, lengths: Ints, codes: Ints) -> memoryview:
-    """Return a list of words by their codes, as JSON; who calls holds the words."""
-    if not len(codes):
-        return memoryview(b"[]")
-    different = codes if np.any(codes != codes[0]) else codes[:1]
-    out = np.empty(int(lengths[different].sum()) + len(different) + 1, np.uint8)
-    text = out[: _write_list(addresses, lengths, different, out)].data
-    if len(different) == len(codes):
-        return text
-    word = bytes(text[1:-1])  # the same one all the way: copied in large pieces
-    return memoryview(b"[" + word + (b"," + word) * (len(codes) - 1) + b"]")

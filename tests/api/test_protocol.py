@@ -5,10 +5,14 @@ import json
 import resource
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import uvicorn
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.server import ServerState
 
 from service.api import protocol
 from service.api.server import DrainingServer
@@ -177,3 +181,88 @@ def test_some_descriptors_are_kept_for_ourselves(
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (descriptors, descriptors))
     assert protocol.connections_max.__wrapped__() == connections
+
+
+class Told:
+    """A transport that remembers what each of its sends has."""
+
+    def __init__(self) -> None:
+        self.sends: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        self.sends.append(bytes(data))
+
+    def writelines(self, parts: Iterable[bytes]) -> None:
+        self.sends.append(b"".join(parts))
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+
+LENGTH = (b"content-length", b"2")
+
+
+async def answered(*messages: dict[str, Any], method: str = "GET") -> Told:
+    """Return what leaves for these messages of an app."""
+    told, config = Told(), uvicorn.Config(silent, http=protocol.RequestProtocol)
+    config.load()
+    connection = protocol.RequestProtocol(config, ServerState(), {})
+    connection.transport, connection.flow = cast("Any", told), FlowControl(cast("Any", told))
+    connection.scheme = "http"
+    connection.data_received(f"{method} / HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    for message in messages:
+        await connection.cycle.send(cast("Any", message))
+    for task in list(connection.tasks):
+        task.cancel()
+    connection.connection_lost(OSError())
+    return told
+
+
+async def silent(_scope: object, _receive: object, _send: object) -> None:
+    await asyncio.Event().wait()
+
+
+def begins(*headers: tuple[bytes, bytes]) -> dict[str, Any]:
+    return {"type": "http.response.start", "status": 200, "headers": list(headers)}
+
+
+def goes_on(body: bytes, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": body, "more_body": more}
+
+
+@pytest.mark.parametrize("size", [1, protocol.JOINED_BYTES_MAX, protocol.JOINED_BYTES_MAX + 1])
+async def test_a_head_leaves_with_the_body_it_tells_of(size: int) -> None:
+    length = (b"content-length", str(size).encode())
+    told = await answered(begins(length), goes_on(b"x" * size))
+    (send,) = told.sends
+    assert send.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert send.endswith(b"\r\n\r\n" + b"x" * size)
+
+
+async def test_a_head_waits_for_nothing_that_may_not_come() -> None:
+    assert (await answered(begins())).sends, "a stream begins at once"
+    assert (await answered(begins(LENGTH), method="HEAD")).sends, "no body follows"
+    assert (await answered(begins((b"content-length", b"0")))).sends
+    assert not (await answered(begins(LENGTH))).sends
+
+
+async def test_only_the_head_waits() -> None:
+    told = await answered(begins(LENGTH), goes_on(b"a", more=True))
+    assert [send[-1:] for send in told.sends] == [b"a"]
+    told = await answered(begins(LENGTH), goes_on(b"a", more=True), goes_on(b"b"))
+    assert [send[-1:] for send in told.sends] == [b"a", b"b"]
+
+
+async def test_a_head_is_not_lost_with_a_connection_that_is_closed() -> None:
+    told, cycle = Told(), SimpleNamespace(response_started=True, expected_content_length=2)
+    cycle.scope = {"method": "GET"}
+    transport = protocol.AnswerTransport(cast("Any", told), cast("Any", cycle))
+    transport.write(b"head")
+    assert not told.sends
+    transport.close()
+    assert told.sends == [b"head"]
+    assert told.closed

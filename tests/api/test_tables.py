@@ -1,0 +1,58 @@
+"""Tables are written as orjson writes the same columns, of few rows and of many."""
+
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.api import tables
+from service.api.tables import Columns, written
+from service.api.weaving import Figures, words
+from tests.strategies import effort
+
+WORDS = ("a", 'say "so"', "Ω", None, True)
+numbers = st.floats(allow_nan=True, allow_infinity=True)
+a_row = st.tuples(numbers, st.sampled_from(WORDS), st.integers(0, 2**62))
+a_table = st.lists(a_row, max_size=5)
+
+
+def columns_of(rows: list[tuple[float, Any, int]]) -> tuple[Columns, dict[str, list[Any]]]:
+    """Return columns of each kind, and what they say."""
+    figures = np.array([row[0] for row in rows], np.float64)
+    code = np.array([WORDS.index(row[1]) for row in rows], np.int8)
+    whole = np.array([row[2] for row in rows], np.int64)
+    columns: Columns = {"row": whole, "figure": Figures(figures), "word": words(WORDS, code)}
+    known = [value if np.isfinite(value) else None for value in figures.tolist()]
+    told = {"row": whole.tolist(), "figure": known, "word": [row[1] for row in rows]}
+    return columns, told
+
+
+@pytest.mark.parametrize("many", [1, 10**9], ids=["by orjson", "compiled"])
+def test_a_limit_between_two_writers_changes_nothing(
+    many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "_MANY", many)
+    rows = [(0.5, "a", 0), (float("nan"), None, 10), (1e300, "Ω", 2**62)]
+    columns, told = columns_of(rows)
+    text = written('{"at":1', {"one": columns, "two": columns})
+    assert bytes(text) == orjson.dumps({"at": 1, "one": told, "two": told})
+
+
+@effort(100, 5_000)
+@given(a_table, a_table, st.integers(1, 200))
+def test_tables_are_written_as_an_encoder_writes_them(
+    one: list[Any], other: list[Any], times: int
+) -> None:
+    first, told_first = columns_of(one * times)
+    second, told_second = columns_of(other)
+    text = written('{"at":1', {"one": first, "other": second})
+    assert bytes(text) == orjson.dumps({"at": 1, "one": told_first, "other": told_second})
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 159, 160, 1_000])
+def test_what_is_the_same_in_all_rows_is_there_in_all_of_them(rows: int) -> None:
+    columns, told = columns_of([(1.25, 'say "so"', 7)] * rows)
+    assert bytes(written("{", {"one": columns})) == b"{," + orjson.dumps({"one": told})[1:]
