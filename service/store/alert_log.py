@@ -160,7 +160,13 @@ class AlertLog:
 
         Readers are woken once for all, so that they can put in order what belongs together.
         """
-        commands: list[Command] = [self._call(shard, commit) for shard, commit in commits]
+        # Between a cluster's nodes a message waits for the acknowledgement of the one before, some
+        # 40 ms: wake-ups would come late, and one overtake the other.
+        sent_bytes = 0 if await self._client.is_cluster() else SENT_BYTES
+        commands: list[Command] = [
+            self._call(shard, commit, _sent_along(shard, commit, sent_bytes))
+            for shard, commit in commits
+        ]
         ends = [
             f"{shard}:{commit.offset + sum(len(block.account_keys) for block in commit.blocks)}"
             for shard, commit in commits
@@ -171,7 +177,7 @@ class AlertLog:
         answers = await self._client.batch(commands)
         return [answer.decode() for answer in answers[: len(commits)]]
 
-    def _call(self, shard: int, commit: Commit) -> ScriptCall:
+    def _call(self, shard: int, commit: Commit, sent_along: tuple[str, bytes]) -> ScriptCall:
         of = self._shards[shard]
         kept = [part for key, states in commit.levels if states for part in (key, states.decode())]
         lists: tuple[list[str], ...] = (
@@ -184,7 +190,7 @@ class AlertLog:
         # A list is one argument: of a burst's commit the client would look at each by itself. Lua's
         # reader knows text, not bytes.
         arguments += (commit.offset, commit.ahead, *map(_pack, lists))
-        arguments += _sent_along(shard, commit)
+        arguments += sent_along
         for block in commit.blocks:
             arguments += write_block(block)
         names = (of.state, of.before, of.versions, of.changes, of.levels, of.seqs, of.log, of.times)
@@ -255,7 +261,8 @@ class AlertLog:
         """Yield None once listening, then (shard, offset) of shards that were committed together.
 
         It is a wake-up, and may come before the commits; the log is the truth. `overhear` is told
-        of committed entries that are small, mostly before the wake-up: they need not be read.
+        of committed entries that are small, mostly before the wake-up: they need not be read. Of a
+        cluster it is told nothing.
         """
         assert self._blocking is not None
         channels = [keys.ALERTS_CHANNEL] if overhear is None else keys.CHANNELS
@@ -269,9 +276,12 @@ class AlertLog:
                 overhear(*unpack_entries(message.data))
 
 
-def _sent_along(shard: int, commit: Commit) -> tuple[str, bytes]:
-    """Return channel and text that a commit publishes once it is done; no channel: nothing."""
-    if not commit.blocks or sum(len(block.alerts) for block in commit.blocks) > SENT_BYTES:
+def _sent_along(shard: int, commit: Commit, most: int) -> tuple[str, bytes]:
+    """Return channel and text that a commit publishes once it is done; no channel: nothing.
+
+    `most`: bytes of alerts.
+    """
+    if not commit.blocks or sum(len(block.alerts) for block in commit.blocks) > most:
         return "", b""
     return keys.ENTRIES_CHANNEL, pack_entries(shard, commit.offset, commit.blocks)
 

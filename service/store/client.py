@@ -57,6 +57,11 @@ class Client:
                 self._servers = found
         return self._servers
 
+    async def is_cluster(self) -> bool:
+        """Whether there are several servers that share the keys out."""
+        async with unavailable_on_failure(self._timeout_s):
+            return isinstance(await self._reached(), Cluster)
+
     async def call(self, *command: Part) -> Any:
         """Send one command and return its answer."""
         async with unavailable_on_failure(self._timeout_s):

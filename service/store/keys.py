@@ -82,8 +82,8 @@ A line a key: its type, what it holds; how long it lives.
 {silences}:records        hash: `<tenant>/<id>` -> silence JSON; as long as the log has its alerts
 {silences}:changed        string: a number that grows with every change of them; for good
 channel alerts            `<shard>:<offset> ...` of what was committed together, a wake-up only
-channel entries           small entries of a log, once committed, as MessagePack: shard, offset
-                          before them, each as `write_block` gives it
+channel entries           of one server: small committed entries of a log as MessagePack: shard,
+                          offset before them, each as `write_block` gives it
 
 A market is the field `venue|symbol`, a fund `venue|asset`.
 """

@@ -5,7 +5,6 @@ import dataclasses
 import pytest
 
 from service.store.alert_log import SENT_BYTES, Commit, LogTail
-from service.store.keys import ALERTS_CHANNEL
 from service.store.log_entries import LogEntry
 from tests.store.stores import Store, own
 from tests.store.test_alert_log import FIRST, KEY, block_of
@@ -40,6 +39,7 @@ async def test_shards_that_are_committed_together_wake_once(store: Store) -> Non
 
 
 async def test_small_entries_are_overheard_once_they_are_committed(store: Store) -> None:
+    """Not in a cluster, where they would hold up the wake-ups: there all are read."""
     await own(store, 1)
     overheard: list[tuple[int, list[LogEntry]]] = []
     heard = store.log.listen(lambda shard, entries: overheard.append((shard, entries)))
@@ -50,9 +50,9 @@ async def test_small_entries_are_overheard_once_they_are_committed(store: Store)
     assert await store.log.commit([(1, large)]) == ["committed"]
     last = Commit(1, 3, 5, 0, 4, blocks=[block_of([KEY], b"[5]")])
     assert await store.log.commit([(1, last)]) == ["committed"]
-    while len(overheard) < 2:
-        await store.client.call("PUBLISH", ALERTS_CHANNEL, "1:5")
-        await anext(heard)
+    while await anext(heard) != [(1, 5)]:
+        pass
     first, second, (third,) = [*await store.log.read(1, 0, count=2), await store.log.read(1, 4)]
-    assert overheard == [(1, [first, second]), (1, [third])]
+    sent = [(1, [first, second]), (1, [third])]
+    assert overheard == ([] if await store.client.is_cluster() else sent)
     await heard.aclose()  # type: ignore[attr-defined]  # an async generator
