@@ -3,7 +3,9 @@
 `python -m tests.valkey_cluster NEW-DIRECTORY` runs one to try things out on, until Ctrl-C.
 """
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import sys
@@ -20,10 +22,13 @@ NODE_TIMEOUT_MS = 3_000  # after so long the others count one as failed
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """Return a port that nobody listens on, of those that systems give to no client: such a one
+    might be taken before a server listens, or while it is down."""
+    while True:
+        port = random.SystemRandom().randrange(10_000, 30_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class ValkeyCluster:

@@ -4,7 +4,6 @@ import itertools
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.valkey_cluster import server_to_test
+from tests.valkey_cluster import free_port, server_to_test
 
 READY_S = 60.0
 RENEWED = "every process is renewed"
@@ -26,12 +25,6 @@ def wait_until(condition: Callable[[], bool], what: str, limit_s: float = READY_
     while not condition():
         assert time.monotonic() < end, f"waited {limit_s:.0f} s for {what}"
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Processes:
