@@ -225,6 +225,8 @@ class Shards:
             if page.left >= PART_LEFT and await parts.offer(waiting):
                 waiting = 0
         await parts.end()
+        if changes:
+            self.residents.count()  # a few now, or whoever asks next would wait for all of them
         self._timing.end(taking, self.engine.stats.pools_evaluated)
         if self.engine.touched:
             touched = np.fromiter(self.engine.touched, np.int64, len(self.engine.touched))

@@ -1,13 +1,15 @@
 """Bytes that are no HTTP, or too much of it: answered with a problem, and hung up on."""
 
 import asyncio
+import gc
 import json
 import resource
 import socket
 import sys
+import weakref
 from collections.abc import AsyncIterator, Iterable
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 import uvicorn
@@ -266,3 +268,24 @@ async def test_a_head_is_not_lost_with_a_connection_that_is_closed() -> None:
     transport.close()
     assert told.sends == [b"head"]
     assert told.closed
+
+
+def test_an_answer_that_has_begun_leaves_nothing_to_the_garbage_collector() -> None:
+    cycle = _Cycle()
+    cycle.transport = protocol.AnswerTransport(cast("Any", Told()), cast("Any", cycle))
+    cycle.transport.write(b"head")
+    watched = weakref.ref(cycle)
+    gc.disable()
+    try:
+        del cycle
+        assert watched() is None
+    finally:
+        gc.enable()
+
+
+class _Cycle:
+    """As much of uvicorn's as a transport looks at."""
+
+    transport: protocol.AnswerTransport
+    response_started, expected_content_length = True, 2
+    scope: ClassVar = {"method": "GET"}
