@@ -8,6 +8,7 @@ away: some are kept for ourselves, and `lobby` hangs up on who comes then.
 import asyncio
 import resource
 import sys
+import weakref
 from functools import cache
 from typing import cast
 
@@ -48,28 +49,23 @@ class AnswerTransport:
     a head that is of no use to it. Heads of streams, which tell no length, go out at once.
     """
 
-    __slots__ = ("_cycle", "_head", "_transport")
+    __slots__ = ("_begun", "_cycle", "_head", "_transport")
 
     def __init__(self, transport: asyncio.Transport, cycle: RequestResponseCycle) -> None:
         self._transport = transport
-        # Until the answer begins: who holds each other is freed by the garbage collector alone.
-        self._cycle: RequestResponseCycle | None = cycle
-        self._head = b""
+        # It holds us: those who hold each other are freed by the garbage collector alone.
+        self._cycle = weakref.ref(cycle)
+        self._begun, self._head = False, b""
 
     def write(self, data: bytes | memoryview) -> None:
         if self._head:
             self._write_with_head(data)
-        elif self._cycle is not None and self._cycle.response_started:
-            followed, self._cycle = _is_followed(self._cycle), None
-            if followed:
-                self._head = bytes(data)
-            else:
-                self._transport.write(data)
+        elif self._begins() and self._is_followed():
+            self._head = bytes(data)
         else:
             self._transport.write(data)
 
     def close(self) -> None:
-        self._cycle = None
         if self._head:
             self._write_with_head(b"")
         self._transport.close()
@@ -77,17 +73,26 @@ class AnswerTransport:
     def is_closing(self) -> bool:
         return self._transport.is_closing()
 
+    def _begins(self) -> bool:
+        """Whether this is the head: before it there may be words of the protocol's own."""
+        cycle = self._cycle()
+        if self._begun or cycle is None or not cycle.response_started:
+            return False
+        self._begun = True
+        return True
+
+    def _is_followed(self) -> bool:
+        """Whether a body comes behind the head, as far as that says."""
+        cycle = self._cycle()
+        assert cycle is not None
+        return cycle.expected_content_length > 0 and cycle.scope["method"] != "HEAD"
+
     def _write_with_head(self, data: bytes | memoryview) -> None:
         head, self._head = self._head, b""
         if len(data) <= JOINED_BYTES_MAX:
             self._transport.write(b"".join((head, data)))
         else:
             self._transport.writelines((head, data))
-
-
-def _is_followed(cycle: RequestResponseCycle) -> bool:
-    """Whether a body comes behind the head, as far as that says."""
-    return cycle.expected_content_length > 0 and cycle.scope["method"] != "HEAD"
 
 
 def head_timeout() -> bytes:
