@@ -95,6 +95,7 @@ class AnswerTransport:
             self._transport.writelines((head, data))
 
 
+@cache
 def head_timeout() -> bytes:
     """Return the answer to a head that did not arrive in time, or did not begin to."""
     return _refusal(408, "head_timeout", "the headers did not arrive in time")

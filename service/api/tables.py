@@ -13,7 +13,17 @@ import numpy as np
 import orjson
 from msgspec import Struct
 
-from service.api.weaving import Coded, Codes, Figures, Lists, Records, Vocabulary, first_words
+from service.api.weaving import (
+    NO_CODES,
+    NO_FIGURES,
+    Coded,
+    Codes,
+    Figures,
+    Lists,
+    Records,
+    Vocabulary,
+    lexicon_of,
+)
 from service.risk.columns import Ints
 from service.text.columns import Kind, Listing, Step, write_columns
 
@@ -83,8 +93,8 @@ def written(head: str, tables: dict[str, Columns]) -> memoryview:
     begin = np.frombuffer(head.encode(), np.uint8)
     steps = plan.steps.copy()
     steps[0, : Step.KIND] = begin.__array_interface__["data"][0], len(begin)
-    cells, known = [_NO_FIGURES], list[Vocabulary]()
-    codes: list[Codes] = [_NO_CODES]
+    cells, known = [NO_FIGURES], list[Vocabulary]()
+    codes: list[Codes] = [NO_CODES]
     texts = list[bytes]()  # to be held
     for step, column in enumerate(columns, 1):
         if type(column) is Figures and len(column.values) >= _MANY:
@@ -101,16 +111,11 @@ def written(head: str, tables: dict[str, Columns]) -> memoryview:
         else:
             assert isinstance(column, np.ndarray)
             codes.append(column)
-    vocabularies = dict.fromkeys(known)
-    listing = Listing(
-        steps,
-        np.concatenate(cells).view(np.int64),
-        np.concatenate(codes),
-        np.concatenate([_NO_CODES, *(each.addresses for each in vocabularies)]),
-        np.concatenate([_NO_CODES, *(each.lengths for each in vocabularies)]),
-    )
+    lexicon = lexicon_of(known)
+    bits = np.concatenate(cells).view(np.int64)
+    listing = Listing(steps, bits, np.concatenate(codes), lexicon.addresses, lexicon.lengths)
     rows = [_rows_of(next(iter(table.values()))) for table in tables.values()]
-    return write_columns(listing, np.array(rows, np.int64), first_words(known, vocabularies))
+    return write_columns(listing, np.array(rows, np.int64), lexicon.first)
 
 
 def warm_up() -> None:
@@ -120,7 +125,6 @@ def warm_up() -> None:
 
 # Rows from which on orjson writes figures sooner: half as long for each, but there is a call.
 _MANY = 160
-_NO_FIGURES, _NO_CODES = np.zeros(0), np.zeros(0, np.int64)
 _KINDS = {Figures: int(Kind.FIGURE), Coded: int(Kind.WORD), np.ndarray: int(Kind.WHOLE)}
 
 

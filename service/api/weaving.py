@@ -9,7 +9,7 @@ stand, words are copied, and nobody waits for the interpreter's lock meanwhile.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
@@ -145,17 +145,15 @@ def weave(what: Records) -> Woven:
     """Write records as JSON."""
     cells = _Cells()
     plan = plan_of(cells.enter(what))
-    vocabularies = dict.fromkeys(cells.words)
-    bits = np.concatenate((_NO_FIGURES, *cells.figures)).view(np.int64)
-    codes: Ints = np.concatenate((_NO_CODES, *cells.codes))
-    addresses = np.concatenate([_NO_CODES, *(each.addresses for each in vocabularies)])
-    lengths = np.concatenate([_NO_CODES, *(each.lengths for each in vocabularies)])
-    sizes = Sizes(np.array(cells.rows, np.int64), first_words(cells.words, vocabularies))
-    program = Program(plan.steps.copy(), bits, codes, addresses, lengths)
+    lexicon = lexicon_of(cells.words)
+    bits = np.concatenate((NO_FIGURES, *cells.figures)).view(np.int64)
+    codes: Ints = np.concatenate((NO_CODES, *cells.codes))
+    sizes = Sizes(np.array(cells.rows, np.int64), lexicon.first)
+    program = Program(plan.steps.copy(), bits, codes, lexicon.addresses, lexicon.lengths)
     return Woven(*write(program, plan.layout, sizes))
 
 
-_NO_FIGURES, _NO_CODES = np.zeros(0), np.zeros(0, np.int64)
+NO_FIGURES, NO_CODES = np.zeros(0), np.zeros(0, np.int64)
 
 
 class _Cells:
@@ -193,13 +191,25 @@ class _Cells:
 _FIGURE, _WORD, _LIST = int(Kind.FIGURE), int(Kind.WORD), int(Kind.LIST)
 
 
-def first_words(columns: list[Vocabulary], vocabularies: Iterable[Vocabulary]) -> Ints:
-    """Return of each column the number of its vocabulary's first word among all words."""
-    first, words_before = {}, 0
-    for each in vocabularies:
+class Lexicon(NamedTuple):
+    """All words of some columns, and of each column which of them is its first."""
+
+    addresses: Ints
+    lengths: Ints
+    first: Ints
+
+
+def lexicon_of(columns: Sequence[Vocabulary]) -> Lexicon:
+    """Return the words of these columns; those that have the same vocabulary share them."""
+    first, words_before = dict.fromkeys(columns, 0), 0
+    for each in first:
         first[each] = words_before
         words_before += len(each.lengths)
-    return np.array([first[each] for each in columns], np.int64)
+    return Lexicon(
+        np.concatenate([NO_CODES, *(each.addresses for each in first)]),
+        np.concatenate([NO_CODES, *(each.lengths for each in first)]),
+        np.array([first[each] for each in columns], np.int64),
+    )
 
 
 class _Row(Struct):

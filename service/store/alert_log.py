@@ -20,6 +20,7 @@ from service.store.keys import ShardKeys
 from service.store.log_entries import (
     LogBlock,
     LogEntry,
+    Written,
     pack_entries,
     read_entry,
     unpack_entries,
@@ -164,8 +165,7 @@ class AlertLog:
         # 40 ms: wake-ups would come late, and one overtake the other.
         sent_bytes = 0 if await self._client.is_cluster() else SENT_BYTES
         commands: list[Command] = [
-            self._call(shard, commit, _sent_along(shard, commit, sent_bytes))
-            for shard, commit in commits
+            self._call(shard, commit, sent_bytes) for shard, commit in commits
         ]
         ends = [
             f"{shard}:{commit.offset + sum(len(block.account_keys) for block in commit.blocks)}"
@@ -177,7 +177,7 @@ class AlertLog:
         answers = await self._client.batch(commands)
         return [answer.decode() for answer in answers[: len(commits)]]
 
-    def _call(self, shard: int, commit: Commit, sent_along: tuple[str, bytes]) -> ScriptCall:
+    def _call(self, shard: int, commit: Commit, sent_bytes: int) -> ScriptCall:
         of = self._shards[shard]
         kept = [part for key, states in commit.levels if states for part in (key, states.decode())]
         lists: tuple[list[str], ...] = (
@@ -190,9 +190,10 @@ class AlertLog:
         # A list is one argument: of a burst's commit the client would look at each by itself. Lua's
         # reader knows text, not bytes.
         arguments += (commit.offset, commit.ahead, *map(_pack, lists))
-        arguments += sent_along
-        for block in commit.blocks:
-            arguments += write_block(block)
+        written = [write_block(block) for block in commit.blocks]
+        arguments += _sent_along(shard, commit.offset, written, sent_bytes)
+        for entry in written:
+            arguments += entry
         names = (of.state, of.before, of.versions, of.changes, of.levels, of.seqs, of.log, of.times)
         return ScriptCall(self._commit, names, arguments)
 
@@ -276,14 +277,16 @@ class AlertLog:
                 overhear(*unpack_entries(message.data))
 
 
-def _sent_along(shard: int, commit: Commit, most: int) -> tuple[str, bytes]:
+def _sent_along(
+    shard: int, offset: int, written: Sequence[Written], most: int
+) -> tuple[str, bytes]:
     """Return channel and text that a commit publishes once it is done; no channel: nothing.
 
     `most`: bytes of alerts.
     """
-    if not commit.blocks or sum(len(block.alerts) for block in commit.blocks) > most:
+    if not written or sum(len(alerts) for _, _, alerts, _, _ in written) > most:
         return "", b""
-    return keys.ENTRIES_CHANNEL, pack_entries(shard, commit.offset, commit.blocks)
+    return keys.ENTRIES_CHANNEL, pack_entries(shard, offset, written)
 
 
 _pack = msgspec.msgpack.Encoder().encode

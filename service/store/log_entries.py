@@ -11,9 +11,10 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 import orjson
 
-from service.store.commands import Part
-
 SEPARATOR = b",\n"  # between the alerts of an entry
+
+# An entry as the store has it: how many alerts, and account keys, alerts, runs, traces as JSON.
+Written: TypeAlias = tuple[int, bytes, bytes, bytes, bytes]
 
 
 class Rank(NamedTuple):
@@ -72,7 +73,7 @@ def split_alerts(array: bytes) -> list[bytes]:
     return array[1:-1].split(SEPARATOR)
 
 
-def write_block(block: LogBlock) -> tuple[Part, Part, Part, Part, Part]:
+def write_block(block: LogBlock) -> Written:
     """Return what `commit_shard.lua` makes an entry of."""
     runs = [(tuple(rank), count) for rank, count in block.runs]
     accounts = orjson.dumps(list(block.account_keys))
@@ -87,10 +88,9 @@ def read_entry(row: Any) -> LogEntry:
     return _entry(int(identifier[:-2]), (int(count), accounts, alerts, runs, traces))
 
 
-def pack_entries(shard: int, offset: int, blocks: Sequence[LogBlock]) -> bytes:
-    """Return the entries that these blocks become behind an offset of a shard's log, as one text
-    for those who listen."""
-    return _packer.encode((shard, offset, [write_block(block) for block in blocks]))
+def pack_entries(shard: int, offset: int, written: Sequence[Written]) -> bytes:
+    """Return the entries behind an offset of a shard's log as one text for those who listen."""
+    return _packer.encode((shard, offset, written))
 
 
 def unpack_entries(text: bytes) -> tuple[int, list[LogEntry]]:
@@ -103,13 +103,12 @@ def unpack_entries(text: bytes) -> tuple[int, list[LogEntry]]:
     return shard, entries
 
 
-def _entry(last: int, written: "_Written") -> LogEntry:
+def _entry(last: int, written: Written) -> LogEntry:
     count, accounts, alerts, runs, traces = written
     ranked = [Run(Rank(*rank), many) for rank, many in orjson.loads(runs)]
     followed = dict(orjson.loads(traces)) if traces else {}
     return LogEntry(last - count + 1, last, orjson.loads(accounts), alerts, ranked, followed)
 
 
-_Written: TypeAlias = tuple[int, bytes, bytes, bytes, bytes]  # as `write_block` gives it
 _packer = msgspec.msgpack.Encoder()
-_unpacker = msgspec.msgpack.Decoder(tuple[int, int, list[_Written]])
+_unpacker = msgspec.msgpack.Decoder(tuple[int, int, list[Written]])
