@@ -4,8 +4,9 @@
  * A grid by ARIA: the arrow keys, Page Up and Down, Home and End move, Enter opens. Rows are made
  * once and written anew as the list scrolls; `fill` must write every cell.
  *
- * Rows are written when a frame is drawn, as many as a slice of it has time for, the rest in the
- * next one: a slow machine shows them later and is never held up. What is measured (where it is
+ * Rows are written when a frame is drawn, as many as the last frames had time for, the rest in the
+ * next one: a slow machine shows them later and is never held up. Most of a row's time is layout and
+ * paint, which come behind the writing, so the whole frame is timed. What is measured (where it is
  * scrolled to, how high it is) is measured before anything is written, for a measurement behind a
  * write costs a layout of its own.
  */
@@ -13,7 +14,9 @@
 import { el, mark } from "./dom.js";
 
 const SPARE = 6; // rows beyond each edge
-const SLICE_MS = 4; // of a frame, for writing rows: laying them out and painting them take as long again and more
+const FRAME_MS = 12; // that writing rows, laying them out and painting them may take of a frame
+const FEWEST = 4; // rows a frame, however long one takes
+const MOST = 64;
 let lists = 0;
 
 export class VirtualList {
@@ -21,6 +24,8 @@ export class VirtualList {
   #rows = []; // by place: index modulo how many there are; made when they are first needed
   #count = 0;
   #unwritten = new Set(); // indices in the window whose rows are still to be written
+  #allowed = 16; // rows a frame
+  #painted = new MessageChannel(); // its messages come behind a frame's layout and paint
   #body;
   #head;
   #space;
@@ -55,6 +60,7 @@ export class VirtualList {
     this.node = el("div.list", {}, this.#body);
     this.#body.addEventListener("scroll", () => this.#scrolls(), { passive: true });
     this.#body.addEventListener("keydown", (event) => this.#key(event));
+    this.#painted.port1.onmessage = ({ data }) => this.#pace(data);
     this.watcher = new ResizeObserver(() => this.#resized());
     this.watcher.observe(this.#body);
   }
@@ -88,6 +94,7 @@ export class VirtualList {
   end() {
     this.watcher.disconnect();
     cancelAnimationFrame(this.#asked);
+    this.#painted.port1.close();
   }
 
   #scrolls() {
@@ -148,10 +155,11 @@ export class VirtualList {
     }
   }
 
-  /** Write rows until the slice is used up; those that are left have the next frame. */
+  /** Write as many rows as are allowed; those that are left have the next frame. */
   #write(height) {
-    const ends = performance.now() + SLICE_MS;
-    for (const index of [...this.#unwritten].sort((a, b) => a - b)) {
+    const began = performance.now();
+    const indices = [...this.#unwritten].sort((a, b) => a - b).slice(0, this.#allowed);
+    for (const index of indices) {
       const row = (this.#rows[index % this.#count] ??= this.#made());
       this.#unwritten.delete(index);
       if (row.index !== index || row.height !== height) {
@@ -162,9 +170,16 @@ export class VirtualList {
       row.item = this.#items[index];
       this.options.fill(row.node, row.item);
       if (row.hidden) row.node.hidden = row.hidden = false;
-      if (performance.now() > ends) break;
     }
+    if (indices.length) this.#painted.port2.postMessage([indices.length, began]);
     if (this.#unwritten.size) this.#soon();
+  }
+
+  /** Allow as many rows as a frame has time for, going by the one that has just been painted. */
+  #pace([rows, began]) {
+    const took = performance.now() - began;
+    if (took > FRAME_MS) this.#allowed = Math.max(FEWEST, Math.floor((rows * FRAME_MS) / took));
+    else if (rows === this.#allowed) this.#allowed = Math.min(MOST, 2 * rows);
   }
 
   #made() {
