@@ -34,6 +34,9 @@ MOVING = 0.1  # share of the ticks that move an account
 CALM, STIRRED, MOVED = 100.0, 100.01, 98.5
 SETTLING_TICKS = 5  # the first after an upload arranges a symbol's bands
 ALERT_BYTES = 700
+# Its market pauses while the floor has its turn. Without this every mark would go stale meanwhile,
+# and a round begin with a million accounts whose marks are fresh again: no market does that.
+MARKS_LAST_S = "60"
 
 Tick: TypeAlias = tuple[int, bool]  # symbol, whether it moves its account
 Send: TypeAlias = Callable[[Sequence[Tick]], Awaitable[None]]
@@ -45,7 +48,7 @@ def run(size: Size) -> Iterator[Measurement]:
 
 
 async def measured(accounts: int, rounds: int, seconds: float) -> Measurement:
-    async with whole_service() as service:
+    async with whole_service(mark_max_age_s=MARKS_LAST_S) as service:
         await _send_marks(service, [CALM] * SYMBOLS, [(each, False) for each in range(SYMBOLS)])
         instruments = [_instrument(number) for number in range(SYMBOLS)]
         await service.fill(instruments, [_account(number) for number in range(accounts)])

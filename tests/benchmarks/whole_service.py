@@ -176,11 +176,11 @@ async def changes_behind(store: Client) -> int:
 
 
 @contextlib.asynccontextmanager
-async def whole_service(*arguments: str) -> AsyncIterator[Whole]:
+async def whole_service(*arguments: str, **settings: str) -> AsyncIterator[Whole]:
     """Run a service over an empty store: one API worker, fsync at every write, and one monitor
     unless the arguments say otherwise."""
     with tempfile.TemporaryDirectory() as folder:
-        service = RunningService(Path(folder), *arguments)
+        service = RunningService(Path(folder), *arguments, **settings)
         try:
             path = str(socket_path(Path(folder)))
             async with connect_store(f"unix://{path}") as store:

@@ -27,13 +27,15 @@ def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
 class RunningService:
     """`plimsoll serve` over a data directory; `lines` is everything it has said."""
 
-    def __init__(self, data_dir: Path, *arguments: str) -> None:
+    def __init__(self, data_dir: Path, *arguments: str, **settings: str) -> None:
         self.lines: list[str] = []
+        named = {f"PLIMSOLL_{name.upper()}": value for name, value in settings.items()}
         self.process = subprocess.Popen(
             _command("serve", "--port", "0", "--data-dir", str(data_dir), *arguments),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            env=os.environ | named,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
