@@ -25,6 +25,7 @@ class CuttingProxy:
         self.hold = asyncio.Event()
         self.hold.set()
         self.lose_after: int | None = None
+        self._listening: list[asyncio.Server] = []
         self._connections: set[asyncio.Task[None]] = set()
 
     @property
@@ -36,14 +37,18 @@ class CuttingProxy:
         """Listen on a free port of this machine in front of a server: its socket file or port."""
 
         def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            self._start(self._carry(server, reader, writer))
+            carrying = self._start(self._carry(server, reader, writer))
+            # However it ends: one that is cut before it has begun never comes to its own end.
+            carrying.add_done_callback(lambda _: writer.transport.abort())
 
-        return await asyncio.start_server(accept, "127.0.0.1", 0)
+        self._listening.append(await asyncio.start_server(accept, "127.0.0.1", 0))
+        return self._listening[-1]
 
-    def _start(self, carrying: Coroutine[None, None, None]) -> None:
+    def _start(self, carrying: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(carrying)
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
+        return task
 
     def cut(self, share: float, chance: random.Random) -> int:
         """Cut about this share of the connections; return how many."""
@@ -53,7 +58,9 @@ class CuttingProxy:
         return len(chosen)
 
     async def aclose(self) -> None:
-        """Cut every connection."""
+        """Cut every connection and accept no more."""
+        for listening in self._listening:
+            listening.close()
         tasks = list(self._connections)
         for task in tasks:
             task.cancel()
@@ -78,9 +85,8 @@ class CuttingProxy:
         except OSError:
             pass
         finally:
-            for end in (writer, to_server):
-                if end is not None:
-                    end.transport.abort()
+            if to_server is not None:
+                to_server.transport.abort()
 
     async def _answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while part := await reader.read(65_536):
