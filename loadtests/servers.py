@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import itertools
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,16 +14,12 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
+from tests.launching import free_port
+
 READY_S = 60.0
 STOP_S = 15.0
 ROOT = Path(__file__).parents[1]
 _REFUSAL = b"HTTP/1.1 500 Planted\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:

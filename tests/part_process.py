@@ -2,18 +2,18 @@
 
 import asyncio
 import contextlib
-import os
 import sys
 from collections.abc import AsyncIterator
+
+from tests.launching import environment_with
 
 
 @contextlib.asynccontextmanager
 async def part_process(role: str, **settings: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a part with settings by their names (`redis_url="..."`); its stderr is a pipe."""
-    given = {f"PLIMSOLL_{name.upper()}": value for name, value in settings.items()}
     started = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "service.part", "--role", role),
-        env=os.environ | given,
+        env=environment_with(**settings),
         stderr=asyncio.subprocess.PIPE,
     )
     try:

@@ -3,32 +3,20 @@
 `python -m tests.valkey_cluster NEW-DIRECTORY` runs one to try things out on, until Ctrl-C.
 """
 
-import contextlib
 import os
-import random
 import signal
-import socket
 import sys
 import threading
 import time
 from pathlib import Path
 from typing import TypeAlias
 
+from tests.launching import free_port
 from tests.valkey_server import ValkeyServer
 
 SLOTS = 16_384
 MASTERS = 3
 NODE_TIMEOUT_MS = 3_000  # after so long the others count one as failed
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on, of those that systems give to no client: such a one
-    might be taken before a server listens, or while it is down."""
-    while True:
-        port = random.SystemRandom().randrange(10_000, 30_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 class ValkeyCluster:

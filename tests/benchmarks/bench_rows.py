@@ -38,7 +38,7 @@ from tests.benchmarks.bench_evaluate import (
 from tests.benchmarks.bench_evaluate import account as account_of
 from tests.benchmarks.harness import Measurement, Size, hash_of, processor_seconds
 from tests.benchmarks.whole_service import WITHIN_S, whole_service
-from tests.valkey_cluster import free_port
+from tests.launching import free_port
 
 COUNTS: dict[Size, tuple[int, ...]] = {"small": (1, 100), "full": (1, 100, 1_000, 10_000)}
 ROUNDS = 5

@@ -7,7 +7,6 @@ and a WebSocket, nothing is computed.
 
 import asyncio
 import contextlib
-import socket
 import sys
 from collections.abc import AsyncIterator
 from typing import Any
@@ -20,6 +19,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from service.store.client import Client
+from tests.launching import free_port
 
 STREAM, LOG, WAKE = "floor:stream", "floor:log", "floor"
 _APPEND = (
@@ -61,10 +61,7 @@ def _pusher(store: Any) -> Starlette:
 @contextlib.asynccontextmanager
 async def floor(store: Client, path: str) -> AsyncIterator[str]:
     """Run both over the server at a unix socket; yields where to listen."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = (sys.executable, "-m", "tests.benchmarks.floor")
+    port, command = free_port(), (sys.executable, "-m", "tests.benchmarks.floor")
     await store.call("DEL", STREAM, LOG)
     parts = [
         await asyncio.create_subprocess_exec(*command, "mover", path),

@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx
 
+from tests.launching import environment_with
+
 
 def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
     """Return the first true value of `condition`, asked again and again; fails after `seconds`."""
@@ -29,13 +31,12 @@ class RunningService:
 
     def __init__(self, data_dir: Path, *arguments: str, **settings: str) -> None:
         self.lines: list[str] = []
-        named = {f"PLIMSOLL_{name.upper()}": value for name, value in settings.items()}
         self.process = subprocess.Popen(
             _command("serve", "--port", "0", "--data-dir", str(data_dir), *arguments),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=os.environ | named,
+            env=environment_with(**settings),
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import httpx
 import pytest
 
 from tests.e2e.running_service import until
+from tests.launching import free_port
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy" / "observe" / "rules.yml"
@@ -54,8 +54,7 @@ class Prometheus:
         folder.mkdir()
         (folder / "rules.yml").write_text(rules, encoding="utf-8")
         self._configure(every_ms)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         self._log = (folder / "prometheus.log").open("wb")
         self._process = subprocess.Popen(
             [

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.running_service import until
+from tests.launching import free_port
 from tests.page.browsers import at, chromium, new_context, violations
 
 ACCOUNTS = 100_000
@@ -43,10 +43,7 @@ window.WebSocket = class extends Socket {
 @contextmanager
 def demo(folder: Path, accounts: int) -> Iterator[tuple[str, int]]:
     """Run the demo; yields its address and its process once all accounts are in."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = folder / "demo.log"
+    port, log = free_port(), folder / "demo.log"
     command = ["demo", "--plain", "--accounts", str(accounts), "--port", str(port)]
     with log.open("w") as out:
         process = subprocess.Popen([sys.executable, "-m", "service", *command], stdout=out)

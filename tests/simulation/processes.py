@@ -13,7 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.valkey_cluster import free_port, server_to_test
+from tests.launching import environment_with, free_port
+from tests.valkey_cluster import server_to_test
 
 READY_S = 60.0
 RENEWED = "every process is renewed"
@@ -43,9 +44,7 @@ class Processes:
         self._mortal = itertools.cycle(self.valkey.nodes)  # of a cluster, one dies at a time
         self._numbers = itertools.count(monitors + 1)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self.environment = os.environ | {
-            f"PLIMSOLL_{name.upper()}": value for name, value in settings.items()
-        }
+        self.environment = environment_with(**settings)
 
     def __enter__(self) -> "Processes":
         for name in ("valkey", "api", *self.monitors):

@@ -5,7 +5,8 @@ import pytest
 from service.errors import StoreUnavailable
 from service.store.client import connect
 from service.store.cluster import seeds_of, url_at
-from tests.valkey_cluster import ValkeyCluster, free_port
+from tests.launching import free_port
+from tests.valkey_cluster import ValkeyCluster
 from tests.valkey_server import ValkeyServer
 
 pytestmark = pytest.mark.anyio
