@@ -1,7 +1,8 @@
 """Ours beside what others compute of the same positions: the answers first, then the time.
 
 `python -m loadtests.peers` makes the peers' environment in out/peers the first time (some minutes),
-then prints one JSON line a comparison. Calls to ours and to the peer take turns.
+then prints one JSON line a comparison. Calls to ours and to the peer take turns. Ours is asked for
+all it answers, and for the figures that the peer has, in every form it takes.
 """
 
 import statistics
@@ -12,17 +13,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from itertools import chain, repeat
-from operator import itemgetter
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
 import orjson
 
+from loadtests.peers import forms
 from loadtests.peers import positions as book
 from loadtests.servers import ROOT, application, service
-from loadtests.wire import Connection, request_of
+from loadtests.wire import Connection
 
 HERE = Path(__file__).parent
 ENVIRONMENT = ROOT / "out" / "peers"
@@ -31,6 +32,7 @@ ROUNDS, SECONDS, CALLS, CONNECTIONS = 5, 2.0, 300, 2
 CLOSE, CENT = 1e-9, 1e-6  # relative; of money that a peer rounds
 OBVIOUS = "the service most people would write"
 Row = dict[str, Any]
+Asked = tuple[str, forms.Form]  # who is asked, and how
 
 
 def peers_python() -> str:
@@ -46,14 +48,10 @@ def peers_python() -> str:
     return str(python)
 
 
-def ask(url: str, body: bytes) -> list[Row]:
+def ask(url: str, form: forms.Form) -> list[Row]:
     """Return the rows of all positions, in each account by symbol."""
     with closing(Connection(url)) as connection:
-        answer = orjson.loads(connection.call(request_of("/v1/evaluate", body)))
-    held = (
-        sorted(account["positions"], key=itemgetter("symbol")) for account in answer["accounts"]
-    )
-    return list(chain.from_iterable(held))
+        return form.rows_of(connection.call(form.request))
 
 
 def tier_of(notional: float) -> int:
@@ -109,41 +107,49 @@ def median_ms(url: str, request: bytes) -> float:
     return statistics.median(taken) * 1e3
 
 
-def in_turns(measure: Any, urls: Sequence[str], request: bytes) -> list[float]:
+def in_turns(measure: Any, asked: Sequence[Asked]) -> list[float]:
     """Return each server's median of ROUNDS turns."""
-    rounds = [[measure(url, request) for url in urls] for _ in range(ROUNDS)]
+    rounds = [[measure(url, form.request) for url, form in asked] for _ in range(ROUNDS)]
     return [statistics.median(column) for column in zip(*rounds, strict=True)]
 
 
 def compare_services(ours: str, peer: str) -> Iterator[Row]:
     for count in (MANY, 1):
-        body = orjson.dumps({"accounts": book.accounts(count)})
-        rows, theirs = ask(ours, body), ask(peer, body)
-        for row, their in zip(rows, theirs, strict=True):
-            for name in ("notional", "unrealizedPnl", "maintenanceMargin"):
-                assert close(row[name], their[name], CENT), (name, row, their)
-        prices = [row["liquidationPrice"] for row in theirs]
-        agreed = prices_agree(rows, prices, [tier_of(row["notional"]) for row in theirs])
-        request = request_of("/v1/evaluate", body)
-        line = {"peer": OBVIOUS, "positions": count, "seed": book.SEED} | agreed
-        if count == 1:
-            mine, other = in_turns(median_ms, (ours, peer), request)
-            figures = {"ours_p50_ms": mine, "peer_p50_ms": other, "times": other / mine}
-        else:
-            mine, other = in_turns(calls_per_s, (ours, peer), request)
-            figures = _throughput(mine * count, other * count)
-        yield line | figures
+        asked = forms.of(book.accounts(count))
+        theirs = ask(peer, asked[0])
+        for form in asked if count > 1 else asked[:2]:
+            rows = ask(ours, form)
+            line = {"peer": OBVIOUS, "positions": count, "seed": book.SEED, "form": form.name}
+            yield line | _agreed(rows, theirs) | _timed(count, (ours, form), (peer, asked[0]))
+
+
+def _agreed(rows: Sequence[Row], theirs: Sequence[Row]) -> Row:
+    """Assert that margins agree, and count the prices."""
+    for row, their in zip(rows, theirs, strict=True):
+        assert (row["symbol"], row["side"]) == (their["symbol"], their["side"])
+        for name in ("notional", "unrealizedPnl", "maintenanceMargin"):
+            assert close(row[name], their[name], CENT), (name, row, their)
+    prices = [row["liquidationPrice"] for row in theirs]
+    return prices_agree(rows, prices, [tier_of(row["notional"]) for row in theirs])
+
+
+def _timed(count: int, ours: Asked, peer: Asked) -> Row:
+    if count > 1:
+        mine, other = in_turns(calls_per_s, (ours, peer))
+        return _throughput(mine * count, other * count)
+    mine, other = in_turns(median_ms, (ours, peer))
+    return {"ours_p50_ms": mine, "peer_p50_ms": other, "times": other / mine}
 
 
 def compare_packages(ours: str, python: str) -> Iterator[Row]:
     """Each package's function alone, in its process, beside a call of ours over HTTP."""
     accounts = book.accounts(MANY)
-    body = orjson.dumps({"accounts": accounts})
-    rows = ask(ours, body)
+    whole = forms.of(accounts)[0]
+    rows = ask(ours, whole)
     command = [python, "-m", "loadtests.peers.packages"]
     said = subprocess.run(command, cwd=ROOT, input=orjson.dumps(accounts), stdout=-1, check=True)
     found = orjson.loads(said.stdout)
-    mine = in_turns(calls_per_s, [ours], request_of("/v1/evaluate", body))[0] * MANY
+    mine = in_turns(calls_per_s, [(ours, whole)])[0] * MANY
     each = [position for account in accounts for position in account["positions"]]
     prices, tiers = found["freqtrade"]["figures"], [tier_of(row["margin"]) for row in each]
     line = {"positions": MANY, "seed": book.SEED}

@@ -20,6 +20,7 @@ from service.api.weaving import (
     words,
 )
 from service.contract.alerts import LevelName, ToRestore
+from service.contract.chosen import Chosen
 from service.contract.evaluation import AfterGap, PoolAnswer, PositionAnswer
 from service.contract.quality import QUALITY_NAMES
 from service.risk.aftermath import REASONS as AFTERMATH_REASONS
@@ -61,6 +62,7 @@ class Evaluated:
     level: Levels  # of pools, without what only a doubtful mark says
     side: Coded  # of legs
     symbol: Coded  # of legs
+    chosen: Chosen  # of the fields of an account
 
 
 def quality_columns(quality: Int8s) -> tuple[Coded, Coded]:
@@ -68,8 +70,8 @@ def quality_columns(quality: Int8s) -> tuple[Coded, Coded]:
     return Coded(FLAG_WORDS, quality == _STALE), Coded(_QUALITY_WORDS, quality)
 
 
-def pool_answers(asked: Evaluated, table: MarketTable, reductions: Lists) -> Records:
-    """Return the pools; `reductions` are the lists of what each could be cut by."""
+def pool_answers(asked: Evaluated, table: MarketTable, reductions: Lists | None) -> Records:
+    """Return the pools; `reductions` are the lists of what each could be cut by, where asked."""
     pools, found = asked.batch.pools, asked.figures
     assets = distinct(pools.settle)
     symbol, side = _of_isolated(asked)

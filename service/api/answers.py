@@ -26,12 +26,14 @@ from service.api.weaving import (
     each,
     figures,
     nothing,
+    only,
     records,
     vocabulary,
     weave,
     words,
 )
 from service.contract.alerts import Reduction, ToRestore
+from service.contract.chosen import EVERYTHING, Chosen
 from service.contract.evaluation import AccountAnswer
 from service.contract.health import FindingAnswer
 from service.contract.likelihood import AccountLikelihood
@@ -113,6 +115,7 @@ class Asking:
     standing: Levels
     supposed: Supposed = _NOTHING_SUPPOSED
     examination: Examination | None = None
+    chosen: Chosen = EVERYTHING  # of the fields of an account
 
 
 def answer_batch(told: Told, table: MarketTable, now_ms: int, asking: Asking) -> Answers:
@@ -126,22 +129,25 @@ def answer_columns(
 ) -> tuple[Records, list[int]]:
     """Return the answers as they are before they are written, and which are to be left out."""
     with np.errstate(all="ignore"):  # what overflows is found and left out
-        asked = _evaluated(told, asking.standing, asking.supposed)
+        asked = _evaluated(told, asking)
         more = asking.examination
         remarks = Remarks() if more is None else more.remarks(asked, table, now_ms)
         accounts = _account_answers(asked, table, now_ms, remarks)
-        return accounts, np.flatnonzero(asked.figures.overflown).tolist()
+        return only(accounts, asking.chosen), np.flatnonzero(asked.figures.overflown).tolist()
 
 
-def _evaluated(told: Told, standing: Levels, supposed: Supposed) -> Evaluated:
+def _evaluated(told: Told, asking: Asking) -> Evaluated:
     batch, given, many = told.batch, told.given, len(told.given.venue)
     assessment = assess(batch)
-    level = held_back(assessment.pools.level, standing, assessment.pools.most)
+    level = held_back(assessment.pools.level, asking.standing, assessment.pools.most)
+    supposed, chosen = asking.supposed, asking.chosen
     symbols = given.symbol.listed() if supposed.betas else ()
-    found = figures_of(batch, assessment, symbols, many, level=level, supposed=supposed)
+    found = figures_of(
+        batch, assessment, symbols, many, level=level, supposed=supposed, chosen=chosen
+    )
     side = Coded(SIDE_WORDS, batch.legs.contracts < 0.0)
     symbol = words(given.symbol.words, given.symbol.code)
-    return Evaluated(told.ids, many, given, batch, assessment, found, level, side, symbol)
+    return Evaluated(told.ids, many, given, batch, assessment, found, level, side, symbol, chosen)
 
 
 def no_standing(batch: Batch) -> Levels:
@@ -163,16 +169,18 @@ def _account_answers(
     asked: Evaluated, table: MarketTable, now_ms: int, remarks: Remarks
 ) -> Records:
     batch, totals = asked.batch, asked.figures.totals
-    account, many = batch.pools.account, asked.accounts
+    account, many, chosen = batch.pools.account, asked.accounts, asked.chosen
     level = np.zeros(many, np.int8)
     np.maximum.at(level, account, asked.level)
     quality = np.zeros(many, np.int8)
     np.maximum.at(quality, account, asked.assessment.pools.quality)
-    deposit = _account_deposits(asked)
-    pools = np.bincount(account, minlength=many)
-    reductions, of_pools = _reductions(asked)
-    of_accounts = np.bincount(account, of_pools, many).astype(np.int64)
-    to_restore = records(ToRestore, (*figures((deposit,)), Lists(reductions, of_accounts)), many)
+    to_restore, reductions = _to_restore(asked)
+    pools = positions = None
+    if chosen.has("pools"):
+        count = np.bincount(account, minlength=many)
+        pools = Lists(pool_answers(asked, table, reductions), count)
+    if chosen.has("positions"):
+        positions = Lists(position_answers(asked, table, now_ms), asked.given.positions)
     return records(
         AccountAnswer,
         (
@@ -183,8 +191,8 @@ def _account_answers(
             *quality_columns(quality),
             *figures(asked.figures.of_accounts),
             to_restore,
-            Lists(pool_answers(asked, table, Lists(reductions, of_pools)), pools),
-            Lists(position_answers(asked, table, now_ms), asked.given.positions),
+            pools,
+            positions,
             nothing(many) if remarks.findings is None else each(remarks.findings),
             nothing(many) if remarks.likelihood is None else each(remarks.likelihood),
         ),
@@ -196,6 +204,18 @@ def _currencies(settle: Ints, table: MarketTable) -> Coded:
     names = Words.of(settle.tolist())
     assets = [USD if asset == IN_USD else table.asset_name(asset) for asset in names.words]
     return words(assets, names.code)
+
+
+def _to_restore(asked: Evaluated) -> tuple[Records | None, Lists | None]:
+    """Return what restores each account, and the reductions of each pool, where either is asked."""
+    if not asked.figures.searches.restoration:
+        return None, None
+    account, many = asked.batch.pools.account, asked.accounts
+    reductions, of_pools = _reductions(asked)
+    of_accounts = Lists(reductions, np.bincount(account, of_pools, many).astype(np.int64))
+    (deposit,) = figures((_account_deposits(asked),))
+    of_all = records(ToRestore, (deposit, of_accounts), many)
+    return of_all, Lists(reductions, of_pools)
 
 
 def _account_deposits(asked: Evaluated) -> Floats:

@@ -14,12 +14,17 @@ import pyarrow as pa
 from service.api.column_answers import PreparedTable
 from service.api.tables import Columns
 from service.api.weaving import Coded, Figures, Vocabulary
+from service.errors import Fault, InvalidInput
 from service.risk.columns import Floats, Ints
 
 
 def arrow_answer(prepared: PreparedTable, names: tuple[str, ...]) -> bytes:
     """Return these tables, a stream each, in this order; raises InvalidInput."""
     tables, now_ms = prepared.tables(), int(time.time() * 1_000)
+    names = tuple(name for name in names if name in tables)
+    if not names:
+        detail = "nothing of this table is asked for by the fields that are"
+        raise InvalidInput.of(Fault("?table", "nothing_asked", detail))
     sink = pa.BufferOutputStream()
     for name in names:
         batch = _batch(tables[name], now_ms)

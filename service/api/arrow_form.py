@@ -12,6 +12,7 @@ from fastapi import Request
 from service.api.bodies import ARROW, JSON
 from service.api.column_answers import PreparedTable
 from service.api.documents import Document, query_parameter
+from service.api.fields import PARAMETERS
 from service.api.limits import Limits
 from service.api.queries import Query
 from service.contract.tabled import TabledRequest
@@ -52,7 +53,7 @@ def answer_of(request: Request) -> Callable[[PreparedTable], bytes] | None:
     wanted = [each for each in accepted if each in (ARROW, JSON)] or asked
     if ARROW not in wanted or not _installed():
         return None
-    name = Query(request, "table").one_of("table", (*TABLES, ALL)) or "positions"
+    name = Query(request, *PARAMETERS).one_of("table", (*TABLES, ALL)) or "positions"
     return partial(_answered, TABLES if name == ALL else (name,))
 
 

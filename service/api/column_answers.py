@@ -11,6 +11,7 @@ from service.api.follower import MarketFollower
 from service.api.overlay import overlaid
 from service.api.tables import Columns, Table, owners, reordered, table_of, written
 from service.api.weaving import Coded, named
+from service.contract.chosen import EVERYTHING, Chosen
 from service.contract.tabled import FAULTS_MAX, TabledRequest
 from service.errors import Fault, InvalidInput, StoreUnavailable
 from service.risk.batch import batch_of, distinct
@@ -18,6 +19,8 @@ from service.risk.columns import Ints, Words
 from service.risk.markets import MarketTable
 
 _NOT_COLUMNS = {"findings", "likelihood"}  # only said of accounts that are listed one by one
+# Tables of what is a list in each account, by the list's name.
+_INSIDE = {"pools": "pools", "positions": "positions", "reductions": "toRestoreReduce"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,7 @@ class PreparedTable:
     told: Told
     table: MarketTable
     now_ms: int
+    chosen: Chosen = EVERYTHING
 
     def answered(self) -> memoryview:
         """Return the whole answer; raises InvalidInput where a figure is too large."""
@@ -35,10 +39,11 @@ class PreparedTable:
         return written(f'{{"timestamp":{int(time.time() * 1_000)}', tables)
 
     def tables(self) -> dict[str, Columns]:
-        """Return the tables of the answer; raises InvalidInput where a figure is too large."""
+        """Return the tables of which something is chosen; raises InvalidInput as `answered`."""
         question = self.call.question
         move = None if question.gap is None else question.gap.move_pct
-        asking = Asking(no_standing(self.told.batch), Supposed(question.betas or {}, move))
+        supposed, chosen = Supposed(question.betas or {}, move), self.chosen
+        asking = Asking(no_standing(self.told.batch), supposed, chosen=chosen)
         accounts, left_out = answer_columns(self.told, self.table, self.now_ms, asking)
         if left_out:
             detail = "a figure is too large for a number: of the account that comes as number {}"
@@ -48,7 +53,9 @@ class PreparedTable:
         return _tables(whole.columns, whole.lists, whole.counts, self.call.rows)
 
 
-def prepare_table(call: TabledRequest, follower: MarketFollower) -> PreparedTable:
+def prepare_table(
+    call: TabledRequest, follower: MarketFollower, chosen: Chosen = EVERYTHING
+) -> PreparedTable:
     """Number the markets of a call; raises InvalidInput, StoreUnavailable."""
     question, stored = call.question, follower.table
     instruments = question.instruments or ()
@@ -72,7 +79,7 @@ def prepare_table(call: TabledRequest, follower: MarketFollower) -> PreparedTabl
         ]
         raise InvalidInput.of(*faults[:FAULTS_MAX])
     told = Told(named(call.ids), given, batch_of(given, table))
-    return PreparedTable(call, told, table, follower.clock_ms())
+    return PreparedTable(call, told, table, follower.clock_ms(), chosen)
 
 
 def _tables(
@@ -81,16 +88,20 @@ def _tables(
     """Return the tables of an answer; positions stand in the order of the call's `rows`."""
     ids = accounts["id"]
     assert isinstance(ids, Coded)
-    of_account = {
-        name: {"accountId": owners(ids, counts[name]), **lists[name].columns} for name in lists
-    }
-    positions = of_account["positions"]
+    tables = {"accounts": {name: accounts[name] for name in accounts if name not in _NOT_COLUMNS}}
+    for name, field in _INSIDE.items():
+        columns = lists[field].columns if field in lists else {}
+        if columns:
+            tables[name] = {"accountId": owners(ids, counts[field]), **columns}
+    if "pools" in tables:
+        tables["pools"].pop("afterGap", None)  # no gap was asked for
+    if "positions" in tables:
+        tables["positions"] = _in_order(tables["positions"], rows)
+    return tables
+
+
+def _in_order(positions: Columns, rows: Ints) -> Columns:
     if np.any(rows[1:] < rows[:-1]):
         order = np.argsort(rows)
         positions, rows = reordered(positions, order), rows[order]
-    return {
-        "accounts": {name: accounts[name] for name in accounts if name not in _NOT_COLUMNS},
-        "pools": {name: one for name, one in of_account["pools"].items() if name != "afterGap"},
-        "positions": {"row": rows, **positions},
-        "reductions": of_account["toRestoreReduce"],
-    }
+    return {"row": rows, **positions}

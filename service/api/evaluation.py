@@ -29,6 +29,7 @@ from service.api.column_answers import PreparedTable, prepare_table
 from service.api.direct import DirectRoute
 from service.api.documents import BODY_ERRORS, answer, either, json_body, operation
 from service.api.entrance import Entrance
+from service.api.fields import FIELDS_PARAMETER, chosen_of
 from service.api.figures import Supposed
 from service.api.follower import MarketFollower
 from service.api.limits import Limits
@@ -37,6 +38,7 @@ from service.api.metrics import Metrics
 from service.api.overlay import check_prices, overlaid
 from service.api.replies import text_reply, with_accounts
 from service.api.symbols import are_listed
+from service.contract.chosen import EVERYTHING, Chosen
 from service.contract.columns_answer import ColumnsAnswer
 from service.contract.columns_request import ColumnsRequest
 from service.contract.decoding import pointer_to
@@ -44,6 +46,7 @@ from service.contract.evaluate_request import EvaluateQuestion, EvaluateRequest
 from service.contract.evaluation import EvaluateAnswer
 from service.contract.plain_request import PlainRequest
 from service.contract.problems import fault_answers
+from service.contract.some_answer import SomeColumnsAnswer, SomeEvaluateAnswer
 from service.contract.tabled import TabledRequest
 from service.errors import Fault, InvalidInput, StoreUnavailable, TooManyItems
 from service.risk.batch import batch_of
@@ -69,17 +72,17 @@ def build_evaluate_router(
         queue.check()
         check_installed(request)
         body, media_type = await bodies.read(request, JSON, ARROW)
-        in_arrow, size = answer_of(request), len(body)
+        chosen, in_arrow, size = chosen_of(request), answer_of(request), len(body)
         read = read_stream if media_type == ARROW else read_call
         async with queue.turn(size):
             call: Call = await queue.work(size, partial(read, body, limits))
             check_prices(call.question, len(call.venues), limits)
             await entrance.charge(request, caller, max(call.accounts, call.positions))
             metrics.positions.observe(call.positions)
-            prepared = prepare(call, follower, examiner)
+            prepared = prepare(call, follower, examiner, chosen)
             if prepared is None:
                 listed = await queue.work(size, partial(read_listed, body, limits))
-                prepared = prepare(listed, follower, examiner)
+                prepared = prepare(listed, follower, examiner, chosen)
             assert prepared is not None
             if isinstance(prepared, PreparedTable) and in_arrow is not None:
                 told = await queue.work(size, partial(in_arrow, prepared))
@@ -116,12 +119,14 @@ class Prepared:
     places: list[int] | range  # of the accounts in the body
     faults: list[Fault]
     examination: Examination | None = None
+    chosen: Chosen = EVERYTHING
 
     def answered(self) -> bytes:
         """Return the whole answer; raises InvalidInput when there is none for any account."""
         gap = self.question.gap
         supposed = Supposed(self.question.betas or {}, None if gap is None else gap.move_pct)
-        asking = Asking(no_standing(self.told.batch), supposed, self.examination)
+        standing = no_standing(self.told.batch)
+        asking = Asking(standing, supposed, self.examination, self.chosen)
         answers = answer_batch(self.told, self.table, self.now_ms, asking)
         faults = list(self.faults)
         for index in answers.left_out:
@@ -134,14 +139,14 @@ class Prepared:
 
 
 def prepare(
-    call: Call, follower: MarketFollower, examiner: Examiner
+    call: Call, follower: MarketFollower, examiner: Examiner, chosen: Chosen = EVERYTHING
 ) -> Prepared | PreparedTable | None:
     """Number a call's markets by the worker's picture; None: read it account by account.
 
     Raises InvalidInput, StoreUnavailable, TooManyItems.
     """
     if isinstance(call, TabledRequest):
-        return prepare_table(call, follower)
+        return prepare_table(call, follower, chosen)
     question, stored = call.question, follower.table
     instruments = question.instruments or ()
     table = overlaid(question, instruments, call.venues, stored, question.price_basis)
@@ -150,12 +155,16 @@ def prepare(
         if not are_listed(call.given, table):
             return None
         told = Told(ids_of(call), call.given, batch_of(call.given, table))
-        return Prepared(question, told, table, now_ms, range(call.accounts), [])
-    return _prepared(call, table, follower, examiner)
+        return Prepared(question, told, table, now_ms, range(call.accounts), [], None, chosen)
+    return _prepared(call, table, follower, examiner, chosen)
 
 
 def _prepared(
-    call: ListedRequest, table: MarketTable, follower: MarketFollower, examiner: Examiner
+    call: ListedRequest,
+    table: MarketTable,
+    follower: MarketFollower,
+    examiner: Examiner,
+    chosen: Chosen,
 ) -> Prepared:
     found = sort_accounts(call, table)
     if not follower.known and any(fault.code == "unknown_symbol" for fault in found.faults):
@@ -163,7 +172,7 @@ def _prepared(
     told = Told(found.ids, found.given, batch_of(found.given, table))
     examination = examiner.of(question_of(call.question), found.records)
     places, now_ms = found.places, follower.clock_ms()
-    return Prepared(call.question, told, table, now_ms, places, found.faults, examination)
+    return Prepared(call.question, told, table, now_ms, places, found.faults, examination, chosen)
 
 
 _STREAM_ANSWER = "Of a call in columns: tables as Arrow IPC streams, one behind the other."
@@ -173,13 +182,14 @@ _STREAM_BODY = (
     "schema metadata of one of them, as `plimsoll`."
 )
 _ANSWER = answer("The accounts that could be evaluated.", EvaluateAnswer, examples.EVALUATE_ANSWER)
+_ANSWERS = (EvaluateAnswer, ColumnsAnswer, SomeEvaluateAnswer, SomeColumnsAnswer)
 _BODY = json_body(EvaluateRequest, examples.EVALUATE)
 _EVALUATE = operation(
     "evaluate",
     "Evaluate accounts: margin, levels, liquidation prices, what would restore them",
-    {200: with_stream(either(_ANSWER, EvaluateAnswer, ColumnsAnswer), _STREAM_ANSWER)},
+    {200: with_stream(either(_ANSWER, *_ANSWERS), _STREAM_ANSWER)},
     body=with_stream(either(_BODY, EvaluateRequest, ColumnsRequest), _STREAM_BODY),
-    parameters=(TABLE_PARAMETER,),
+    parameters=(TABLE_PARAMETER, FIELDS_PARAMETER),
     errors=(*BODY_ERRORS, TooManyItems, StoreUnavailable),
     access="evaluate",
 )

@@ -7,6 +7,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from service.contract.chosen import EVERYTHING, Chosen
 from service.errors import Fault, InvalidInput
 from service.risk.aftermath import UNPRICED, Aftermath, aftermath
 from service.risk.columns import Batch, Bools, Floats
@@ -14,7 +15,7 @@ from service.risk.gaps import Gaps, MaxLoss
 from service.risk.liquidation import LegPrices
 from service.risk.margin import Assessment
 from service.risk.restore import Restoration
-from service.risk.summary import Summary, summarise
+from service.risk.summary import EVERY_SEARCH, Searches, Summary, summarise
 from service.risk.totals import AccountTotals
 
 Columns: TypeAlias = tuple[Floats, ...]
@@ -44,6 +45,7 @@ class Figures:
     of_pools: Columns  # wallet_balance .. owed
     of_legs: Columns  # notional .. liquidation_price
     of_prices: Columns  # liquidation_price_below, .._above, bankruptcy_price, distance_pct
+    searches: Searches  # what of it was looked for: the rest is unknown
 
 
 def figures_of(
@@ -54,8 +56,9 @@ def figures_of(
     *,
     level: NDArray[np.int8],
     supposed: Supposed,
+    chosen: Chosen = EVERYTHING,
 ) -> Figures:
-    """Return every figure of a batch; `level` is where its pools stand.
+    """Return the figures of a batch that are chosen; `level` is where its pools stand.
 
     `symbols` are its legs', read where betas are given.
 
@@ -66,7 +69,8 @@ def figures_of(
         part = np.array([supposed.betas.get(symbol, 1.0) for symbol in symbols], np.float64)
         beta = np.ones(len(batch.markets.mark))
         beta[batch.legs.market] = part
-    found = summarise(batch, assessment, accounts, level, beta)
+    searches = searches_of(chosen)
+    found = summarise(batch, assessment, accounts, level, beta=beta, searches=searches)
     solved = LegPrices(*found.prices)
     after = _aftermath(batch, assessment, part, supposed.gap_pct)
     return Figures(
@@ -82,7 +86,41 @@ def figures_of(
         of_pools=_of_pools(assessment, found),
         of_legs=_of_legs(batch, assessment, solved),
         of_prices=(solved.below, solved.above, solved.bankruptcy, solved.distance_pct),
+        searches=searches,
     )
+
+
+def searches_of(chosen: Chosen) -> Searches:
+    """Return what has to be looked for to answer fields of an account."""
+    if chosen is EVERYTHING:
+        return EVERY_SEARCH
+    pools, positions = chosen.inside("pools"), chosen.inside("positions")
+    moves = pools.has_any(*_OF_MOVES)
+    return Searches(
+        prices=moves or positions.has_any(*_OF_PRICES),
+        falls=pools.has_any(*_OF_FALLS),
+        moves=moves,
+        restoration=chosen.has(_RESTORATION) or pools.has(_RESTORATION),
+    )
+
+
+_OF_FALLS, _RESTORATION = ("maxLoss", "maxLossReason"), "toRestore"
+_OF_MOVES = (
+    "gapToLiquidationPct",
+    "gapToLiquidationReason",
+    "gapToOwePct",
+    "gapToOweReason",
+)
+_OF_PRICES = (
+    *_OF_MOVES,
+    "liquidationPrice",
+    "liquidationPriceReason",
+    "liquidationPriceBelow",
+    "liquidationPriceAbove",
+    "bankruptcyPrice",
+    "bankruptcyPriceReason",
+    "distancePct",
+)
 
 
 def _aftermath(

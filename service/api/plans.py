@@ -11,7 +11,8 @@ import numpy as np
 from service.risk.columns import Ints
 from service.text.writing import Kind, Layout, Step
 
-# The kind of a record, then of each field what it is: a number, a word, a list of what, a record.
+# The kind of a record, then of each field what it is: a number, a word, a list of what, a record,
+# or None, and the field is left out.
 # Kinds of values are plain numbers: an enumeration's take ten times as long to look a plan up by.
 Shape: TypeAlias = tuple[Any, ...]
 
@@ -85,6 +86,8 @@ class _Draft:
         names = [each.encode_name for each in msgspec.structs.fields(kind)]
         text += "{"
         for name, column in zip(names, columns, strict=True):
+            if column is None:
+                continue
             text += f'"{name}":'
             if column in (Kind.FIGURE, Kind.WORD):
                 step, text = _Drafted(text, column, record), ","

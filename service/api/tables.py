@@ -48,6 +48,8 @@ def table_of(what: Records) -> Table:
 
 def _enter(table: Table, what: Records, before: str) -> None:
     for name, column in zip(_names_of(what.kind, before), what.columns, strict=True):
+        if column is None:
+            continue
         if isinstance(column, Records):
             _enter(table, column, name)
         elif isinstance(column, Lists):

@@ -8,7 +8,7 @@ stand, words are copied, and nobody waits for the interpreter's lock meanwhile.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -18,6 +18,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from service.api.plans import Shape, plan_of
+from service.contract.chosen import EVERYTHING, Chosen
 from service.risk.columns import Bools, Bytes, Floats, Ints
 from service.text.writing import Kind, Program, Sizes, write
 
@@ -55,10 +56,13 @@ class Coded(Struct, frozen=True):
 
 
 class Records(Struct, frozen=True):
-    """A record of each row: its fields are named and in order as the contract's `kind` has them."""
+    """A record of each row: its fields are named and in order as the contract's `kind` has them.
+
+    A field without a column is left out.
+    """
 
     kind: type[Struct]
-    columns: "Sequence[Column]"
+    columns: "Sequence[Column | None]"
     rows: int
 
 
@@ -136,9 +140,34 @@ def nothing(rows: int) -> Coded:
     return Coded(_NULL, np.zeros(rows, np.int8))
 
 
-def records(kind: type[Struct], columns: Sequence[Column], rows: int) -> Records:
+def records(kind: type[Struct], columns: Sequence[Column | None], rows: int) -> Records:
     """Return a record of each row."""
     return Records(kind, columns, rows)
+
+
+def only(what: Records, chosen: Chosen) -> Records:
+    """Return records with the fields that are chosen, and no others."""
+    if chosen is EVERYTHING:
+        return what
+    named = zip(names_of(what.kind), what.columns, strict=True)
+    columns = [
+        _part(each, chosen.inside(name)) if chosen.has(name) else None for name, each in named
+    ]
+    return Records(what.kind, columns, what.rows)
+
+
+def _part(column: Column | None, chosen: Chosen) -> Column | None:
+    if isinstance(column, Records):
+        return only(column, chosen)
+    if isinstance(column, Lists):
+        return Lists(only(column.items, chosen), column.counts)
+    return column
+
+
+@cache
+def names_of(kind: type[Struct]) -> tuple[str, ...]:
+    """Return the names of a record's fields as JSON has them."""
+    return tuple(field.encode_name for field in msgspec.structs.fields(kind))
 
 
 def weave(what: Records) -> Woven:
@@ -179,6 +208,8 @@ class _Cells:
                 shape.append(_WORD)
             elif type(column) is Records:
                 shape.append(self.enter(column))
+            elif column is None:
+                shape.append(None)
             else:
                 assert isinstance(column, Lists)
                 bounds = np.zeros(what.rows + 1, np.int64)

@@ -100,6 +100,14 @@ def price_columns(prices: LegPrices) -> PriceColumns:
     )
 
 
+def no_prices(rows: int) -> PriceColumns:
+    """Return the prices of so many legs where nobody asks for any."""
+    found = empty_prices(rows)
+    for column in found:
+        column.fill(0 if column.dtype == np.int8 else np.nan)
+    return found
+
+
 def empty_prices(rows: int) -> PriceColumns:
     """Return room for so many legs."""
     below, above, nearest, bankruptcy, no_equity, distance = np.empty((6, rows))

@@ -23,7 +23,13 @@ from service.risk.gaps import (
     put_pool_gaps,
 )
 from service.risk.groups import Gathered, begin, gather
-from service.risk.liquidation import PriceColumns, empty_prices, put_no_prices, put_prices
+from service.risk.liquidation import (
+    PriceColumns,
+    empty_prices,
+    no_prices,
+    put_no_prices,
+    put_prices,
+)
 from service.risk.margin import Assessment, Sums, sums_of
 from service.risk.moves import MoveBasis, MoveColumns, no_moves, put_move
 from service.risk.restore import RestoreColumns, restore, restore_columns
@@ -54,6 +60,21 @@ class Summary(NamedTuple):
     overflown: Bools  # accounts with a figure that has all it needs and is no finite number
 
 
+class Searches(NamedTuple):
+    """What is looked for beside margins and totals; what is not is NaN, or 0.
+
+    Moves go by prices: who looks for them looks for those.
+    """
+
+    prices: bool
+    falls: bool
+    moves: bool
+    restoration: bool
+
+
+EVERY_SEARCH = Searches(prices=True, falls=True, moves=True, restoration=True)
+
+
 class _Basis(NamedTuple):
     """What is read beside the columns that prices are searched by."""
 
@@ -64,6 +85,7 @@ class _Basis(NamedTuple):
     leverage: Floats
     holding_price: Floats
     explained: Bools  # for notes: pools that are unpriced because something is missing; none yet
+    searches: Searches
 
 
 def summarise(
@@ -71,9 +93,11 @@ def summarise(
     assessment: Assessment,
     accounts: int,
     level: NDArray[np.int8],
+    *,
     beta: Floats | None = None,
+    searches: Searches = EVERY_SEARCH,
 ) -> Summary:
-    """Return every figure of so many accounts.
+    """Return every figure of so many accounts, of those that need searching the ones asked for.
 
     `level` is where pools stand, which is what they are restored from. `beta`: how much of a pool's
     move each market makes, at least 0; None: all make the same.
@@ -81,7 +105,7 @@ def summarise(
     legs, pools = len(batch.legs.pool), len(batch.pools.rule)
     assert beta is None or np.all(beta >= 0.0)
     found = Summary(
-        prices=empty_prices(legs),
+        prices=empty_prices(legs) if searches.prices else no_prices(legs),
         leg_gaps=empty_gaps(legs),
         falls=no_falls(pools),
         moves=no_moves(pools),
@@ -100,6 +124,7 @@ def summarise(
         leverage=assessment.legs.leverage,
         holding_price=batch.holdings.price,
         explained=np.zeros(pools, np.bool_),
+        searches=searches,
     )
     _summarise(columns_of(batch, assessment), scratch_of(batch), basis, found)
     return found
@@ -114,13 +139,17 @@ def _summarise(columns: Columns, scratch: Scratch, basis: _Basis, found: Summary
     put_pool_gaps(pools, found.moves, debt, found.pool_gaps)
     put_losses(pools, found.falls, debt, found.max_loss)
     add_up(pools, basis.by, found.derived, found.totals)
-    restore(found.restored)
+    if basis.searches.restoration:
+        restore(found.restored)
     _find_overflown(columns, basis, found)
 
 
 @inlined
 def _search(columns: Columns, scratch: Scratch, basis: _Basis, found: Summary) -> None:
     """Fill in what needs the legs of a pool side by side: they are put there once."""
+    wanted = basis.searches
+    if not (wanted.prices or wanted.falls):
+        return
     begin(columns, scratch)
     moved_by = MoveBasis(found.prices, basis.beta)
     for pool in range(len(columns.wallet)):
@@ -128,11 +157,14 @@ def _search(columns: Columns, scratch: Scratch, basis: _Basis, found: Summary) -
             put_no_prices(scratch, found.prices, pool)
             continue
         count = gather(columns, scratch, pool)
-        put_prices(columns, scratch, found.prices, pool, count)
+        if wanted.prices:
+            put_prices(columns, scratch, found.prices, pool, count)
         if columns.multi[pool]:  # where coins move with prices, the notes are of slack or of PnL
             count = gather(columns, scratch, pool)
-        put_fall(columns, scratch, found.falls, pool, count)
-        put_move(columns, scratch, moved_by, found.moves, Gathered(pool, count))
+        if wanted.falls:
+            put_fall(columns, scratch, found.falls, pool, count)
+        if wanted.moves:
+            put_move(columns, scratch, moved_by, found.moves, Gathered(pool, count))
 
 
 @inlined

@@ -54,7 +54,7 @@ def evaluate(batch: Batch) -> None:
     to_restore(batch, assessment, assessment.pools.level)
     accounts = int(batch.pools.account.max(initial=-1)) + 1
     for beta in (None, np.full(len(batch.markets.mark), 0.5)):
-        summarise(batch, assessment, accounts, assessment.pools.level, beta)
+        summarise(batch, assessment, accounts, assessment.pools.level, beta=beta)
     account_totals(batch, assessment, accounts)
     aftermath(batch, assessment, np.full(len(batch.legs.pool), 0.9))
 
