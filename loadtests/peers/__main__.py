@@ -54,6 +54,11 @@ def ask(url: str, form: forms.Form) -> list[Row]:
         return form.rows_of(connection.call(form.request))
 
 
+def positions_of(accounts: Sequence[Row]) -> list[Row]:
+    """Return the positions of all accounts, in each by symbol."""
+    return [position for account in accounts for position in account["positions"]]
+
+
 def tier_of(notional: float) -> int:
     return next(index for index, tier in enumerate(book.TIERS) if notional <= tier[0])
 
@@ -62,20 +67,22 @@ def close(one: float, other: float, absolute: float = 0.0) -> bool:
     return abs(one - other) <= max(CLOSE * abs(one), absolute)
 
 
-def prices_agree(ours: Sequence[Row], theirs: Sequence[float], tiers: Sequence[int]) -> Row:
-    """Count the liquidation prices that agree, and why others do not.
+def prices_agree(
+    ours: Sequence[Row], theirs: Sequence[float], held: Sequence[Row], tiers: Sequence[int]
+) -> Row:
+    """Count the liquidation prices of positions `held` that agree, and why others do not.
 
     A formula with one tier is right where the position is in that tier at its liquidation price. Of
     a position that can be liquidated at its mark ours says that instead of a price.
     """
     found: Counter[str] = Counter()
-    for row, price, tier in zip(ours, theirs, tiers, strict=True):
+    for row, price, position, tier in zip(ours, theirs, held, tiers, strict=True):
         if row["liquidationPriceReason"] == "already_liquidatable":
             found["prices_already_passed"] += 1
         elif close(row["liquidationPrice"], price):
             found["prices_agree"] += 1
         else:
-            assert tier_of(row["contracts"] * row["liquidationPrice"]) != tier, (row, price)
+            assert tier_of(position["contracts"] * row["liquidationPrice"]) != tier, (row, price)
             found["prices_of_another_tier"] += 1
     return dict(found)
 
@@ -115,22 +122,23 @@ def in_turns(measure: Any, asked: Sequence[Asked]) -> list[float]:
 
 def compare_services(ours: str, peer: str) -> Iterator[Row]:
     for count in (MANY, 1):
-        asked = forms.of(book.accounts(count))
+        accounts = book.accounts(count)
+        asked, held = forms.of(accounts), positions_of(accounts)
         theirs = ask(peer, asked[0])
         for form in asked if count > 1 else asked[:2]:
             rows = ask(ours, form)
             line = {"peer": OBVIOUS, "positions": count, "seed": book.SEED, "form": form.name}
-            yield line | _agreed(rows, theirs) | _timed(count, (ours, form), (peer, asked[0]))
+            yield line | _agreed(rows, theirs, held) | _timed(count, (ours, form), (peer, asked[0]))
 
 
-def _agreed(rows: Sequence[Row], theirs: Sequence[Row]) -> Row:
+def _agreed(rows: Sequence[Row], theirs: Sequence[Row], held: Sequence[Row]) -> Row:
     """Assert that margins agree, and count the prices."""
     for row, their in zip(rows, theirs, strict=True):
         assert (row["symbol"], row["side"]) == (their["symbol"], their["side"])
         for name in ("notional", "unrealizedPnl", "maintenanceMargin"):
             assert close(row[name], their[name], CENT), (name, row, their)
     prices = [row["liquidationPrice"] for row in theirs]
-    return prices_agree(rows, prices, [tier_of(row["notional"]) for row in theirs])
+    return prices_agree(rows, prices, held, [tier_of(row["notional"]) for row in theirs])
 
 
 def _timed(count: int, ours: Asked, peer: Asked) -> Row:
@@ -150,13 +158,13 @@ def compare_packages(ours: str, python: str) -> Iterator[Row]:
     said = subprocess.run(command, cwd=ROOT, input=orjson.dumps(accounts), stdout=-1, check=True)
     found = orjson.loads(said.stdout)
     mine = in_turns(calls_per_s, [(ours, whole)])[0] * MANY
-    each = [position for account in accounts for position in account["positions"]]
-    prices, tiers = found["freqtrade"]["figures"], [tier_of(row["margin"]) for row in each]
+    held = positions_of(accounts)
+    prices, tiers = found["freqtrade"]["figures"], [tier_of(row["margin"]) for row in held]
     line = {"positions": MANY, "seed": book.SEED}
     yield (
         {"peer": "freqtrade's liquidation price, in its process"}
         | line
-        | prices_agree(rows, prices, tiers)
+        | prices_agree(rows, prices, held, tiers)
         | _throughput(mine, MANY / found["freqtrade"]["seconds"])
     )
     margins = found["nautilus_trader"]["figures"]
