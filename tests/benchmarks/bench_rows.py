@@ -55,6 +55,7 @@ async def _measured(size: Size) -> list[Measurement]:
             found = [compared(worker, positions) for positions in COUNTS[size]]
             found += [compared(worker, each, columns=True) for each in COUNTS[size] if each >= 100]
             found += [beside_rows(worker, each) for each in COUNTS[size] if each >= 100]
+            found += [prices_beside_rows(worker, each) for each in COUNTS[size] if each >= 100]
         service.check_log()
         return found
 
@@ -246,13 +247,35 @@ def beside_rows(worker: Worker, positions: int) -> Measurement:
     figures = pa.ipc.open_stream(pa.BufferReader(answer)).read_all()["equity"].to_numpy()
     same = _equities(worker.call("POST", "/v1/evaluate", rows), positions, columns=False)
     assert hash_of(figures) == hash_of(same)
-    ours, theirs, calls = _Times(), _Times(), max(5, 200 // positions)
+    size = {"accounts": len(figures), "positions": positions, "bytes": len(body) + len(answer)}
+    called = _in_turns(worker, path, body, rows, max(5, 200 // positions))
+    return _measurement("evaluate over HTTP, Arrow", size, figures, *called)
+
+
+def prices_beside_rows(worker: Worker, positions: int) -> Measurement:
+    """Compare what most want of a table of positions, liquidation prices, with all of the rows."""
+    rows = request_of(positions)
+    body, path = in_arrow(rows), "/v1/evaluate?fields=positions.liquidationPrice"
+    answer = worker.call("POST", path, body, ARROW)
+    prices = pa.ipc.open_stream(pa.BufferReader(answer)).read_all()["liquidationPrice"]
+    told = orjson.loads(worker.call("POST", "/v1/evaluate", rows))["accounts"]
+    same = [row["liquidationPrice"] for account in told for row in account["positions"]]
+    assert prices.to_pylist() == same
+    size = {"accounts": len(told), "positions": positions, "bytes": len(body) + len(answer)}
+    called = _in_turns(worker, path, body, rows, max(5, 200 // positions))
+    name = "evaluate over HTTP, Arrow, only liquidation prices"
+    return _measurement(name, size, np.array(same, np.float64), *called)
+
+
+def _in_turns(
+    worker: Worker, path: str, body: bytes, rows: bytes, calls: int
+) -> tuple[_Times, tuple[str, _Times]]:
+    """Return what calls in Arrow took, and the same positions in rows."""
+    ours, theirs = _Times(), _Times()
     for _ in range(ROUNDS):
         ours.add(worker, lambda: worker.call("POST", path, body, ARROW), calls)
         theirs.add(worker, lambda: worker.call("POST", "/v1/evaluate", rows), calls)
-    size = {"accounts": len(figures), "positions": positions, "bytes": len(body) + len(answer)}
-    baseline = "the same call in rows"
-    return _measurement("evaluate over HTTP, Arrow", size, figures, ours, (baseline, theirs))
+    return ours, ("the same positions in rows, every field", theirs)
 
 
 def _equities(answer: bytes, positions: int, columns: bool) -> np.ndarray:
