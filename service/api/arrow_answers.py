@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from service.api.column_answers import PreparedTable
+from service.api.lexicon import Vocabulary
 from service.api.tables import Columns
-from service.api.weaving import Coded, Figures, Vocabulary
+from service.api.weaving import Coded, Figures
 from service.errors import Fault, InvalidInput
 from service.risk.columns import Floats, Ints
 

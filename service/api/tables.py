@@ -13,17 +13,8 @@ import numpy as np
 import orjson
 from msgspec import Struct
 
-from service.api.weaving import (
-    NO_CODES,
-    NO_FIGURES,
-    Coded,
-    Codes,
-    Figures,
-    Lists,
-    Records,
-    Vocabulary,
-    lexicon_of,
-)
+from service.api.lexicon import NO_CODES, Vocabulary, lexicon_of
+from service.api.weaving import NO_FIGURES, Coded, Codes, Figures, Lists, Records
 from service.risk.columns import Ints
 from service.text.columns import Kind, Listing, Step, write_columns
 

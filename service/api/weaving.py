@@ -9,7 +9,7 @@ stand, words are copied, and nobody waits for the interpreter's lock meanwhile.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
@@ -17,6 +17,7 @@ import orjson
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from service.api.lexicon import NO_CODES, Vocabulary, lexicon_of
 from service.api.plans import Shape, plan_of
 from service.contract.chosen import EVERYTHING, Chosen
 from service.risk.columns import Bools, Bytes, Floats, Ints
@@ -32,16 +33,6 @@ class Figures(Struct, frozen=True):
     """A column of numbers; NaN and infinity are null."""
 
     values: Floats
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Vocabulary:
-    """Words as JSON: where each is in memory, and how long; and what they say, where known."""
-
-    letters: bytes  # to be held
-    addresses: Ints
-    lengths: Ints
-    values: Sequence[object]
 
 
 class Coded(Struct, frozen=True):
@@ -182,7 +173,7 @@ def weave(what: Records) -> Woven:
     return Woven(*write(program, plan.layout, sizes))
 
 
-NO_FIGURES, NO_CODES = np.zeros(0), np.zeros(0, np.int64)
+NO_FIGURES = np.zeros(0)
 
 
 class _Cells:
@@ -222,27 +213,6 @@ class _Cells:
 _FIGURE, _WORD, _LIST = int(Kind.FIGURE), int(Kind.WORD), int(Kind.LIST)
 
 
-class Lexicon(NamedTuple):
-    """All words of some columns, and of each column which of them is its first."""
-
-    addresses: Ints
-    lengths: Ints
-    first: Ints
-
-
-def lexicon_of(columns: Sequence[Vocabulary]) -> Lexicon:
-    """Return the words of these columns; those that have the same vocabulary share them."""
-    first, words_before = dict.fromkeys(columns, 0), 0
-    for each in first:
-        first[each] = words_before
-        words_before += len(each.lengths)
-    return Lexicon(
-        np.concatenate([NO_CODES, *(each.addresses for each in first)]),
-        np.concatenate([NO_CODES, *(each.lengths for each in first)]),
-        np.array([first[each] for each in columns], np.int64),
-    )
-
-
 class _Row(Struct):
     cell: float
 
@@ -254,23 +224,25 @@ def warm_up() -> None:
 
 @lru_cache(maxsize=1_024)
 def _vocabulary(values: tuple[Word, ...]) -> Vocabulary:
-    return _laid([orjson.dumps(value) for value in values], values)
+    return _laid([orjson.dumps(value) for value in values], values, kept=True)
 
 
-def _laid(texts: list[bytes], values: Sequence[object]) -> Vocabulary:
+def _laid(texts: list[bytes], values: Sequence[object], *, kept: bool = False) -> Vocabulary:
     """Return texts one after the other as words."""
-    return _placed(b"".join(texts), _ints(map(len, texts)), values)
+    return _placed(b"".join(texts), _ints(map(len, texts)), values, kept=kept)
 
 
-def _placed(letters: bytes, lengths: Ints, values: Sequence[object]) -> Vocabulary:
+def _placed(
+    letters: bytes, lengths: Ints, values: Sequence[object], *, kept: bool = False
+) -> Vocabulary:
     """Return texts that stand one after the other as words."""
     address = np.frombuffer(letters, np.uint8).__array_interface__["data"][0] if letters else 0
-    return Vocabulary(letters, address + np.cumsum(lengths) - lengths, lengths, values)
+    return Vocabulary(letters, address + np.cumsum(lengths) - lengths, lengths, values, kept)
 
 
 @lru_cache(maxsize=1_024)
 def _counted(values: tuple[int | None, ...]) -> Vocabulary:
-    return _laid([orjson.dumps(value) for value in values], values)
+    return _laid([orjson.dumps(value) for value in values], values, kept=True)
 
 
 def _ints(values: Iterable[int]) -> Ints:

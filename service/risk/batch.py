@@ -202,6 +202,8 @@ def _rules(venues: Sequence[str]) -> Ints:
 
 def _settles(market: Ints, table: MarketTable) -> Words[str]:
     """Return the settle assets of some markets by name."""
+    if len(market) <= _FEW:
+        return Words.of([table.settle_name(each) for each in market.tolist()])
     names = distinct(market)
     settles = Words.of([table.settle_name(each) for each in names.words])
     return settles.only(names.code)
@@ -209,6 +211,10 @@ def _settles(market: Ints, table: MarketTable) -> Words[str]:
 
 def _numbered(rule: Ints, names: Words[str], number_of: Callable[[str, str], int]) -> Ints:
     """Return the table's number of each (venue, name); new ones are registered in their order."""
+    if len(rule) <= _FEW:
+        pairs_of = zip(rule.tolist(), names.code.tolist(), strict=True)
+        found = [number_of(_VENUES[venue], names.words[name]) for venue, name in pairs_of]
+        return np.array(found, np.int64)
     many = max(len(names.words), 1)
     pairs = distinct(rule * many + names.code)
     numbers = [number_of(_VENUES[pair // many], names.words[pair % many]) for pair in pairs.words]

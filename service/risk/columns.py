@@ -111,6 +111,8 @@ class Words(Generic[Word]):
 
     @classmethod
     def of(cls, column: Sequence[Word]) -> "Words[Word]":
+        if len(column) == 1:
+            return cls(list(column), np.zeros(1, np.int64))
         codes = {word: code for code, word in enumerate(dict.fromkeys(column))}
         return cls(list(codes), np.fromiter(map(codes.__getitem__, column), np.int64, len(column)))
 
