@@ -16,6 +16,7 @@ from service.risk.margin import Assessment
 from service.risk.restore import Restoration
 from service.risk.summary import Summary, summarise
 from service.risk.totals import AccountTotals
+from service.side_by_side import side_by_side
 
 Columns: TypeAlias = tuple[Floats, ...]
 
@@ -66,7 +67,7 @@ def figures_of(
         part = np.array([supposed.betas.get(symbol, 1.0) for symbol in symbols], np.float64)
         beta = np.ones(len(batch.markets.mark))
         beta[batch.legs.market] = part
-    found = summarise(batch, assessment, accounts, level, beta)
+    found = summarise(batch, assessment, accounts, level, beta, side_by_side=side_by_side)
     solved = LegPrices(*found.prices)
     after = _aftermath(batch, assessment, part, supposed.gap_pct)
     return Figures(
