@@ -56,3 +56,20 @@ def test_tables_are_written_as_an_encoder_writes_them(
 def test_what_is_the_same_in_all_rows_is_there_in_all_of_them(rows: int) -> None:
     columns, told = columns_of([(1.25, 'say "so"', 7)] * rows)
     assert bytes(written("{", {"one": columns})) == b"{," + orjson.dumps({"one": told})[1:]
+
+
+@pytest.mark.parametrize("letters", [1, 5, 6, 7, 13, 14, 62, 69, 70, 90])
+@pytest.mark.parametrize("rows_a_word", [3, 4, 9])
+def test_words_of_any_length_are_there_however_often(letters: int, rows_a_word: int) -> None:
+    """With their quotes and a comma, up to 72 bytes have places of their own."""
+    known = ["a" * letters, "", "Ω" * (letters // 2), "b" * (letters - 1), "never there" * letters]
+    code = np.tile([2, 0, 3, 1], rows_a_word)
+    text = written("{", {"one": {"word": words(known, code)}})
+    assert orjson.loads(b"{" + bytes(text)[2:])["one"]["word"] == [known[at] for at in code]
+
+
+def test_whole_numbers_of_any_length_are_written() -> None:
+    tens = 10 ** np.arange(19, dtype=np.int64)
+    whole = np.concatenate((tens, tens - 1, tens[:-1] * 7 + 3, [2**63 - 1]))
+    text = written("{", {"one": {"row": whole}})
+    assert orjson.loads(b"{" + bytes(text)[2:])["one"]["row"] == whole.tolist()
