@@ -17,6 +17,7 @@ from service.risk.margin import Assessment
 from service.risk.restore import Restoration
 from service.risk.summary import EVERY_SEARCH, Searches, Summary, summarise
 from service.risk.totals import AccountTotals
+from service.side_by_side import side_by_side
 
 Columns: TypeAlias = tuple[Floats, ...]
 
@@ -70,7 +71,15 @@ def figures_of(
         beta = np.ones(len(batch.markets.mark))
         beta[batch.legs.market] = part
     searches = searches_of(chosen)
-    found = summarise(batch, assessment, accounts, level, beta=beta, searches=searches)
+    found = summarise(
+        batch,
+        assessment,
+        accounts,
+        level,
+        beta=beta,
+        searches=searches,
+        side_by_side=side_by_side,
+    )
     solved = LegPrices(*found.prices)
     after = _aftermath(batch, assessment, part, supposed.gap_pct)
     return Figures(

@@ -6,6 +6,7 @@ front; tables of lists inside name the account, or the row of the table that the
 
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from operator import mul
 from typing import TypeAlias
 
 import msgspec
@@ -16,6 +17,7 @@ from msgspec import Struct
 from service.api.lexicon import NO_CODES, Vocabulary, lexicon_of
 from service.api.weaving import NO_FIGURES, Coded, Codes, Figures, Lists, Records
 from service.risk.columns import Ints
+from service.side_by_side import processors
 from service.text.columns import Kind, Listing, Step, write_columns
 
 Columns: TypeAlias = dict[str, Figures | Coded | Ints]
@@ -86,11 +88,13 @@ def written(head: str, tables: dict[str, Columns]) -> memoryview:
     begin = np.frombuffer(head.encode(), np.uint8)
     steps = plan.steps.copy()
     steps[0, : Step.KIND] = begin.__array_interface__["data"][0], len(begin)
+    rows = [_rows_of(next(iter(table.values()))) for table in tables.values()]
+    shared = _are_many(rows, tables) and processors() > 1
     cells, known = [NO_FIGURES], list[Vocabulary]()
     codes: list[Codes] = [NO_CODES]
     texts = list[bytes]()  # to be held
     for step, column in enumerate(columns, 1):
-        if type(column) is Figures and len(column.values) >= _MANY:
+        if type(column) is Figures and len(column.values) >= _MANY and not shared:
             texts.append(orjson.dumps(column.values, option=orjson.OPT_SERIALIZE_NUMPY))
             list_ = np.frombuffer(texts[-1], np.uint8)[1:-1]  # without its brackets
             steps[step, Step.KIND] = Kind.WRITTEN
@@ -107,8 +111,7 @@ def written(head: str, tables: dict[str, Columns]) -> memoryview:
     lexicon = lexicon_of(known)
     bits = np.concatenate(cells).view(np.int64)
     listing = Listing(steps, bits, np.concatenate(codes), lexicon.addresses, lexicon.lengths)
-    rows = [_rows_of(next(iter(table.values()))) for table in tables.values()]
-    return write_columns(listing, np.array(rows, np.int64), lexicon.first)
+    return write_columns(listing, np.array(rows, np.int64), lexicon.first, shared=shared)
 
 
 def warm_up() -> None:
@@ -116,8 +119,15 @@ def warm_up() -> None:
     written("{", {"none": {"figure": Figures(np.zeros(0))}})
 
 
-# Rows from which on orjson writes figures sooner: half as long for each, but there is a call.
+def _are_many(rows: list[int], tables: dict[str, Columns]) -> bool:
+    """Whether two write these tables sooner than one: both without the interpreter's lock."""
+    cells: int = sum(map(mul, rows, map(len, tables.values())))
+    return cells >= _SHARED_CELLS
+
+
+# Rows from which on orjson writes figures sooner than one does here, but there is a call.
 _MANY = 160
+_SHARED_CELLS = 200_000
 _KINDS = {Figures: int(Kind.FIGURE), Coded: int(Kind.WORD), np.ndarray: int(Kind.WHOLE)}
 
 

@@ -5,7 +5,10 @@ may have in it, and whatever may be wrong, is left to `columns_request`, which s
 """
 
 import secrets
-from collections.abc import Sized
+from collections.abc import Callable, Sequence, Sized
+from functools import partial
+from itertools import accumulate, chain, islice
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -25,14 +28,16 @@ from service.contract.tabled import (
 )
 from service.errors import InvalidInput, MalformedBody, TooManyItems
 from service.risk.columns import Bools, Floats, Words
-from service.text.lists import read_choices, read_figures, read_words
+from service.side_by_side import side_by_side
+from service.text.lists import items_of, read_choices, read_figures, read_words
 from service.text.scanned import MODES
 
 _SEED = secrets.randbits(62)  # of the words' places: nobody can have them all in one
 _ABSENT = Raw(b"")
-_NOTHING = (Raw(b""), Raw(b"null"))
+_NOTHING = (b"", b"null")
 _ISOLATED = MODES.index("isolated")
 _SYMBOL_MAX = 64
+_SHARED_BYTES = 250_000  # lists of so many bytes are sooner read by two
 
 
 class _OpenPositions(Struct, rename="camel"):
@@ -78,10 +83,11 @@ def read_plain_columns(raw: bytes, accounts_max: int, positions_max: int) -> Tab
         if asked.instruments:
             check_strictly(raw)
         check_asked(asked)
+        positions, balances = _read(_positions(asked.columns), _balances(asked.balance_columns))
         return tabled(
             asked,
-            _positions(asked.columns),
-            _balances(asked.balance_columns),
+            _checked(positions),
+            balances,
             _accounts(asked.account_columns),
             accounts_max=accounts_max,
             positions_max=positions_max,
@@ -98,38 +104,73 @@ def warm_up() -> None:
     read_plain_columns(f'{{"columns":{{{lists}}}}}'.encode(), 1, 1)
 
 
-def _positions(columns: _OpenPositions) -> PositionTable:
-    account, symbol = _names(columns.account_id), _names(columns.symbol)
-    if not all(0 < len(word) <= _SYMBOL_MAX for word in symbol.words):
-        raise _NotPlain
-    rows = len(account.code)
-    _check_length(symbol.code, rows)
-    return PositionTable(
-        account=account,
-        symbol=symbol,
-        quantity=_required(columns.quantity, rows, -LARGEST),
-        entry_price=_required(columns.entry_price, rows, SMALLEST),
-        isolated=_isolated(columns.margin_mode, rows),
-        leverage=_figures(columns.leverage, rows, SMALLEST),
-        contract_size=_figures(columns.contract_size, rows, SMALLEST),
-        mark_price=_figures(columns.mark_price, rows, SMALLEST),
-        margin=_figures(columns.margin, rows, -LARGEST),
+class _Lists(NamedTuple):
+    """The lists of a table in the order of its fields, each with what reads it."""
+
+    table: Callable[..., Any]
+    rows: int  # at most
+    reads: list[tuple[bytes, Callable[[bytes, int], Any]]]
+
+
+def _positions(columns: _OpenPositions) -> _Lists:
+    account = bytes(columns.account_id)
+    return _Lists(
+        PositionTable,
+        items_of(account),
+        [
+            (account, _names),
+            (bytes(columns.symbol), _names),
+            (bytes(columns.quantity), partial(_required, low=-LARGEST)),
+            (bytes(columns.entry_price), partial(_required, low=SMALLEST)),
+            (bytes(columns.margin_mode), _isolated),
+            (bytes(columns.leverage), _above_nothing),
+            (bytes(columns.contract_size), _above_nothing),
+            (bytes(columns.mark_price), _above_nothing),
+            (bytes(columns.margin), partial(_figures, low=-LARGEST)),
+        ],
     )
 
 
-def _balances(columns: _OpenBalances | None) -> BalanceTable:
+def _balances(columns: _OpenBalances | None) -> _Lists:
     if columns is None:
-        return BalanceTable.empty()
-    account, asset = _names(columns.account_id), _names(columns.asset)
-    rows = len(account.code)
-    _check_length(asset.code, rows)
-    return BalanceTable(
-        account=account,
-        asset=asset,
-        amount=_required(columns.amount, rows, -LARGEST),
-        weight=_figures(columns.weight, rows, 0.0, 1.0),
-        price=_figures(columns.price, rows, SMALLEST),
+        return _Lists(BalanceTable.empty, 0, [])
+    account = bytes(columns.account_id)
+    return _Lists(
+        BalanceTable,
+        items_of(account),
+        [
+            (account, _names),
+            (bytes(columns.asset), _names),
+            (bytes(columns.amount), partial(_required, low=-LARGEST)),
+            (bytes(columns.weight), partial(_figures, low=0.0, high=1.0)),
+            (bytes(columns.price), _above_nothing),
+        ],
     )
+
+
+def _read(*tables: _Lists) -> list[Any]:
+    """Return the tables of these lists; where they are long, two read about half of the bytes."""
+    reads = [(read, text, table.rows) for table in tables for text, read in table.reads]
+    ends = list(accumulate(len(text) for _, text, _ in reads))
+    if ends[-1] < _SHARED_BYTES:
+        columns = _columns(reads)
+    else:
+        half = 1 + min(range(len(ends)), key=lambda at: abs(2 * ends[at] - ends[-1]))
+        parts = side_by_side(partial(_columns, reads[:half]), partial(_columns, reads[half:]))
+        columns = list(chain(*parts))
+    found = iter(columns)
+    return [table.table(*islice(found, len(table.reads))) for table in tables]
+
+
+def _columns(reads: Sequence[tuple[Callable[[bytes, int], Any], bytes, int]]) -> list[Any]:
+    return [read(text, rows) for read, text, rows in reads]
+
+
+def _checked(table: PositionTable) -> PositionTable:
+    """Return a table all of whose symbols may be one."""
+    if not all(0 < len(word) <= _SYMBOL_MAX for word in table.symbol.words):
+        raise _NotPlain
+    return table
 
 
 def _accounts(columns: AccountColumns | None) -> AccountTable:
@@ -140,17 +181,18 @@ def _accounts(columns: AccountColumns | None) -> AccountTable:
     return AccountTable(columns.id, columns.venue or (), columns.collateral_mode or ())
 
 
-def _names(text: Raw) -> Words[str]:
-    found = read_words(bytes(text), _SEED)
+def _names(text: bytes, rows: int) -> Words[str]:
+    found = read_words(text, _SEED, rows)
     if found is None:
         raise _NotPlain
+    _check_length(found.code, rows)
     return found
 
 
-def _isolated(text: Raw, rows: int) -> Bools:
+def _isolated(text: bytes, rows: int) -> Bools:
     if text in _NOTHING:
         return np.zeros(rows, np.bool_)
-    codes = read_choices(bytes(text), MODES)
+    codes = read_choices(text, MODES, rows)
     if codes is None:
         raise _NotPlain
     _check_length(codes, rows)
@@ -158,18 +200,21 @@ def _isolated(text: Raw, rows: int) -> Bools:
     return isolated
 
 
-def _figures(text: Raw, rows: int, low: float, high: float = LARGEST) -> Floats:
+def _figures(text: bytes, rows: int, low: float, high: float = LARGEST) -> Floats:
     """Return numbers, NaN where there is none."""
     if text in _NOTHING:
         return np.full(rows, np.nan)
-    figures = read_figures(bytes(text), low, high)
+    figures = read_figures(text, low, high, rows)
     if figures is None:
         raise _NotPlain
     _check_length(figures, rows)
     return figures
 
 
-def _required(text: Raw, rows: int, low: float) -> Floats:
+_above_nothing = partial(_figures, low=SMALLEST)
+
+
+def _required(text: bytes, rows: int, low: float) -> Floats:
     figures = _figures(text, rows, low)
     if np.isnan(figures).any():
         raise _NotPlain

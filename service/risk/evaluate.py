@@ -37,7 +37,8 @@ def warm_up() -> None:
     assessment = assess(batch)
     prices(batch, assessment)
     to_restore(batch, assessment)
-    summarise(batch, assessment, 0, assessment.pools.level)
+    for shared_from in (0, 1):  # with nobody beside, but in its parts, and whole
+        summarise(batch, assessment, 0, assessment.pools.level, shared_from=shared_from)
     account_totals(batch, assessment, 0)
     filled(batch, assessment, assessment.legs.mark)
 

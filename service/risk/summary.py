@@ -1,16 +1,19 @@
 """Every figure of an answer of an assessed batch, by one call of compiled code.
 
 What each figure is stands where it is found; for a few positions calling all of these one by one
-takes longer than what they do.
+takes longer than what they do. Of many, nearly all the time is the search for prices: it goes pool
+by pool, so two may share the pools among them and find the same to the last bit.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.risk.closing import debt_most
-from service.risk.columns import Batch, Bools, Floats
+from service.risk.columns import Batch, Bools, Floats, Ints
 from service.risk.compiled import Direct, compiled, inlined
 from service.risk.falls import FallColumns, no_falls, put_fall
 from service.risk.gaps import (
@@ -33,7 +36,7 @@ from service.risk.liquidation import (
 from service.risk.margin import Assessment, Sums, sums_of
 from service.risk.moves import MoveBasis, MoveColumns, no_moves, put_move
 from service.risk.restore import RestoreColumns, restore, restore_columns
-from service.risk.searches import Columns, Scratch, columns_of, scratch_of
+from service.risk.searches import Columns, Scratch, columns_of, scratch_beside, scratch_of
 from service.risk.totals import (
     AccountTotals,
     Converted,
@@ -43,6 +46,16 @@ from service.risk.totals import (
     empty_derived,
     empty_totals,
 )
+
+Work: TypeAlias = Callable[[], object]
+SideBySide: TypeAlias = Callable[[Work, Work], object]  # has two works done, in whatever order
+SHARED_LEGS = 4_000  # from so many on two have them searched sooner than one
+
+
+def one_by_one(first: Work, second: Work) -> None:
+    """Do two works, one after the other."""
+    first()
+    second()
 
 
 class Summary(NamedTuple):
@@ -96,11 +109,14 @@ def summarise(
     *,
     beta: Floats | None = None,
     searches: Searches = EVERY_SEARCH,
+    side_by_side: SideBySide = one_by_one,
+    shared_from: int = SHARED_LEGS,
 ) -> Summary:
     """Return every figure of so many accounts, of those that need searching the ones asked for.
 
     `level` is where pools stand, which is what they are restored from. `beta`: how much of a pool's
-    move each market makes, at least 0; None: all make the same.
+    move each market makes, at least 0; None: all make the same. `side_by_side` has the search done
+    in two parts from so many legs on.
     """
     legs, pools = len(batch.legs.pool), len(batch.pools.rule)
     assert beta is None or np.all(beta >= 0.0)
@@ -126,15 +142,47 @@ def summarise(
         explained=np.zeros(pools, np.bool_),
         searches=searches,
     )
-    _summarise(columns_of(batch, assessment), scratch_of(batch), basis, found)
+    columns, scratch = columns_of(batch, assessment), scratch_of(batch)
+    if legs < shared_from:
+        _summarise(columns, scratch, basis, found)
+    else:
+        _summarise_shared(columns, scratch, basis, found, side_by_side=side_by_side)
     return found
 
 
-@Direct
+def _summarise_shared(
+    columns: Columns, scratch: Scratch, basis: _Basis, found: Summary, *, side_by_side: SideBySide
+) -> None:
+    _begin(columns, scratch)
+    half, pools = _half(scratch.first), len(columns.wallet)
+    side_by_side(
+        partial(_search, columns, scratch, basis, found, (0, half)),
+        partial(_search, columns, scratch_beside(scratch), basis, found, (half, pools)),
+    )
+    _finish(columns, basis, found)
+
+
+def _half(first: Ints) -> int:
+    """Return the pool at which the second half of the legs begins; `first` is each pool's."""
+    return int(np.searchsorted(first[:-1], first[-1] // 2))
+
+
 @compiled
-def _summarise(columns: Columns, scratch: Scratch, basis: _Basis, found: Summary) -> None:
+def _summarise_all(columns: Columns, scratch: Scratch, basis: _Basis, found: Summary) -> None:
+    begin(columns, scratch)
+    _search_some(columns, scratch, basis, found, (0, len(columns.wallet)))
+    _finish_all(columns, basis, found)
+
+
+@compiled
+def _begin_all(columns: Columns, scratch: Scratch) -> None:
+    begin(columns, scratch)
+
+
+@compiled
+def _finish_all(columns: Columns, basis: _Basis, found: Summary) -> None:
+    """Fill in what goes row by row, once all prices are there."""
     pools, debt = basis.pools, basis.by.debt_most
-    _search(columns, scratch, basis, found)
     put_leg_gaps(columns, pools, found.prices, debt, found.leg_gaps)
     put_pool_gaps(pools, found.moves, debt, found.pool_gaps)
     put_losses(pools, found.falls, debt, found.max_loss)
@@ -144,15 +192,19 @@ def _summarise(columns: Columns, scratch: Scratch, basis: _Basis, found: Summary
     _find_overflown(columns, basis, found)
 
 
-@inlined
-def _search(columns: Columns, scratch: Scratch, basis: _Basis, found: Summary) -> None:
-    """Fill in what needs the legs of a pool side by side: they are put there once."""
+@compiled
+def _search_some(
+    columns: Columns, scratch: Scratch, basis: _Basis, found: Summary, part: tuple[int, int]
+) -> None:
+    """Fill in what needs the legs of a pool side by side: they are put there once.
+
+    `part`: from which pool on to which.
+    """
     wanted = basis.searches
     if not (wanted.prices or wanted.falls):
         return
-    begin(columns, scratch)
     moved_by = MoveBasis(found.prices, basis.beta)
-    for pool in range(len(columns.wallet)):
+    for pool in range(part[0], part[1]):
         if columns.unpriced[pool]:
             put_no_prices(scratch, found.prices, pool)
             continue
@@ -236,3 +288,7 @@ def _account_overflows(totals: AccountTotals, account: int) -> bool:
         or np.isinf(totals.shortfall[account])
         or np.isinf(totals.owed[account])
     )
+
+
+_summarise, _begin = Direct(_summarise_all), Direct(_begin_all)
+_search, _finish = Direct(_search_some), Direct(_finish_all)

@@ -1,8 +1,11 @@
 """Compiled: the shortest decimal that is read back as the same number, as orjson writes it.
 
 The digits are found by R. Giulietti's "The Schubfach way to render doubles" (2020). They are
-written eight at a time, so up to SLACK bytes behind a number's end are written over.
+written eight at a time, so up to SLACK bytes behind a number's end are written over. What of two
+values it is, where a processor could only guess, is chosen once both are known, without a branch.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,7 +23,7 @@ _TENS = np.array([10**power for power in range(18)], np.int64)
 # Where the decimal point stands written out, counted from the first digit; else with an exponent.
 _POINT_LEAST, _POINT_MOST = -4, 16
 _ZERO, _MINUS, _PLUS, _POINT, _E = map(ord, "0-+.e")
-_ZEROS = int.from_bytes(b"00000000", "little")
+ZEROS = int.from_bytes(b"00000000", "little")
 _NULL = int.from_bytes(b"null", "little")
 _SMALL = int.from_bytes(b"0.000000", "little")
 _WHOLE = int.from_bytes(b".0", "little")
@@ -34,56 +37,57 @@ def put_number(out: Bytes, at: int, bits: int) -> int:
     if (bits >> 52) & _EXPONENT == _EXPONENT:
         put_word(out, at, _NULL)
         return at + 4
-    if bits < 0:
-        out[at] = _MINUS
-        at += 1
+    out[at] = _MINUS  # written over where there is none
     digits, power = _shortest(bits & ((1 << 63) - 1))
-    return _put(out, at, digits, power)
+    return _put(out, at - (bits >> 63), digits, power)
 
 
-@called
+@inlined
 def _shortest(bits: int) -> tuple[int, int]:
     """Return digits and power of ten of the shortest decimal, the nearest of those."""
     mantissa, exponent = bits & _MANTISSA, (bits >> 52) & _EXPONENT
     if exponent:
         mantissa |= _MANTISSA + 1
         exponent -= 1_075
-        if -53 < exponent <= 0 and not mantissa & ((1 << -exponent) - 1):
-            return mantissa >> -exponent, 0  # a whole number
     elif mantissa:
         exponent = -1_074
+    whole = -53 < exponent <= 0 and not mantissa & ((1 << -exponent) - 1)
+    if whole or not mantissa:
+        digits, power = mantissa >> (-exponent if whole else 0), 0
     else:
-        return 0, 0
-    # Below a power of two numbers are twice as near to each other.
-    near = mantissa == _MANTISSA + 1 and exponent > -1_074
-    power = (exponent * 1_262_611 - (524_031 if near else 0)) >> 22
-    shift = exponent + _log2_of_power(-power) + 1
-    index = -power - LEAST_POWER
-    upper, lower = UPPER_WRITTEN[index], LOWER_WRITTEN[index]
-    low = multiply_to_odd(upper, lower, (4 * mantissa - (1 if near else 2)) << shift)
-    middle = multiply_to_odd(upper, lower, (4 * mantissa) << shift)
-    high = multiply_to_odd(upper, lower, (4 * mantissa + 2) << shift)
-    odd = mantissa & 1
-    return _rounded(low + odd, middle, high - odd, power)
+        # Below a power of two numbers are twice as near to each other.
+        near = mantissa == _MANTISSA + 1 and exponent > -1_074
+        power = (exponent * 1_262_611 - (524_031 if near else 0)) >> 22
+        shift = exponent + _log2_of_power(-power) + 1
+        index = -power - LEAST_POWER
+        upper, lower = UPPER_WRITTEN[index], LOWER_WRITTEN[index]
+        low = multiply_to_odd(upper, lower, (4 * mantissa - (1 if near else 2)) << shift)
+        middle = multiply_to_odd(upper, lower, (4 * mantissa) << shift)
+        high = multiply_to_odd(upper, lower, (4 * mantissa + 2) << shift)
+        odd = mantissa & 1
+        digits, fewer = _rounded(low + odd, middle, high - odd)
+        power += fewer
+    return digits, power
 
 
 @inlined
-def _rounded(low: int, middle: int, high: int, power: int) -> tuple[int, int]:
-    """Return the decimal between two bounds with the fewest digits; all are counted in quarters."""
+def _rounded(low: int, middle: int, high: int) -> tuple[int, int]:
+    """Return the decimal between two bounds with the fewest digits, and how many fewer (0 or 1).
+
+    All are counted in quarters.
+    """
     digits = middle >> 2
-    if digits >= 10:
-        fewer = divide(digits, 10)
-        down, up = low <= 40 * fewer, 40 * fewer + 40 <= high
-        if down != up:
-            return fewer + up, power + 1
+    fewer = divide(digits, 10)
+    fewer_down, fewer_up = low <= 40 * fewer, 40 * fewer + 40 <= high
     down, up = low <= 4 * digits, 4 * digits + 4 <= high
-    if down != up:
-        return digits + up, power
     half = 4 * digits + 2
-    return digits + (middle > half or (middle == half and digits & 1 == 1)), power
+    nearest = (middle > half) | ((middle == half) & (digits & 1 == 1))
+    is_fewer = (fewer_down != fewer_up) & (digits >= 10)
+    all_digits = digits + (up if down != up else nearest)
+    return (fewer + fewer_up) if is_fewer else all_digits, 1 if is_fewer else 0
 
 
-@called
+@inlined
 def _put(out: Bytes, at: int, digits: int, power: int) -> int:
     """Write digits x 10 ** power."""
     count = _count(digits)
@@ -92,9 +96,9 @@ def _put(out: Bytes, at: int, digits: int, power: int) -> int:
     first = divide(digits, 10**16)
     digits -= first * 10**16
     upper = divide(digits, 10**8)
-    early, late = _eight(upper), _eight(digits - upper * 10**8)
+    early, late = eight_digits(upper), eight_digits(digits - upper * 10**8)
     needed = _needed(early, late)
-    early, late, first = early + _ZEROS, late + _ZEROS, first + _ZERO
+    early, late, first = early + ZEROS, late + ZEROS, first + _ZERO
     if 0 < point < 8 and needed > point:
         # All stand one further, then the word they begin with: the point, and what is before it.
         put_word(out, at + 2, early)
@@ -102,7 +106,25 @@ def _put(out: Bytes, at: int, digits: int, power: int) -> int:
         before = (1 << 8 * point) - 1
         word = first | early << 8
         put_word(out, at, word & before | _POINT << 8 * point | (word & ~before) << 8)
-        return at + needed + 1
+        end = at + needed + 1
+    else:
+        end = _put_seldom(out, at, _Digits(first, early, late, needed), point)
+    return end
+
+
+class _Digits(NamedTuple):
+    """Digits as they are written: the first, eight and eight more, and how many are needed."""
+
+    first: int
+    early: int
+    late: int
+    needed: int
+
+
+@called
+def _put_seldom(out: Bytes, at: int, digits: _Digits, point: int) -> int:
+    """Write what is a whole number, has many digits before its point, or none."""
+    first, early, late, needed = digits
     if 0 < point <= _POINT_MOST:
         out[at] = first
         put_word(out, at + 1, early)
@@ -130,15 +152,16 @@ def _put(out: Bytes, at: int, digits: int, power: int) -> int:
 
 @inlined
 def _count(digits: int) -> int:
-    """Return how many digits a number has that is less than 10 ** 17; most have all."""
-    count = _DIGITS
-    while count > 1 and digits < _TENS[count - 1]:
-        count -= 1
+    """Return how many digits a number less than 10 ** 17 has; most have all, or all but one."""
+    count = _DIGITS - 1 if digits < _TENS[_DIGITS - 1] else _DIGITS
+    if digits < _TENS[_DIGITS - 2]:
+        while count > 1 and digits < _TENS[count - 1]:
+            count -= 1
     return count
 
 
 @inlined
-def _eight(number: int) -> int:
+def eight_digits(number: int) -> int:
     """Return the eight digits of a number, one a byte, the first the lowest: pairs of pairs."""
     upper = divide(number, 10_000)
     fours = upper | ((number - upper * 10_000) << 32)

@@ -29,24 +29,35 @@ _COMMA, _QUOTE = map(ord, ',"')
 _OPEN, _CLOSE = map(ord, "[]")
 _NULL_BYTES = len("null")
 _KIND = 0  # the only kind of words in a list
+_MANY_BYTES = 4_096  # from so many on a column of them is sooner counted
 
 
-def read_figures(text: bytes, low: float, high: float) -> Floats | None:
-    """Return a list of numbers from `low` to `high`, or null: NaN; None: it is not ours."""
-    padded, figures = _padded(text), np.empty(_room(text))
+def items_of(text: bytes) -> int:
+    """Return how many items a list has at most: one more than there are commas."""
+    if len(text) < _MANY_BYTES:
+        return text.count(b",") + (not text[1:-1].isspace() and len(text) > len("[]"))
+    return int(np.count_nonzero(np.frombuffer(text, np.uint8) == _COMMA)) + 1
+
+
+def read_figures(text: bytes, low: float, high: float, rows: int) -> Floats | None:
+    """Return a list of numbers from `low` to `high`, or null: NaN; None: it is not ours.
+
+    No list is ours that has more than so many rows.
+    """
+    padded, figures = _padded(text), np.empty(rows)
     count = _read_figures(padded, low, high, figures)
     return None if count < 0 else figures[:count]
 
 
-def read_words(text: bytes, seed: int) -> Words[str] | None:
+def read_words(text: bytes, seed: int, rows: int) -> Words[str] | None:
     """Return a list of names; None: it is not ours. `seed`: nobody outside knows it."""
-    room, padded = _room(text), _padded(text)
-    slots = 1 << (2 * room).bit_length()
+    padded = _padded(text)
+    slots = 1 << (2 * rows).bit_length()
     found = FoundWords(
-        np.empty((4, room), np.int64), np.zeros(slots, np.int64), np.zeros(3, np.int64)
+        np.empty((4, rows), np.int64), np.zeros(slots, np.int64), np.zeros(3, np.int64)
     )
     found.counts[-1] = seed
-    codes = np.empty(room, np.int64)
+    codes = np.empty(rows, np.int64)
     count = _read_words(padded, codes, found)
     if count < 0:
         return None
@@ -55,15 +66,11 @@ def read_words(text: bytes, seed: int) -> Words[str] | None:
     return Words([letters[a:b] for a, b in zip(starts, ends, strict=True)], codes[:count])
 
 
-def read_choices(text: bytes, allowed: Sequence[str]) -> Ints | None:
+def read_choices(text: bytes, allowed: Sequence[str], rows: int) -> Ints | None:
     """Return the places of words among a few, -1 for null; None: it is not ours."""
-    codes = np.empty(_room(text), np.int64)
+    codes = np.empty(rows, np.int64)
     count = _read_choices(_padded(text), names(allowed), codes)
     return None if count < 0 else codes[:count]
-
-
-def _room(text: bytes) -> int:
-    return text.count(b",") + 1
 
 
 def _padded(text: bytes) -> Bytes:
@@ -90,6 +97,8 @@ def _next(text: Bytes, at: int) -> int:
 def _figures(text: Bytes, low: float, high: float, figures: Floats) -> int:
     at, count = _first(text), 0
     while at >= 0 and text[at] != _CLOSE:
+        if count == len(figures):
+            return NOT_READ
         if is_null(text, at):
             figures[count] = np.nan
             at += _NULL_BYTES
@@ -106,7 +115,7 @@ def _words(text: Bytes, codes: Ints, found: FoundWords) -> int:
     at, count = _first(text), 0
     while at >= 0 and text[at] != _CLOSE:
         end = text_end(text, at + 1) if text[at] == _QUOTE else NOT_READ
-        if end < 0:
+        if end < 0 or count == len(codes):
             return NOT_READ
         codes[count] = enter(text, at + 1, end, _KIND, found)
         if codes[count] < 0:
@@ -119,6 +128,8 @@ def _words(text: Bytes, codes: Ints, found: FoundWords) -> int:
 def _choices(text: Bytes, allowed: Ints, codes: Ints) -> int:
     at, count = _first(text), 0
     while at >= 0 and text[at] != _CLOSE:
+        if count == len(codes):
+            return NOT_READ
         if is_null(text, at):
             codes[count], at = -1, at + _NULL_BYTES
         else:

@@ -1,5 +1,6 @@
 """Tables are written as orjson writes the same columns, of few rows and of many."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from service.api import tables
 from service.api.tables import Columns, written
 from service.api.weaving import Figures, words
+from service.side_by_side import side_by_side
+from service.text import columns as texts_of_columns
 from tests.strategies import effort
 
 WORDS = ("a", 'say "so"', "Ω", None, True)
@@ -56,3 +59,56 @@ def test_tables_are_written_as_an_encoder_writes_them(
 def test_what_is_the_same_in_all_rows_is_there_in_all_of_them(rows: int) -> None:
     columns, told = columns_of([(1.25, 'say "so"', 7)] * rows)
     assert bytes(written("{", {"one": columns})) == b"{," + orjson.dumps({"one": told})[1:]
+
+
+@pytest.mark.parametrize("letters", [1, 5, 6, 7, 13, 14, 62, 69, 70, 90])
+@pytest.mark.parametrize("rows_a_word", [3, 4, 9])
+def test_words_of_any_length_are_there_however_often(letters: int, rows_a_word: int) -> None:
+    """With their quotes and a comma, up to 72 bytes have places of their own."""
+    known = ["a" * letters, "", "Ω" * (letters // 2), "b" * (letters - 1), "never there" * letters]
+    code = np.tile([2, 0, 3, 1], rows_a_word)
+    text = written("{", {"one": {"word": words(known, code)}})
+    assert orjson.loads(b"{" + bytes(text)[2:])["one"]["word"] == [known[at] for at in code]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 500])
+@pytest.mark.parametrize("tables_", [1, 2, 5])
+def test_two_write_the_same_bytes_as_one(
+    rows: int, tables_: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = np.random.default_rng(7)
+    columns: Columns = {
+        "figure": Figures(source.normal(size=rows) * 1_000.0),
+        "word": words(WORDS, source.integers(0, len(WORDS), rows)),
+        "row": np.arange(rows),
+        "nothing": Figures(np.full(rows, np.nan)),
+        "more": Figures(source.normal(size=rows)),
+    }
+    many = {f"table{at}": columns for at in range(tables_)}
+    texts = []
+    for border, processors in ((rows * 5 * tables_, 2), (rows * 5 * tables_ + 1, 2), (0, 1)):
+        monkeypatch.setattr(tables, "_SHARED_CELLS", border)
+        monkeypatch.setattr(tables, "processors", lambda known=processors: known)
+        asked = Counted()
+        monkeypatch.setattr(texts_of_columns, "side_by_side", asked)
+        texts.append(bytes(written('{"at":1', many)))
+        assert asked.times == (border == rows * 5 * tables_ and processors == 2)
+    assert texts[0] == texts[1] == texts[2]
+
+
+class Counted:
+    """Does two parts side by side, and counts how often it is asked to."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self, here: Callable[[], Any], there: Callable[[], Any]) -> tuple[Any, Any]:
+        self.times += 1
+        return side_by_side(here, there)
+
+
+def test_whole_numbers_of_any_length_are_written() -> None:
+    tens = 10 ** np.arange(19, dtype=np.int64)
+    whole = np.concatenate((tens, tens - 1, tens[:-1] * 7 + 3, [2**63 - 1]))
+    text = written("{", {"one": {"row": whole}})
+    assert orjson.loads(b"{" + bytes(text)[2:])["one"]["row"] == whole.tolist()
