@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from service.risk.columns import Bytes, Ints
-from service.risk.compiled import called
-from service.text.machine import word_at
+from service.risk.compiled import called, inlined
+from service.text.machine import leading_zeros, word_at
 from service.text.numerals import NOT_READ, read_number
 
 PADDING = 16
@@ -19,9 +19,17 @@ PROBES_MAX = 64  # for a word among others: more is no accident
 _WORD_BYTES = 8
 _QUOTE, _ESCAPE, _COMMA, _COLON = map(ord, '"\\,:')
 _OPEN, _CLOSE, _OPEN_LIST, _CLOSE_LIST = map(ord, "{}[]")
-_BLANK, _LAST_ASCII = map(ord, " ~")
+_BLANK, _DELETE = ord(" "), 0x7F
 _NULL = int.from_bytes(b"null", "little")
 _MIX = 0x2545_F491_4F6C_DD1D
+
+
+def _eight_times(byte: int) -> int:
+    return int.from_bytes(bytes([byte]) * _WORD_BYTES, "little", signed=True)
+
+
+_QUOTES, _ESCAPES, _DELETES, _BLANKS = map(_eight_times, (_QUOTE, _ESCAPE, _DELETE, _BLANK))
+_ONES, _HIGHEST_BITS = _eight_times(1), _eight_times(0x80)
 
 
 class Words(NamedTuple):
@@ -56,11 +64,25 @@ def skip_blanks(text: Bytes, at: int) -> int:
 @called
 def text_end(text: Bytes, at: int) -> int:
     """Return where the closing quote of a text is that begins there; NOT_READ with an escape."""
-    while text[at] != _QUOTE:
-        if text[at] == _ESCAPE or text[at] < _BLANK or text[at] > _LAST_ASCII:
-            return NOT_READ
-        at += 1
-    return at
+    stops = _stops(word_at(text, at))
+    while not stops:
+        at += _WORD_BYTES
+        stops = _stops(word_at(text, at))
+    first = stops & -stops
+    at += (8 * _WORD_BYTES - 1 - leading_zeros(first)) >> 3
+    return at if text[at] == _QUOTE else NOT_READ
+
+
+@inlined
+def _stops(word: int) -> int:
+    """Return a word whose lowest bit is in the first byte that no plain text has; 0: all has.
+
+    A byte less its bound turns negative where it is below, and only then borrows from the next.
+    """
+    quote, escape, delete = word ^ _QUOTES, word ^ _ESCAPES, word ^ _DELETES
+    stops = ((quote - _ONES) & ~quote) | ((escape - _ONES) & ~escape)
+    stops |= ((delete - _ONES) & ~delete) | ((word - _BLANKS) & ~word)
+    return (stops | word) & _HIGHEST_BITS
 
 
 @called
