@@ -9,19 +9,16 @@ views that are longer than a name, and no more messages than `MESSAGES_MAX`. So 
 not much more room than the body. Format: https://arrow.apache.org/docs/format/Columnar.html
 """
 
-from dataclasses import dataclass
-from typing import Any
-
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from service.contract.arrow_columns import Dictionaries, Stream
 from service.contract.arrow_messages import MESSAGES_MAX, check_message
 from service.contract.decoding import check_count, decode
 from service.contract.evaluate_request import EvaluateQuestion, check_strictly
 from service.contract.names import VENUES
-from service.contract.numbers import LARGEST, SMALLEST
+from service.contract.numbers import SMALLEST
 from service.contract.tabled import (
     FAULTS_MAX,
     AccountTable,
@@ -32,7 +29,6 @@ from service.contract.tabled import (
     tabled,
 )
 from service.errors import Fault, InvalidInput, MalformedBody
-from service.risk.columns import Bools, Floats, Ints, Words
 
 METADATA = b"plimsoll"
 _END = b"\xff\xff\xff\xff\0\0\0\0"  # without it, a stream may have been cut short
@@ -71,9 +67,10 @@ def read_arrow(body: bytes, accounts_max: int, positions_max: int) -> TabledRequ
     )
 
 
-def _streams(body: bytes, rows_max: int) -> "list[_Stream]":
+def _streams(body: bytes, rows_max: int) -> list[Stream]:
     """Return the streams of a body; raises InvalidInput, MalformedBody, TooManyItems, Arrow's."""
-    source, found, messages = pa.BufferReader(body), [], 0
+    source, found, messages = pa.BufferReader(body), list[Stream](), 0
+    known = Dictionaries()
     while source.tell() < len(body):
         begin = source.tell()
         for message in pa.ipc.MessageReader.open_stream(source):
@@ -84,40 +81,42 @@ def _streams(body: bytes, rows_max: int) -> "list[_Stream]":
         if body[source.tell() - len(_END) : source.tell()] != _END:
             raise MalformedBody("an Arrow IPC stream ends before its end is said")
         part = pa.py_buffer(body).slice(begin, source.tell() - begin)
-        found.append(_stream(part, rows_max))
+        found.append(_stream(part, rows_max, known))
     names = [each.name for each in found]
     if len(set(names)) < len(names):
         raise InvalidInput.of(Fault("", "invalid_value", "two streams have the same columns"))
     return found
 
 
-def _stream(part: pa.Buffer, rows_max: int) -> "_Stream":
-    schema = pa.ipc.open_stream(part).schema
-    name = next((_MARKS[each] for each in _MARKS if each in schema.names), "columns")
-    _check_columns(name, schema)
+def _stream(part: pa.Buffer, rows_max: int, dictionaries: Dictionaries) -> Stream:
+    reader = pa.ipc.open_stream(part)
+    schema = reader.schema
+    names, kinds = schema.names, schema.types
+    name = next((_MARKS[each] for each in _MARKS if each in names), "columns")
+    _check_columns(name, names, kinds)
     known = (*_REQUIRED[name], *_OPTIONAL[name])
-    places = [at for at, each in enumerate(schema.names) if each in known]
-    options = pa.ipc.IpcReadOptions(included_fields=places, use_threads=False)
-    batches, rows = [], 0
-    for batch in pa.ipc.open_stream(part, options=options):
+    places = [at for at, each in enumerate(names) if each in known]
+    if len(places) < len(names):
+        options = pa.ipc.IpcReadOptions(included_fields=places, use_threads=False)
+        reader = pa.ipc.open_stream(part, options=options)
+    columns: dict[str, list[pa.Array]] = {names[at]: [] for at in places}
+    views, rows = [names[at] for at in places if _is_view(kinds[at])], 0
+    for batch in reader:
         rows += batch.num_rows
         check_count(rows, rows_max, "rows")
-        for field, column in zip(batch.schema, batch.columns, strict=True):
-            _check_views(f"/{name}/{field.name}", column)
+        for column, pieces in zip(batch.columns, columns.values(), strict=True):
+            pieces.append(column)
+        for each in views:
+            _check_views(f"/{name}/{each}", columns[each][-1])
         batch.validate(full=True)
-        batches.append(batch)
-    columns = {
-        schema.names[at]: [batch.column(place) for batch in batches]
-        for place, at in enumerate(places)
-    }
-    return _Stream(name, columns, rows, (schema.metadata or {}).get(METADATA))
+    return Stream(name, columns, rows, (schema.metadata or {}).get(METADATA), dictionaries)
 
 
-def _check_columns(name: str, schema: pa.Schema) -> None:
+def _check_columns(name: str, names: list[str], kinds: list[pa.DataType]) -> None:
     """Raise InvalidInput where a column is not there, twice there, or of a type not read."""
     faults = []
     for column in (*_REQUIRED[name], *_OPTIONAL[name]):
-        types = [field.type for field in schema if field.name == column]
+        types = [kinds[at] for at, each in enumerate(names) if each == column]
         where = f"/{name}/{column}"
         if not types and column in _REQUIRED[name]:
             faults.append(Fault(where, "missing_field", "this column is required"))
@@ -145,6 +144,10 @@ def _is_text(kind: pa.DataType) -> bool:
     return kind in (pa.string(), pa.large_string(), pa.string_view())
 
 
+def _is_view(kind: pa.DataType) -> bool:
+    return bool((kind.value_type if pa.types.is_dictionary(kind) else kind) == pa.string_view())
+
+
 def _check_views(where: str, column: pa.Array) -> None:
     """Raise InvalidInput for views that are longer than any name: many may be of the same bytes."""
     texts = column.dictionary if pa.types.is_dictionary(column.type) else column
@@ -160,7 +163,7 @@ def _check_views(where: str, column: pa.Array) -> None:
         raise InvalidInput.of(Fault(where, "invalid_length", detail))
 
 
-def _question(streams: "list[_Stream]") -> EvaluateQuestion:
+def _question(streams: list[Stream]) -> EvaluateQuestion:
     told = [each.question for each in streams if each.question is not None]
     if len(told) > 1:
         detail = "two streams carry what is asked in their metadata"
@@ -173,92 +176,12 @@ def _question(streams: "list[_Stream]") -> EvaluateQuestion:
     return asked
 
 
-@dataclass(frozen=True, slots=True)
-class _Stream:
-    """One table: of each column its pieces."""
-
-    name: str
-    columns: dict[str, list[Any]]
-    rows: int
-    question: bytes | None
-
-    def names(self, column: str) -> Words[str]:
-        """Return names of which none is missing; raises InvalidInput."""
-        known, codes = self._coded(column)
-        missing = [code for code, word in enumerate(known) if word is None]
-        self.refuse(column, np.isin(codes, missing), "wrong_type", "expected another type: str")
-        return _merged([word or "" for word in known], codes)
-
-    def choice(self, column: str, allowed: tuple[str, ...], code: str) -> Words[str | None]:
-        """Return words of these, None where there is none; raises InvalidInput."""
-        if column not in self.columns:
-            return Words([None], np.zeros(self.rows, np.int64))
-        known, codes = self._coded(column)
-        wrong = [at for at, word in enumerate(known) if word is not None and word not in allowed]
-        detail = "not one of the values allowed here"
-        self.refuse(column, np.isin(codes, wrong), code, detail)
-        return Words(known, codes)
-
-    def number(
-        self, column: str, low: float = -LARGEST, high: float = LARGEST, *, required: bool = False
-    ) -> Floats:
-        """Return finite numbers from `low` to `high`, NaN where there is none.
-
-        Raises InvalidInput: a NaN that is sent is no number; who has none sends null.
-        """
-        if column not in self.columns:
-            return np.full(self.rows, np.nan)
-        pieces = [pc.cast(each, pa.float64(), safe=False) for each in self.columns[column]]
-        parts = [each.to_numpy(zero_copy_only=False) for each in pieces]
-        values: Floats = np.concatenate([np.zeros(0), *parts])
-        wrong = ~np.isfinite(values)
-        if not required and any(each.null_count for each in pieces):
-            given = [each.is_valid().to_numpy(zero_copy_only=False) for each in pieces]
-            wrong &= np.concatenate(given)
-        self.refuse(column, wrong, "not_a_number", "expected a finite number")
-        outside = (values < low) | (values > high)
-        bounds = "the number must be > 0" if low == SMALLEST else "the number must be 0 to 1"
-        self.refuse(column, outside, "out_of_range", bounds)
-        return values
-
-    def _coded(self, column: str) -> tuple[list[str | None], Ints]:
-        """Return the words of a column, some perhaps twice, and of each row its word."""
-        words: list[str | None] = []
-        codes = [np.zeros(0, np.int64)]
-        for piece in self.columns[column]:
-            listed = pa.types.is_dictionary(piece.type)
-            # What a dictionary has and no row names is nobody's.
-            by = (piece.indices if listed else piece).dictionary_encode()
-            own = by.dictionary
-            if listed:  # views cannot be taken from
-                own = piece.dictionary.cast(pa.large_string()).take(own)
-            nothing = len(words) + len(own)
-            found = by.indices.fill_null(-1).to_numpy().astype(np.int64)
-            codes.append(np.where(found < 0, nothing, found + len(words)))
-            words += own.to_pylist()
-            words += [None] if by.indices.null_count else []
-        return words, np.concatenate(codes)
-
-    def refuse(self, column: str, wrong: Bools, code: str, detail: str) -> None:
-        """Raise InvalidInput where rows of a column are wrong."""
-        rows = np.flatnonzero(wrong)[:FAULTS_MAX].tolist()
-        if rows:
-            faults = (Fault(f"/{self.name}/{column}/{row}", code, detail) for row in rows)
-            raise InvalidInput.of(*faults)
-
-
-def _merged(words: list[str], codes: Ints) -> Words[str]:
-    """Return a column whose words are all different."""
-    different = Words.of(words)
-    return Words(different.words, different.code[codes])
-
-
-def _positions(stream: _Stream) -> PositionTable:
+def _positions(stream: Stream) -> PositionTable:
     symbol = stream.names("symbol")
     bad = [code for code, word in enumerate(symbol.words) if not 1 <= len(word) <= 64]
-    stream.refuse(
-        "symbol", np.isin(symbol.code, bad), "invalid_length", "the length must be 1 to 64"
-    )
+    if bad:
+        detail = "the length must be 1 to 64"
+        stream.refuse("symbol", np.isin(symbol.code, bad), "invalid_length", detail)
     modes = stream.choice("marginMode", ("cross", "isolated"), "invalid_value")
     isolated = np.array([mode == "isolated" for mode in modes.words], np.bool_)
     return PositionTable(
@@ -274,7 +197,7 @@ def _positions(stream: _Stream) -> PositionTable:
     )
 
 
-def _balances(stream: _Stream | None) -> BalanceTable:
+def _balances(stream: Stream | None) -> BalanceTable:
     if stream is None:
         return BalanceTable.empty()
     return BalanceTable(
@@ -286,7 +209,7 @@ def _balances(stream: _Stream | None) -> BalanceTable:
     )
 
 
-def _accounts(stream: _Stream | None) -> AccountTable:
+def _accounts(stream: Stream | None) -> AccountTable:
     if stream is None:
         return AccountTable((), (), ())
     return AccountTable(

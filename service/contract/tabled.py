@@ -17,7 +17,9 @@ import numpy as np
 from service.contract.decoding import check_count
 from service.contract.evaluate_request import EvaluateQuestion
 from service.contract.names import ACCOUNT_ID_PATTERN, ASSET_PATTERN
-from service.contract.stated import default_lines, repeated
+from service.contract.stated import default_lines
+from service.contract.table_faults import balance_faults, position_faults
+from service.contract.table_rows import by_account
 from service.errors import Fault, InvalidInput
 from service.risk.columns import Bools, Floats, Ints, Statements, Words
 from service.risk.model import GENERIC_VENUE
@@ -40,6 +42,20 @@ class PositionTable:
     mark_price: Floats
     margin: Floats
 
+    def only(self, rows: Ints) -> "PositionTable":
+        """Return some rows."""
+        return PositionTable(
+            account=self.account.only(rows),
+            symbol=self.symbol.only(rows),
+            quantity=self.quantity[rows],
+            entry_price=self.entry_price[rows],
+            isolated=self.isolated[rows],
+            leverage=self.leverage[rows],
+            contract_size=self.contract_size[rows],
+            mark_price=self.mark_price[rows],
+            margin=self.margin[rows],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class BalanceTable:
@@ -50,6 +66,16 @@ class BalanceTable:
     amount: Floats
     weight: Floats
     price: Floats
+
+    def only(self, rows: Ints) -> "BalanceTable":
+        """Return some rows."""
+        return BalanceTable(
+            self.account.only(rows),
+            self.asset.only(rows),
+            self.amount[rows],
+            self.weight[rows],
+            self.price[rows],
+        )
 
     @classmethod
     def empty(cls) -> "BalanceTable":
@@ -105,26 +131,33 @@ def tabled(
 ) -> TabledRequest:
     """Return a call of these tables; raises InvalidInput, TooManyItems."""
     owners, holders = positions.account, balances.account
-    ids = list(dict.fromkeys(chain(named.ids, owners.words, holders.words)))
+    ids = _ids_of(named.ids, owners, holders)
     _check_names("accountColumns/id", Words.of(named.ids), ACCOUNT_ID_PATTERN)
     _check_names("columns/accountId", owners, ACCOUNT_ID_PATTERN)
-    _check_names("balanceColumns/accountId", holders, ACCOUNT_ID_PATTERN)
+    if holders.words is not owners.words:
+        _check_names("balanceColumns/accountId", holders, ACCOUNT_ID_PATTERN)
     _check_names("balanceColumns/asset", balances.asset, ASSET_PATTERN)
     check_count(len(ids), accounts_max, "accounts")
     check_count(len(positions.quantity), positions_max, "positions")
-    number = {name: index for index, name in enumerate(ids)}
     faults = []
     if len(set(named.ids)) < len(named.ids):
-        where = _first_again(np.array([number[one] for one in named.ids]))
+        where = _first_again(Words.of(named.ids).code)
         faults.append(
             Fault(f"/accountColumns/id/{where}", "duplicate_id", "this id is there twice")
         )
-    given, rows, found = _stated(question, positions, balances, named, number)
+    given, rows, found = _stated(question, positions, balances, named, ids)
     faults += found
     if faults or not ids:
         nothing = Fault("/columns", "invalid_length", "there is no account")
         raise InvalidInput.of(*(faults[:FAULTS_MAX] or [nothing]))
     return TabledRequest(question, given, len(positions.quantity), ids, rows)
+
+
+def _ids_of(named: Sequence[str], owners: Words[str], holders: Words[str]) -> list[str]:
+    """Return all ids, in the order in which they come first."""
+    if not named and (not holders.words or holders.words == owners.words):
+        return owners.words
+    return list(dict.fromkeys(chain(named, owners.words, holders.words)))
 
 
 def _check_names(column: str, names: Words[str], pattern: str) -> None:
@@ -171,85 +204,64 @@ def _stated(
     table: PositionTable,
     held: BalanceTable,
     named: AccountTable,
-    number: dict[str, int],
+    ids: list[str],
 ) -> tuple[Statements, Ints, list[Fault]]:
     """Return the accounts in their order, the row of each open position, and what is wrong."""
-    accounts = len(number)
-    owner, holder = _numbers(table.account, number), _numbers(held.account, number)
-    open_ = np.flatnonzero(table.quantity)
-    rows = open_[np.argsort(owner[open_], kind="stable")]
-    kept = np.argsort(holder, kind="stable")
-    symbol, asset = table.symbol.only(rows), held.asset.only(kept)
-    mark, weight = table.mark_price[rows], held.weight[kept]
-    mark[_unread(asked, symbol)] = np.nan
+    accounts = len(ids)
+    owner, holder = _numbers(table.account, ids), _numbers(held.account, ids)
+    rows, positions = by_account(owner, table.quantity != 0.0, accounts)
+    kept, balances = by_account(holder, np.ones(len(holder), np.bool_), accounts)
+    if rows is not None:
+        table = table.only(rows)
+    if kept is not None:
+        held = held.only(kept)
     given = Statements(
-        **_accounts(named, number),
+        **_accounts(named, accounts),
         **default_lines(accounts),
-        positions=np.bincount(owner[rows], minlength=accounts),
-        balances=np.bincount(holder, minlength=accounts),
-        symbol=symbol,
-        isolated=table.isolated[rows],
-        contracts=table.quantity[rows],
-        entry_price=table.entry_price[rows],
-        contract_size=table.contract_size[rows],
-        leverage=table.leverage[rows],
-        margin=np.where(table.isolated, table.margin, np.nan)[rows],
-        mark=mark,
-        asset=asset,
-        amount=held.amount[kept],
-        weight=np.where(np.isnan(weight), 1.0, weight),
-        price=held.price[kept],
+        positions=positions,
+        balances=balances,
+        symbol=table.symbol,
+        isolated=table.isolated,
+        contracts=table.quantity,
+        entry_price=table.entry_price,
+        contract_size=table.contract_size,
+        leverage=table.leverage,
+        margin=np.where(table.isolated, table.margin, np.nan),
+        mark=_marks(asked, table),
+        asset=held.asset,
+        amount=held.amount,
+        weight=np.where(np.isnan(held.weight), 1.0, held.weight),
+        price=held.price,
     )
-    faults = [*_position_faults(given, owner[rows], rows), *_twice(holder[kept], asset, kept)]
-    return given, rows, faults
+    rows = np.arange(len(owner)) if rows is None else rows
+    kept = np.arange(len(holder)) if kept is None else kept
+    return given, rows, [*position_faults(given, rows), *balance_faults(given, kept)]
 
 
-def _accounts(named: AccountTable, number: dict[str, int]) -> dict[str, Any]:
-    """Return venue and mode of every account; those that are not named have the defaults."""
-    venue, multi = [GENERIC_VENUE] * len(number), np.zeros(len(number), np.bool_)
-    for name, where in zip(named.ids, named.venues, strict=False):
-        venue[number[name]] = where or GENERIC_VENUE
-    for name, mode in zip(named.ids, named.modes, strict=False):
-        multi[number[name]] = mode == "multi"
+def _accounts(named: AccountTable, accounts: int) -> dict[str, Any]:
+    """Return venue and mode of every account; those that are not named have the defaults.
+
+    Those that are come first, and in their order. (One that is there twice is refused later.)
+    """
+    venue = [each or GENERIC_VENUE for each in named.venues[:accounts]]
+    venue += [GENERIC_VENUE] * (accounts - len(venue))
+    modes, multi = named.modes[:accounts], np.zeros(accounts, np.bool_)
+    multi[: len(modes)] = [mode == "multi" for mode in modes]
     return {"venue": venue, "multi": multi}
 
 
-def _unread(asked: EvaluateQuestion, symbol: Words[str]) -> Bools:
-    """Return which positions' own marks are not read: others go first, or no mark."""
+def _marks(asked: EvaluateQuestion, table: PositionTable) -> Floats:
+    """Return positions' own marks, where they are read: no others go first, or no mark."""
+    mark = table.mark_price
+    if np.isnan(mark).all():
+        return mark
     marked = asked.marks or ()
-    unread = [asked.price_basis != "mark" or word in marked for word in symbol.words]
-    return np.array(unread, np.bool_)[symbol.code]
+    unread = [asked.price_basis != "mark" or word in marked for word in table.symbol.words]
+    return np.where(np.array(unread, np.bool_)[table.symbol.code], np.nan, mark)
 
 
-def _position_faults(given: Statements, owner: Ints, rows: Ints) -> list[Fault]:
-    faults = []
-    lacking = given.isolated & np.isnan(given.margin) & np.isnan(given.leverage)
-    for row in rows[lacking].tolist():
-        detail = "an isolated position has a margin or a leverage"
-        faults.append(Fault(f"/columns/margin/{row}", "missing_margin", detail))
-    short = given.contracts < 0.0
-    name = (given.symbol.code * 2 + short) * 2 + given.isolated
-    for row in rows[repeated(owner, name)].tolist():
-        detail = "symbol, side and marginMode are listed twice for this account"
-        faults.append(Fault(f"/columns/symbol/{row}", "duplicate_position", detail))
-    marked = np.flatnonzero(~np.isnan(given.mark))
-    pool = owner[marked] * max(1, len(given.symbol.words)) + given.symbol.code[marked]
-    _, first, back = np.unique(pool, return_index=True, return_inverse=True)
-    other = marked[given.mark[marked] != given.mark[marked][first][back]]
-    for row in rows[other].tolist():
-        detail = "another position of this symbol has a different markPrice"
-        faults.append(Fault(f"/columns/markPrice/{row}", "conflicting_mark", detail))
-    return faults
-
-
-def _twice(holder: Ints, asset: Words[str], kept: Ints) -> list[Fault]:
-    detail = "this asset is listed twice for this account"
-    return [
-        Fault(f"/balanceColumns/asset/{row}", "duplicate_asset", detail)
-        for row in kept[repeated(holder, asset.code)].tolist()
-    ]
-
-
-def _numbers(names: Words[str], number: dict[str, int]) -> Ints:
-    places: Ints = np.array([number[name] for name in names.words], np.int64)[names.code]
-    return places
+def _numbers(names: Words[str], ids: list[str]) -> Ints:
+    """Return the place among all ids of each row's."""
+    if names.words == ids[: len(names.words)]:
+        return names.code
+    return names.ranks(ids)
