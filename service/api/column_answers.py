@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from itertools import chain, repeat
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from service.contract.chosen import EVERYTHING, Chosen
 from service.contract.tabled import FAULTS_MAX, TabledRequest
 from service.errors import Fault, InvalidInput, StoreUnavailable
 from service.risk.batch import batch_of, distinct
-from service.risk.columns import Ints, Words
+from service.risk.columns import Ints, Statements, Words
 from service.risk.markets import MarketTable
 
 _NOT_COLUMNS = {"findings", "likelihood"}  # only said of accounts that are listed one by one
@@ -61,15 +62,12 @@ def prepare_table(
     instruments = question.instruments or ()
     table = overlaid(question, instruments, call.venues, stored, question.price_basis)
     given = call.given
-    venues, symbols = Words.of(given.venue), given.symbol
-    venue, count = np.repeat(venues.code, given.positions), max(1, len(symbols.words))
-    markets = distinct(venue * count + symbols.code).words
-    pairs = [(venues.words[each // count], symbols.words[each % count]) for each in markets]
-    missing = {pair for pair in pairs if not table.lists(*pair)}
+    symbols = given.symbol
+    missing = {pair for pair in _pairs(given) if not table.lists(*pair)}
     if missing and not follower.known:
         raise StoreUnavailable("the instruments are not known yet: give them in the body")
     if missing:
-        names = (venues.words[each] for each in venue.tolist())
+        names = chain.from_iterable(map(repeat, given.venue, given.positions.tolist()))
         rows = zip(call.rows.tolist(), names, symbols.listed(), strict=True)
         detail = "no instrument of this symbol at the account's venue, nor a generic one"
         faults = [
@@ -80,6 +78,17 @@ def prepare_table(
         raise InvalidInput.of(*faults[:FAULTS_MAX])
     told = Told(named(call.ids), given, batch_of(given, table))
     return PreparedTable(call, told, table, follower.clock_ms(), chosen)
+
+
+def _pairs(given: Statements) -> list[tuple[str, str]]:
+    """Return the venues and symbols of positions."""
+    symbols, many = given.symbol, len(given.venue)
+    if given.venue.count(given.venue[0]) == many:  # as nearly always
+        venue = given.venue[0]
+        return [(venue, symbols.words[each]) for each in distinct(symbols.code).words]
+    venues, count = Words.of(given.venue), max(1, len(symbols.words))
+    markets = distinct(np.repeat(venues.code, given.positions) * count + symbols.code).words
+    return [(venues.words[each // count], symbols.words[each % count]) for each in markets]
 
 
 def _tables(

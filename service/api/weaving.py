@@ -111,8 +111,10 @@ def each(values: Sequence[object]) -> Coded:
 
 def named(ids: Sequence[str]) -> Coded:
     """Return a column of ids, all different; none has a letter that JSON writes otherwise."""
-    texts = "".join(f'"{each}"' for each in ids)
-    return Coded(_placed(texts.encode(), _ints(map(len, ids)) + 2, ids), np.arange(len(ids)))
+    texts = ('"' + '""'.join(ids) + '"').encode() if ids else b""
+    quotes = np.flatnonzero(np.frombuffer(texts, np.uint8) == _QUOTE)
+    lengths = quotes[1::2] - quotes[::2] + 1
+    return Coded(_placed(texts, lengths, ids), np.arange(len(ids)))
 
 
 def counted(values: Sequence[int | None]) -> Vocabulary:
@@ -210,6 +212,7 @@ class _Cells:
         return tuple(shape)
 
 
+_QUOTE = ord('"')
 _FIGURE, _WORD, _LIST = int(Kind.FIGURE), int(Kind.WORD), int(Kind.LIST)
 
 

@@ -68,6 +68,10 @@ class Stream:
         """Return words of these, None where there is none; raises InvalidInput."""
         if column not in self.columns:
             return Words([None], np.zeros(self.rows, np.int64))
+        pieces = self.columns[column]
+        plain = _chosen(pieces[0], allowed) if len(pieces) == 1 else None
+        if plain is not None:
+            return plain
         known, codes = self._coded(column)
         wrong = [at for at, word in enumerate(known) if word is not None and word not in allowed]
         if wrong:
@@ -123,6 +127,18 @@ class Stream:
         if rows:
             faults = (Fault(f"/{self.name}/{column}/{row}", code, detail) for row in rows)
             raise InvalidInput.of(*faults)
+
+
+def _chosen(piece: pa.Array, allowed: tuple[str, ...]) -> Words[str | None] | None:
+    """Return a column without nulls whose dictionary is of allowed words; None: it is no such."""
+    if not pa.types.is_dictionary(piece.type) or piece.null_count:
+        return None
+    if len(piece.dictionary) > len(allowed):
+        return None
+    words = piece.dictionary.to_pylist()
+    if not set(words) <= set(allowed):
+        return None
+    return Words(words, piece.indices.to_numpy().astype(np.int64))
 
 
 def _coded(piece: pa.Array) -> tuple[list[str | None], Ints]:

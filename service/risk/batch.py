@@ -196,6 +196,8 @@ _find_distinct = Direct(compiled(_distinct_numbers))
 
 
 def _rules(venues: Sequence[str]) -> Ints:
+    if venues and venues.count(venues[0]) == len(venues):
+        return np.full(len(venues), rule_index(venues[0]), np.int64)
     known = {venue: rule_index(venue) for venue in set(venues)}
     return _ints(map(known.__getitem__, venues))
 
