@@ -4,9 +4,9 @@ A table has a list for each field. Records inside of records give theirs with th
 front; tables of lists inside name the account, or the row of the table that they belong to.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from operator import mul
+from functools import cache, lru_cache, partial
 from typing import TypeAlias
 
 import msgspec
@@ -17,10 +17,11 @@ from msgspec import Struct
 from service.api.lexicon import NO_CODES, Vocabulary, lexicon_of
 from service.api.weaving import NO_FIGURES, Coded, Codes, Figures, Lists, Records
 from service.risk.columns import Ints
-from service.side_by_side import processors
+from service.side_by_side import processors, side_by_side
 from service.text.columns import Kind, Listing, Step, write_columns
 
-Columns: TypeAlias = dict[str, Figures | Coded | Ints]
+Column: TypeAlias = Figures | Coded | Ints
+Columns: TypeAlias = dict[str, Column]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def reordered(columns: Columns, rows: Ints) -> Columns:
     return {name: _taken(column, rows) for name, column in columns.items()}
 
 
-def _taken(column: Figures | Coded | Ints, rows: Ints) -> Figures | Coded | Ints:
+def _taken(column: Column, rows: Ints) -> Column:
     if isinstance(column, Figures):
         return Figures(column.values[rows])
     return column.taken(rows) if isinstance(column, Coded) else column[rows]
@@ -88,13 +89,29 @@ def written(head: str, tables: dict[str, Columns]) -> memoryview:
     begin = np.frombuffer(head.encode(), np.uint8)
     steps = plan.steps.copy()
     steps[0, : Step.KIND] = begin.__array_interface__["data"][0], len(begin)
-    rows = [_rows_of(next(iter(table.values()))) for table in tables.values()]
-    shared = _are_many(rows, tables) and processors() > 1
+    many = [_rows_of(next(iter(table.values()))) for table in tables.values()]
+    rows = np.array(many, np.int64)
+    if len(columns) * max(many) < _SHARED_CELLS or processors() < 2:
+        return _written(steps, columns, rows, _MANY)
+    half = _half(steps, rows)
+    second, first = side_by_side(
+        partial(_written, steps[half:], columns[half - 1 :], rows, _NEVER),
+        partial(_written, steps[:half], columns[: half - 1], rows, _MANY),
+    )
+    return memoryview(b"".join((first, second)))
+
+
+def _written(steps: Ints, columns: Sequence[Column], rows: Ints, many: int) -> memoryview:
+    """Return the texts of these steps; figures of so many rows are written by orjson.
+
+    Each column has a step; the very first and the very last one have none. `rows` are of each
+    table.
+    """
     cells, known = [NO_FIGURES], list[Vocabulary]()
     codes: list[Codes] = [NO_CODES]
     texts = list[bytes]()  # to be held
-    for step, column in enumerate(columns, 1):
-        if type(column) is Figures and len(column.values) >= _MANY and not shared:
+    for step, column in enumerate(columns, int(steps[0, Step.KIND] == Kind.NOTHING)):
+        if type(column) is Figures and len(column.values) >= many:
             texts.append(orjson.dumps(column.values, option=orjson.OPT_SERIALIZE_NUMPY))
             list_ = np.frombuffer(texts[-1], np.uint8)[1:-1]  # without its brackets
             steps[step, Step.KIND] = Kind.WRITTEN
@@ -111,7 +128,14 @@ def written(head: str, tables: dict[str, Columns]) -> memoryview:
     lexicon = lexicon_of(known)
     bits = np.concatenate(cells).view(np.int64)
     listing = Listing(steps, bits, np.concatenate(codes), lexicon.addresses, lexicon.lengths)
-    return write_columns(listing, np.array(rows, np.int64), lexicon.first, shared=shared)
+    return write_columns(listing, rows, lexicon.first)
+
+
+def _half(steps: Ints, rows: Ints) -> int:
+    """Return the step from which on one writes while another writes those before."""
+    items, kind = rows[steps[:, Step.TABLE]], steps[:, Step.KIND]
+    before, behind = np.cumsum(items * _COST_BY_ORJSON[kind]), np.cumsum(items * _COST[kind])
+    return 1 + int(np.argmax(before >= behind[-1] - behind))
 
 
 def warm_up() -> None:
@@ -119,19 +143,16 @@ def warm_up() -> None:
     written("{", {"none": {"figure": Figures(np.zeros(0))}})
 
 
-def _are_many(rows: list[int], tables: dict[str, Columns]) -> bool:
-    """Whether two write these tables sooner than one: both without the interpreter's lock."""
-    cells: int = sum(map(mul, rows, map(len, tables.values())))
-    return cells >= _SHARED_CELLS
-
-
-# Rows from which on orjson writes figures sooner than one does here, but there is a call.
-_MANY = 160
+# Rows from which on orjson writes figures sooner than is done here.
+_MANY, _NEVER = 160, 2**62
+# From so many cells on (about) two write sooner than one. Only one can have orjson: it holds the
+# interpreter's lock.
 _SHARED_CELLS = 200_000
+_COST_BY_ORJSON, _COST = np.array([40, 6, 11, 0, 0]), np.array([38, 6, 11, 0, 0])  # ns, by `Kind`
 _KINDS = {Figures: int(Kind.FIGURE), Coded: int(Kind.WORD), np.ndarray: int(Kind.WHOLE)}
 
 
-def _rows_of(column: Figures | Coded | Ints) -> int:
+def _rows_of(column: Column) -> int:
     if isinstance(column, Figures):
         return len(column.values)
     return len(column.code) if isinstance(column, Coded) else len(column)

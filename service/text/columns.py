@@ -4,20 +4,16 @@ A listing has a step for each column: the text before its items, and where they 
 have the same value in all rows: that is written once, and copied in pieces that double. A few words
 that come again and again are put side by side first, each in a place of the same size: then a word
 is written eight bytes at a time, a few more than it has, and the next one over these. Columns may
-be written already: then their texts are put where they belong. Two may write half of the columns
-each, the second behind where the first must have come to an end; then its half is moved there.
+be written already: then their texts are put where they belong.
 """
 
-import ctypes
 from enum import IntEnum
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from service.risk.columns import Bytes, Ints
 from service.risk.compiled import Direct, called, compiled
-from service.side_by_side import side_by_side
 from service.text.decimals import FIGURE_BYTES_MAX, ZEROS, eight_digits, put_number
 from service.text.machine import copy_bytes, divide, put_word, word_at
 
@@ -41,7 +37,6 @@ class Step(IntEnum):
     TABLE = 6  # which of the tables the column is of
     WORDS = 7  # how many have a place of their own while the column is written
     SIZE = 8  # of each place
-    ROOM = 9  # where the step begins at the latest
 
 
 class Kind(IntEnum):
@@ -54,14 +49,14 @@ class Kind(IntEnum):
     WRITTEN = 4  # written by somebody else: the address at PLACE, the length at BASE
 
 
-_ADDRESS, _LENGTH, _KIND, _PLACE, _BASE, _ROWS, _TABLE, _WORDS, _SIZE, _ROOM = map(int, Step)
+_ADDRESS, _LENGTH, _KIND, _PLACE, _BASE, _ROWS, _TABLE, _WORDS, _SIZE = map(int, Step)
 _FIGURE, _WORD, _WHOLE, _NOTHING, _WRITTEN = map(int, Kind)
 
 
 class Listing(NamedTuple):
     """The steps, and the columns they are about, one after the other; who calls holds the texts."""
 
-    steps: Ints  # (steps, 10), see `Step`
+    steps: Ints  # (steps, 9), see `Step`
     bits: Ints  # of figures
     codes: Ints
     addresses: Ints  # of words
@@ -77,7 +72,6 @@ def _lay_out(listing: Listing, rows: Ints, words: Ints) -> tuple[int, int]:
     steps, room, places = listing.steps, SLACK, 0
     figures, codes, column = 0, 0, 0
     for step in range(len(steps)):
-        steps[step, _ROOM] = room
         room += steps[step, _LENGTH]
         if steps[step, _KIND] == _NOTHING:
             continue
@@ -119,19 +113,13 @@ def _lay_words_out(listing: Listing, step: int) -> int:
     return letters
 
 
-class _Room(NamedTuple):
-    """Where some steps are written."""
+def _write(listing: Listing, places: Bytes, out: Bytes, address: int) -> int:
+    """Write all into `out`, which is at an address; return how many bytes that are.
 
-    out: Bytes
-    address: int  # of `out`
-    places: Bytes  # room for those of any column's words
-
-
-def _write(listing: Listing, first: int, end: int, room: _Room) -> int:
-    """Write the steps from one to another; return how many bytes that are."""
+    `places` has room for those of any column's words.
+    """
     steps, at = listing.steps, 0
-    out, address, places = room
-    for step in range(first, end):
+    for step in range(len(steps)):
         copy_bytes(out, at, steps[step, _ADDRESS], steps[step, _LENGTH])
         at += steps[step, _LENGTH]
         rows = steps[step, _ROWS]
@@ -238,35 +226,11 @@ _lay_all_out = Direct(compiled(_lay_out))
 _write_all = Direct(compiled(_write))
 
 
-def write_columns(listing: Listing, rows: Ints, words: Ints, *, shared: bool = False) -> memoryview:
+def write_columns(listing: Listing, rows: Ints, words: Ints) -> memoryview:
     """Return the text; `rows` are of each table, `words` the first word of each column of words.
 
-    Of the steps all from `PLACE` on but `TABLE` are written here. `shared`: by two.
+    Of the steps all from `PLACE` on but `TABLE` are written here.
     """
-    steps = listing.steps
-    length, places = _lay_all_out(listing, rows, words)
-    out = np.empty(length, np.uint8)
-    if not shared:
-        return out[: _write_all(listing, 0, len(steps), _room(out, places))].data
-    half = _half(steps)
-    behind = out[steps[half, _ROOM] :]
-    mine, theirs = side_by_side(
-        partial(_write_all, listing, 0, half, _room(out, places)),
-        partial(_write_all, listing, half, len(steps), _room(behind, places)),
-    )
-    ctypes.memmove(out[mine:].ctypes.data, behind.ctypes.data, theirs)
-    return out[: mine + theirs].data
-
-
-def _room(out: Bytes, places: int) -> _Room:
-    return _Room(out, out.__array_interface__["data"][0], np.empty(places, np.uint8))
-
-
-# What an item takes, about, by `Kind`: 36 ns are 7.
-_COST = np.array([7, 1, 2, 0, 0])
-
-
-def _half(steps: Ints) -> int:
-    """Return the step at which the second half of the work begins."""
-    cost = np.cumsum(_COST[steps[:, _KIND]] * steps[:, _ROWS])
-    return int(np.searchsorted(cost, cost[-1] // 2))
+    room, places_bytes = _lay_all_out(listing, rows, words)
+    out, places = np.empty(room, np.uint8), np.empty(places_bytes, np.uint8)
+    return out[: _write_all(listing, places, out, out.__array_interface__["data"][0])].data

@@ -13,7 +13,6 @@ from service.api import tables
 from service.api.tables import Columns, written
 from service.api.weaving import Figures, words
 from service.side_by_side import side_by_side
-from service.text import columns as texts_of_columns
 from tests.strategies import effort
 
 WORDS = ("a", 'say "so"', "Ω", None, True)
@@ -86,13 +85,14 @@ def test_two_write_the_same_bytes_as_one(
     }
     many = {f"table{at}": columns for at in range(tables_)}
     texts = []
-    for border, processors in ((rows * 5 * tables_, 2), (rows * 5 * tables_ + 1, 2), (0, 1)):
+    cells = rows * 5 * tables_
+    for border, processors in ((cells, 2), (cells + 1, 2), (0, 1)):
         monkeypatch.setattr(tables, "_SHARED_CELLS", border)
         monkeypatch.setattr(tables, "processors", lambda known=processors: known)
         asked = Counted()
-        monkeypatch.setattr(texts_of_columns, "side_by_side", asked)
+        monkeypatch.setattr(tables, "side_by_side", asked)
         texts.append(bytes(written('{"at":1', many)))
-        assert asked.times == (border == rows * 5 * tables_ and processors == 2)
+        assert asked.times == (border == cells and processors == 2)
     assert texts[0] == texts[1] == texts[2]
 
 
