@@ -106,6 +106,18 @@ def check(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> None:
         ({}, {"findings": True}, "/findings", "invalid_value"),
         ({}, {"accountColumns": {"id": ["b", "b"]}}, "/accountColumns/id/1", "duplicate_id"),
         (
+            {"accountId": ["b"] * 5, "symbol": list("vwxyz")},
+            {
+                "accountColumns": {
+                    "id": ["b"] * 9,
+                    "venue": [None] * 9,
+                    "collateralMode": [None] * 9,
+                }
+            },
+            "/accountColumns/id/1",
+            "duplicate_id",
+        ),
+        (
             {},
             {"balanceColumns": {**BALANCES, "accountId": ["a", "a"]}},
             "/balanceColumns/asset/1",
