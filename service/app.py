@@ -34,7 +34,7 @@ from service.api.request_ids import RequestIds
 from service.api.server import DrainingServer
 from service.api.stored_risk import judge_stored
 from service.api.watched_markets import WatchedMarkets
-from service.contract import plain_columns, plain_request
+from service.contract import plain_columns, plain_request, table_rows
 from service.memory import calm_collector, collect_seldom, keep_large_blocks
 from service.monitor.measures import CollectorClock
 from service.page.routes import build_page_router
@@ -168,6 +168,7 @@ def warm_up() -> None:
     tables.warm_up()
     plain_request.warm_up()
     plain_columns.warm_up()
+    table_rows.warm_up()
 
 
 def run_api(settings: Settings, listening: socket.socket) -> None:

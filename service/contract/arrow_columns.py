@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from service.contract.numbers import LARGEST, SMALLEST
+from service.contract.table_rows import come_in_order
 from service.contract.tabled import FAULTS_MAX
 from service.errors import Fault, InvalidInput
-from service.risk.batch import distinct
 from service.risk.columns import Bools, Floats, Ints, Words
 
 
@@ -28,8 +28,8 @@ class Dictionaries:
         if not pa.types.is_dictionary(column.type) or column.null_count:
             return None
         index = column.indices.to_numpy().astype(np.int64)
-        found, dictionary = distinct(index), column.dictionary
-        if len(found.words) < len(dictionary) or not np.array_equal(found.code, index):
+        dictionary = column.dictionary
+        if not come_in_order(index, len(dictionary)):
             return None
         for known, words in self._known:
             if known.equals(dictionary):

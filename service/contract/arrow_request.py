@@ -116,19 +116,19 @@ def _check_columns(name: str, names: list[str], kinds: list[pa.DataType]) -> Non
     """Raise InvalidInput where a column is not there, twice there, or of a type not read."""
     faults = []
     for column in (*_REQUIRED[name], *_OPTIONAL[name]):
-        types = [kinds[at] for at, each in enumerate(names) if each == column]
-        where = f"/{name}/{column}"
-        if not types and column in _REQUIRED[name]:
+        many, where = names.count(column), f"/{name}/{column}"
+        if not many and column in _REQUIRED[name]:
             faults.append(Fault(where, "missing_field", "this column is required"))
-        elif len(types) > 1:
+        elif many > 1:
             faults.append(Fault(where, "invalid_value", "there are two columns of this name"))
-        elif types and not _is_read(column, types[0]):
+        elif many and not _is_read(column, kinds[names.index(column)]):
             kind = "strings, plain or by a dictionary" if column in _WORDS else "numbers"
             faults.append(Fault(where, "wrong_type", f"expected another type: {kind}"))
     if faults:
         raise InvalidInput.of(*faults[:FAULTS_MAX])
 
 
+_TEXTS = (pa.string(), pa.large_string(), pa.string_view())
 _WORDS = {"accountId", "symbol", "asset", "id", "marginMode", "venue", "collateralMode"}
 
 
@@ -137,11 +137,7 @@ def _is_read(column: str, kind: pa.DataType) -> bool:
         return True  # nothing is given: said of each column that must be
     if column not in _WORDS:
         return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
-    return _is_text(kind.value_type if pa.types.is_dictionary(kind) else kind)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return kind in (pa.string(), pa.large_string(), pa.string_view())
+    return (kind.value_type if pa.types.is_dictionary(kind) else kind) in _TEXTS
 
 
 def _is_view(kind: pa.DataType) -> bool:

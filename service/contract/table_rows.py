@@ -105,6 +105,29 @@ def _all_differ(counts: Ints, code: Ints, seen: Ints) -> bool:
     return True
 
 
+def come_in_order(codes: Ints, many: int) -> bool:
+    """Whether so many codes are all there, and come first in the order of their numbers."""
+    return bool(_find_order(codes, many))
+
+
+def _come_in_order(codes: Ints, many: int) -> bool:
+    known = 0
+    for row in range(len(codes)):
+        if codes[row] < 0 or codes[row] > known:
+            return False
+        known += codes[row] == known
+    return known == many
+
+
+def warm_up() -> None:
+    """Have it compiled, or read from where it was kept: no call waits for that later."""
+    none = np.zeros(0, np.int64)
+    by_account(none, none != 0, 0)
+    come_in_order(none, 0)
+    all_differ(none, none, 0)
+
+
+_find_order = Direct(compiled(_come_in_order))
 _sort_rows = Direct(compiled(_sort))
 _look = Direct(compiled(_are_good))
 _differ = Direct(compiled(_all_differ))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from service.contract.table_rows import Positions, all_differ, are_good, by_account
+from service.contract.table_rows import Positions, all_differ, are_good, by_account, come_in_order
 
 NAN = float("nan")
 
@@ -63,3 +63,19 @@ def test_positions_are_judged_by_account(other: dict[str, list[float]], good: bo
 )
 def test_a_code_is_there_once_an_account(counts: list[int], codes: list[int], differ: bool) -> None:
     assert all_differ(np.array(counts), np.array(codes, np.int64), 2) == differ
+
+
+@pytest.mark.parametrize(
+    ("codes", "many", "in_order"),
+    [
+        ([0, 0, 1, 0, 2], 3, True),
+        ([0, 0, 1, 0, 2], 4, False),  # nobody's
+        ([0, 2, 1], 3, False),
+        ([1, 0], 2, False),
+        ([-1, 0], 1, False),
+        ([], 0, True),
+        ([], 1, False),
+    ],
+)
+def test_codes_come_in_order(codes: list[int], many: int, in_order: bool) -> None:
+    assert come_in_order(np.array(codes, np.int64), many) == in_order
