@@ -44,7 +44,7 @@ def read_stream(body: bytes, limits: Limits) -> TabledRequest:
     return read_arrow(body, limits.accounts_max, limits.positions_max)
 
 
-def answer_of(request: Request) -> Callable[[PreparedTable], bytes] | None:
+def answer_of(request: Request) -> Callable[[PreparedTable], memoryview] | None:
     """Return what answers a call in columns in Arrow; None where it is answered in JSON.
 
     An answer is as the question is, unless `Accept` names one of the two. Raises InvalidInput.
@@ -64,7 +64,7 @@ def with_stream(document: Document, description: str) -> Document:
     return document | {"content": document["content"] | stream}
 
 
-def _answered(names: tuple[str, ...], prepared: PreparedTable) -> bytes:
+def _answered(names: tuple[str, ...], prepared: PreparedTable) -> memoryview:
     from service.api.arrow_answers import arrow_answer  # noqa: PLC0415 - see above
 
     return arrow_answer(prepared, names)
