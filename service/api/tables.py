@@ -4,9 +4,9 @@ A table has a list for each field. Records inside of records give theirs with th
 front; tables of lists inside name the account, or the row of the table that they belong to.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from typing import TypeAlias
 
 import msgspec
@@ -18,7 +18,7 @@ from service.api.lexicon import NO_CODES, Vocabulary, lexicon_of
 from service.api.weaving import NO_FIGURES, Coded, Codes, Figures, Lists, Records
 from service.risk.columns import Ints
 from service.side_by_side import processors, side_by_side
-from service.text.columns import Kind, Listing, Step, write_columns
+from service.text.columns import Kind, Listing, Step, laid_out
 
 Column: TypeAlias = Figures | Coded | Ints
 Columns: TypeAlias = dict[str, Column]
@@ -92,17 +92,27 @@ def written(head: str, tables: dict[str, Columns]) -> memoryview:
     many = [_rows_of(next(iter(table.values()))) for table in tables.values()]
     rows = np.array(many, np.int64)
     if len(columns) * max(many) < _SHARED_CELLS or processors() < 2:
-        return _written(steps, columns, rows, _MANY)
+        return _laid_out(steps, columns, rows, _MANY).write()
     half = _half(steps, rows)
+    # All that needs the lock first: whoever has orjson does not let go of it for milliseconds.
+    compiled = _laid_out(steps[half:], columns[half - 1 :], rows, _NEVER)
     second, first = side_by_side(
-        partial(_written, steps[half:], columns[half - 1 :], rows, _NEVER),
-        partial(_written, steps[:half], columns[: half - 1], rows, _MANY),
+        compiled.write,
+        lambda: _laid_out(steps[:half], columns[: half - 1], rows, _MANY).write(),
     )
     return memoryview(b"".join((first, second)))
 
 
-def _written(steps: Ints, columns: Sequence[Column], rows: Ints, many: int) -> memoryview:
-    """Return the texts of these steps; figures of so many rows are written by orjson.
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Who writes the texts of some steps."""
+
+    write: Callable[[], memoryview]
+    texts: list[bytes]  # to be held
+
+
+def _laid_out(steps: Ints, columns: Sequence[Column], rows: Ints, many: int) -> _Writer:
+    """Return who writes the texts of these steps; orjson has written figures of so many rows.
 
     Each column has a step; the very first and the very last one have none. `rows` are of each
     table.
@@ -128,7 +138,7 @@ def _written(steps: Ints, columns: Sequence[Column], rows: Ints, many: int) -> m
     lexicon = lexicon_of(known)
     bits = np.concatenate(cells).view(np.int64)
     listing = Listing(steps, bits, np.concatenate(codes), lexicon.addresses, lexicon.lengths)
-    return write_columns(listing, rows, lexicon.first)
+    return _Writer(laid_out(listing, rows, lexicon.first), texts)
 
 
 def _half(steps: Ints, rows: Ints) -> int:

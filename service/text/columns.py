@@ -7,7 +7,9 @@ is written eight bytes at a time, a few more than it has, and the next one over 
 be written already: then their texts are put where they belong.
 """
 
+from collections.abc import Callable
 from enum import IntEnum
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -226,11 +228,15 @@ _lay_all_out = Direct(compiled(_lay_out))
 _write_all = Direct(compiled(_write))
 
 
-def write_columns(listing: Listing, rows: Ints, words: Ints) -> memoryview:
-    """Return the text; `rows` are of each table, `words` the first word of each column of words.
+def laid_out(listing: Listing, rows: Ints, words: Ints) -> Callable[[], memoryview]:
+    """Return who writes the text; `rows` are of each table, `words` the first of each column's.
 
-    Of the steps all from `PLACE` on but `TABLE` are written here.
+    Of the steps all from `PLACE` on but `TABLE` are written here. Writing needs the interpreter's
+    lock only when it ends.
     """
     room, places_bytes = _lay_all_out(listing, rows, words)
-    out, places = np.empty(room, np.uint8), np.empty(places_bytes, np.uint8)
+    return partial(_text, listing, np.empty(places_bytes, np.uint8), np.empty(room, np.uint8))
+
+
+def _text(listing: Listing, places: Bytes, out: Bytes) -> memoryview:
     return out[: _write_all(listing, places, out, out.__array_interface__["data"][0])].data
