@@ -16,6 +16,7 @@ from service.risk.markets import MarketTable
 from service.risk.restore import to_restore
 from service.risk.summary import summarise
 from service.risk.totals import account_totals
+from service.risk.worded import Known, worded
 
 _Columns = TypeVar("_Columns", Pools, Legs, Holdings)
 _Rows = TypeVar("_Rows", Legs, Holdings)
@@ -37,7 +38,9 @@ def warm_up() -> None:
     assessment = assess(batch)
     prices(batch, assessment)
     to_restore(batch, assessment)
-    summarise(batch, assessment, 0, assessment.pools.level)
+    found = summarise(batch, assessment, 0, assessment.pools.level)
+    known = Known(assessment.pools.level, found.restored.deposit, found.totals.settle, False)
+    worded(batch, assessment, known)
     account_totals(batch, assessment, 0)
     filled(batch, assessment, assessment.legs.mark)
 
