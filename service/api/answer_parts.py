@@ -32,21 +32,21 @@ from service.risk.levels import Levels
 from service.risk.liquidation import REASONS as PRICE_REASONS
 from service.risk.margin import Assessment
 from service.risk.markets import MarketTable
-from service.risk.quality import GOOD, STALE
+from service.risk.quality import Quality
+from service.risk.worded import POOL_REASONS, Restoring, Worded
 
 FROM_REQUEST_MS = -1  # the event time of marks that came in the body of the call
 LEVELS: tuple[LevelName, ...] = get_args(LevelName)  # in the order of model.Level
 LEVEL_WORDS, FLAG_WORDS = vocabulary(LEVELS), vocabulary((False, True))
 _QUALITY_WORDS = vocabulary(QUALITY_NAMES)
+_STALE_WORDS = vocabulary([quality == Quality.STALE for quality in Quality])
 SIDE_WORDS = vocabulary(("long", "short", None))
 _KINDS = vocabulary(("cross", "isolated"))
 _PRICE_REASONS = vocabulary([reason or None for reason in PRICE_REASONS])
 _GAP_REASONS = vocabulary([reason or None for reason in GAP_REASONS])
 _AFTERMATH_REASONS = vocabulary([reason or None for reason in AFTERMATH_REASONS])
 _NO_SIDE = 2
-_GOOD, _STALE = int(GOOD.quality), int(STALE.quality)
-_POOL_REASONS = (None, "no_equity", "no_collateral_price", "no_mark", "no_instrument")
-_POOL_REASON_WORDS = vocabulary(_POOL_REASONS)
+_POOL_REASONS = vocabulary([reason or None for reason in POOL_REASONS])
 
 
 @dataclass(slots=True)
@@ -60,6 +60,8 @@ class Evaluated:
     assessment: Assessment
     figures: Figures
     level: Levels  # of pools, without what only a doubtful mark says
+    said: Worded
+    needed: Restoring  # nothing where that is not asked
     side: Coded  # of legs
     symbol: Coded  # of legs
     chosen: Chosen  # of the fields of an account
@@ -67,7 +69,7 @@ class Evaluated:
 
 def quality_columns(quality: Int8s) -> tuple[Coded, Coded]:
     """Return whether marks are stale, and the word for their quality."""
-    return Coded(FLAG_WORDS, quality == _STALE), Coded(_QUALITY_WORDS, quality)
+    return Coded(_STALE_WORDS, quality), Coded(_QUALITY_WORDS, quality)
 
 
 def pool_answers(asked: Evaluated, table: MarketTable, reductions: Lists | None) -> Records:
@@ -87,7 +89,7 @@ def pool_answers(asked: Evaluated, table: MarketTable, reductions: Lists | None)
             symbol,
             side,
             Coded(LEVEL_WORDS, asked.level),
-            Coded(_POOL_REASON_WORDS, _pool_reasons(asked)),
+            Coded(_POOL_REASONS, asked.said.reason),
             *quality_columns(asked.assessment.pools.quality),
             *money,
             most,
@@ -142,29 +144,14 @@ def _aftermaths(asked: Evaluated) -> Column:
     )
 
 
-def _pool_reasons(asked: Evaluated) -> Ints:
-    """Return why figures of a pool are null; the first thing that is missing has the word."""
-    batch, pools = asked.batch, asked.assessment.pools
-    reason = np.where(pools.equity <= 0.0, _POOL_REASONS.index("no_equity"), 0)
-    if np.count_nonzero(pools.unpriced):
-        reason[pools.unpriced] = _POOL_REASONS.index("no_collateral_price")
-        no_mark = np.isnan(asked.assessment.legs.mark)
-        reason[batch.legs.pool[no_mark]] = _POOL_REASONS.index("no_mark")
-        no_instrument = batch.markets.table[batch.legs.market] < 0
-        reason[batch.legs.pool[no_instrument]] = _POOL_REASONS.index("no_instrument")
-    return reason
-
-
 def position_answers(asked: Evaluated, table: MarketTable, now_ms: int) -> Records:
     """Return the positions in the order they were given; marks have their age at `now_ms`."""
-    batch, legs = asked.batch, asked.batch.legs
-    found, solved = asked.figures, asked.figures.solved
-    own = ~np.isnan(legs.mark)
+    said, found, solved = asked.said, asked.figures, asked.figures.solved
     contracts, mark, *money = figures(
-        (np.abs(legs.contracts), asked.assessment.legs.mark, *found.of_legs, *found.of_prices)
+        (said.size, asked.assessment.legs.mark, *found.of_legs, *found.of_prices)
     )
     below, above, bankruptcy, distance = money[len(found.of_legs) :]
-    listed, venue, source, age = _market_columns(legs.market, own, table, now_ms)
+    listed, venue, source, age = _market_columns(asked.batch.legs.market, said.own, table, now_ms)
     return records(
         PositionAnswer,
         (
@@ -177,7 +164,7 @@ def position_answers(asked: Evaluated, table: MarketTable, now_ms: int) -> Recor
             source,
             mark,
             age,
-            *quality_columns(np.where(own, _GOOD, batch.markets.quality[legs.market])),
+            *quality_columns(said.marked),
             *money[: len(found.of_legs)],
             Coded(_PRICE_REASONS, solved.reason),
             below,
@@ -187,7 +174,7 @@ def position_answers(asked: Evaluated, table: MarketTable, now_ms: int) -> Recor
             distance,
             *_gap_columns(found.leg_gaps),
         ),
-        len(own),
+        len(said.own),
     )
 
 
@@ -195,7 +182,7 @@ def _market_columns(market: Ints, own: Bools, table: MarketTable, now_ms: int) -
     """Yield instrument venue, mark venue, source and mark age, each a column of legs."""
     markets = distinct(market)
     rows = [_market_facts(table, each, now_ms) for each in markets.words]
-    code = np.where(own, len(rows), markets.code)
+    code = np.where(own, len(rows), markets.code) if np.count_nonzero(own) else markets.code
     yield words([row[0] for row in rows], markets.code)
     yield words([*(row[1] for row in rows), None], code)
     yield words([*(row[2] for row in rows), "position"], code)

@@ -38,13 +38,14 @@ from service.contract.evaluation import AccountAnswer
 from service.contract.health import FindingAnswer
 from service.contract.likelihood import AccountLikelihood
 from service.risk.batch import batch_of, pool_keys
-from service.risk.columns import Batch, Floats, Ints, Statements, Words, sums_by
+from service.risk.columns import Batch, Ints, Statements, Words
 from service.risk.evaluate import assess
 from service.risk.levels import Levels, held_back
 from service.risk.markets import MarketTable
 from service.risk.model import USD, PoolKey
-from service.risk.totals import IN_USD, worth_of
+from service.risk.totals import IN_USD
 from service.risk.totals import REASONS as TOTALS_REASONS
+from service.risk.worded import Known, worded
 
 _TOTALS_REASONS = vocabulary([reason or None for reason in TOTALS_REASONS])
 _NOTHING_SUPPOSED = Supposed()
@@ -133,7 +134,7 @@ def answer_columns(
         more = asking.examination
         remarks = Remarks() if more is None else more.remarks(asked, table, now_ms)
         accounts = _account_answers(asked, table, now_ms, remarks)
-        return only(accounts, asking.chosen), np.flatnonzero(asked.figures.overflown).tolist()
+        return only(accounts, asking.chosen), asked.figures.overflown.nonzero()[0].tolist()
 
 
 def _evaluated(told: Told, asking: Asking) -> Evaluated:
@@ -145,9 +146,13 @@ def _evaluated(told: Told, asking: Asking) -> Evaluated:
     found = figures_of(
         batch, assessment, symbols, many, level=level, supposed=supposed, chosen=chosen
     )
-    side = Coded(SIDE_WORDS, batch.legs.contracts < 0.0)
-    symbol = words(given.symbol.words, given.symbol.code)
-    return Evaluated(told.ids, many, given, batch, assessment, found, level, side, symbol, chosen)
+    restoring, currency = found.searches.restoration, found.totals.settle
+    known = Known(level, found.restoration.deposit, currency, restoring)
+    said, needed = worded(batch, assessment, known)
+    side, symbol = Coded(SIDE_WORDS, said.short), words(given.symbol.words, given.symbol.code)
+    return Evaluated(
+        told.ids, many, given, batch, assessment, found, level, said, needed, side, symbol, chosen
+    )
 
 
 def no_standing(batch: Batch) -> Levels:
@@ -168,27 +173,22 @@ def _standing(
 def _account_answers(
     asked: Evaluated, table: MarketTable, now_ms: int, remarks: Remarks
 ) -> Records:
-    batch, totals = asked.batch, asked.figures.totals
-    account, many, chosen = batch.pools.account, asked.accounts, asked.chosen
-    level = np.zeros(many, np.int8)
-    np.maximum.at(level, account, asked.level)
-    quality = np.zeros(many, np.int8)
-    np.maximum.at(quality, account, asked.assessment.pools.quality)
+    totals, said, chosen = asked.figures.totals, asked.said, asked.chosen
+    many = asked.accounts
     to_restore, reductions = _to_restore(asked)
     pools = positions = None
     if chosen.has("pools"):
-        count = np.bincount(account, minlength=many)
-        pools = Lists(pool_answers(asked, table, reductions), count)
+        pools = Lists(pool_answers(asked, table, reductions), said.pools)
     if chosen.has("positions"):
         positions = Lists(position_answers(asked, table, now_ms), asked.given.positions)
     return records(
         AccountAnswer,
         (
             asked.ids,
-            Coded(LEVEL_WORDS, level),
+            Coded(LEVEL_WORDS, said.level),
             _currencies(totals.settle, table),
             Coded(_TOTALS_REASONS, totals.reason),
-            *quality_columns(quality),
+            *quality_columns(said.quality),
             *figures(asked.figures.of_accounts),
             to_restore,
             pools,
@@ -210,27 +210,10 @@ def _to_restore(asked: Evaluated) -> tuple[Records | None, Lists | None]:
     """Return what restores each account, and the reductions of each pool, where either is asked."""
     if not asked.figures.searches.restoration:
         return None, None
-    account, many = asked.batch.pools.account, asked.accounts
-    reductions, of_pools = _reductions(asked)
-    of_accounts = Lists(reductions, np.bincount(account, of_pools, many).astype(np.int64))
-    (deposit,) = figures((_account_deposits(asked),))
-    of_all = records(ToRestore, (deposit, of_accounts), many)
-    return of_all, Lists(reductions, of_pools)
-
-
-def _account_deposits(asked: Evaluated) -> Floats:
-    """Return the deposits of each account's pools in the currency of its totals."""
-    batch, deposit = asked.batch, asked.figures.restoration.deposit
-    worth = np.where(deposit == 0.0, 0.0, deposit * worth_of(batch, asked.figures.totals))
-    return sums_by(batch.pools.account, worth, asked.accounts)
-
-
-def _reductions(asked: Evaluated) -> tuple[Records, Ints]:
-    """Return the reductions of all pools, pool by pool, and how many each has."""
-    pool, pools = asked.batch.legs.pool, len(asked.batch.pools.rule)
-    rows = np.flatnonzero(asked.figures.restoration.deposit[pool] > 0.0)
-    if len(rows):
-        rows = rows[np.argsort(pool[rows], kind="stable")]
-    (contracts,) = figures((asked.figures.restoration.reduce[rows],))
+    needed, rows = asked.needed, asked.needed.rows
+    deposit, contracts = figures((needed.deposit, asked.figures.restoration.reduce[rows]))
     columns = (asked.symbol.taken(rows), asked.side.taken(rows), contracts)
-    return records(Reduction, columns, len(rows)), np.bincount(pool[rows], minlength=pools)
+    reductions = records(Reduction, columns, len(rows))
+    of_accounts = (deposit, Lists(reductions, needed.reductions))
+    of_all = records(ToRestore, of_accounts, len(needed.deposit))
+    return of_all, Lists(reductions, needed.of_pools)

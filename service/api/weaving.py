@@ -205,15 +205,14 @@ class _Cells:
                 shape.append(None)
             else:
                 assert isinstance(column, Lists)
-                bounds = np.zeros(what.rows + 1, np.int64)
-                column.counts.cumsum(out=bounds[1:])
-                self.codes.append(bounds)
+                self.codes += (column.counts, _NO_MORE)
                 shape.append((_LIST, self.enter(column.items)))
         return tuple(shape)
 
 
 _QUOTE = ord('"')
 _FIGURE, _WORD, _LIST = int(Kind.FIGURE), int(Kind.WORD), int(Kind.LIST)
+_NO_MORE = np.zeros(1, np.int64)  # behind how many items each row has: where the last ones end
 
 
 class _Row(Struct):

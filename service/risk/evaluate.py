@@ -16,6 +16,7 @@ from service.risk.markets import MarketTable
 from service.risk.restore import to_restore
 from service.risk.summary import summarise
 from service.risk.totals import account_totals
+from service.risk.worded import Known, worded
 
 _Columns = TypeVar("_Columns", Pools, Legs, Holdings)
 _Rows = TypeVar("_Rows", Legs, Holdings)
@@ -37,8 +38,10 @@ def warm_up() -> None:
     assessment = assess(batch)
     prices(batch, assessment)
     to_restore(batch, assessment)
+    level = assessment.pools.level
     for shared_from in (0, 1):  # with nobody beside, but in its parts, and whole
-        summarise(batch, assessment, 0, assessment.pools.level, shared_from=shared_from)
+        found = summarise(batch, assessment, 0, level, shared_from=shared_from)
+    worded(batch, assessment, Known(level, found.restored.deposit, found.totals.settle, False))
     account_totals(batch, assessment, 0)
     filled(batch, assessment, assessment.legs.mark)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from service.risk.columns import Bytes, Ints
-from service.risk.compiled import Direct, compiled
+from service.risk.compiled import Direct, called, compiled
 from service.text.decimals import FIGURE_BYTES_MAX, SLACK, put_number
 from service.text.machine import copy_bytes
 
@@ -33,7 +33,7 @@ class Kind(IntEnum):
 
     FIGURE = 0
     WORD = 1
-    LIST = 2  # its codes are where its items begin, and one more where the last ones end
+    LIST = 2
     END = 3  # no value: the text is the last of the record
 
 
@@ -47,7 +47,7 @@ class Program(NamedTuple):
 
     steps: Ints  # (steps, 6), see `Step`
     bits: Ints  # of figures
-    codes: Ints
+    codes: Ints  # of lists: how many items each row has, and 0; bounds are written over them
     addresses: Ints  # of words
     lengths: Ints
 
@@ -69,6 +69,15 @@ class Sizes(NamedTuple):
     words: Ints
 
 
+@called
+def _put_bounds(codes: Ints, place: int, rows: int) -> None:
+    """Put where each row's items begin in place of how many there are, and where the last end."""
+    begin = 0
+    for row in range(place, place + rows + 1):
+        many, codes[row] = codes[row], begin
+        begin += many
+
+
 def _lay_out(program: Program, layout: Layout, sizes: Sizes) -> int:
     """Write into the steps where their columns are; return how many bytes all takes at most."""
     steps, room, place = program.steps, SLACK, 0
@@ -81,6 +90,8 @@ def _lay_out(program: Program, layout: Layout, sizes: Sizes) -> int:
     for column in range(len(layout.codes)):
         step = layout.codes[column]
         steps[step, _PLACE] = place
+        if layout.bounds[column]:
+            _put_bounds(program.codes, place, steps[step, _ROWS])
         place += steps[step, _ROWS] + layout.bounds[column]
     for column in range(len(layout.words)):
         steps[layout.words[column], _BASE] = sizes.words[column]

@@ -19,6 +19,7 @@ from service.risk.model import Mark
 from service.risk.restore import to_restore
 from service.risk.summary import summarise
 from service.risk.totals import account_totals
+from service.risk.worded import Known, worded
 from tests.risk.building import BTC
 from tests.risk.test_evaluate import market, varied
 
@@ -54,7 +55,9 @@ def evaluate(batch: Batch) -> None:
     to_restore(batch, assessment, assessment.pools.level)
     accounts = int(batch.pools.account.max(initial=-1)) + 1
     for beta in (None, np.full(len(batch.markets.mark), 0.5)):
-        summarise(batch, assessment, accounts, assessment.pools.level, beta=beta)
+        found = summarise(batch, assessment, accounts, assessment.pools.level, beta=beta)
+    known = Known(assessment.pools.level, found.restored.deposit, found.totals.settle, True)
+    worded(batch, assessment, known)
     account_totals(batch, assessment, accounts)
     aftermath(batch, assessment, np.full(len(batch.legs.pool), 0.9))
 
