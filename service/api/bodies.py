@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from service.api.load import BodyRoom
 from service.errors import (
@@ -91,8 +92,12 @@ class BodyReader:
         if declared > self.bytes_max and (waits or declared > _DRAIN_FACTOR * self.bytes_max):
             raise self._too_large()
         chunks: list[bytes] = []
-        size = 0
-        async for chunk in request.stream():
+        size, more = 0, True
+        while more:
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            chunk, more = message.get("body", b""), message.get("more_body", False)
             size += len(chunk)
             if size <= self.bytes_max:
                 self.room.hold(request.scope, size)

@@ -21,11 +21,9 @@ from service.text.scanned import (
     ACCOUNTS,
     ASSETS,
     BALANCES,
-    HELD_ROWS,
     IDS,
     MODE,
     MULTI,
-    OPEN_ROWS,
     POSITIONS,
     ROWS,
     SYMBOL,
@@ -33,10 +31,10 @@ from service.text.scanned import (
     VENUE,
     Scanned,
 )
-from service.text.scanning import END, KIND, START, names
+from service.text.scanning import names
 
 _NAMES = names(VENUES)
-_GENERIC = VENUES.index(GENERIC_VENUE)
+_VENUES = (*VENUES, GENERIC_VENUE)  # the last one, -1, is where none is named
 _SEED = secrets.randbits(62)  # of the words' places: nobody can have them all in one
 
 
@@ -74,11 +72,11 @@ def read_plain(raw: bytes, accounts_max: int, positions_max: int) -> PlainReques
     letters, found = scanned
     if found.counts[ACCOUNTS] > accounts_max or found.counts[ROWS] > positions_max:
         return None
-    symbols = _words(letters, found, SYMBOLS)
+    symbols = _words(letters, _places(found, SYMBOLS))
     if not soundness.settle(found, _unread(question, symbols)):
         return None
     starts, ends = _places(found, IDS)
-    given = _statements(found, symbols, _words(letters, found, ASSETS))
+    given = _statements(found, symbols, _words(letters, _places(found, ASSETS)))
     rows = int(found.counts[ROWS])
     return PlainRequest(question, given, rows, letters, starts, ends)
 
@@ -94,18 +92,15 @@ def _asks_more(question: EvaluateQuestion) -> bool:
     return any(each is not None for each in more)
 
 
-def _words(letters: bytes, found: Scanned, kind: int) -> list[str]:
-    """Return the words of a kind by their numbers."""
-    starts, ends = _places(found, kind)
-    places = zip(starts.tolist(), ends.tolist(), strict=True)
-    return [letters[start:end].decode() for start, end in places]
+def _words(letters: bytes, places: Ints) -> list[str]:
+    return [letters[start:end].decode() for start, end in zip(*places.tolist(), strict=True)]
 
 
-def _places(found: Scanned, kind: int) -> tuple[Ints, Ints]:
+def _places(found: Scanned, kind: int) -> Ints:
     """Return where the words of a kind start and end, by their numbers."""
-    words = found.words.columns
-    (some,) = (words[KIND, : found.words.counts[-2]] == kind).nonzero()
-    return words[START].take(some), words[END].take(some)
+    *before, count = found.words.counts[: kind + 1].tolist()
+    first = sum(before)
+    return found.places[:, first : first + count]
 
 
 def _unread(question: EvaluateQuestion, symbols: list[str]) -> Bools:
@@ -117,12 +112,10 @@ def _unread(question: EvaluateQuestion, symbols: list[str]) -> Bools:
 
 
 def _statements(found: Scanned, symbols: list[str], assets: list[str]) -> Statements:
-    accounts, rows, held = found.counts[[ACCOUNTS, OPEN_ROWS, HELD_ROWS]].tolist()
-    venue = found.accounts[VENUE, :accounts]
-    named = np.where(venue < 0, _GENERIC, venue).tolist()
+    accounts, rows, held, _ = found.counts.tolist()
     figures, held_figures = found.figures[:, :rows], found.held[:, :held]
     return Statements(
-        venue=list(map(VENUES.__getitem__, named)),
+        venue=list(map(_VENUES.__getitem__, found.accounts[VENUE, :accounts].tolist())),
         multi=found.accounts[MULTI, :accounts] == 1,
         **default_lines(accounts),
         positions=found.accounts[POSITIONS, :accounts],

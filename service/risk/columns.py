@@ -8,7 +8,7 @@ one entry a row; NaN means "not given" where a comment says so. Rows of a pool n
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,8 +102,7 @@ class Holdings:
 Word = TypeVar("Word", str, int, str | None)
 
 
-@dataclass(frozen=True, slots=True)
-class Words(Generic[Word]):
+class Words(NamedTuple, Generic[Word]):
     """A column of words as numbers; equal words have equal numbers, in the order they come."""
 
     words: list[Word]

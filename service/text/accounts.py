@@ -49,6 +49,7 @@ from service.text.scanning import (
     read_name,
     skip_blanks,
     skip_value,
+    sort_words,
     text_end,
 )
 
@@ -85,6 +86,7 @@ def _scan(text: Bytes, venues: Ints, found: Scanned) -> bool:
             return False
         at = skip_blanks(text, at)
         if text[at] == _CLOSE_LIST:
+            sort_words(found.words, found.places)
             return True
         if text[at] != _COMMA:
             return False

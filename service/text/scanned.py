@@ -44,6 +44,7 @@ class Scanned(NamedTuple):
     held: Floats  # (figures, balances)
     balances: Ints  # (1, balances): asset
     words: Words
+    places: Ints  # (2, words): where words start and end, kind by kind, by their numbers
     counts: Ints  # accounts, open positions, balances, positions
 
 
@@ -66,5 +67,6 @@ def empty(objects: int, seed: int) -> Scanned:
         np.empty((len(HELD_FIGURES), objects)),
         np.empty((1, objects), np.int64),
         words,
+        np.empty((2, objects), np.int64),
         np.zeros(4, np.int64),
     )

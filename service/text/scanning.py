@@ -200,6 +200,16 @@ def enter(text: Bytes, start: int, end: int, kind: int, words: Words) -> int:
 
 
 @called
+def sort_words(words: Words, places: Ints) -> None:
+    """Put where words start and end side by side, kind by kind in the order of their numbers."""
+    for place in range(words.counts[-2]):
+        at = words.columns[NUMBER, place]
+        for kind in range(words.columns[KIND, place]):
+            at += words.counts[kind]
+        places[0, at], places[1, at] = words.columns[START, place], words.columns[END, place]
+
+
+@called
 def _hashed(text: Bytes, start: int, end: int, seed: int) -> int:
     mixed = seed
     for at in range(start, end, _WORD_BYTES):
