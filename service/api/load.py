@@ -9,8 +9,9 @@ are.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -47,20 +48,21 @@ class EngineQueue:
         if self.waiting >= self._count_max:
             self._refuse()
 
-    def turn(self, size: int) -> "_Turn":
-        """Wait until those before are done, for a block; raises Overloaded.
-
-        `size` is that of the body.
-        """
+    @asynccontextmanager
+    async def turn(self, size: int) -> AsyncIterator[None]:
+        """Wait until those before are done; raises Overloaded. `size` is that of the body."""
         self.check()
         if size > SMALL_BYTES and self.waiting and self._bytes + size > self._bytes_max:
             self._refuse()
-        return _Turn(self, size, self._large if size > SMALL_BYTES else self._engine)
-
-    def count(self, evaluations: int, size: int) -> None:
-        """Count what waits from now on, or waits no more."""
-        self.waiting += evaluations
+        self.waiting += 1
         self._bytes += size
+        try:
+            async with self._large if size > SMALL_BYTES else self._engine:
+                await asyncio.sleep(0)  # others first: who comes now sees that we wait
+                yield
+        finally:
+            self.waiting -= 1
+            self._bytes -= size
 
     async def work(self, size: int, what: Callable[[], Answer]) -> Answer:
         """Do what is to be done with a body, beside everybody else where that is large.
@@ -74,35 +76,6 @@ class EngineQueue:
     def _refuse(self) -> None:
         self.count_refused()
         raise Overloaded(f"{self.waiting} evaluations wait already")
-
-
-class _Turn:
-    """A place in the queue, from the beginning of the block on; at its end the next one has it."""
-
-    __slots__ = ("_engine", "_queue", "_size")
-
-    def __init__(self, queue: EngineQueue, size: int, engine: asyncio.Lock) -> None:
-        self._queue, self._size, self._engine = queue, size, engine
-
-    async def __aenter__(self) -> None:
-        self._queue.count(1, self._size)
-        try:
-            await self._engine.acquire()
-        except BaseException:
-            self._queue.count(-1, -self._size)
-            raise
-        try:
-            await asyncio.sleep(0)  # others first: who comes now sees that we wait
-        except BaseException:
-            self._leave()
-            raise
-
-    async def __aexit__(self, *_error: object) -> None:
-        self._leave()
-
-    def _leave(self) -> None:
-        self._engine.release()
-        self._queue.count(-1, -self._size)
 
 
 class BodyRoom:
