@@ -51,7 +51,10 @@ class PreparedTable:
             faults = [Fault("/columns", "out_of_range", detail.format(at)) for at in left_out]
             raise InvalidInput.of(*faults[:FAULTS_MAX])
         whole = table_of(accounts)
-        return _tables(whole.columns, whole.lists, whole.counts, self.call.rows)
+        tables = _tables(whole.columns, whole.lists, whole.counts, self.call.rows)
+        if chosen is not EVERYTHING and "positions" in tables:
+            del tables["positions"]["accountId"]  # its row says that
+        return tables
 
 
 def prepare_table(

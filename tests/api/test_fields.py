@@ -17,7 +17,7 @@ from tests.api.workers import errors_of
 pytestmark = pytest.mark.anyio
 
 ROWS = {"accounts": as_rows(), "instruments": INSTRUMENTS, "gap": {"movePct": -20}}
-KEYS = {"accounts": ["id"], "pools": ["accountId"], "positions": ["row", "accountId"]}
+KEYS = {"accounts": ["id"], "pools": ["accountId"], "positions": ["row"]}
 PATH = "/v1/evaluate"
 
 
@@ -89,11 +89,11 @@ async def test_arrow_answers_the_fields_of_its_table(alone: httpx.AsyncClient) -
 
     (whole,) = await streams("")
     (some,) = await streams("?fields=positions.liquidationPrice,positions.marginRatio")
-    names = ["row", "accountId", "marginRatio", "liquidationPrice"]
+    names = ["row", "marginRatio", "liquidationPrice"]
     assert some.column_names == names
     assert some.to_pylist() == whole.select(names).to_pylist()
     several = await streams("?fields=level,positions.notional&table=all")
-    assert [each.column_names for each in several] == [["id", "level"], [*names[:2], "notional"]]
+    assert [each.column_names for each in several] == [["id", "level"], ["row", "notional"]]
 
 
 async def test_a_table_that_nothing_is_asked_of_is_refused(alone: httpx.AsyncClient) -> None:
