@@ -105,10 +105,14 @@ def written(head: str, tables: dict[str, Columns]) -> memoryview:
 
 @dataclass(frozen=True, slots=True)
 class _Writer:
-    """Who writes the texts of some steps."""
+    """Who writes the texts of some steps, and what has to be held until that is done."""
 
-    write: Callable[[], memoryview]
-    texts: list[bytes]  # to be held
+    text: Callable[[], memoryview]
+    held: list[bytes]
+
+    def write(self) -> memoryview:
+        """Return the texts; whoever calls a method holds what it is of."""
+        return self.text()
 
 
 def _laid_out(steps: Ints, columns: Sequence[Column], rows: Ints, many: int) -> _Writer:
@@ -119,7 +123,7 @@ def _laid_out(steps: Ints, columns: Sequence[Column], rows: Ints, many: int) -> 
     """
     cells, known = [NO_FIGURES], list[Vocabulary]()
     codes: list[Codes] = [NO_CODES]
-    texts = list[bytes]()  # to be held
+    texts = list[bytes]()
     for step, column in enumerate(columns, int(steps[0, Step.KIND] == Kind.NOTHING)):
         if type(column) is Figures and len(column.values) >= many:
             texts.append(orjson.dumps(column.values, option=orjson.OPT_SERIALIZE_NUMPY))

@@ -13,6 +13,7 @@ from service.api import tables
 from service.api.tables import Columns, written
 from service.api.weaving import Figures, words
 from service.side_by_side import side_by_side
+from service.text import columns as text_columns
 from tests.strategies import effort
 
 WORDS = ("a", 'say "so"', "Ω", None, True)
@@ -39,6 +40,23 @@ def test_a_limit_between_two_writers_changes_nothing(
     monkeypatch.setattr(tables, "_MANY", many)
     rows = [(0.5, "a", 0), (float("nan"), None, 10), (1e300, "Ω", 2**62)]
     columns, told = columns_of(rows)
+    text = written('{"at":1', {"one": columns, "two": columns})
+    assert bytes(text) == orjson.dumps({"at": 1, "one": told, "two": told})
+
+
+def test_what_orjson_has_written_is_held_until_it_is_copied(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tables, "_MANY", 1)
+    columns, told = columns_of([(0.5, "a", 0), (float("nan"), None, 10), (1e300, "Ω", 2**62)])
+    write, taken = text_columns._write_all, list[bytes]()
+
+    def writes(*arguments: Any) -> int:
+        # Memory that is free by now becomes somebody else's.
+        taken.extend(b"?" * (1 + number % 500) for number in range(50_000))
+        return int(write(*arguments))
+
+    monkeypatch.setattr(text_columns, "_write_all", writes)
     text = written('{"at":1', {"one": columns, "two": columns})
     assert bytes(text) == orjson.dumps({"at": 1, "one": told, "two": told})
 
