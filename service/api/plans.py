@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from service.risk.columns import Ints
+from service.text.machine import address_of
 from service.text.writing import Kind, Layout, Step
 
 # The kind of a record, then of each field what it is: a number, a word, a list of what, a record,
@@ -36,7 +37,7 @@ def plan_of(shape: Shape) -> Plan:
     keys = "".join(step.text for step in drafted).encode()
     lengths = _ints(len(step.text) for step in drafted)
     steps = np.zeros((len(drafted), len(Step)), np.int64)
-    steps[:, Step.ADDRESS] = np.frombuffer(keys, np.uint8).__array_interface__["data"][0]
+    steps[:, Step.ADDRESS] = address_of(np.frombuffer(keys, np.uint8))
     steps[:, Step.ADDRESS] += np.cumsum(lengths) - lengths
     steps[:, Step.LENGTH] = lengths
     steps[:, Step.KIND] = [step.kind for step in drafted]

@@ -4,7 +4,7 @@ A table has a list for each field. Records inside of records give theirs with th
 front; tables of lists inside name the account, or the row of the table that they belong to.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TypeAlias
@@ -16,9 +16,10 @@ from msgspec import Struct
 
 from service.api.lexicon import NO_CODES, Vocabulary, lexicon_of
 from service.api.weaving import NO_FIGURES, Coded, Codes, Figures, Lists, Records
-from service.risk.columns import Ints
+from service.risk.columns import Bytes, Floats, Ints
 from service.side_by_side import processors, side_by_side
-from service.text.columns import Kind, Listing, Step, laid_out
+from service.text.columns import Kind, Laid, Listing, Step, laid_out
+from service.text.machine import address_of
 
 Column: TypeAlias = Figures | Coded | Ints
 Columns: TypeAlias = dict[str, Column]
@@ -88,48 +89,58 @@ def written(head: str, tables: dict[str, Columns]) -> memoryview:
     )
     begin = np.frombuffer(head.encode(), np.uint8)
     steps = plan.steps.copy()
-    steps[0, : Step.KIND] = begin.__array_interface__["data"][0], len(begin)
+    steps[0, : Step.KIND] = address_of(begin), len(begin)
     many = [_rows_of(next(iter(table.values()))) for table in tables.values()]
     rows = np.array(many, np.int64)
     if len(columns) * max(many) < _SHARED_CELLS or processors() < 2:
-        return _laid_out(steps, columns, rows, _MANY).write()
+        alone = _laid_out(steps, columns, rows, _MANY)
+        return alone.out[: alone.write()].data
     half = _half(steps, rows)
     # All that needs the lock first: whoever has orjson does not let go of it for milliseconds.
     compiled = _laid_out(steps[half:], columns[half - 1 :], rows, _NEVER)
-    second, first = side_by_side(
-        compiled.write,
-        lambda: _laid_out(steps[:half], columns[: half - 1], rows, _MANY).write(),
-    )
-    return memoryview(b"".join((first, second)))
+
+    def write_first() -> tuple[Bytes, int]:
+        first = _laid_out(steps[:half], columns[: half - 1], rows, _MANY, len(compiled.out))
+        return first.out, first.write()
+
+    more, (text, end) = side_by_side(compiled.write, write_first)
+    text[end : end + more] = compiled.out[:more]
+    return text[: end + more].data
 
 
 @dataclass(frozen=True, slots=True)
-class _Writer:
-    """Who writes the texts of some steps, and what has to be held until that is done."""
+class _Part:
+    """Some steps with room for their text, and what has to be held until that is written."""
 
-    text: Callable[[], memoryview]
+    laid: Laid
     held: list[bytes]
 
-    def write(self) -> memoryview:
-        """Return the texts; whoever calls a method holds what it is of."""
-        return self.text()
+    @property
+    def out(self) -> Bytes:
+        return self.laid.out
+
+    def write(self) -> int:
+        """Write the text; return its length. Whoever calls a method holds what it is of."""
+        return self.laid.write()
 
 
-def _laid_out(steps: Ints, columns: Sequence[Column], rows: Ints, many: int) -> _Writer:
-    """Return who writes the texts of these steps; orjson has written figures of so many rows.
+def _laid_out(
+    steps: Ints, columns: Sequence[Column], rows: Ints, many: int, behind: int = 0
+) -> _Part:
+    """Lay these steps out, with so many bytes behind them; orjson has written the long columns.
 
-    Each column has a step; the very first and the very last one have none. `rows` are of each
-    table.
+    These are columns of figures of so `many` rows that are not all the same. Each column has a
+    step; the very first and the very last one have none. `rows` are of each table.
     """
     cells, known = [NO_FIGURES], list[Vocabulary]()
     codes: list[Codes] = [NO_CODES]
     texts = list[bytes]()
     for step, column in enumerate(columns, int(steps[0, Step.KIND] == Kind.NOTHING)):
-        if type(column) is Figures and len(column.values) >= many:
+        if type(column) is Figures and len(column.values) >= many and not _is_one(column.values):
             texts.append(orjson.dumps(column.values, option=orjson.OPT_SERIALIZE_NUMPY))
             list_ = np.frombuffer(texts[-1], np.uint8)[1:-1]  # without its brackets
             steps[step, Step.KIND] = Kind.WRITTEN
-            steps[step, Step.PLACE] = list_.__array_interface__["data"][0]
+            steps[step, Step.PLACE] = address_of(list_)
             steps[step, Step.BASE] = len(list_)
         elif type(column) is Figures:
             cells.append(column.values)
@@ -142,7 +153,13 @@ def _laid_out(steps: Ints, columns: Sequence[Column], rows: Ints, many: int) -> 
     lexicon = lexicon_of(known)
     bits = np.concatenate(cells).view(np.int64)
     listing = Listing(steps, bits, np.concatenate(codes), lexicon.addresses, lexicon.lengths)
-    return _Writer(laid_out(listing, rows, lexicon.first), texts)
+    return _Part(laid_out(listing, rows, lexicon.first, behind), texts)
+
+
+def _is_one(figures: Floats) -> bool:
+    """Whether a column has the same figure in all its rows."""
+    bits = figures.view(np.int64)
+    return bool(bits[0] == bits[-1]) and bool(np.all(bits == bits[0]))
 
 
 def _half(steps: Ints, rows: Ints) -> int:
@@ -192,7 +209,7 @@ def _plan_of(names: tuple[tuple[str, ...], ...], kinds: tuple[int, ...]) -> _Pla
     letters = "".join(texts).encode()
     lengths = np.array([len(text.encode()) for text in texts])
     steps = np.zeros((len(texts), len(Step)), np.int64)
-    address = np.frombuffer(letters, np.uint8).__array_interface__["data"][0]
+    address = address_of(np.frombuffer(letters, np.uint8))
     steps[:, Step.ADDRESS] = address + np.cumsum(lengths) - lengths
     steps[:, Step.LENGTH] = lengths
     steps[:, Step.KIND] = (Kind.NOTHING, *kinds, Kind.NOTHING)

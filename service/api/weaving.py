@@ -21,6 +21,7 @@ from service.api.lexicon import NO_CODES, Vocabulary, lexicon_of
 from service.api.plans import Shape, plan_of
 from service.contract.chosen import EVERYTHING, Chosen
 from service.risk.columns import Bools, Bytes, Floats, Ints
+from service.text.machine import address_of
 from service.text.writing import Kind, Program, Sizes, write
 
 Codes: TypeAlias = NDArray[np.integer[Any]] | Bools
@@ -124,7 +125,7 @@ def counted(values: Sequence[int | None]) -> Vocabulary:
 
 def written(letters: bytes, starts: Ints, ends: Ints) -> Coded:
     """Return a column of what is written as JSON somewhere else, all of it different."""
-    address = np.frombuffer(letters, np.uint8).__array_interface__["data"][0]
+    address = address_of(np.frombuffer(letters, np.uint8))
     return Coded(Vocabulary(letters, address + starts, ends - starts, ()), np.arange(len(starts)))
 
 
@@ -238,7 +239,7 @@ def _placed(
     letters: bytes, lengths: Ints, values: Sequence[object], *, kept: bool = False
 ) -> Vocabulary:
     """Return texts that stand one after the other as words."""
-    address = np.frombuffer(letters, np.uint8).__array_interface__["data"][0] if letters else 0
+    address = address_of(np.frombuffer(letters, np.uint8)) if letters else 0
     return Vocabulary(letters, address + np.cumsum(lengths) - lengths, lengths, values, kept)
 
 

@@ -5,10 +5,7 @@ may have in it, and whatever may be wrong, is left to `columns_request`, which s
 """
 
 import secrets
-from collections.abc import Callable, Sequence, Sized
-from functools import partial
-from itertools import accumulate, chain, islice
-from typing import Any, NamedTuple
+from collections.abc import Sized
 
 import msgspec
 import numpy as np
@@ -28,7 +25,6 @@ from service.contract.tabled import (
 )
 from service.errors import InvalidInput, MalformedBody, TooManyItems
 from service.risk.columns import Bools, Floats, Words
-from service.side_by_side import side_by_side
 from service.text.lists import items_of, read_choices, read_figures, read_words
 from service.text.scanned import MODES
 
@@ -37,7 +33,6 @@ _ABSENT = Raw(b"")
 _NOTHING = (b"", b"null")
 _ISOLATED = MODES.index("isolated")
 _SYMBOL_MAX = 64
-_SHARED_BYTES = 250_000  # lists of so many bytes are sooner read by two
 
 
 class _OpenPositions(Struct, rename="camel"):
@@ -83,11 +78,10 @@ def read_plain_columns(raw: bytes, accounts_max: int, positions_max: int) -> Tab
         if asked.instruments:
             check_strictly(raw)
         check_asked(asked)
-        positions, balances = _read(_positions(asked.columns), _balances(asked.balance_columns))
         return tabled(
             asked,
-            _checked(positions),
-            balances,
+            _positions(asked.columns),
+            _balances(asked.balance_columns),
             _accounts(asked.account_columns),
             accounts_max=accounts_max,
             positions_max=positions_max,
@@ -104,73 +98,37 @@ def warm_up() -> None:
     read_plain_columns(f'{{"columns":{{{lists}}}}}'.encode(), 1, 1)
 
 
-class _Lists(NamedTuple):
-    """The lists of a table in the order of its fields, each with what reads it."""
-
-    table: Callable[..., Any]
-    rows: int  # at most
-    reads: list[tuple[bytes, Callable[[bytes, int], Any]]]
-
-
-def _positions(columns: _OpenPositions) -> _Lists:
+def _positions(columns: _OpenPositions) -> PositionTable:
     account = bytes(columns.account_id)
-    return _Lists(
-        PositionTable,
-        items_of(account),
-        [
-            (account, _names),
-            (bytes(columns.symbol), _names),
-            (bytes(columns.quantity), partial(_required, low=-LARGEST)),
-            (bytes(columns.entry_price), partial(_required, low=SMALLEST)),
-            (bytes(columns.margin_mode), _isolated),
-            (bytes(columns.leverage), _above_nothing),
-            (bytes(columns.contract_size), _above_nothing),
-            (bytes(columns.mark_price), _above_nothing),
-            (bytes(columns.margin), partial(_figures, low=-LARGEST)),
-        ],
-    )
-
-
-def _balances(columns: _OpenBalances | None) -> _Lists:
-    if columns is None:
-        return _Lists(BalanceTable.empty, 0, [])
-    account = bytes(columns.account_id)
-    return _Lists(
-        BalanceTable,
-        items_of(account),
-        [
-            (account, _names),
-            (bytes(columns.asset), _names),
-            (bytes(columns.amount), partial(_required, low=-LARGEST)),
-            (bytes(columns.weight), partial(_figures, low=0.0, high=1.0)),
-            (bytes(columns.price), _above_nothing),
-        ],
-    )
-
-
-def _read(*tables: _Lists) -> list[Any]:
-    """Return the tables of these lists; where they are long, two read about half of the bytes."""
-    reads = [(read, text, table.rows) for table in tables for text, read in table.reads]
-    ends = list(accumulate(len(text) for _, text, _ in reads))
-    if ends[-1] < _SHARED_BYTES:
-        columns = _columns(reads)
-    else:
-        half = 1 + min(range(len(ends)), key=lambda at: abs(2 * ends[at] - ends[-1]))
-        parts = side_by_side(partial(_columns, reads[:half]), partial(_columns, reads[half:]))
-        columns = list(chain(*parts))
-    found = iter(columns)
-    return [table.table(*islice(found, len(table.reads))) for table in tables]
-
-
-def _columns(reads: Sequence[tuple[Callable[[bytes, int], Any], bytes, int]]) -> list[Any]:
-    return [read(text, rows) for read, text, rows in reads]
-
-
-def _checked(table: PositionTable) -> PositionTable:
-    """Return a table all of whose symbols may be one."""
-    if not all(0 < len(word) <= _SYMBOL_MAX for word in table.symbol.words):
+    rows = items_of(account)
+    symbol = _names(columns.symbol, rows)
+    if not all(0 < len(word) <= _SYMBOL_MAX for word in symbol.words):
         raise _NotPlain
-    return table
+    return PositionTable(
+        account=_names(account, rows),
+        symbol=symbol,
+        quantity=_required(columns.quantity, rows, -LARGEST),
+        entry_price=_required(columns.entry_price, rows, SMALLEST),
+        isolated=_isolated(columns.margin_mode, rows),
+        leverage=_figures(columns.leverage, rows, SMALLEST),
+        contract_size=_figures(columns.contract_size, rows, SMALLEST),
+        mark_price=_figures(columns.mark_price, rows, SMALLEST),
+        margin=_figures(columns.margin, rows, -LARGEST),
+    )
+
+
+def _balances(columns: _OpenBalances | None) -> BalanceTable:
+    if columns is None:
+        return BalanceTable.empty()
+    account = bytes(columns.account_id)
+    rows = items_of(account)
+    return BalanceTable(
+        account=_names(account, rows),
+        asset=_names(columns.asset, rows),
+        amount=_required(columns.amount, rows, -LARGEST),
+        weight=_figures(columns.weight, rows, 0.0, 1.0),
+        price=_figures(columns.price, rows, SMALLEST),
+    )
 
 
 def _accounts(columns: AccountColumns | None) -> AccountTable:
@@ -181,15 +139,16 @@ def _accounts(columns: AccountColumns | None) -> AccountTable:
     return AccountTable(columns.id, columns.venue or (), columns.collateral_mode or ())
 
 
-def _names(text: bytes, rows: int) -> Words[str]:
-    found = read_words(text, _SEED, rows)
+def _names(list_: Raw | bytes, rows: int) -> Words[str]:
+    found = read_words(bytes(list_), _SEED, rows)
     if found is None:
         raise _NotPlain
     _check_length(found.code, rows)
     return found
 
 
-def _isolated(text: bytes, rows: int) -> Bools:
+def _isolated(list_: Raw, rows: int) -> Bools:
+    text = bytes(list_)
     if text in _NOTHING:
         return np.zeros(rows, np.bool_)
     codes = read_choices(text, MODES, rows)
@@ -200,8 +159,9 @@ def _isolated(text: bytes, rows: int) -> Bools:
     return isolated
 
 
-def _figures(text: bytes, rows: int, low: float, high: float = LARGEST) -> Floats:
+def _figures(list_: Raw, rows: int, low: float, high: float = LARGEST) -> Floats:
     """Return numbers, NaN where there is none."""
+    text = bytes(list_)
     if text in _NOTHING:
         return np.full(rows, np.nan)
     figures = read_figures(text, low, high, rows)
@@ -211,11 +171,8 @@ def _figures(text: bytes, rows: int, low: float, high: float = LARGEST) -> Float
     return figures
 
 
-_above_nothing = partial(_figures, low=SMALLEST)
-
-
-def _required(text: bytes, rows: int, low: float) -> Floats:
-    figures = _figures(text, rows, low)
+def _required(list_: Raw, rows: int, low: float) -> Floats:
+    figures = _figures(list_, rows, low)
     if np.isnan(figures).any():
         raise _NotPlain
     return figures

@@ -7,9 +7,8 @@ is written eight bytes at a time, a few more than it has, and the next one over 
 be written already: then their texts are put where they belong.
 """
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from enum import IntEnum
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ import numpy as np
 from service.risk.columns import Bytes, Ints
 from service.risk.compiled import Direct, called, compiled
 from service.text.decimals import FIGURE_BYTES_MAX, ZEROS, eight_digits, put_number
-from service.text.machine import copy_bytes, divide, put_word, word_at
+from service.text.machine import address_of, copy_bytes, divide, put_word, word_at
 
 WHOLE_BYTES_MAX = 19
 _COMMA = ord(",")
@@ -228,15 +227,29 @@ _lay_all_out = Direct(compiled(_lay_out))
 _write_all = Direct(compiled(_write))
 
 
-def laid_out(listing: Listing, rows: Ints, words: Ints) -> Callable[[], memoryview]:
-    """Return who writes the text; `rows` are of each table, `words` the first of each column's.
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """A listing, and the room in which its text is to stand."""
 
-    Of the steps all from `PLACE` on but `TABLE` are written here. Writing needs the interpreter's
-    lock only when it ends.
+    listing: Listing
+    places: Bytes
+    out: Bytes
+
+    def write(self) -> int:
+        """Write the text at the beginning of `out`; return its length.
+
+        The interpreter's lock is needed only when that is done.
+        """
+        out = self.out
+        length: int = _write_all(self.listing, self.places, out, address_of(out))
+        return length
+
+
+def laid_out(listing: Listing, rows: Ints, words: Ints, behind: int = 0) -> Laid:
+    """Return a listing with room for its text, and so many bytes behind that.
+
+    `rows` are of each table, `words` the first of each column's. Of the steps all from `PLACE` on
+    but `TABLE` are written here.
     """
     room, places_bytes = _lay_all_out(listing, rows, words)
-    return partial(_text, listing, np.empty(places_bytes, np.uint8), np.empty(room, np.uint8))
-
-
-def _text(listing: Listing, places: Bytes, out: Bytes) -> memoryview:
-    return out[: _write_all(listing, places, out, out.__array_interface__["data"][0])].data
+    return Laid(listing, np.empty(places_bytes, np.uint8), np.empty(room + behind, np.uint8))

@@ -114,3 +114,9 @@ put_word = cast("Callable[[Bytes, int, int], None]", intrinsic(_put_word))
 word_at = cast("Callable[[Bytes, int], int]", intrinsic(_word_at))
 # Copy to a place of a column what stands at an address, so many bytes.
 copy_bytes = cast("Callable[[Bytes, int, int, int], None]", intrinsic(_copy_bytes))
+
+
+def address_of(text: Bytes) -> int:
+    """Return where a text stands, for compiled code to copy; whoever asks holds it."""
+    address: int = text.__array_interface__["data"][0]
+    return address

@@ -1,6 +1,5 @@
 """Calls in columns whose lists are read compiled: the same columns, or left to who knows it all."""
 
-from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
@@ -10,8 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service import side_by_side
-from service.contract import plain_columns
 from service.contract.columns_request import read_columns
 from service.contract.plain_columns import read_plain_columns
 from service.contract.tabled import TabledRequest
@@ -58,37 +55,10 @@ def test_what_is_plain_is_the_same_as_by_the_decoder() -> None:
     check_same(spaced)
 
 
-@pytest.mark.parametrize("processors", [1, 2])
-@pytest.mark.parametrize("border", [0, 10**9], ids=["by two", "by one"])
-def test_two_read_the_same_as_one(
-    border: int, processors: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(plain_columns, "_SHARED_BYTES", border)
-    monkeypatch.setattr(side_by_side, "processors", lambda: processors)
-    check_same(body())
-    many = [f"a{at % 50}" for at in range(90)]
-    lists = {name: column * 30 for name, column in LISTS.items()}
-    check_same(body(**lists | {"accountId": many, "symbol": [f"S{at}" for at in range(90)]}))
-    for name in ("accountId", "leverage"):  # the first that one reads, the last the other does
-        assert plain(body(**{name: [*LISTS[name][:2], {}]})) is None
-        assert plain(body(**{name: LISTS[name][:2]})) is None
-
-
-def test_a_list_of_many_bytes_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[None] = []
-
-    def both(here: Callable[[], Any], there: Callable[[], Any]) -> tuple[Any, Any]:
-        asked.append(None)
-        return here(), there()
-
-    raw, lists = body(), orjson.loads(body())
-    tables = (lists["columns"], lists["balanceColumns"])
-    bytes_ = sum(len(orjson.dumps(column)) for table in tables for column in table.values())
-    monkeypatch.setattr(plain_columns, "side_by_side", both)
-    for border, times in ((bytes_ + 1, 0), (bytes_, 1)):
-        monkeypatch.setattr(plain_columns, "_SHARED_BYTES", border)
-        assert plain(raw) is not None
-        assert len(asked) == times
+@pytest.mark.parametrize("name", ["accountId", "leverage"])
+def test_a_list_with_something_else_or_too_little_in_it_is_the_decoders(name: str) -> None:
+    assert plain(body(**{name: [*LISTS[name][:2], {}]})) is None
+    assert plain(body(**{name: LISTS[name][:2]})) is None
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=3, max_size=3))
