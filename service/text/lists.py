@@ -25,7 +25,7 @@ from service.text.scanning import (
 )
 from service.text.scanning import Words as FoundWords
 
-_COMMA, _QUOTE = map(ord, ',"')
+_COMMA, _QUOTE, _BREAK = map(ord, ',"\n')
 _OPEN, _CLOSE = map(ord, "[]")
 _NULL_BYTES = len("null")
 _KIND = 0  # the only kind of words in a list
@@ -61,9 +61,16 @@ def read_words(text: bytes, seed: int, rows: int) -> Words[str] | None:
     count = _read_words(padded, codes, found)
     if count < 0:
         return None
-    starts, ends = found.columns[[START, END], : found.counts[_KIND]].tolist()
-    letters = text.decode("ascii")
-    return Words([letters[a:b] for a, b in zip(starts, ends, strict=True)], codes[:count])
+    return Words(_listed(padded, found), codes[:count])
+
+
+def _listed(text: Bytes, found: FoundWords) -> list[str]:
+    """Return the words: no word has a line break, and to split a text is sooner done than to cut
+    each word out of it.
+    """
+    lines = np.empty(len(text) + len(found.columns[START]), np.uint8)
+    length = _write_lines(text, found, lines)
+    return lines[:length].tobytes().decode("ascii").split("\n")[:-1]
 
 
 def read_choices(text: bytes, allowed: Sequence[str], rows: int) -> Ints | None:
@@ -141,6 +148,19 @@ def _choices(text: Bytes, allowed: Ints, codes: Ints) -> int:
     return count if at >= 0 else NOT_READ
 
 
+def _lines(text: Bytes, found: FoundWords, lines: Bytes) -> int:
+    """Write the words in their order, each with a line break behind it; return how long that is."""
+    length = 0
+    for word in range(found.counts[_KIND]):
+        for at in range(found.columns[START, word], found.columns[END, word]):
+            lines[length] = text[at]
+            length += 1
+        lines[length] = _BREAK
+        length += 1
+    return length
+
+
+_write_lines = Direct(compiled(_lines))
 _read_figures = Direct(compiled(_figures))
 _read_words = Direct(compiled(_words))
 _read_choices = Direct(compiled(_choices))
