@@ -89,8 +89,9 @@ def build_page_router() -> APIRouter:
     return router
 
 
+@cache
 def page_file(path: Path) -> PageFile:
-    """Read a file of the page."""
+    """Read a file of the page, once."""
     content = path.read_bytes()
     packed = gzip.compress(content, 6, mtime=0) if len(content) >= _PACKED_FROM else None
     return PageFile(content, MEDIA_TYPES[path.suffix], packed)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import cache
 
 from fastapi import APIRouter, Response
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -45,17 +46,29 @@ def build_stream_router(hub: Hub, admission: Admission, market: MarkStore) -> AP
 def build_document_router() -> APIRouter:
     """Return the routes that show the AsyncAPI document, to whoever comes: it is no secret."""
     router = APIRouter(include_in_schema=False)
-    page, document = render_page(asyncapi.document()), asyncapi.render()
 
     @router.get("/asyncapi")
     async def show_page() -> Response:
-        return Response(page, headers=HEADERS, media_type="text/html")
+        return Response(_page(), headers=HEADERS, media_type="text/html")
 
     @router.get("/asyncapi.json")
     async def show_document() -> Response:
-        return Response(document, media_type="application/json")
+        return Response(_document(), media_type="application/json")
 
     return router
+
+
+# Made when somebody asks: workers that start have better things to do for 50 ms.
+
+
+@cache
+def _page() -> str:
+    return render_page(asyncapi.document())
+
+
+@cache
+def _document() -> str:
+    return asyncapi.render()
 
 
 async def _answer(

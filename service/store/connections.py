@@ -8,12 +8,14 @@ every mark and every alert goes through several.
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 import hiredis
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.driver_info import DriverInfo
 from redis.exceptions import ConnectionError, RedisError, ResponseError
 
 from service.store.commands import Part
@@ -29,6 +31,7 @@ class Connections:
             socket_connect_timeout=connect_s,
             retry=Retry(NoBackoff(), 0),
             protocol=2,
+            driver_info=_driver(),
         )
         self._connect_s = connect_s
         self._free = asyncio.Semaphore(most)
@@ -84,6 +87,12 @@ class Connections:
                 await self._free.acquire()
         except TimeoutError as error:
             raise ConnectionError("all connections are in use") from error
+
+
+@cache
+def _driver() -> DriverInfo:
+    """Return what a server lists our connections as; each would look it up on the disk again."""
+    return DriverInfo()
 
 
 async def _opened(connection: AbstractConnection) -> None:
