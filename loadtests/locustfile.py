@@ -210,8 +210,9 @@ def fire(
 
 @events.init_command_line_parser.add_listener
 def add_arguments(parser: ArgumentParser) -> None:
-    default = Path(__file__).with_name("budget.toml")
-    parser.add_argument("--budget", type=Path, default=default, help="the latency budget")
+    # A text: Locust's page tells all options as JSON.
+    default = str(Path(__file__).with_name("budget.toml"))
+    parser.add_argument("--budget", default=default, help="the latency budget")
     parser.set_defaults(num_users=USERS, spawn_rate=USERS, reset_stats=True)
 
 
@@ -281,12 +282,16 @@ def begin(**_: Any) -> None:
 @events.test_stop.add_listener
 def finish(environment: Environment, **_: Any) -> None:
     """Print the table and make the exit code of the run that of the budget."""
+    if not run.began_s:  # the page was closed before anybody began a run
+        environment.process_exit_code = 1
+        print("\nnothing was measured")
+        return
     seconds = time.perf_counter() - run.began_s
     lost = [sent for sent in run.sent_s.values() if time.perf_counter() - sent > ALERT_LOST_S]
     run.calls[TICK_TO_ALERT].failed += len(lost)
     options = environment.parsed_options
     assert options is not None
-    findings = judge(read_budget(options.budget), run.calls, seconds)
+    findings = judge(read_budget(Path(options.budget)), run.calls, seconds)
     kept = all(finding.kept for finding in findings)
     print(f"\n{table(findings)}\n\nbudget {'kept' if kept else 'BROKEN'} over {seconds:.0f} s")
     environment.process_exit_code = 0 if kept else 1

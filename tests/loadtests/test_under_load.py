@@ -5,9 +5,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
+import httpx
 import orjson
 import pytest
 
@@ -15,11 +16,12 @@ from loadtests.servers import planted
 from loadtests.wire import Connection, request_of
 from tests.api.workers import account, long, one_tier
 from tests.benchmarks.harness import resident_bytes
-from tests.e2e.running_service import RunningService
+from tests.e2e.running_service import RunningService, until
+from tests.launching import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 TYPED = "locust -f loadtests/locustfile.py"
-COMMAND = ("-m", *TYPED.split(), "--headless", "--only-summary")
+COMMAND = ("-m", *TYPED.split(), "--only-summary")
 # Of each run: delay in ms, share of errors.
 FAULTS = {"slow": (50.0, 0.0), "failing": (0.0, 0.01)}
 RUN_S = 5
@@ -27,6 +29,7 @@ RUN_S = 5
 SOAK = bool(os.environ.get("PLIMSOLL_SOAK"))
 FIRST, CALLS = (10_000, 1_000_000) if SOAK else (100, 1_000)
 GROWTH_MAX = 1.1
+TICK_TO_ALERT = '"tick to alert"'  # as Locust's page names who calls
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +47,8 @@ def ended(service: RunningService) -> dict[str, tuple[int, list[str]]]:
         runs = {}
         for name, (delay_ms, error_share) in FAULTS.items():
             url = stack.enter_context(planted(service.url, delay_ms, error_share))
-            command = [sys.executable, *COMMAND, "--host", url, "--run-time", f"{RUN_S}s"]
+            timed = ("--headless", "--run-time", f"{RUN_S}s")
+            command = [sys.executable, *COMMAND, *timed, "--host", url]
             runs[name] = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         said = {name: run.communicate()[0] for name, run in runs.items()}
     return {name: (run.returncode, rows_of(said[name])) for name, run in runs.items()}
@@ -77,6 +81,38 @@ def test_one_error_in_a_hundred_breaks_the_budget(ended: dict[str, tuple[int, li
     assert code == 1
     shares = [row.split()[0] for row in rows if "  failed, share" in row]
     assert "BROKEN" in shares, rows  # of whichever call it hits: each has a share of its own
+
+
+@pytest.mark.parametrize("begins", [True, False], ids=["a run", "no run"])
+def test_locusts_page_is_shown_and_begins_a_run(service: RunningService, begins: bool) -> None:
+    """The same command without `--headless`; it ends as an operator ends it."""
+    port = free_port()
+    address = ("--web-host", "127.0.0.1", "--web-port", str(port))
+    command = [sys.executable, *COMMAND, *address, "--host", service.url]
+    with (
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as locust,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as page,
+    ):
+        try:
+            shown = until(lambda: answered(page, "/"))
+            assert shown.status_code == 200
+            assert service.url in shown.text
+            if begins:
+                asked = {"user_count": "16", "spawn_rate": "16"}
+                assert page.post("/swarm", data=asked).json()["success"]
+                until(lambda: TICK_TO_ALERT in (answered(page, "/stats/requests") or shown).text)
+        finally:
+            locust.terminate()
+        said, _ = locust.communicate()
+    assert bool(rows_of(said)) == begins
+    assert ("nothing was measured" in said) != begins
+
+
+def answered(page: httpx.Client, path: str) -> httpx.Response | None:
+    """Return what is answered; None while nobody listens."""
+    with suppress(httpx.TransportError):
+        return page.get(path)
+    return None
 
 
 @pytest.mark.soak
