@@ -33,7 +33,7 @@ SYMBOL = "BTC/USDT:USDT"
 QUIET = [f"Q{number}/USDT:USDT" for number in range(10)]  # nobody holds these
 MARK_EVERY_S = 0.05
 SOAK = os.environ.get("PLIMSOLL_SOAK") == "1"
-PATIENCE_S = 30.0
+PATIENCE_S = 100.0  # others may have the processors
 START_MS = 1_700_000_000_000
 PRICES = (100.0, 91.1)  # equity 10 and maintenance 1, then 1.1 and 0.911: a call, and none
 
@@ -110,12 +110,14 @@ async def under_load(processes: Processes) -> AsyncIterator[Load]:
     async with connect(processes.valkey.url) as client:
         load = Load(client)
         feeding = asyncio.create_task(load.run())
-        await even(processes)
-        await load.served_again_s()
-        yield load
-        feeding.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await feeding
+        try:
+            await even(processes)
+            await load.served_again_s()
+            yield load
+        finally:
+            feeding.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await feeding
         await check_log(client)
 
 
