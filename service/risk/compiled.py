@@ -64,7 +64,8 @@ class Direct:
         if self._entry is not None:
             return self._entry(*arguments)
         answer = self.function(*arguments)
-        (signature,) = self.function.signatures
+        # Another compiled function may have had it compiled for types of its own.
+        signature = tuple(map(numba.typeof, arguments))
         self._entry = self.function.overloads[signature].entry_point
         return answer
 

@@ -1,8 +1,14 @@
 """Nobody waits for the compiler but who starts a process."""
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+
+import numpy as np
+
+from service.risk import compiled
+from service.risk.columns import Floats
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,3 +26,25 @@ def test_the_command_line_does_not_load_the_compiler() -> None:
     command = (sys.executable, "-c", asked)
     told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     assert told.strip() == "False"
+
+
+def test_what_compiled_code_has_called_is_called_as_directly() -> None:
+    """Compiled code calls by types that are narrower: of a number that it has written out."""
+    as_it_is = runpy.run_path(compiled.__file__)  # tests have `Direct` look at every call
+    called, direct_to = as_it_is["called"], as_it_is["Direct"]
+
+    @called  # type: ignore[untyped-decorator]
+    def put(column: Floats, part: tuple[int, int]) -> None:
+        column[part[0] : part[1]] = 1.0
+
+    @called  # type: ignore[untyped-decorator]
+    def put_from_the_beginning(column: Floats) -> None:
+        put(column, (0, len(column)))
+
+    direct, column = direct_to(put), np.zeros(3)
+    put_from_the_beginning(column)
+    assert column.tolist() == [1.0, 1.0, 1.0]
+    for _ in range(2):  # when the types are found out, and by what was found
+        column[:] = 0.0
+        direct(column, (1, 3))
+        assert column.tolist() == [0.0, 1.0, 1.0]
