@@ -5,8 +5,9 @@ Words are dictionaries, what is not known is null, and the schema's metadata say
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +15,11 @@ import pyarrow as pa
 from service.api.column_answers import PreparedTable
 from service.api.lexicon import Vocabulary
 from service.api.tables import Columns
-from service.api.weaving import Coded, Figures
+from service.api.weaving import Coded, Codes, Figures
 from service.errors import Fault, InvalidInput
-from service.risk.columns import Floats, Ints
+from service.risk.columns import Bools, Floats, Ints
+
+_FLOAT, _BY_DICTIONARY = pa.float64(), pa.dictionary(pa.int32(), pa.string())
 
 
 def arrow_answer(prepared: PreparedTable, names: tuple[str, ...]) -> memoryview:
@@ -44,40 +47,61 @@ def _array(column: Figures | Coded | Ints) -> pa.Array:
     if isinstance(column, Figures):
         return _numbers(np.ascontiguousarray(column.values))
     if isinstance(column, Coded):
-        return _known(column.vocabulary)(np.asarray(column.code, np.int32))
+        return _known(column.vocabulary)(column.code)
     return pa.array(column)
 
 
 def _numbers(values: Floats) -> pa.Array:
     """Return numbers where they are; NaN and infinity are null."""
-    known = np.isfinite(values)
-    bits = None if known.all() else pa.py_buffer(np.packbits(known, bitorder="little"))
-    return pa.Array.from_buffers(pa.float64(), len(values), [bits, pa.py_buffer(values)])
+    buffers = [_there(np.isfinite(values)), pa.py_buffer(values)]
+    return pa.Array.from_buffers(_FLOAT, len(values), buffers)
+
+
+def _there(rows: Bools) -> pa.Buffer | None:
+    """Return Arrow's bits of the rows in which something is; None: it is in all."""
+    if np.count_nonzero(rows) == len(rows):
+        return None
+    return pa.py_buffer(np.packbits(rows, bitorder="little"))
 
 
 @lru_cache(maxsize=256)
-def _known(words: Vocabulary) -> Callable[[np.ndarray], pa.Array]:
+def _known(words: Vocabulary) -> Callable[[Codes], pa.Array]:
     """Return how codes of a vocabulary become an array: words by a dictionary, all else plain."""
-    values = list(words.values)
-    kinds = {type(value) for value in values} - {type(None)}
-    if kinds - {str}:
-        plain = pa.array(values)
-        return lambda code: plain.take(pa.array(code))
+    kinds = {type(value) for value in words.values} - {type(None)}
     if not kinds:
         return lambda code: pa.nulls(len(code), pa.string())
+    (kind,) = kinds
+    return _worded(words.values) if kind is str else _plain(words.values, kind)
+
+
+def _worded(values: Sequence[Any]) -> Callable[[Codes], pa.Array]:
     # No word twice: pandas takes the dictionary for its categories.
-    number = {
-        word: at
-        for at, word in enumerate(dict.fromkeys(each for each in values if each is not None))
-    }
-    place = np.array([number.get(value, -1) for value in values], np.int32)
-    known = pa.array(list(number), pa.string())
+    listed = [word for word in dict.fromkeys(values) if word is not None]
+    if len(listed) == len(values):
+        place = np.arange(len(values), dtype=np.int32)
+    else:
+        number = {word: at for at, word in enumerate(listed)}
+        place = np.array([number.get(value, -1) for value in values], np.int32)
+    known = pa.array(listed, pa.string())
 
-    def listed(code: np.ndarray) -> pa.Array:
-        index = place[code]
-        missing = index < 0
-        # Polars looks at places that are not there too.
-        indices = pa.array(np.maximum(index, 0), mask=missing if missing.any() else None)
-        return pa.DictionaryArray.from_arrays(indices, known, safe=False)
+    def listed_of(code: Codes) -> pa.Array:
+        index = place.take(code)
+        there = index >= 0
+        bits = _there(there)
+        if bits is not None:
+            index[~there] = 0  # Polars looks at places that are not there too
+        buffers = [bits, pa.py_buffer(index)]
+        return pa.DictionaryArray.from_buffers(_BY_DICTIONARY, len(index), buffers, known)
 
-    return listed
+    return listed_of
+
+
+def _plain(values: Sequence[Any], kind: type) -> Callable[[Codes], pa.Array]:
+    cells = np.array([kind() if value is None else value for value in values])
+    missing = np.array([value is None for value in values])
+
+    def plain(code: Codes) -> pa.Array:
+        gone = missing.take(code)
+        return pa.array(cells.take(code), mask=gone if np.count_nonzero(gone) else None)
+
+    return plain

@@ -24,9 +24,14 @@ class Dictionaries:
         self._known: list[tuple[pa.Array, list[str]]] = []
 
     def names(self, column: pa.Array) -> Words[str] | None:
-        """Return a column whose rows name a whole dictionary in order; None: it is no such."""
-        if not pa.types.is_dictionary(column.type) or column.null_count:
+        """Return a column whose rows name a whole dictionary in order; None: it is no such.
+
+        Plain names, as most tables have them, are given a dictionary here.
+        """
+        if column.null_count:
             return None
+        if not pa.types.is_dictionary(column.type):
+            column = column.dictionary_encode()
         index = column.indices.to_numpy().astype(np.int64)
         dictionary = column.dictionary
         if not come_in_order(index, len(dictionary)):
