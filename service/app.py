@@ -24,11 +24,11 @@ from service.api.documents import install_document
 from service.api.entrance import Entrance, LimitHeaders
 from service.api.fellows import Fellows
 from service.api.follower import MarketFollower
-from service.api.load import ReleaseBodies
 from service.api.metrics import Metrics, Timing
 from service.api.moves import MarketMoves
 from service.api.own_marks import OwnMarks
 from service.api.packing import PackedDocuments
+from service.api.pieces import Pieces
 from service.api.problems import install_problems
 from service.api.request_ids import RequestIds
 from service.api.server import DrainingServer
@@ -112,7 +112,7 @@ def build_api(settings: Settings, fellows: Fellows | None = None) -> FastAPI:
     app.include_router(build_page_router())
     app.add_middleware(PackedDocuments)
     app.add_middleware(LimitHeaders)
-    app.add_middleware(ReleaseBodies, room=load.room)
+    app.add_middleware(Pieces, room=load.room)
     app.add_middleware(Timing, metrics=metrics)
     app.add_middleware(RequestIds)
     app.state.drain = hub.drain

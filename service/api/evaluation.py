@@ -36,7 +36,7 @@ from service.api.limits import Limits
 from service.api.load import EngineQueue
 from service.api.metrics import Metrics
 from service.api.overlay import check_prices, overlaid
-from service.api.replies import text_reply, with_accounts
+from service.api.replies import Part, text_reply, with_accounts
 from service.api.symbols import are_listed
 from service.contract.chosen import EVERYTHING, Chosen
 from service.contract.columns_answer import ColumnsAnswer
@@ -88,8 +88,8 @@ def build_evaluate_router(
                 told = await queue.work(size, partial(in_arrow, prepared))
                 return Response(told, media_type=ARROW)
             if isinstance(prepared, Prepared) and prepared.examination is not None:
-                return text_reply(prepared.answered())  # asks more of the worker's picture
-            return text_reply(await queue.work(size, prepared.answered))
+                return text_reply(*prepared.answered())  # asks more of the worker's picture
+            return text_reply(*await queue.work(size, prepared.answered))
 
     return router
 
@@ -105,7 +105,7 @@ def evaluated(
     positions = sum(len(account.positions or ()) for account in asked.accounts)
     prepared = prepare(ListedRequest(asked, positions, places, faults), follower, examiner)
     assert isinstance(prepared, Prepared)
-    return prepared.answered()
+    return b"".join(prepared.answered())
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +121,8 @@ class Prepared:
     examination: Examination | None = None
     chosen: Chosen = EVERYTHING
 
-    def answered(self) -> bytes:
-        """Return the whole answer; raises InvalidInput when there is none for any account."""
+    def answered(self) -> tuple[Part, ...]:
+        """Return the whole answer in parts; raises InvalidInput where it has no account."""
         gap = self.question.gap
         supposed = Supposed(self.question.betas or {}, None if gap is None else gap.move_pct)
         standing = no_standing(self.told.batch)

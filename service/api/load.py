@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
 from service.errors import Overloaded
 
@@ -79,7 +79,7 @@ class EngineQueue:
 
 
 class BodyRoom:
-    """The bytes that large bodies take, from their first one until their calls are answered."""
+    """The bytes that large bodies take, from their first one until `Pieces` answers their calls."""
 
     def __init__(self, bytes_max: int) -> None:
         self.held = 0
@@ -108,17 +108,3 @@ class Load:
 
     queue: EngineQueue
     room: BodyRoom
-
-
-class ReleaseBodies:
-    """Gives back the room of each request once it is answered."""
-
-    def __init__(self, app: ASGIApp, room: BodyRoom) -> None:
-        self._app = app
-        self._room = room
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            self._room.release(scope)

@@ -1,10 +1,12 @@
 """How every call answers: records to bytes, versions to ETags, lists of results to one status."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 import msgspec
 from fastapi import Request, Response
 from msgspec import Struct
+from starlette.types import Receive, Scope, Send
 
 from service.api.bodies import JSON
 from service.api.problems import refused_list_response
@@ -12,7 +14,10 @@ from service.contract.problems import ItemResult
 from service.contract.results import BatchResult
 from service.errors import VersionMismatch
 
+Part: TypeAlias = bytes | memoryview
+
 NO_VERSION = 0  # that of an account that is not there, where it is expected
+_LONG_BYTES = 64 * 1_024  # what is shorter is copied sooner than sent in parts
 _encoder = msgspec.json.Encoder()
 
 
@@ -21,15 +26,34 @@ def json_reply(record: object, headers: dict[str, str] | None = None) -> Respons
     return Response(_encoder.encode(record), 200, headers, JSON)
 
 
-def text_reply(text: bytes | memoryview, headers: dict[str, str] | None = None) -> Response:
+class PartedResponse(Response):
+    """An answer in parts as they stand in memory: what is long is not copied to be one."""
+
+    def __init__(self, parts: Sequence[Part], media_type: str) -> None:
+        length = sum(map(len, parts))
+        super().__init__(None, 200, {"content-length": str(length)}, media_type)
+        self._parts = parts
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send all parts; nothing is waited for between two."""
+        head = {"status": self.status_code, "headers": self.raw_headers}
+        await send({"type": "http.response.start", **head})
+        for part in self._parts:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def text_reply(*parts: Part) -> Response:
     """Answer what is JSON already."""
-    return Response(text, 200, headers, JSON)
+    if sum(map(len, parts)) <= _LONG_BYTES:
+        return Response(b"".join(parts), 200, None, JSON)
+    return PartedResponse(parts, JSON)
 
 
-def with_accounts(frame: Struct, accounts: bytes | memoryview) -> bytes:
-    """Write a record whose list of `accounts` is empty, with these texts in the list."""
+def with_accounts(frame: Struct, accounts: Part) -> tuple[bytes, Part, bytes]:
+    """Return a record whose list of `accounts` is empty, as text with these texts in the list."""
     head, tail = _encoder.encode(frame).split(b'"accounts":[]', 1)
-    return b"".join((head, b'"accounts":[', accounts, b"]", tail))
+    return b'%b"accounts":[' % head, accounts, b"]" + tail
 
 
 def etag(version: int) -> dict[str, str]:
