@@ -6,6 +6,8 @@ may have in it, and whatever may be wrong, is left to `columns_request`, which s
 
 import secrets
 from collections.abc import Sized
+from functools import partial
+from typing import TypedDict
 
 import msgspec
 import numpy as np
@@ -25,9 +27,11 @@ from service.contract.tabled import (
 )
 from service.errors import InvalidInput, MalformedBody, TooManyItems
 from service.risk.columns import Bools, Floats, Words
+from service.side_by_side import side_by_side
 from service.text.lists import items_of, read_choices, read_figures, read_words
 from service.text.scanned import MODES
 
+SHARED_ROWS = 4_000  # from so many on two read them sooner than one
 _SEED = secrets.randbits(62)  # of the words' places: nobody can have them all in one
 _ABSENT = Raw(b"")
 _NOTHING = (b"", b"null")
@@ -78,10 +82,11 @@ def read_plain_columns(raw: bytes, accounts_max: int, positions_max: int) -> Tab
         if asked.instruments:
             check_strictly(raw)
         check_asked(asked)
+        positions, balances = _tables(asked)
         return tabled(
             asked,
-            _positions(asked.columns),
-            _balances(asked.balance_columns),
+            positions,
+            balances,
             _accounts(asked.account_columns),
             accounts_max=accounts_max,
             positions_max=positions_max,
@@ -98,23 +103,55 @@ def warm_up() -> None:
     read_plain_columns(f'{{"columns":{{{lists}}}}}'.encode(), 1, 1)
 
 
-def _positions(columns: _OpenPositions) -> PositionTable:
-    account = bytes(columns.account_id)
-    rows = items_of(account)
+def _tables(asked: _OpenColumns) -> tuple[PositionTable, BalanceTable]:
+    """Return positions and balances; of many, two read the lists: numbers take as long as names."""
+    rows = items_of(bytes(asked.columns.account_id))
+    names, numbers = partial(_names_of, asked.columns, rows), partial(_numbers_of, asked, rows)
+    if rows < SHARED_ROWS:
+        named, (numbered, balances) = names(), numbers()
+    else:
+        named, (numbered, balances) = side_by_side(names, numbers)
+    return PositionTable(**named, **numbered), balances
+
+
+class _Named(TypedDict):
+    account: Words[str]
+    symbol: Words[str]
+    isolated: Bools
+
+
+class _Numbered(TypedDict):
+    quantity: Floats
+    entry_price: Floats
+    leverage: Floats
+    contract_size: Floats
+    mark_price: Floats
+    margin: Floats
+
+
+def _names_of(columns: _OpenPositions, rows: int) -> _Named:
     symbol = _names(columns.symbol, rows)
     if not all(0 < len(word) <= _SYMBOL_MAX for word in symbol.words):
         raise _NotPlain
-    return PositionTable(
-        account=_names(account, rows),
-        symbol=symbol,
-        quantity=_required(columns.quantity, rows, -LARGEST),
-        entry_price=_required(columns.entry_price, rows, SMALLEST),
-        isolated=_isolated(columns.margin_mode, rows),
-        leverage=_figures(columns.leverage, rows, SMALLEST),
-        contract_size=_figures(columns.contract_size, rows, SMALLEST),
-        mark_price=_figures(columns.mark_price, rows, SMALLEST),
-        margin=_figures(columns.margin, rows, -LARGEST),
-    )
+    return {
+        "account": _names(columns.account_id, rows),
+        "symbol": symbol,
+        "isolated": _isolated(columns.margin_mode, rows),
+    }
+
+
+def _numbers_of(asked: _OpenColumns, rows: int) -> tuple[_Numbered, BalanceTable]:
+    """Return the numbers of positions, and all of balances."""
+    columns = asked.columns
+    numbered: _Numbered = {
+        "quantity": _required(columns.quantity, rows, -LARGEST),
+        "entry_price": _required(columns.entry_price, rows, SMALLEST),
+        "leverage": _figures(columns.leverage, rows, SMALLEST),
+        "contract_size": _figures(columns.contract_size, rows, SMALLEST),
+        "mark_price": _figures(columns.mark_price, rows, SMALLEST),
+        "margin": _figures(columns.margin, rows, -LARGEST),
+    }
+    return numbered, _balances(asked.balance_columns)
 
 
 def _balances(columns: _OpenBalances | None) -> BalanceTable:

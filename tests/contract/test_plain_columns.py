@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.contract import plain_columns
 from service.contract.columns_request import read_columns
 from service.contract.plain_columns import read_plain_columns
 from service.contract.tabled import TabledRequest
@@ -48,6 +49,13 @@ def check_same(raw: bytes) -> None:
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.fixture(params=[plain_columns.SHARED_ROWS, 1], ids=["one reads", "two read"])
+def readers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists of few rows are read by one, those of many by two: here both read few."""
+    monkeypatch.setattr(plain_columns, "SHARED_ROWS", request.param)
+
+
+@pytest.mark.usefixtures("readers")
 def test_what_is_plain_is_the_same_as_by_the_decoder() -> None:
     check_same(body())
     check_same(body(leverage=None, marginMode=None, quantity=[1, 2, 3], margin=[0, None, 1.25]))
@@ -70,6 +78,7 @@ def test_numbers_are_the_ones_written(numbers: list[float]) -> None:
         assert any(not 1e-280 < abs(number) < 1e260 for number in numbers if number)
 
 
+@pytest.mark.usefixtures("readers")
 @pytest.mark.parametrize(
     "changes",
     [
