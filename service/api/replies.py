@@ -9,6 +9,7 @@ from msgspec import Struct
 from starlette.types import Receive, Scope, Send
 
 from service.api.bodies import JSON
+from service.api.pieces import PIECE_BYTES
 from service.api.problems import refused_list_response
 from service.contract.problems import ItemResult
 from service.contract.results import BatchResult
@@ -17,7 +18,6 @@ from service.errors import VersionMismatch
 Part: TypeAlias = bytes | memoryview
 
 NO_VERSION = 0  # that of an account that is not there, where it is expected
-_LONG_BYTES = 64 * 1_024  # what is shorter is copied sooner than sent in parts
 _encoder = msgspec.json.Encoder()
 
 
@@ -35,17 +35,18 @@ class PartedResponse(Response):
         self._parts = parts
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Send all parts; nothing is waited for between two."""
+        """Send all parts."""
         head = {"status": self.status_code, "headers": self.raw_headers}
         await send({"type": "http.response.start", **head})
-        for part in self._parts:
+        *parts, last = self._parts
+        for part in parts:
             await send({"type": "http.response.body", "body": part, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await send({"type": "http.response.body", "body": last, "more_body": False})
 
 
 def text_reply(*parts: Part) -> Response:
     """Answer what is JSON already."""
-    if sum(map(len, parts)) <= _LONG_BYTES:
+    if sum(map(len, parts)) <= PIECE_BYTES:  # copied sooner than sent in parts
         return Response(b"".join(parts), 200, None, JSON)
     return PartedResponse(parts, JSON)
 
