@@ -25,7 +25,7 @@ from service.contract.evaluation import AfterGap, PoolAnswer, PositionAnswer
 from service.contract.quality import QUALITY_NAMES
 from service.risk.aftermath import REASONS as AFTERMATH_REASONS
 from service.risk.batch import distinct
-from service.risk.columns import Batch, Bools, Int8s, Ints, Statements
+from service.risk.columns import Batch, Bools, Int8s, Ints, Statements, Words
 from service.risk.gaps import REASONS as GAP_REASONS
 from service.risk.gaps import Gaps
 from service.risk.levels import Levels
@@ -181,20 +181,17 @@ def position_answers(asked: Evaluated, table: MarketTable, now_ms: int) -> Recor
 def _market_columns(market: Ints, own: Bools, table: MarketTable, now_ms: int) -> Iterator[Coded]:
     """Yield instrument venue, mark venue, source and mark age, each a column of legs."""
     markets = distinct(market)
-    rows = [_market_facts(table, each, now_ms) for each in markets.words]
-    code = np.where(own, len(rows), markets.code) if np.count_nonzero(own) else markets.code
-    yield words([row[0] for row in rows], markets.code)
-    yield words([*(row[1] for row in rows), None], code)
-    yield words([*(row[2] for row in rows), "position"], code)
-    yield Coded(counted([*(row[3] for row in rows), 0]), code)
+    origins = Words.of([table.origin(each) for each in markets.words])  # few: marks come together
+    listed = origins.code[markets.code]
+    code = np.where(own, len(origins.words), listed) if np.count_nonzero(own) else listed
+    told = [_source_and_age(each.mark_time_ms, now_ms) for each in origins.words]
+    yield words([each.instrument_venue for each in origins.words], listed)
+    yield words([*(each.mark_venue for each in origins.words), None], code)
+    yield words([*(source for source, _ in told), "position"], code)
+    yield Coded(counted([*(age_ms for _, age_ms in told), 0]), code)
 
 
-def _market_facts(
-    table: MarketTable, market: int, now_ms: int
-) -> tuple[str | None, str | None, str | None, int | None]:
-    instrument_venue, time_ms = table.instrument_venue(market), table.mark_time(market)
+def _source_and_age(time_ms: int | None, now_ms: int) -> tuple[str | None, int | None]:
     if time_ms is None:
-        return instrument_venue, None, None, None
-    if time_ms == FROM_REQUEST_MS:
-        return instrument_venue, table.mark_venue(market), "request", 0
-    return instrument_venue, table.mark_venue(market), "stream", max(0, now_ms - time_ms)
+        return None, None
+    return ("request", 0) if time_ms == FROM_REQUEST_MS else ("stream", max(0, now_ms - time_ms))

@@ -55,8 +55,7 @@ def aftermath(
     reason = np.where(unsolved, UNSOLVED, KNOWN)
     reason = np.where(found.pools.unpriced, UNPRICED, reason).astype(np.int8)
     rule, known = batch.pools.rule, reason == KNOWN
-    protected = policies.negative_balance_protection[rule]
-    loan = np.where(protected & policies.claims_borrowed[rule], borrowed(shocked, found), 0.0)
+    loan = np.where(policies.loans_stay[rule], borrowed(shocked, found), 0.0)
     claimed = np.minimum(shortfall, loan)
     left = shortfall - claimed
     payer = np.where(policies.fund[rule], FUND, payer_after_fund(policies, rule))

@@ -204,11 +204,12 @@ def _rules(venues: Sequence[str]) -> Ints:
 
 def _settles(market: Ints, table: MarketTable) -> Words[str]:
     """Return the settle assets of some markets by name."""
+    settle = table.columns().settle[market]
     if len(market) <= _FEW:
-        return Words.of([table.settle_name(each) for each in market.tolist()])
-    names = distinct(market)
-    settles = Words.of([table.settle_name(each) for each in names.words])
-    return settles.only(names.code)
+        return Words.of([table.asset_name(each) for each in settle.tolist()])
+    assets = distinct(settle)
+    names = Words.of([table.asset_name(each) for each in assets.words])
+    return names.only(assets.code)
 
 
 def _numbered(rule: Ints, names: Words[str], number_of: Callable[[str, str], int]) -> Ints:

@@ -119,9 +119,7 @@ def debt_most(
 ) -> Floats:
     """Return how much of a shortfall can be left to the trader, a pool: all (inf), a loan, none."""
     rule = batch.pools.rule
-    protected = policies.negative_balance_protection[rule]
-    most = np.where(protected, 0.0, np.inf)
-    claimed = protected & policies.claims_borrowed[rule]
-    if np.count_nonzero(claimed):
-        most[claimed] = borrowed(batch, assessment)[claimed]
+    most, loans_stay = policies.owed_most[rule], policies.loans_stay[rule]
+    if np.count_nonzero(loans_stay):
+        most[loans_stay] = borrowed(batch, assessment)[loans_stay]
     return most

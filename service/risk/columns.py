@@ -6,7 +6,7 @@ currency, `table` a tier table, `rule` a row of `venues.RULES`. Every column of 
 one entry a row; NaN means "not given" where a comment says so. Rows of a pool need not be adjacent.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, fields
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -99,7 +99,7 @@ class Holdings:
     price: Floats  # USD, taken where the asset's own is unknown; NaN: not given
 
 
-Word = TypeVar("Word", str, int, str | None)
+Word = TypeVar("Word", bound=Hashable)
 
 
 class Words(NamedTuple, Generic[Word]):
@@ -172,6 +172,13 @@ class Batch:
     holdings: Holdings
 
 
+def constant(value: float, *shape: int) -> Floats:
+    """Return columns with one value everywhere; of a few rows sooner than `np.full`."""
+    column = np.empty(shape)
+    column.fill(value)
+    return column
+
+
 def sums_by(row: Ints, values: Floats, rows: int) -> Floats:
     """Return the sum of the values that stand at each of so many rows, in their order."""
     sums: Floats = np.bincount(row, values, rows).astype(np.float64, copy=False)
@@ -213,4 +220,29 @@ def enlarged(old: Markets, new: Markets) -> Markets:
 
 def copied(old: Markets) -> Markets:
     """Return the same markets in columns of their own."""
-    return Markets(**{name: getattr(old, name).copy() for name in Markets.__slots__})
+    return Markets(
+        old.linear.copy(),
+        old.contract_size.copy(),
+        old.taker_fee.copy(),
+        old.table.copy(),
+        old.base.copy(),
+        old.settle.copy(),
+        old.mark.copy(),
+        old.quality.copy(),
+        old.most.copy(),
+    )
+
+
+def first_rows(markets: Markets, rows: int) -> Markets:
+    """Return views of the first markets."""
+    return Markets(
+        markets.linear[:rows],
+        markets.contract_size[:rows],
+        markets.taker_fee[:rows],
+        markets.table[:rows],
+        markets.base[:rows],
+        markets.settle[:rows],
+        markets.mark[:rows],
+        markets.quality[:rows],
+        markets.most[:rows],
+    )

@@ -10,6 +10,7 @@ from service.risk.batch import build_batch
 from service.risk.closing import filled
 from service.risk.columns import Batch, Holdings, Ints, Legs, Pools
 from service.risk.growing import spread
+from service.risk.levels import held_back
 from service.risk.liquidation import LegPrices, solve_prices
 from service.risk.margin import Assessment
 from service.risk.markets import MarketTable
@@ -38,7 +39,7 @@ def warm_up() -> None:
     assessment = assess(batch)
     prices(batch, assessment)
     to_restore(batch, assessment)
-    level = assessment.pools.level
+    level = held_back(assessment.pools.level, assessment.pools.level, assessment.pools.most)
     for shared_from in (0, 1):  # with nobody beside, but in its parts, and whole
         found = summarise(batch, assessment, 0, level, shared_from=shared_from)
     worded(batch, assessment, Known(level, found.restored.deposit, found.totals.settle, False))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.risk.columns import Bools, Floats, Ints
-from service.risk.compiled import inlined
+from service.risk.compiled import Direct, compiled, inlined
 from service.risk.model import Level
 
 Levels = NDArray[np.int8]
@@ -90,11 +90,20 @@ def held_back(level: Levels, current: Levels, most: Levels) -> Levels:
 
     Where a pool is it may stay. UNPRICED is no word of the marks: it is not held back.
     """
-    if np.count_nonzero(most < BANKRUPT) == 0:  # as nearly always: marks that allow everything
+    if _least_allowed(most) == BANKRUPT:  # as nearly always: marks that allow everything
         return level.copy()
     standing = np.where(current == UNPRICED, np.int8(HEALTHY), current)
     allowed = np.minimum(level, np.maximum(standing, most))
     return np.where(level == UNPRICED, level, allowed)
+
+
+@Direct
+@compiled
+def _least_allowed(most: Levels) -> int:
+    least = BANKRUPT
+    for allowed in most:
+        least = min(least, allowed)
+    return least
 
 
 def step(

@@ -63,8 +63,7 @@ def losses_of(
     """Return what closing some priced pools leaves, and which pools and legs the rows are."""
     pools, rows = np.flatnonzero(closed), np.flatnonzero(closed[batch.legs.pool])
     rule = batch.pools.rule
-    protected = policies.negative_balance_protection & policies.claims_borrowed
-    loan = np.where(protected[rule], borrowed(batch, assessment), 0.0)
+    loan = np.where(policies.loans_stay[rule], borrowed(batch, assessment), 0.0)
     losses = Losses(
         rule=rule[pools],
         settle=batch.pools.settle[pools],

@@ -139,17 +139,17 @@ class MarketTable(NumberedMarkets):
         assert venue not in self._quotes
         self._quotes[venue] = _Quotes(marks, event_time_ms)
         shown = Report(Mark("", math.nan, venue), event_time_ms)  # markets are asked for its time
-        rows, prices = [], []
+        rows = []
         for symbol, price in marks.items():
             for row in self._by_symbol.get(symbol, ()):
-                if self._goes_by(row, venue):
+                if self._keys[row][0] == venue or self._goes_by_generic(row, venue):
                     self._used[row] = (self._used[row][0], (venue, symbol), shown)
+                    self._markets.mark[row] = price if self._basis == "mark" else math.nan
                     rows.append(row)
-                    prices.append(price if self._basis == "mark" else math.nan)
-        self._markets.mark[rows] = prices
         self._markets.quality[rows], self._markets.most[rows] = GOOD
         self._marked.update(rows)
-        for asset in {asset for row in rows for asset in self._priced_by.get(row, ())}:
+        priced_by = self._priced_by
+        for asset in {asset for row in priced_by.keys() & rows for asset in priced_by[row]}:
             self._refresh_asset(asset)
 
     def judge_marks(self, venue: str, symbol: str, verdict: Verdict) -> list[int]:
@@ -194,11 +194,9 @@ class MarketTable(NumberedMarkets):
             return None
         return Report(Mark(symbol, price, venue), quotes.event_time_ms)
 
-    def _goes_by(self, row: int, venue: str) -> bool:
-        """Whether a market goes by a venue's report: generic's serve who has none of its own."""
+    def _goes_by_generic(self, row: int, venue: str) -> bool:
+        """Whether a market goes by another venue's report: generic's, where it has none itself."""
         own, symbol = self._keys[row]
-        if own == venue:
-            return True
         told = (own, symbol) in self._reports or self._quoted(own, symbol) is not None
         return venue == GENERIC_VENUE and not told
 

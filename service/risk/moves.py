@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from service.risk.columns import Batch, Bools, Floats
+from service.risk.columns import Batch, Bools, Floats, constant
 from service.risk.compiled import called, compiled, inlined
 from service.risk.groups import Gathered, begin, gather, least_slack, price_at
 from service.risk.levels import LIQUIDATION
@@ -78,7 +78,7 @@ def least_moves(batch: Batch, assessment: Assessment, prices: LegPrices, beta: F
 
 def no_moves(pools: int) -> MoveColumns:
     """Return room for so many pools, each without a move."""
-    liquidation, owe = np.full((2, pools), np.nan)
+    liquidation, owe = constant(np.nan, 2, pools)
     return MoveColumns(liquidation, owe, np.zeros(pools, np.bool_))
 
 

@@ -4,18 +4,32 @@
 them over the next `put_`.
 """
 
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from service.risk.columns import Floats, Markets, TierTables, copied, empty_markets
+from service.risk.columns import (
+    Floats,
+    Markets,
+    TierTables,
+    copied,
+    empty_markets,
+    first_rows,
+)
 from service.risk.model import GENERIC_VENUE, Instrument, PoolKey
 from service.risk.reports import Key, Report
-from service.risk.symbols import settle_of
 from service.risk.tiers import empty_tables
 
 # What a market goes by: its instrument, whose mark it shows, and that.
 Used: TypeAlias = tuple[Instrument | None, Key | None, Report | None]
+
+
+class Origin(NamedTuple):
+    """Whose instrument and whose mark a market goes by, and when that was; None: it has none."""
+
+    instrument_venue: str | None
+    mark_venue: str | None = None
+    mark_time_ms: int | None = None
 
 
 class NumberedMarkets:
@@ -79,25 +93,15 @@ class NumberedMarkets:
         """Return the terms a market goes by; None: nobody listed it."""
         return self._used[market][0]
 
-    def settle_name(self, market: int) -> str:
-        """Return the asset a market settles in, by its instrument, else by its symbol."""
-        instrument = self._used[market][0]
-        return instrument.settle if instrument else settle_of(self._keys[market][1])
-
-    def instrument_venue(self, market: int) -> str | None:
-        """Return whose instrument a market goes by: its own venue's or generic."""
-        instrument = self._used[market][0]
-        return instrument.venue if instrument else None
-
-    def mark_venue(self, market: int) -> str | None:
-        """Return whose mark a market shows: its own venue's or generic."""
-        key = self._used[market][1]
-        return key[0] if key else None
+    def origin(self, market: int) -> Origin:
+        """Return where a market's instrument and mark are from: its own venue or generic."""
+        instrument, key, report = self._used[market]
+        listed = instrument.venue if instrument else None
+        return Origin(listed, key[0], report.event_time_ms) if key and report else Origin(listed)
 
     def mark_time(self, market: int) -> int | None:
         """Return the event time (ms) of the mark a market shows."""
-        report = self._used[market][2]
-        return report.event_time_ms if report else None
+        return self.origin(market).mark_time_ms
 
     def seen(self, market: int) -> tuple[tuple[int, int], float | None, list[float]]:
         """Return what a judgement sees of a market: its mark's quality and what that
@@ -128,9 +132,7 @@ class NumberedMarkets:
     def columns(self) -> Markets:
         """Return all markets as columns (live views)."""
         if self._columns is None:
-            rows, everything = len(self._keys), self._markets
-            views = {name: getattr(everything, name)[:rows] for name in Markets.__slots__}
-            self._columns = Markets(**views)
+            self._columns = first_rows(self._markets, len(self._keys))
         return self._columns
 
     def tables(self) -> TierTables:

@@ -62,6 +62,16 @@ class Policy:
     steps: float = ALL
     backstop: float = 0.0  # below this share of maintenance all is taken, what is left with it
 
+    @property
+    def loans_stay(self) -> bool:
+        """Whether of a shortfall nothing stays a debt but what was borrowed."""
+        return self.negative_balance_protection and self.claims_borrowed
+
+    @property
+    def owed_most(self) -> float:
+        """How much of a shortfall stays a debt, but for loans: ALL or nothing."""
+        return 0.0 if self.negative_balance_protection else ALL
+
 
 _ROWS = (
     Policy(GENERIC_VENUE),
@@ -181,7 +191,8 @@ class PolicyColumns:
     """The table by column: a row a rule, in the order of `venues.RULES`; words are codes."""
 
     negative_balance_protection: Bools
-    claims_borrowed: Bools
+    loans_stay: Bools
+    owed_most: Floats
     fund: Bools
     surplus_rate: Floats
     deleveraging: NDArray[np.int8]

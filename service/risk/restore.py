@@ -43,7 +43,8 @@ class RestoreColumns(NamedTuple):
     fee_rate: Floats
     fixed_fee: Floats
     standing: Int8s  # from here on of pools
-    line: Floats  # a ratio strictly below it is healthy again
+    warning: Floats
+    hysteresis: Floats
     wallet: Floats
     unrealised_pnl: Floats
     equity: Floats
@@ -87,7 +88,8 @@ def restore_columns(
         fee_rate=terms.fee_rate,
         fixed_fee=terms.fixed_fee,
         standing=level,
-        line=batch.pools.warning - batch.pools.hysteresis,
+        warning=batch.pools.warning,
+        hysteresis=batch.pools.hysteresis,
         wallet=pools.wallet,
         unrealised_pnl=pools.unrealised_pnl,
         equity=pools.equity,
@@ -131,12 +133,19 @@ def restore(columns: RestoreColumns) -> None:
 
 
 @inlined
+def _line(columns: RestoreColumns, pool: int) -> float:
+    """Return the ratio strictly below which a pool is healthy again."""
+    line: float = columns.warning[pool] - columns.hysteresis[pool]
+    return line
+
+
+@inlined
 def _deposit(columns: RestoreColumns, pool: int) -> float:
     if columns.unpriced[pool]:
         return np.nan
     if columns.standing[pool] <= Level.UNPRICED or not columns.legs[pool]:
         return 0.0
-    least = columns.required[pool] / columns.line[pool]
+    least = columns.required[pool] / _line(columns, pool)
     rounding = abs(columns.wallet[pool]) + abs(columns.unrealised_pnl[pool]) + least
     missing = least - columns.equity[pool] + _SAFELY * rounding
     return max(missing, 0.0) if np.isfinite(missing) else np.nan
@@ -148,7 +157,7 @@ def _reduction(columns: RestoreColumns, row: int, pool: int) -> float:
     weight: float = columns.settle_price[row]
     contracts: float = abs(columns.contracts[row])
     others = columns.required[pool] - columns.maintenance_margin[row] * weight
-    budget = columns.line[pool] * columns.equity[pool] - others
+    budget = _line(columns, pool) * columns.equity[pool] - others
     kept = _share_kept(columns, row, budget / weight)
     if kept >= 1.0:
         return 0.0

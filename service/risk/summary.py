@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.risk.closing import debt_most
-from service.risk.columns import Batch, Bools, Floats, Ints
+from service.risk.columns import Batch, Bools, Floats, Ints, constant
 from service.risk.compiled import Direct, compiled, inlined
 from service.risk.falls import FallColumns, no_falls, put_fall
 from service.risk.gaps import (
@@ -135,7 +135,7 @@ def summarise(
     basis = _Basis(
         pools=sums_of(assessment.pools),
         by=converted_of(batch, debt_most(batch, assessment)),
-        beta=np.ones(len(batch.markets.mark)) if beta is None else beta,
+        beta=constant(1.0, len(batch.markets.mark)) if beta is None else beta,
         initial_margin=assessment.legs.initial_margin,
         leverage=assessment.legs.leverage,
         holding_price=batch.holdings.price,

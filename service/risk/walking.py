@@ -111,7 +111,7 @@ def scene_of(
         mark=legs.mark,
         settle_price=legs.settle_price,
         fee_rate=taker_fees(batch),
-        claims=policies.negative_balance_protection & policies.claims_borrowed,
+        claims=policies.loans_stay,
         fund=policies.fund,
         surplus_rate=policies.surplus_rate,
         backstop=policies.backstop,

@@ -70,7 +70,7 @@ def expected(batch: Batch, shock: Shock, factor: float) -> dict[int, list[float]
     for pool in np.flatnonzero(usable & (found.pools.level >= LIQUIDATION)).tolist():
         row = sums.setdefault(int(batch.pools.settle[pool]), [0.0] * 5)
         rule, short = int(batch.pools.rule[pool]), max(0.0, -float(closing.remainder[pool]))
-        protected = POLICY_COLUMNS.negative_balance_protection & POLICY_COLUMNS.claims_borrowed
+        protected = POLICY_COLUMNS.loans_stay
         row[POOLS] += 1.0
         for leg in np.flatnonzero(batch.legs.pool == pool).tolist():
             side = LONG if found.legs.size[leg] > 0.0 else SHORT

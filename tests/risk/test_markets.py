@@ -50,8 +50,7 @@ def test_a_market_nobody_listed_has_neither_table_nor_mark() -> None:
     assert columns.table[market] == -1
     assert math.isnan(columns.mark[market])
     assert table.instrument(market) is None
-    assert table.mark_venue(market) is None
-    assert table.mark_time(market) is None
+    assert table.origin(market) == (None, None, None)
     assert table.market("okx", BTC) == market
 
 
@@ -59,10 +58,10 @@ def test_a_venues_own_mark_goes_before_generics_whichever_came_first() -> None:
     table = MarketTable()
     market = table.market("okx", BTC)
     put_marks(table, {BTC: 100.0})
-    assert (mark_of(table, market), table.mark_venue(market)) == (100.0, "generic")
+    assert (mark_of(table, market), table.origin(market).mark_venue) == (100.0, "generic")
     put_marks(table, {BTC: 101.0}, venue="okx")
     put_marks(table, {BTC: 99.0})
-    assert (mark_of(table, market), table.mark_venue(market)) == (101.0, "okx")
+    assert (mark_of(table, market), table.origin(market).mark_venue) == (101.0, "okx")
 
 
 def test_a_mark_names_the_markets_that_it_moved() -> None:
@@ -82,7 +81,7 @@ def test_a_venues_own_contract_goes_before_generics() -> None:
     assert table.put_instrument(contract(BTC, contract_size=0.01, venue="okx")) == [market]
     assert table.put_instrument(contract(BTC, contract_size=5.0)) == []
     assert table.columns().contract_size[market] == 0.01
-    assert table.instrument_venue(market) == "okx"
+    assert table.origin(market).instrument_venue == "okx"
 
 
 def test_a_contract_may_be_listed_again_with_more_or_fewer_tiers() -> None:
@@ -247,8 +246,7 @@ def answers_of(table: MarketTable, kind: str, place: tuple[str, str]) -> object:
         [float(getattr(columns, name)[market]) for name in names],
         [table.asset_name(int(number[market])) for number in (columns.base, columns.settle)],
         [] if row < 0 else tables.rate[row][np.isfinite(tables.floor[row])].tolist(),
-        (table.instrument(market), table.mark_venue(market), table.mark_time(market)),
-        table.settle_name(market),
+        (table.instrument(market), table.origin(market)),
     )
     return repr(told)
 
