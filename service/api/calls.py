@@ -11,7 +11,7 @@ from typing import TypeAlias
 from service.api.limits import Limits
 from service.api.overlay import unread_marks, venues_of
 from service.api.symbols import Name, unknown_symbols, unlisted
-from service.api.weaving import Coded, each, written
+from service.api.weaving import Coded, each, quoted
 from service.contract.accounts import NamedAccountDocument, document_faults, to_account
 from service.contract.columns_request import in_columns, read_columns
 from service.contract.evaluate_request import EvaluateRequest, decode_request
@@ -87,7 +87,7 @@ def read_listed(body: bytes, limits: Limits) -> ListedRequest:
 
 def ids_of(call: PlainRequest) -> Coded:
     """Return the ids of a plain call's accounts as they stand in its text, with their quotes."""
-    return written(call.letters, call.starts - 1, call.ends + 1)
+    return quoted(call.letters, call.starts, call.ends)
 
 
 def sort_accounts(call: ListedRequest, table: MarketTable) -> Sorted:

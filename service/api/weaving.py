@@ -23,6 +23,7 @@ from service.contract.chosen import EVERYTHING, Chosen
 from service.risk.columns import Bools, Bytes, Floats, Ints
 from service.text.machine import address_of
 from service.text.writing import Kind, Program, Sizes, write
+from service.text.writing import quoted as find_quoted
 
 Codes: TypeAlias = NDArray[np.integer[Any]] | Bools
 Word: TypeAlias = str | bool | None
@@ -123,10 +124,10 @@ def counted(values: Sequence[int | None]) -> Vocabulary:
     return _counted(tuple(values))
 
 
-def written(letters: bytes, starts: Ints, ends: Ints) -> Coded:
-    """Return a column of what is written as JSON somewhere else, all of it different."""
-    address = address_of(np.frombuffer(letters, np.uint8))
-    return Coded(Vocabulary(letters, address + starts, ends - starts, ()), np.arange(len(starts)))
+def quoted(letters: bytes, starts: Ints, ends: Ints) -> Coded:
+    """Return a column of words that stand between quotes in a text, all of them different."""
+    found = find_quoted(letters, starts, ends)
+    return Coded(Vocabulary(letters, found.addresses, found.lengths, ()), found.codes)
 
 
 def nothing(rows: int) -> Coded:
@@ -223,6 +224,7 @@ class _Row(Struct):
 def warm_up() -> None:
     """Have it compiled, or read from where it was kept: no answer waits for that later."""
     weave(records(_Row, figures((np.zeros(0),)), 0))
+    quoted(b'""', NO_CODES, NO_CODES)
 
 
 @lru_cache(maxsize=1_024)

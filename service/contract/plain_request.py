@@ -22,8 +22,6 @@ from service.text.scanned import (
     ASSETS,
     BALANCES,
     IDS,
-    MODE,
-    MULTI,
     POSITIONS,
     ROWS,
     SYMBOL,
@@ -73,10 +71,11 @@ def read_plain(raw: bytes, accounts_max: int, positions_max: int) -> PlainReques
     if found.counts[ACCOUNTS] > accounts_max or found.counts[ROWS] > positions_max:
         return None
     symbols = _words(letters, _places(found, SYMBOLS))
-    if not soundness.settle(found, _unread(question, symbols)):
+    modes = soundness.settle(found, _unread(question, symbols))
+    if modes is None:
         return None
     starts, ends = _places(found, IDS)
-    given = _statements(found, symbols, _words(letters, _places(found, ASSETS)))
+    given = _statements(found, modes, symbols, _words(letters, _places(found, ASSETS)))
     rows = int(found.counts[ROWS])
     return PlainRequest(question, given, rows, letters, starts, ends)
 
@@ -111,17 +110,19 @@ def _unread(question: EvaluateQuestion, symbols: list[str]) -> Bools:
     return np.array([symbol in marked for symbol in symbols], np.bool_)
 
 
-def _statements(found: Scanned, symbols: list[str], assets: list[str]) -> Statements:
+def _statements(
+    found: Scanned, modes: soundness.Modes, symbols: list[str], assets: list[str]
+) -> Statements:
     accounts, rows, held, _ = found.counts.tolist()
     figures, held_figures = found.figures[:, :rows], found.held[:, :held]
     return Statements(
         venue=list(map(_VENUES.__getitem__, found.accounts[VENUE, :accounts].tolist())),
-        multi=found.accounts[MULTI, :accounts] == 1,
+        multi=modes.multi,
         **default_lines(accounts),
         positions=found.accounts[POSITIONS, :accounts],
         balances=found.accounts[BALANCES, :accounts],
         symbol=Words(symbols, found.positions[SYMBOL, :rows]),
-        isolated=found.positions[MODE, :rows] == 1,
+        isolated=modes.isolated,
         contracts=figures[soundness.CONTRACTS],
         entry_price=figures[soundness.ENTRY_PRICE],
         contract_size=figures[soundness.CONTRACT_SIZE],

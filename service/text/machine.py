@@ -87,6 +87,14 @@ def _word_at(_typing: Any, text: Any, _at: Any) -> Any:
     return _INT(text, _INT), generate
 
 
+def _address_in(_typing: Any, text: Any, _at: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place = _place(context, builder, arguments[0], signature.args[0], arguments[1])
+        return builder.ptrtoint(place, _WORD)
+
+    return _INT(text, _INT), generate
+
+
 def _copy_bytes(_typing: Any, out: Any, _at: Any, _address: Any, _count: Any) -> Any:
     """Write the call that copies; a loop over the bytes takes five times as long."""
 
@@ -112,6 +120,8 @@ divide = cast("Callable[[int, int], int]", intrinsic(_divide))
 # Eight bytes of a column from a place on, the first of them the lowest of the word.
 put_word = cast("Callable[[Bytes, int, int], None]", intrinsic(_put_word))
 word_at = cast("Callable[[Bytes, int], int]", intrinsic(_word_at))
+# Where a byte of a text stands in memory; whoever asks holds the text.
+address_in = cast("Callable[[Bytes, int], int]", intrinsic(_address_in))
 # Copy to a place of a column what stands at an address, so many bytes.
 copy_bytes = cast("Callable[[Bytes, int, int, int], None]", intrinsic(_copy_bytes))
 

@@ -17,6 +17,8 @@ from service.text.scanned import (
     HELD_FIGURES,
     ISOLATED,
     MODE,
+    MULTI,
+    OPEN_ROWS,
     POSITIONS,
     SIDE,
     SYMBOL,
@@ -38,7 +40,7 @@ from service.text.scanned import (
     _BUDGET,
 ) = range(len(FIGURES))
 AMOUNT, WEIGHT, PRICE = range(len(HELD_FIGURES))
-_SHORT = _IS_ISOLATED = 1
+_SHORT = _IS_ISOLATED = _IS_MULTI = 1
 
 
 class _Notes(NamedTuple):
@@ -50,13 +52,22 @@ class _Notes(NamedTuple):
     held: Ints  # (assets)
 
 
-def _settle(found: Scanned, unread: Bools, notes: _Notes) -> bool:
+class Modes(NamedTuple):
+    """Which accounts count all in USD, and which positions have a margin of their own."""
+
+    multi: Bools
+    isolated: Bools
+
+
+def _settle(found: Scanned, unread: Bools, notes: _Notes, modes: Modes) -> bool:
     row, held = 0, 0
     for account in range(found.counts[ACCOUNTS]):
         default = found.accounts[ISOLATED, account] == _IS_ISOLATED
+        modes.multi[account] = found.accounts[MULTI, account] == _IS_MULTI
         for _ in range(found.accounts[POSITIONS, account]):
             if found.positions[MODE, row] < 0:
                 found.positions[MODE, row] = default
+            modes.isolated[row] = found.positions[MODE, row] == _IS_ISOLATED
             if unread[found.positions[SYMBOL, row]]:
                 found.figures[MARK, row] = np.nan
             if not (_is_sound(found, row) and _is_new(found, row, account + 1, notes)):
@@ -122,8 +133,8 @@ def _put_sign_and_margin(found: Scanned, row: int) -> None:
 _settle_all = Direct(compiled(_settle))
 
 
-def settle(found: Scanned, unread: Bools) -> bool:
-    """Put signs, modes and margins where they follow from the rest; False: something is unsound.
+def settle(found: Scanned, unread: Bools) -> Modes | None:
+    """Put signs and margins where they follow from the rest; None: something is unsound.
 
     `unread`: the symbols whose positions' own marks are not read.
     """
@@ -134,5 +145,6 @@ def settle(found: Scanned, unread: Bools) -> bool:
         np.empty(symbols),
         np.zeros(assets, np.int64),
     )
-    sound: bool = _settle_all(found, unread, notes)
-    return sound
+    accounts, rows = int(found.counts[ACCOUNTS]), int(found.counts[OPEN_ROWS])
+    modes = Modes(np.empty(accounts, np.bool_), np.empty(rows, np.bool_))
+    return modes if _settle_all(found, unread, notes, modes) else None

@@ -12,7 +12,7 @@ import numpy as np
 from service.risk.columns import Bytes, Ints
 from service.risk.compiled import Direct, called, compiled
 from service.text.decimals import FIGURE_BYTES_MAX, SLACK, put_number
-from service.text.machine import copy_bytes
+from service.text.machine import address_in, copy_bytes
 
 LISTS_MAX = 8  # one inside the other
 
@@ -145,8 +145,30 @@ def _write(program: Program, stack: Ints, out: Bytes, ends: Ints) -> None:
         step += 1
 
 
+class Quoted(NamedTuple):
+    """Words that stand somewhere with their quotes: where in memory, how long, their numbers."""
+
+    addresses: Ints
+    lengths: Ints
+    codes: Ints
+
+
+def _find_quoted(text: Bytes, starts: Ints, ends: Ints, found: Quoted) -> None:
+    for row in range(len(starts)):
+        found.addresses[row] = address_in(text, starts[row] - 1)
+        found.lengths[row], found.codes[row] = ends[row] - starts[row] + 2, row
+
+
+_find_all_quoted = Direct(compiled(_find_quoted))
 _write_all = Direct(compiled(_write))
 _lay_all_out = Direct(compiled(_lay_out))
+
+
+def quoted(text: bytes, starts: Ints, ends: Ints) -> Quoted:
+    """Return words between quotes as they stand in a text, which whoever asks holds."""
+    found = Quoted(*np.empty((3, len(starts)), np.int64))
+    _find_all_quoted(np.frombuffer(text, np.uint8), starts, ends, found)
+    return found
 
 
 def write(program: Program, layout: Layout, sizes: Sizes) -> tuple[Bytes, Ints]:
