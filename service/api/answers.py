@@ -37,8 +37,8 @@ from service.contract.chosen import EVERYTHING, Chosen
 from service.contract.evaluation import AccountAnswer
 from service.contract.health import FindingAnswer
 from service.contract.likelihood import AccountLikelihood
-from service.risk.batch import batch_of, pool_keys
-from service.risk.columns import Batch, Ints, Statements, Words
+from service.risk.batch import batch_of, distinct, pool_keys
+from service.risk.columns import Batch, Ints, Statements
 from service.risk.evaluate import assess
 from service.risk.levels import Levels, held_back
 from service.risk.markets import MarketTable
@@ -201,8 +201,8 @@ def _account_answers(
 
 
 def _currencies(settle: Ints, table: MarketTable) -> Coded:
-    names = Words.of(settle.tolist())
-    assets = [USD if asset == IN_USD else table.asset_name(asset) for asset in names.words]
+    names = distinct(settle - IN_USD)
+    assets = [table.asset_name(asset + IN_USD) if asset else USD for asset in names.words]
     return words(assets, names.code)
 
 

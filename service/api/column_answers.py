@@ -34,10 +34,10 @@ class PreparedTable:
     now_ms: int
     chosen: Chosen = EVERYTHING
 
-    def answered(self) -> tuple[memoryview]:
-        """Return the whole answer as one part; raises InvalidInput where a figure is too large."""
+    def answered(self) -> tuple[memoryview, ...]:
+        """Return the whole answer in parts; raises InvalidInput where a figure is too large."""
         tables = self.tables()
-        return (written(f'{{"timestamp":{int(time.time() * 1_000)}', tables),)
+        return written(f'{{"timestamp":{int(time.time() * 1_000)}', tables)
 
     def tables(self) -> dict[str, Columns]:
         """Return the tables of which something is chosen; raises InvalidInput as `answered`."""

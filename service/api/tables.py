@@ -80,8 +80,11 @@ def _taken(column: Column, rows: Ints) -> Column:
     return column.taken(rows) if isinstance(column, Coded) else column[rows]
 
 
-def written(head: str, tables: dict[str, Columns]) -> memoryview:
-    """Return a JSON object that has these tables behind what the text of its head says."""
+def written(head: str, tables: dict[str, Columns]) -> tuple[memoryview, ...]:
+    """Return a JSON object that has these tables behind what the text of its head says, in parts.
+
+    Each part stands where it was written.
+    """
     columns = [column for table in tables.values() for column in table.values()]
     plan = _plan_of(
         tuple((name, *table) for name, table in tables.items()),
@@ -94,18 +97,17 @@ def written(head: str, tables: dict[str, Columns]) -> memoryview:
     rows = np.array(many, np.int64)
     if len(columns) * max(many) < _SHARED_CELLS or processors() < 2:
         alone = _laid_out(steps, columns, rows, _MANY)
-        return alone.out[: alone.write()].data
+        return (alone.out[: alone.write()].data,)
     half = _half(steps, rows)
     # All that needs the lock first: whoever has orjson does not let go of it for milliseconds.
     compiled = _laid_out(steps[half:], columns[half - 1 :], rows, _NEVER)
 
-    def write_first() -> tuple[Bytes, int]:
-        first = _laid_out(steps[:half], columns[: half - 1], rows, _MANY, len(compiled.out))
-        return first.out, first.write()
+    def write_first() -> memoryview:
+        first = _laid_out(steps[:half], columns[: half - 1], rows, _MANY)
+        return first.out[: first.write()].data
 
-    more, (text, end) = side_by_side(compiled.write, write_first)
-    text[end : end + more] = compiled.out[:more]
-    return text[: end + more].data
+    length, first = side_by_side(compiled.write, write_first)
+    return first, compiled.out[:length].data
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +126,8 @@ class _Part:
         return self.laid.write()
 
 
-def _laid_out(
-    steps: Ints, columns: Sequence[Column], rows: Ints, many: int, behind: int = 0
-) -> _Part:
-    """Lay these steps out, with so many bytes behind them; orjson has written the long columns.
+def _laid_out(steps: Ints, columns: Sequence[Column], rows: Ints, many: int) -> _Part:
+    """Lay these steps out; orjson has written the long columns.
 
     These are columns of figures of so `many` rows that are not all the same. Each column has a
     step; the very first and the very last one have none. `rows` are of each table.
@@ -153,7 +153,7 @@ def _laid_out(
     lexicon = lexicon_of(known)
     bits = np.concatenate(cells).view(np.int64)
     listing = Listing(steps, bits, np.concatenate(codes), lexicon.addresses, lexicon.lengths)
-    return _Part(laid_out(listing, rows, lexicon.first, behind), texts)
+    return _Part(laid_out(listing, rows, lexicon.first), texts)
 
 
 def _is_one(figures: Floats) -> bool:

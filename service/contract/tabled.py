@@ -7,7 +7,7 @@ people.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -131,6 +131,9 @@ def tabled(
 ) -> TabledRequest:
     """Return a call of these tables; raises InvalidInput, TooManyItems."""
     owners, holders = positions.account, balances.account
+    if holders.words == owners.words:  # as mostly: one list, and looked at once
+        holders = Words(owners.words, holders.code)
+        balances = replace(balances, account=holders)
     ids = _ids_of(named.ids, owners, holders)
     _check_names("accountColumns/id", Words.of(named.ids), ACCOUNT_ID_PATTERN)
     _check_names("columns/accountId", owners, ACCOUNT_ID_PATTERN)
@@ -155,7 +158,7 @@ def tabled(
 
 def _ids_of(named: Sequence[str], owners: Words[str], holders: Words[str]) -> list[str]:
     """Return all ids, in the order in which they come first."""
-    if not named and (not holders.words or holders.words == owners.words):
+    if not named and (not holders.words or holders.words is owners.words):
         return owners.words
     return list(dict.fromkeys(chain(named, owners.words, holders.words)))
 
@@ -262,6 +265,6 @@ def _marks(asked: EvaluateQuestion, table: PositionTable) -> Floats:
 
 def _numbers(names: Words[str], ids: list[str]) -> Ints:
     """Return the place among all ids of each row's."""
-    if names.words == ids[: len(names.words)]:
+    if names.words is ids or names.words == ids[: len(names.words)]:
         return names.code
     return names.ranks(ids)

@@ -245,11 +245,11 @@ class Laid:
         return length
 
 
-def laid_out(listing: Listing, rows: Ints, words: Ints, behind: int = 0) -> Laid:
-    """Return a listing with room for its text, and so many bytes behind that.
+def laid_out(listing: Listing, rows: Ints, words: Ints) -> Laid:
+    """Return a listing with room for its text.
 
     `rows` are of each table, `words` the first of each column's. Of the steps all from `PLACE` on
     but `TABLE` are written here.
     """
     room, places_bytes = _lay_all_out(listing, rows, words)
-    return Laid(listing, np.empty(places_bytes, np.uint8), np.empty(room + behind, np.uint8))
+    return Laid(listing, np.empty(places_bytes, np.uint8), np.empty(room, np.uint8))
