@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numba
 import pytest
 from hypothesis import settings
 
@@ -61,9 +62,12 @@ def pytest_collection_finish() -> None:
 
 
 def _checked(self: Direct, *arguments: Any) -> Any:
-    answer = self.function(*arguments)
-    assert len(self.function.signatures) == 1, "columns of other types than before"
-    return answer
+    types = tuple(map(numba.typeof, arguments))
+    assert types == _types.setdefault(self, types), "columns of other types than before"
+    return self.function(*arguments)
+
+
+_types: dict[Direct, tuple[Any, ...]] = {}  # of each function's first call
 
 
 @pytest.fixture(scope="session")

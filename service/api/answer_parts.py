@@ -25,7 +25,7 @@ from service.contract.evaluation import AfterGap, PoolAnswer, PositionAnswer
 from service.contract.quality import QUALITY_NAMES
 from service.risk.aftermath import REASONS as AFTERMATH_REASONS
 from service.risk.batch import distinct
-from service.risk.columns import Batch, Bools, Int8s, Ints, Statements, Words
+from service.risk.columns import Batch, Bools, Int8s, Ints, Statements
 from service.risk.gaps import REASONS as GAP_REASONS
 from service.risk.gaps import Gaps
 from service.risk.levels import Levels
@@ -181,7 +181,7 @@ def position_answers(asked: Evaluated, table: MarketTable, now_ms: int) -> Recor
 def _market_columns(market: Ints, own: Bools, table: MarketTable, now_ms: int) -> Iterator[Coded]:
     """Yield instrument venue, mark venue, source and mark age, each a column of legs."""
     markets = distinct(market)
-    origins = Words.of([table.origin(each) for each in markets.words])  # few: marks come together
+    origins = table.origins(markets.words)
     listed = origins.code[markets.code]
     code = np.where(own, len(origins.words), listed) if np.count_nonzero(own) else listed
     told = [_source_and_age(each.mark_time_ms, now_ms) for each in origins.words]

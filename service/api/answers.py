@@ -201,8 +201,8 @@ def _account_answers(
 
 
 def _currencies(settle: Ints, table: MarketTable) -> Coded:
-    names = distinct(settle - IN_USD)
-    assets = [table.asset_name(asset + IN_USD) if asset else USD for asset in names.words]
+    names = distinct(settle, least=IN_USD)
+    assets = [USD if asset == IN_USD else table.asset_name(asset) for asset in names.words]
     return words(assets, names.code)
 
 

@@ -34,7 +34,7 @@ from service.contract.likelihood import (
 )
 from service.contract.marks import decode_mark
 from service.errors import InvalidInput
-from service.risk.batch import pool_keys
+from service.risk.batch import distinct, pool_keys
 from service.risk.columns import Floats, Ints
 from service.risk.evaluate import assess, prices, select
 from service.risk.health.check import check_health
@@ -177,13 +177,14 @@ def _column(values: Iterable[float | None]) -> Floats:
 
 def _mark_ages(of: Evaluated, table: MarketTable, now_ms: int) -> Floats:
     """Return how old each leg's streamed mark is; NaN for what came with the call."""
-    markets = of.batch.legs.market.tolist()
-    times = {market: table.mark_time(market) for market in set(markets)}
-    ages = {
-        market: None if time_ms in (None, FROM_REQUEST_MS) else max(0.0, float(now_ms - time_ms))
-        for market, time_ms in times.items()
-    }
-    return _column(ages[market] for market in markets)
+    markets = distinct(of.batch.legs.market)
+    origins = table.origins(markets.words)
+    times = (each.mark_time_ms for each in origins.words)
+    ages = _column(
+        None if time_ms in (None, FROM_REQUEST_MS) else max(0.0, float(now_ms - time_ms))
+        for time_ms in times
+    )
+    return ages[origins.code[markets.code]]
 
 
 def _findings(

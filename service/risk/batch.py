@@ -169,29 +169,43 @@ def _leg_columns(given: Statements, pool: Ints, market: Ints) -> Legs:
     )
 
 
-def distinct(numbers: Ints) -> Words[int]:
-    """Return a column of numbers, at least 0 and not large, as words."""
+def distinct(numbers: Ints, least: int = 0) -> Words[int]:
+    """Return a column of numbers, none below the least and none large, as words."""
     if len(numbers) <= _FEW:
         return Words.of(numbers.tolist())
-    code, found = np.empty((2, len(numbers)), np.int64)
-    many = int(numbers.max()) + 1 if len(numbers) else 0
-    count = _find_distinct(numbers, np.zeros(many, np.int64), code, found)
+    code, found = np.empty(len(numbers), np.int64), np.empty(len(numbers), np.int64)
+    places = np.zeros(1 + _find_largest(numbers) - least, np.int64)
+    count = _find_distinct(numbers, least, places, code, found)
     return Words(found[:count].tolist(), code)
 
 
-def _distinct_numbers(numbers: Ints, places: Ints, code: Ints, found: Ints) -> int:
-    """List different numbers as they come; `places` is 0 for each number there may be."""
+def _largest_number(numbers: Ints) -> int:
+    """Return the largest of some numbers; there is one."""
+    largest: int = numbers[0]
+    for number in numbers:
+        largest = max(largest, number)
+    return largest
+
+
+def _distinct_numbers(numbers: Ints, least: int, places: Ints, code: Ints, found: Ints) -> int:
+    """List different numbers as they come; `places` is 0 for each, from the least one on."""
     count = 0
     for row in range(len(numbers)):
-        number = numbers[row]
-        if not places[number]:
-            found[count] = number
+        place = numbers[row] - least
+        if not places[place]:
+            found[count] = numbers[row]
             count += 1
-            places[number] = count
-        code[row] = places[number] - 1
+            places[place] = count
+        code[row] = places[place] - 1
     return count
 
 
+def warm_up_distinct() -> None:
+    """Have it compiled, or read from where it was kept: batches of few rows do without it."""
+    distinct(np.zeros(_FEW + 1, np.int64))
+
+
+_find_largest = Direct(compiled(_largest_number))
 _find_distinct = Direct(compiled(_distinct_numbers))
 
 

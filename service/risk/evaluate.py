@@ -6,7 +6,7 @@ from typing import TypeVar
 import numpy as np
 
 from service.risk import margin
-from service.risk.batch import build_batch
+from service.risk.batch import build_batch, warm_up_distinct
 from service.risk.closing import filled
 from service.risk.columns import Batch, Holdings, Ints, Legs, Pools
 from service.risk.growing import spread
@@ -36,6 +36,7 @@ def prices(batch: Batch, assessment: Assessment) -> LegPrices:
 def warm_up() -> None:
     """Have it compiled, or read from where it was kept: no evaluation waits for that later."""
     batch, _ = build_batch([], MarketTable())
+    warm_up_distinct()
     assessment = assess(batch)
     prices(batch, assessment)
     to_restore(batch, assessment)

@@ -139,12 +139,13 @@ class MarketTable(NumberedMarkets):
         assert venue not in self._quotes
         self._quotes[venue] = _Quotes(marks, event_time_ms)
         shown = Report(Mark("", math.nan, venue), event_time_ms)  # markets are asked for its time
-        rows = []
+        rows, mark, is_mark = [], self._markets.mark, self._basis == "mark"
+        by_symbol, keys, used = self._by_symbol, self._keys, self._used
         for symbol, price in marks.items():
-            for row in self._by_symbol.get(symbol, ()):
-                if self._keys[row][0] == venue or self._goes_by_generic(row, venue):
-                    self._used[row] = (self._used[row][0], (venue, symbol), shown)
-                    self._markets.mark[row] = price if self._basis == "mark" else math.nan
+            for row in by_symbol.get(symbol, ()):
+                if keys[row][0] == venue or self._goes_by_generic(row, venue):
+                    used[row] = (used[row][0], (venue, symbol), shown)
+                    mark[row] = price if is_mark else math.nan
                     rows.append(row)
         self._markets.quality[rows], self._markets.most[rows] = GOOD
         self._marked.update(rows)

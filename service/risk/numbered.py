@@ -4,6 +4,8 @@
 them over the next `put_`.
 """
 
+from collections.abc import Iterable
+from itertools import starmap
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -12,6 +14,7 @@ from service.risk.columns import (
     Floats,
     Markets,
     TierTables,
+    Words,
     copied,
     empty_markets,
     first_rows,
@@ -28,8 +31,8 @@ class Origin(NamedTuple):
     """Whose instrument and whose mark a market goes by, and when that was; None: it has none."""
 
     instrument_venue: str | None
-    mark_venue: str | None = None
-    mark_time_ms: int | None = None
+    mark_venue: str | None
+    mark_time_ms: int | None
 
 
 class NumberedMarkets:
@@ -93,15 +96,17 @@ class NumberedMarkets:
         """Return the terms a market goes by; None: nobody listed it."""
         return self._used[market][0]
 
-    def origin(self, market: int) -> Origin:
-        """Return where a market's instrument and mark are from: its own venue or generic."""
-        instrument, key, report = self._used[market]
-        listed = instrument.venue if instrument else None
-        return Origin(listed, key[0], report.event_time_ms) if key and report else Origin(listed)
-
-    def mark_time(self, market: int) -> int | None:
-        """Return the event time (ms) of the mark a market shows."""
-        return self.origin(market).mark_time_ms
+    def origins(self, markets: Iterable[int]) -> Words[Origin]:
+        """Return where markets' instruments and marks are from, each its own venue or generic."""
+        known: dict[tuple[str | None, str | None, int | None], int] = {}
+        codes = []
+        for instrument, key, report in map(self._used.__getitem__, markets):
+            listed = instrument.venue if instrument else None
+            told = (
+                (listed, key[0], report.event_time_ms) if key and report else (listed, None, None)
+            )
+            codes.append(known.setdefault(told, len(known)))
+        return Words(list(starmap(Origin, known)), np.array(codes, np.int64))
 
     def seen(self, market: int) -> tuple[tuple[int, int], float | None, list[float]]:
         """Return what a judgement sees of a market: its mark's quality and what that

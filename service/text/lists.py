@@ -4,8 +4,6 @@ What a list may have that is not plain, and whatever may be wrong with it, is no
 decoder that knows everything reads the call again, and knows what to say of it.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from service.risk.columns import Bytes, Floats, Ints, Words
@@ -73,7 +71,7 @@ def _listed(text: Bytes, found: FoundWords) -> list[str]:
     return lines[:length].tobytes().decode("ascii").split("\n")[:-1]
 
 
-def read_choices(text: bytes, allowed: Sequence[str], rows: int) -> Ints | None:
+def read_choices(text: bytes, allowed: tuple[str, ...], rows: int) -> Ints | None:
     """Return the places of words among a few, -1 for null; None: it is not ours."""
     codes = np.empty(rows, np.int64)
     count = _read_choices(_padded(text), names(allowed), codes)

@@ -4,7 +4,7 @@ Whatever a part cannot be sure about is NOT_READ: a text with an escape, one tha
 number of many digits. Then somebody else reads all of it. Texts end with PADDING zeros.
 """
 
-from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -43,7 +43,8 @@ class Words(NamedTuple):
 START, END, KIND, NUMBER = range(4)
 
 
-def names(words: Sequence[str]) -> Ints:
+@cache
+def names(words: tuple[str, ...]) -> Ints:
     """Return names as they are looked for: length, and the bytes in two words; shape (names, 3)."""
     assert all(len(word) <= 2 * _WORD_BYTES for word in words)
     texts = [word.encode().ljust(2 * _WORD_BYTES, b"\0") for word in words]

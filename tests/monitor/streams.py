@@ -121,7 +121,7 @@ def put_edge_mark(pick: int, above: bool, place: float, wait_ms: int) -> Step:
             market, mark, edge = edges[pick % len(edges)]
             _, symbol = book.table.market_key(market)
             price = mark + (edge - mark) * place
-            mark_venue = book.table.origin(market).mark_venue or GENERIC_VENUE
+            mark_venue = book.table.origins([market]).words[0].mark_venue or GENERIC_VENUE
             if price > 0.0:
                 store.append("m", encode_mark(Mark(symbol, price, mark_venue)), wait_ms)
 

@@ -37,6 +37,12 @@ def batches() -> Iterator[Batch]:
     table = market()
     for many in range(len(varied()) + 1):
         yield build_batch(varied()[:many], table)[0]
+    crowd = [
+        replace(each, account_key=f"{each.account_key}{at}")
+        for at in range(20)
+        for each in varied()
+    ]
+    yield build_batch(crowd, table)[0]
     everybody = build_batch(varied(), table)[0]
     yield select(everybody, np.array([0]))
     yield select(everybody, np.array([3, 1]))

@@ -21,6 +21,21 @@ def test_after_the_warm_up_no_batch_has_anything_compiled() -> None:
     assert warm == later < with_other_types
 
 
+def test_after_its_warm_up_a_worker_has_called_everything_that_is_compiled() -> None:
+    asked = """
+import gc
+from service import app
+from service.risk.compiled import Direct
+app.warm_up()
+entries = [each._entry for each in gc.get_objects() if isinstance(each, Direct)]
+print(len(entries), entries.count(None))
+"""
+    told = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, check=True, capture_output=True)
+    called, never_called = map(int, told.stdout.split())
+    assert called
+    assert never_called == 0
+
+
 def test_the_command_line_does_not_load_the_compiler() -> None:
     asked = "import sys, service.cli; print('numba' in sys.modules)"
     command = (sys.executable, "-c", asked)

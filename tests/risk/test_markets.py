@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from service.risk.markets import SHARED_MAX, MarketTable
 from service.risk.model import Mark, Tier
+from service.risk.numbered import Origin
 from service.risk.quality import GOOD, STALE, Quality
 from service.risk.symbols import base_of, settle_of
 from tests.risk.building import BTC, BTC_COIN, INF, THREE_TIERS, contract, put_marks
@@ -28,6 +29,10 @@ def is_stale(table: MarketTable, venue: str, symbol: str) -> bool:
 
 def mark_of(table: MarketTable, market: int) -> float:
     return float(table.columns().mark[market])
+
+
+def origin_of(table: MarketTable, market: int) -> Origin:
+    return table.origins([market]).words[0]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +55,7 @@ def test_a_market_nobody_listed_has_neither_table_nor_mark() -> None:
     assert columns.table[market] == -1
     assert math.isnan(columns.mark[market])
     assert table.instrument(market) is None
-    assert table.origin(market) == (None, None, None)
+    assert origin_of(table, market) == (None, None, None)
     assert table.market("okx", BTC) == market
 
 
@@ -58,10 +63,10 @@ def test_a_venues_own_mark_goes_before_generics_whichever_came_first() -> None:
     table = MarketTable()
     market = table.market("okx", BTC)
     put_marks(table, {BTC: 100.0})
-    assert (mark_of(table, market), table.origin(market).mark_venue) == (100.0, "generic")
+    assert (mark_of(table, market), origin_of(table, market).mark_venue) == (100.0, "generic")
     put_marks(table, {BTC: 101.0}, venue="okx")
     put_marks(table, {BTC: 99.0})
-    assert (mark_of(table, market), table.origin(market).mark_venue) == (101.0, "okx")
+    assert (mark_of(table, market), origin_of(table, market).mark_venue) == (101.0, "okx")
 
 
 def test_a_mark_names_the_markets_that_it_moved() -> None:
@@ -71,7 +76,9 @@ def test_a_mark_names_the_markets_that_it_moved() -> None:
     assert table.put_mark(Mark(BTC, 100.0), 5) == [generic, okx, gate]
     assert table.put_mark(Mark(BTC, 101.0, venue="okx"), 6) == [okx]
     assert table.put_mark(Mark(BTC, 102.0), 7) == [generic, gate]
-    assert [table.mark_time(market) for market in (generic, okx, gate)] == [7, 6, 7]
+    origins = table.origins([generic, okx, gate, generic])
+    assert [each.mark_time_ms for each in origins.listed()] == [7, 6, 7, 7]
+    assert origins.code.tolist() == [0, 1, 0, 0]
 
 
 def test_a_venues_own_contract_goes_before_generics() -> None:
@@ -81,7 +88,7 @@ def test_a_venues_own_contract_goes_before_generics() -> None:
     assert table.put_instrument(contract(BTC, contract_size=0.01, venue="okx")) == [market]
     assert table.put_instrument(contract(BTC, contract_size=5.0)) == []
     assert table.columns().contract_size[market] == 0.01
-    assert table.origin(market).instrument_venue == "okx"
+    assert origin_of(table, market).instrument_venue == "okx"
 
 
 def test_a_contract_may_be_listed_again_with_more_or_fewer_tiers() -> None:
@@ -117,7 +124,7 @@ def test_a_layer_answers_first_and_leaves_its_parent_alone() -> None:
     parent.put_mark(Mark(BTC, 100.0, venue="okx"), 5)
     layer = MarketTable(parent)
     market = layer.market("okx", BTC)
-    assert (mark_of(layer, market), layer.mark_time(market)) == (100.0, 5)
+    assert (mark_of(layer, market), origin_of(layer, market).mark_time_ms) == (100.0, 5)
     layer.put_mark(Mark(BTC, 90.0))
     layer.put_instrument(contract(BTC, contract_size=7.0))
     assert mark_of(layer, market) == 90.0
@@ -246,7 +253,7 @@ def answers_of(table: MarketTable, kind: str, place: tuple[str, str]) -> object:
         [float(getattr(columns, name)[market]) for name in names],
         [table.asset_name(int(number[market])) for number in (columns.base, columns.settle)],
         [] if row < 0 else tables.rate[row][np.isfinite(tables.floor[row])].tolist(),
-        (table.instrument(market), table.origin(market)),
+        (table.instrument(market), origin_of(table, market)),
     )
     return repr(told)
 
