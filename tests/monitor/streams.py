@@ -22,6 +22,7 @@ from service.risk.book import Book
 from service.risk.model import GENERIC_VENUE, Account, Instrument, Mark, Position
 from tests.monitor.fake_store import FakeStore
 from tests.reference.world import World
+from tests.risk.building import origin_of
 from tests.strategies import SYMBOLS, VENUES, accounts, instruments, mark_of, worlds
 
 Step: TypeAlias = Callable[[FakeStore, Book], None]
@@ -121,7 +122,7 @@ def put_edge_mark(pick: int, above: bool, place: float, wait_ms: int) -> Step:
             market, mark, edge = edges[pick % len(edges)]
             _, symbol = book.table.market_key(market)
             price = mark + (edge - mark) * place
-            mark_venue = book.table.origins([market]).words[0].mark_venue or GENERIC_VENUE
+            mark_venue = origin_of(book.table, market).mark_venue or GENERIC_VENUE
             if price > 0.0:
                 store.append("m", encode_mark(Mark(symbol, price, mark_venue)), wait_ms)
 

@@ -13,6 +13,7 @@ from service.risk.liquidation import LegPrices
 from service.risk.margin import Assessment
 from service.risk.markets import MarketTable
 from service.risk.model import Account, Balance, Instrument, Mark, PoolKey, Position, Tier
+from service.risk.numbered import Origin
 
 INF = float("inf")
 BTC = "BTC/USDT:USDT"
@@ -93,3 +94,8 @@ def slack_at(table: MarketTable, account: Account, symbol: str, price: float) ->
     layer.put_mark(Mark(symbol, price))
     pools = outcome(layer, account).assessment.pools
     return np.asarray(pools.equity - pools.maintenance_margin)
+
+
+def origin_of(table: MarketTable, market: int) -> Origin:
+    """Return where one market's instrument and mark are from."""
+    return table.origins([market]).words[0]

@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from service.risk.markets import SHARED_MAX, MarketTable
 from service.risk.model import Mark, Tier
-from service.risk.numbered import Origin
 from service.risk.quality import GOOD, STALE, Quality
 from service.risk.symbols import base_of, settle_of
-from tests.risk.building import BTC, BTC_COIN, INF, THREE_TIERS, contract, put_marks
+from tests.risk.building import BTC, BTC_COIN, INF, THREE_TIERS, contract, origin_of, put_marks
 from tests.strategies import effort
 
 
@@ -29,10 +28,6 @@ def is_stale(table: MarketTable, venue: str, symbol: str) -> bool:
 
 def mark_of(table: MarketTable, market: int) -> float:
     return float(table.columns().mark[market])
-
-
-def origin_of(table: MarketTable, market: int) -> Origin:
-    return table.origins([market]).words[0]
 
 
 @pytest.mark.parametrize(
