@@ -86,7 +86,7 @@ async def test_marks_of_two_venues_are_in_the_stream_under_their_names(redis_url
 async def test_after_an_outage_of_the_store_marks_go_on_and_old_ones_stay_away(
     valkey: AnyServer,
 ) -> None:
-    async with feeding(valkey.url) as (_, okx), connect(valkey.url, timeout_s=1.0) as client:
+    async with feeding(valkey.url) as (_, okx), connect(valkey.url) as client:
         names = {("okx", symbol) for symbol in okx.prices(0)}
         binance = {("binance", f"C{n}/{q}") for n in range(3) for q in ("USDT:USDT", f"USD:C{n}")}
         await all_newer(client, names | binance, 0)
