@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numba
 import pytest
 from hypothesis import settings
+from numba._dispatcher import compute_fingerprint
 
 from service import app
 from service.memory import calm_collector, collect_seldom
@@ -28,7 +28,7 @@ WHOLE_SERVICES = {"e2e", "fuzz", "loadtests", "simulation", "terminal"}
 def pytest_configure(config: pytest.Config) -> None:
     """Compile what is compiled once, before every process of the tests would.
 
-    In the processes of the tests, unlike in those of a service, types are found out at every call.
+    In the processes of the tests, unlike in those of a service, types are looked at at every call.
     """
     collect_seldom()
     if not hasattr(config, "workerinput"):
@@ -62,12 +62,13 @@ def pytest_collection_finish() -> None:
 
 
 def _checked(self: Direct, *arguments: Any) -> Any:
-    types = tuple(map(numba.typeof, arguments))
+    types = tuple(map(compute_fingerprint, arguments))
     assert types == _types.setdefault(self, types), "columns of other types than before"
-    return self.function(*arguments)
+    return _call(self, *arguments)
 
 
-_types: dict[Direct, tuple[Any, ...]] = {}  # of each function's first call
+_call = Direct.__call__
+_types: dict[Direct, tuple[bytes, ...]] = {}  # of each function's first call
 
 
 @pytest.fixture(scope="session")
