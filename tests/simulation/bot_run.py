@@ -29,7 +29,8 @@ class BotRun(Run):
     """A run to which bots listen, one an account.
 
     `told` is each account's part of the log in the end, `given` what its bot got. Misfortunes are
-    drawn in turn from `kinds`, with `calm_s` between two on the average.
+    drawn in turn from `kinds`, with `calm_s` between two on the average, and not more than `most`:
+    on a busy machine each makes the run longer, and a longer run would have more of them.
     """
 
     def __init__(
@@ -42,13 +43,14 @@ class BotRun(Run):
         batch_marks: int,
         pace_s: float,
         seed: int,
+        most: int | None = None,
     ) -> None:
         super().__init__(tape, directory, batch_marks=batch_marks, pace_s=pace_s)
         self.told: dict[str, list[str]] = {str(body["id"]): [] for body in tape.accounts}
         self.given: dict[str, Given] = {}
         self.misfortunes: Counter[str] = Counter()
         self.cut = 0
-        self._kinds, self._calm_s = kinds, calm_s
+        self._kinds, self._calm_s, self._most = kinds, calm_s, most
         self._over = asyncio.Event()
         self._chance = random.Random(seed)
         self._directory = directory / "bots"
@@ -79,7 +81,7 @@ class BotRun(Run):
 
     async def disturb(self) -> None:
         """One misfortune after another until the feed is over; what has begun is seen through."""
-        for kind in itertools.cycle(self._kinds):
+        for kind in itertools.islice(itertools.cycle(self._kinds), self._most):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._chance.expovariate(1.0 / self._calm_s)):
                     await self._over.wait()

@@ -36,6 +36,7 @@ BATCH_MARKS = 50 if SOAK else 25
 PLAYED_S = 300.0 if SOAK else 4.0
 CALM_S = 3.0 if SOAK else 2.0  # on average between two misfortunes
 DEATHS_MIN = 10 if SOAK else 1
+MOST = None if SOAK else 5  # misfortunes
 SEED = 20_251_010
 WRITERS = 4
 PAUSE_S = 0.02 if SOAK else 0.1  # between two writes of a writer
@@ -151,6 +152,7 @@ def test_the_store_dies_and_nothing_is_lost_doubled_or_half_done() -> None:
             batch_marks=BATCH_MARKS,
             pace_s=PLAYED_S * BATCH_MARKS / len(tape.marks),
             seed=SEED,
+            most=MOST,
         )
         history = asyncio.run(run.play())
         told = check_bots(run) + check_writers(run)
