@@ -1,7 +1,8 @@
-"""An API worker that has two routes more: the floors that `bench_rows` compares its calls with.
+"""An API worker that has two routes more: the floors that benchmarks compare its calls with.
 
 `python -m tests.benchmarks.rows_worker STORE_URL PORT`. `GET /floor` answers nothing. What is
-`PUT /floor` is what `POST /floor` encodes once it has decoded its own body.
+`PUT /floor` is what `POST /floor` encodes once it has decoded its own body. What is `PUT /same` is
+what `POST /same` answers as it is once it has its own body; it is looked up first of all routes.
 """
 
 import socket
@@ -17,6 +18,7 @@ from service.settings import Settings
 
 def add_floors(app: FastAPI) -> None:
     kept: dict[str, Any] = {}
+    same = b""
 
     @app.get("/floor")
     async def nothing() -> Response:
@@ -31,6 +33,17 @@ def add_floors(app: FastAPI) -> None:
     async def recode(request: Request) -> Response:
         orjson.loads(await request.body())
         return Response(orjson.dumps(kept["answer"]), media_type="application/json")
+
+    @app.api_route("/same", methods=["PUT", "POST"])
+    async def same_bytes(request: Request) -> Response:
+        nonlocal same
+        body = await request.body()
+        if request.method == "PUT":
+            same = body
+        return Response(same)
+
+    routes = app.router.routes
+    routes.insert(0, routes.pop())
 
 
 def main(store_url: str, port: str) -> None:
