@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ RULES = ROOT / "deploy" / "observe" / "rules.yml"
 _SECONDS = {"s": 1, "m": 60, "h": 3_600}
 # Silences that the rules wait for, in the copy with shorter times.
 _SHORTER = {"age_seconds) > 10": "age_seconds) > 2.5", "quiet_seconds) < 15": "quiet_seconds) < 3"}
-_DURATION = re.compile(r"(?<=\[)\d+[smh](?=])|(?<=for: )\d+[smh]|(?<=offset )\d+[smh]")
+_WAIT = re.compile(r"(?<=for: )\d+[smh]|(?<=offset )\d+[smh]")
+_RANGE = re.compile(r"(?<=\[)\d+[smh](?=])")
+_SCRAPES = 12  # in the shortest range of the rules: what steps once must be in sight long enough
 
 
 def needed(program: str) -> str:
@@ -33,17 +36,23 @@ def needed(program: str) -> str:
     return found
 
 
-def shortened(rules: str, factor: float) -> str:
-    """Return the rules with every range, wait and offset shorter by a factor."""
+def shortened(rules: str, factor: float, every_ms: int) -> str:
+    """Return the rules with every range, wait and offset shorter by a factor.
 
-    def shorter(found: re.Match[str]) -> str:
-        seconds = int(found.group()[:-1]) * _SECONDS[found.group()[-1]]
-        return f"{max(1, round(1_000 * seconds / factor))}ms"
+    A range has no fewer scrapes in it than the shortest has in the rules as they are.
+    """
+
+    def shorter(least_ms: int) -> Callable[[re.Match[str]], str]:
+        def replaced(found: re.Match[str]) -> str:
+            seconds = int(found.group()[:-1]) * _SECONDS[found.group()[-1]]
+            return f"{max(least_ms, round(1_000 * seconds / factor))}ms"
+
+        return replaced
 
     for long, short in _SHORTER.items():
         assert long in rules, long
         rules = rules.replace(long, short)
-    return _DURATION.sub(shorter, rules)
+    return _RANGE.sub(shorter(_SCRAPES * every_ms), _WAIT.sub(shorter(1), rules))
 
 
 class Prometheus:

@@ -88,7 +88,7 @@ def watched(folder: Path) -> Iterator[Scene]:
         service = RunningService(data_dir, "--workers", "2")
         try:
             _prepare(service)
-            rules = shortened(RULES.read_text(encoding="utf-8"), FACTOR)
+            rules = shortened(RULES.read_text(encoding="utf-8"), FACTOR, EVERY_MS)
             prometheus = Prometheus(folder / "prometheus", service.url, rules, EVERY_MS)
             try:
                 traffic = Traffic(service.url)

@@ -74,7 +74,9 @@ def test_the_waits_are_those_of_the_rules() -> None:
 
 
 def test_a_shorter_copy_has_every_time_in_it_shorter() -> None:
-    short = shortened(RULES.read_text(encoding="utf-8"), 60.0)
+    short = shortened(RULES.read_text(encoding="utf-8"), 60.0, 250)
     assert not re.search(r"\d+[mh](\]|\n|\)| >)", short)
     assert "[5000ms]" in short
+    assert "[3000ms]" in short  # a minute: twelve scrapes, as it is where they are 5 s apart
+    assert "[1000ms]" not in short
     assert "for: 500ms" in short
